@@ -1,0 +1,91 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestTableIsComplete(t *testing.T) {
+	seen := map[ID]bool{}
+	form := regexp.MustCompile(`^AZF(-[A-Z0-9]+)+$`)
+	for _, k := range Table() {
+		if !form.MatchString(string(k.ID)) || seen[k.ID] {
+			t.Errorf("%s: malformed or twice in the table", k.ID)
+		}
+		seen[k.ID] = true
+		if k.What == "" || k.Fix == "" || strings.HasSuffix(k.What, ".") || strings.HasSuffix(k.Fix, ".") {
+			t.Errorf("%s: a text is missing or ends with a full stop", k.ID)
+		}
+		switch k.Exit {
+		case ExitUsage, ExitSystem, ExitInternal, ExitInterrupted, ExitMount:
+		default:
+			t.Errorf("%s: exit status %d is not one of mount(8)'s", k.ID, k.Exit)
+		}
+		if r := []rune(k.What)[0]; unicode.IsUpper(r) && !strings.HasPrefix(k.What, "SMB") {
+			t.Errorf("%s: %q starts with a capital", k.ID, k.What)
+		}
+	}
+}
+
+func TestError(t *testing.T) {
+	f := Wrap(RoleMissing, errors.New("403 AuthorizationFailure"), V{"identity": "system", "account": "acct"})
+	want := `AZF-ROLE-MISSING: the identity system has no role on acct that allows SMB (403 AuthorizationFailure); ` +
+		`fix: az role assignment create --assignee <principal> --role "Storage File Data SMB MI Admin" ` +
+		`--scope $(az storage account show -n acct --query id -o tsv)`
+	if got := f.Error(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if f.Exit() != ExitMount || f.Retryable() || f.ID() != RoleMissing {
+		t.Error("the fault does not carry its kind")
+	}
+}
+
+func TestValuesDoNotExpandAgain(t *testing.T) {
+	f := New(SourceInvalid, V{"source": "{problem}{", "problem": "p"})
+	if got, want := f.What(), "{problem}{ is no Azure Files share: p"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestOneBoundedCleanLine(t *testing.T) {
+	evil := "a\r\nNov 23 root: forged\x1b[2J\u202e\u2028\x00" + strings.Repeat("ä", 3000) + "\xff"
+	f := Wrap(AzureRefused, errors.New(evil), V{"host": evil})
+	got := f.Error()
+	if len(got) > MaxLine {
+		t.Errorf("%d bytes", len(got))
+	}
+	for _, r := range got {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar || r == '\u202e' || r == '\u2028' {
+			t.Errorf("holds %U", r)
+		}
+	}
+}
+
+func TestFrom(t *testing.T) {
+	if From(nil) != nil {
+		t.Error("From(nil) is not nil")
+	}
+	f := New(DNSFailed, nil)
+	if From(fmt.Errorf("wrapped: %w", f)) != f {
+		t.Error("a wrapped fault is not found")
+	}
+	for err, want := range map[error]ID{context.Canceled: Interrupted, context.DeadlineExceeded: Timeout, errors.New("x"): Internal} {
+		if got := From(err).ID(); got != want {
+			t.Errorf("From(%v) = %s, want %s", err, got, want)
+		}
+	}
+	if !Is(fmt.Errorf("w: %w", f), DNSFailed) || Is(errors.New("x"), DNSFailed) {
+		t.Error("Is")
+	}
+}
+
+func TestUnknownIDIsInternal(t *testing.T) {
+	if f := New("AZF-NO-SUCH", nil); f.ID() != Internal || !strings.Contains(f.Error(), "AZF-NO-SUCH") {
+		t.Error(f)
+	}
+}
