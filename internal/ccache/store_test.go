@@ -1,0 +1,309 @@
+package ccache_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+func TestNames(t *testing.T) {
+	dir := folder(t)
+	for name, problem := range map[string]string{
+		dir + "/cc":            "",
+		"FILE:" + dir + "/cc":  "",
+		dir + "//./cc:1":       "",
+		"KEYRING:persistent:0": "of type KEYRING",
+		"KCM:":                 "of type KCM",
+		"DIR:" + dir:           "of type DIR",
+		"MEMORY:x":             "of type MEMORY",
+		"API:":                 "of type API",
+		"file:" + dir + "/cc":  "of type file",
+		"":                     "not absolute",
+		"FILE:":                "not absolute",
+		"cc":                   "not absolute",
+		"FILE:cc":              "not absolute",
+		"tmp/a:b":              "not absolute",
+		dir + "/":              "names no file",
+		dir + "/..":            "names no file",
+		dir + "/a\x00b":        "names no file",
+		dir + "/cc_%{uid}":     "%{}",
+	} {
+		s, err := ccache.OpenIn(folder(t), name, owner)
+		if problem != "" {
+			wantFault(t, err, fault.CCacheType, problem)
+		} else if err != nil || s.Path() != strings.TrimPrefix(name, "FILE:") {
+			t.Errorf("%s: %v, %v", name, s, err)
+		}
+	}
+}
+
+func TestOpen(t *testing.T) {
+	s, err := ccache.Open("FILE:"+filepath.Join(folder(t), "cc"), owner)
+	must(t, err)
+	put(t, s, ticket(host, realm, 1))
+	wantLabels(t, load(t, s), spn+"@"+realm+" 1")
+	_, err = ccache.Open("KCM:", owner)
+	wantFault(t, err, fault.CCacheType)
+}
+
+func stat(t *testing.T, path string) (uid, gid int, mode os.FileMode, inode uint64) {
+	t.Helper()
+	info, err := os.Lstat(path)
+	must(t, err)
+	st := info.Sys().(*syscall.Stat_t)
+	return int(st.Uid), int(st.Gid), info.Mode(), st.Ino
+}
+
+func TestNewFile(t *testing.T) {
+	for _, umask := range []int{0, 0o077} {
+		old := syscall.Umask(umask)
+		t.Cleanup(func() { syscall.Umask(old) })
+		path := filepath.Join(folder(t), "cc")
+		s := open(t, path)
+		if snap, err := s.Load(); err != nil || snap.Cache != nil || snap.Trusted {
+			t.Errorf("without a file: %+v, %v", snap, err)
+		}
+		put(t, s, ticket(host, realm, 1))
+		uid, gid, mode, _ := stat(t, path)
+		if uid != 0 || gid != cruidG || mode != 0o640 {
+			t.Errorf("umask %o: owner %d:%d, mode %v", umask, uid, gid, mode)
+		}
+		snap, err := s.Load()
+		must(t, err)
+		if _, ok := snap.Cache.Ticket(spn); !ok || !snap.Trusted {
+			t.Errorf("the ticket is lost, or root's cache is not trusted")
+		}
+		if got := names(t, filepath.Dir(path)); !slices.Equal(got, []string{".cc.lock", "cc"}) {
+			t.Errorf("the folder holds %v", got)
+		}
+	}
+}
+
+func TestExistingFileKeepsOwnerAndMode(t *testing.T) {
+	for _, test := range []struct {
+		uid, gid int
+		mode     os.FileMode
+		trusted  bool
+	}{
+		{cruid, cruidG, 0o600, false}, {cruid, 7, 0o640, false}, {0, 0, 0o644, true}, {0, cruidG, 0o400, true},
+	} {
+		path := filepath.Join(folder(t), "cc")
+		must(t, os.WriteFile(path, vector(t, "svconly"), 0o600))
+		must(t, os.Chown(path, test.uid, test.gid))
+		must(t, os.Chmod(path, test.mode))
+		s := open(t, path)
+		put(t, s, ticket(other, realm, 1))
+		uid, gid, mode, _ := stat(t, path)
+		if uid != test.uid || gid != test.gid || mode != test.mode {
+			t.Errorf("%+v became %d:%d %v", test, uid, gid, mode)
+		}
+		snap, err := s.Load()
+		must(t, err)
+		if snap.Trusted != test.trusted || len(snap.Cache.Tickets()) != 2 {
+			t.Errorf("%+v: trusted %v, %d tickets", test, snap.Trusted, len(snap.Cache.Tickets()))
+		}
+	}
+}
+
+// The user reads the cache and cannot forge it.
+func TestTheCredentialUIDReadsAndCannotWrite(t *testing.T) {
+	path := filepath.Join(folder(t), "cc")
+	put(t, open(t, path), ticket(host, realm, 1))
+	as := func(uid, gid uint32, script string) error {
+		cmd := exec.Command("/bin/sh", "-c", script, "sh", path)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+		return cmd.Run()
+	}
+	if err := as(cruid, cruidG, `cat "$1" >/dev/null`); err != nil {
+		t.Errorf("the credential uid cannot read: %v", err)
+	}
+	for _, script := range []string{`echo x >>"$1"`, `rm -f "$1"`, `echo x >"$1.new"`} {
+		if as(cruid, cruidG, script+" 2>/dev/null") == nil {
+			t.Errorf("the credential uid can: %s", script)
+		}
+	}
+	if as(mallory, mallory, `cat "$1" >/dev/null 2>&1`) == nil {
+		t.Error("somebody else can read")
+	}
+}
+
+func TestUpdateThatFailsOrChangesNothing(t *testing.T) {
+	path := filepath.Join(folder(t), "cc")
+	s := open(t, path)
+	sentinel := errors.New("no")
+	for range 2 { // without a file and with one
+		before, _ := os.ReadFile(path)
+		err := s.Update(t.Context(), func(c *ccache.Cache) error {
+			c.Put(ticket(other, realm, 2), record)
+			return sentinel
+		})
+		after, _ := os.ReadFile(path)
+		if !errors.Is(err, sentinel) || !bytes.Equal(before, after) {
+			t.Errorf("error %v, %d bytes became %d", err, len(before), len(after))
+		}
+		must(t, s.Update(t.Context(), func(*ccache.Cache) error { return nil }))
+		if before == nil {
+			if got := names(t, filepath.Dir(path)); !slices.Equal(got, []string{".cc.lock"}) {
+				t.Errorf("a change of nothing makes %v", got)
+			}
+		}
+		put(t, s, ticket(host, realm, 1))
+	}
+	_, _, _, inode := stat(t, path)
+	put(t, s, ticket(host, realm, 1))
+	if _, _, _, now := stat(t, path); now != inode {
+		t.Error("a cache that did not change was written")
+	}
+	put(t, s, ticket(host, realm, 2))
+	if _, _, _, now := stat(t, path); now == inode {
+		t.Error("the file was changed in place, under its readers")
+	}
+}
+
+func TestAnotherClient(t *testing.T) {
+	path := filepath.Join(folder(t), "cc")
+	must(t, os.WriteFile(path, vector(t, "full"), 0o600))
+	s := open(t, path)
+	err := s.Update(t.Context(), func(c *ccache.Cache) error {
+		c.Put(of(ticket(host, realm, 1), "AzureFileClient", realm), record)
+		return nil
+	})
+	wantFault(t, err, fault.CCachePrincipal, "alice@"+realm, "AzureFileClient@"+realm, path)
+	if got, _ := os.ReadFile(path); !bytes.Equal(got, vector(t, "full")) {
+		t.Error("the cache of alice was changed")
+	}
+}
+
+func TestDamagedCaches(t *testing.T) {
+	for name, damaged := range map[string][]byte{
+		"cut": vector(t, "cctrunc"), "empty": {}, "text": []byte("hello"), "huge": make([]byte, ccache.MaxSize+1),
+	} {
+		path := filepath.Join(folder(t), "cc")
+		must(t, os.WriteFile(path, damaged, 0o600))
+		must(t, os.Chown(path, cruid, 7))
+		s := open(t, path)
+		var told []string
+		s.OnDamaged = func(path string) { told = append(told, path) }
+		_, err := s.Load()
+		wantFault(t, err, fault.CCacheDamaged, path, "byte")
+		sentinel := errors.New("no")
+		if err := s.Update(t.Context(), func(*ccache.Cache) error { return sentinel }); !errors.Is(err, sentinel) || len(told) != 0 {
+			t.Errorf("%s: a change that failed: %v, renamed %v", name, err, told)
+		}
+		put(t, s, ticket(host, realm, 1))
+		if got, _ := os.ReadFile(path + ".damaged"); !bytes.Equal(got, damaged) || !slices.Equal(told, []string{path + ".damaged"}) {
+			t.Errorf("%s: %d bytes set aside, told %v", name, len(got), told)
+		}
+		if uid, gid, mode, _ := stat(t, path); uid != cruid || gid != 7 || mode != 0o600 || len(load(t, s).Tickets()) != 1 {
+			t.Errorf("%s: the new cache is of %d:%d, mode %v", name, uid, gid, mode)
+		}
+	}
+}
+
+func TestDamagedCacheWithoutANewTicket(t *testing.T) {
+	path := filepath.Join(folder(t), "cc")
+	must(t, os.WriteFile(path, []byte("hello"), 0o600))
+	must(t, open(t, path).Update(t.Context(), func(c *ccache.Cache) error { c.Remove(spn); return nil }))
+	if got := names(t, filepath.Dir(path)); !slices.Equal(got, []string{".cc.lock", "cc.damaged"}) {
+		t.Errorf("the folder holds %v", got)
+	}
+}
+
+func TestTooManyTickets(t *testing.T) {
+	path := filepath.Join(folder(t), "cc")
+	s := open(t, path)
+	put(t, s, ticket(host, realm, 1))
+	before, _ := os.ReadFile(path)
+	err := s.Update(t.Context(), func(c *ccache.Cache) error {
+		cred := ticket(other, realm, 1)
+		cred.AuthData = []ccache.TypedData{{Data: make([]byte, ccache.MaxSize)}}
+		c.Put(cred, record)
+		return nil
+	})
+	wantFault(t, err, fault.CCacheIO, path, "allowed")
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("the old cache is gone")
+	}
+}
+
+func TestTemporaryFilesOfKilledProcesses(t *testing.T) {
+	dir := folder(t)
+	s := open(t, filepath.Join(dir, "cc"))
+	neighbour := open(t, filepath.Join(dir, "cc.x"))
+	mine, users := s.TempName(), s.TempName()
+	stay := []string{neighbour.TempName(), s.TempName(), s.TempName(), s.TempName(), ".cc.notes.tmp", ".cc.00.tmp"}
+	for _, name := range append(stay[3:], mine, users, stay[0], stay[1]) {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
+	}
+	must(t, os.Chown(filepath.Join(dir, users), cruid, cruidG))
+	must(t, os.Chown(filepath.Join(dir, stay[1]), mallory, mallory))
+	must(t, os.Mkdir(filepath.Join(dir, stay[2]), 0o700))
+	must(t, os.Remove(filepath.Join(dir, stay[3])))
+	must(t, os.Symlink("cc", filepath.Join(dir, stay[3])))
+	put(t, s, ticket(host, realm, 1))
+	want := append(stay, "cc", ".cc.lock")
+	slices.Sort(want)
+	if got := names(t, dir); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestFullDisk runs itself in a mount namespace of its own, where it may mount a small file system.
+func TestFullDisk(t *testing.T) {
+	const inside = "CCACHE_FULL_DISK"
+	if dir := os.Getenv(inside); dir != "" {
+		must(t, unix.Mount("none", dir, "tmpfs", 0, "size=64k,mode=755"))
+		fullDisk(t, dir)
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestFullDisk$", "-test.v")
+	cmd.Env = append(os.Environ(), inside+"="+folder(t))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v (it needs to mount a tmpfs in a namespace of its own)\n%s", err, out)
+	}
+}
+
+func fullDisk(t *testing.T, dir string) {
+	path, filler := filepath.Join(dir, "cc"), filepath.Join(dir, "filler")
+	s := open(t, path)
+	put(t, s, ticket(host, realm, 1))
+	err := os.WriteFile(filler, make([]byte, 1<<20), 0o600)
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	before, _ := os.ReadFile(path)
+	err = s.Update(t.Context(), func(c *ccache.Cache) error { c.Put(ticket(host, realm, 2), record); return nil })
+	wantFault(t, err, fault.CCacheIO, path, "no space left")
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("the cause is lost: %v", err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("the old ticket is gone")
+	}
+	if got := names(t, dir); !slices.Equal(got, []string{".cc.lock", "cc", "filler"}) {
+		t.Errorf("the folder holds %v", got)
+	}
+	// A damaged cache stays too, as long as there is no new one to take its place.
+	must(t, os.Truncate(path, 700))
+	err = s.Update(t.Context(), func(c *ccache.Cache) error { c.Put(ticket(host, realm, 2), record); return nil })
+	wantFault(t, err, fault.CCacheIO)
+	if got := names(t, dir); !slices.Equal(got, []string{".cc.lock", "cc", "filler"}) {
+		t.Errorf("the folder holds %v", got)
+	}
+	must(t, os.Remove(filler))
+	put(t, s, ticket(host, realm, 3))
+	wantLabels(t, load(t, s), fmt.Sprintf("%s@%s 3", spn, realm))
+}
