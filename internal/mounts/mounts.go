@@ -1,0 +1,73 @@
+// Package mounts knows which Azure Files shares are mounted, from the kernel's mount table.
+//
+// It reads text and never touches a mount point, since one whose server is gone can block for minutes.
+//
+// Invariants: a Mount always names an Endpoint; one line that cannot be understood costs that line and
+// no other; the order is the kernel's. What is seen is the mount namespace of the calling process only.
+package mounts
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+)
+
+const table = "/proc/self/mountinfo"
+
+// Mount is one line of the mount table: an SMB mount of an endpoint, with any kind of login. Several
+// lines can be the same file system (equal Device): bind mounts, and directories of one share.
+type Mount struct {
+	ID       int    // the kernel's mount id, which it uses again after umount
+	Device   string // major:minor of the file system
+	Source   string // as the kernel shows it, with spaces in clear, such as //host/share/dir
+	Endpoint endpoint.Endpoint
+	Share    string
+	Dir      string // the directory of the share that is mounted, without slashes at its ends; "" is the share's root
+	Root     string // the directory of the file system that is mounted; "/" is its root
+	Target   string // the mount point
+	FSType   string // cifs or smb3
+
+	CRUID    int      // the credential uid; -1 when the kernel does not show one, as for logins without Kerberos
+	Username string   // "" when the kernel does not show it, as with multiuser
+	Sec      string   // krb5, krb5i, ntlmssp, ...
+	Addr     string   // the server's IP address
+	Options  []string // the file system's options as "name" or "name=value", without the kernel's escapes
+}
+
+// Same reports whether m is the directory dir of a share of e: "mounted already". Names of shares,
+// directories and files differ in SMB by more than case. dir is in the form that ParseSource gives.
+func (m Mount) Same(e endpoint.Endpoint, share, dir string) bool {
+	return m.Endpoint.Host() == e.Host() && strings.EqualFold(m.Share, share) && strings.EqualFold(m.Dir, dir)
+}
+
+// List gives the SMB mounts of endpoints that this process can see.
+func List(res endpoint.Resolver) ([]Mount, error) { return ListFrom(table, res) }
+
+// ListFrom is List for another mount table, such as /proc/1/mountinfo.
+func ListFrom(path string, res endpoint.Resolver) ([]Mount, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the mount table: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return Parse(f, res)
+}
+
+// Parse reads a mount table in the format of proc_pid_mountinfo(5). Lines that are malformed, longer
+// than 64 KiB, of other file systems or of hosts that are no endpoint are left out; the only errors
+// are those of r.
+func Parse(r io.Reader, res endpoint.Resolver) ([]Mount, error) {
+	var found []Mount
+	err := eachLine(r, func(line string) {
+		if m, ok := parseLine(line, res); ok {
+			found = append(found, m)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the mount table: %w", err)
+	}
+	return found, nil
+}
