@@ -1,0 +1,300 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// Ids that no user of the machine has.
+const (
+	annUID, annGID, annGroup = 64123, 64124, 64125
+)
+
+// desk is a machine on which ann has a home and az is installed.
+type desk struct {
+	home, bin string
+	options   Options
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{home: filepath.Join(t.TempDir(), "ann"), bin: t.TempDir()}
+	for _, dir := range []string{filepath.Dir(d.home), d.bin} {
+		// The folder that holds a test's temporary folders is root's alone.
+		if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o711), os.Chmod(dir, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Mkdir(d.home, 0o700), os.Chown(d.home, annUID, annGID)); err != nil {
+		t.Fatal(err)
+	}
+	d.options = Options{azFolders: []string{d.bin}, users: func(name string) (*user.User, []string, error) {
+		if name != "ann" {
+			return nil, nil, user.UnknownUserError(name)
+		}
+		u := &user.User{Username: "ann", Uid: strconv.Itoa(annUID), Gid: strconv.Itoa(annGID), HomeDir: d.home}
+		return u, []string{strconv.Itoa(annGID), strconv.Itoa(annGroup)}, nil
+	}}
+	return d
+}
+
+// az installs a program of the test's own.
+func (d *desk) az(t *testing.T, script string) {
+	t.Helper()
+	write(t, filepath.Join(d.bin, "az"), "#!/bin/sh\n"+script, 0o755)
+}
+
+// file is what stands in a file of ann's.
+func (d *desk) file(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(d.home, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var ann = Identity{Kind: CLI, User: "ann"}
+
+func TestAzureCLI(t *testing.T) {
+	fake, err := azurefake.Start(azurefake.Options{Control: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	d := newDesk(t)
+	if err := fake.InstallAz(d.bin); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, ann, d.options, fault.CLIFailed, "the user ann", "Please run 'az login'", "sudo -iu ann az login")
+	if err := fake.LoginAz(d.home); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for range 2 {
+		token, err := ann.Token(t.Context(), d.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, _ := ClaimsOf(token.Value)
+		if claims.ObjectID != azurefake.UserObjectID || !claims.Expiry.Equal(token.ExpiresOn) || token.Hint != "" {
+			t.Errorf("%+v, ends %v, hint %q", claims, token.ExpiresOn, token.Hint)
+		}
+		seen[token.Value.RevealString()] = true
+	}
+	if r := fake.Requests(); len(seen) != 2 || len(r) != 2 || r[0].Target != azurefake.TargetAz || r[0].Query.Get("resource") != azurefake.StorageAudience {
+		t.Errorf("%d tokens, %+v", len(seen), r)
+	}
+	other := ann
+	other.Resource = "https://storage.nowhere.test"
+	refuses(t, other, d.options, fault.CLIFailed, "AADSTS500011", "https://storage.nowhere.test")
+	fake.Order(azurefake.Order{Target: azurefake.TargetAz, Code: "AADSTS700082", Message: "The refresh token has expired due to inactivity."})
+	refuses(t, ann, d.options, fault.CLIFailed, "AADSTS700082: The refresh token has expired", "exit status 1")
+	for _, garbage := range []string{azurefake.GarbageJSON, azurefake.GarbageEmpty, azurefake.GarbageTruncatedJSON} {
+		fake.ClearOrders()
+		fake.Order(azurefake.Order{Target: azurefake.TargetAz, Garbage: garbage})
+		noSecret(t, refuses(t, ann, d.options, fault.TokenInvalid, "az"), "eyJ")
+	}
+	fake.ClearOrders()
+	fake.Order(azurefake.Order{Target: azurefake.TargetAz, Lifetime: -time.Hour})
+	noSecret(t, refuses(t, ann, d.options, fault.TokenExpired, "from az"), "eyJ")
+}
+
+// TestWhoRunsAz looks at the process that is az.
+func TestWhoRunsAz(t *testing.T) {
+	t.Setenv("AZURE_CONFIG_DIR", "/nowhere")
+	t.Setenv("HTTPS_PROXY", "http://me:password@proxy.test")
+	t.Setenv("HOME", "/root")
+	d := newDesk(t)
+	d.az(t, `umask 077
+{ id -u; id -g; id -G; pwd; echo "$*"; cat; } > ~/seen
+env | sort > ~/env
+echo '{"accessToken": "opaque", "expires_on": 4102444800, "more": [1]}'
+echo 'WARNING: something' >&2
+`)
+	token, err := ann.Token(t.Context(), d.options)
+	if err != nil || token.Value.RevealString() != "opaque" || !token.ExpiresOn.Equal(time.Unix(4102444800, 0)) {
+		t.Fatalf("%v, ends %v", err, token.ExpiresOn)
+	}
+	want := fmt.Sprintf("%d\n%d\n%d %d\n/\naccount get-access-token --resource https://storage.azure.com --output json\n", annUID, annGID, annGID, annGroup)
+	if got := d.file(t, "seen"); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	env := strings.Fields(d.file(t, "env"))
+	for _, kv := range []string{"HOME=" + d.home, "USER=ann", "LOGNAME=ann", "PATH=" + azPath, "LANG=C.UTF-8"} {
+		if !slices.Contains(env, kv) {
+			t.Errorf("%s is not in %q", kv, env)
+		}
+	}
+	for _, kv := range env {
+		if strings.HasPrefix(kv, "AZURE_CONFIG") || strings.Contains(kv, "PROXY") {
+			t.Errorf("%s is inherited", kv)
+		}
+	}
+	info, err := os.Stat(filepath.Join(d.home, "seen"))
+	if err != nil || info.Sys().(*syscall.Stat_t).Uid != annUID {
+		t.Errorf("%v: %+v", err, info.Sys())
+	}
+}
+
+// TestNobodyElseRunsAz: where the user is not known az is not run at all.
+func TestNobodyElseRunsAz(t *testing.T) {
+	d := newDesk(t)
+	ran := filepath.Join(d.home, "ran")
+	d.az(t, "touch "+ran)
+	refuses(t, Identity{Kind: CLI, User: "bob"}, d.options, fault.CLIFailed, "the user bob", "/etc/passwd", "unknown user bob")
+	for _, bad := range []user.User{{Username: "ann", Uid: "", Gid: "1"}, {Username: "ann", Uid: "1", Gid: "x"}, {Username: "ann", Uid: "-1", Gid: "1"}} {
+		o := d.options
+		o.users = func(string) (*user.User, []string, error) { return &bad, nil, nil }
+		refuses(t, ann, o, fault.CLIFailed)
+		o.users = func(string) (*user.User, []string, error) {
+			return &user.User{Username: "ann", Uid: "1", Gid: "1"}, []string{"x"}, nil
+		}
+		refuses(t, ann, o, fault.CLIFailed)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("az has run")
+	}
+	// A person without a login, of the machine's user database.
+	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azFolders: d.options.azFolders}, fault.CLIFailed, "/etc/passwd")
+}
+
+func TestAzOfThisUser(t *testing.T) {
+	d := newDesk(t)
+	d.az(t, `echo "{\"accessToken\": \"$(id -u):$HOME:$USER\"}"`)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := Identity{Kind: CLI}.Token(t.Context(), Options{azFolders: []string{d.bin}})
+	if want := me.Uid + ":" + me.HomeDir + ":" + me.Username; err != nil || token.Value.RevealString() != want {
+		t.Errorf("%v, %s, want %s", err, token.Value.RevealString(), want)
+	}
+	if !strings.Contains(token.Hint, "user=") {
+		t.Errorf("hint %q", token.Hint)
+	}
+}
+
+func TestBadAz(t *testing.T) {
+	for name, c := range map[string]struct {
+		script string
+		want   fault.ID
+		part   string
+	}{
+		"prints too much":    {"head -c 300000 /dev/zero; sleep 600", fault.CLIFailed, "prints too much"},
+		"complains too much": {"head -c 300000 /dev/zero >&2; sleep 600", fault.CLIFailed, "prints too much"},
+		"fails in silence":   {"exit 3", fault.CLIFailed, "exit status 3"},
+		"ends by a signal":   {"kill -9 $$", fault.CLIFailed, "signal: killed"},
+		"shows a token":      {"echo 'ERROR: got {\"accessToken\":\"eyJhbGciOi.s3cr3t\"}' >&2; exit 1", fault.CLIFailed, "ERROR: got REDACTED"},
+		"prints and fails":   {"echo '{\"accessToken\":\"eyJs3cr3t\"}'; exit 1", fault.CLIFailed, "exit status 1"},
+		"prints a list":      {"echo '[\"eyJs3cr3t\"]'", fault.TokenInvalid, "no JSON"},
+		"prints two":         {"echo '{\"accessToken\":\"eyJs3cr3t\"}{}'", fault.TokenInvalid, "no JSON"},
+		"empty token":        {"echo '{\"accessToken\":\"\"}'", fault.TokenInvalid, "empty"},
+		"evil token":         {`printf %s '{"accessToken":"eyJs3cr3t\r\nx"}'`, fault.TokenInvalid, "one word"},
+		"controls terminals": {"printf 'a\\033[2Jb\\nc' >&2; exit 1", fault.CLIFailed, "a [2Jb c"},
+	} {
+		d := newDesk(t)
+		d.az(t, c.script)
+		noSecret(t, refuses(t, ann, d.options, c.want, c.part), "s3cr3t")
+		if t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	d := newDesk(t)
+	refuses(t, ann, d.options, fault.CLIFailed, "no az in "+d.bin)
+	write(t, filepath.Join(d.bin, "az"), "not executable", 0o644)
+	refuses(t, ann, d.options, fault.CLIFailed, "no az in "+d.bin)
+	write(t, filepath.Join(d.bin, "az"), "no program", 0o755)
+	refuses(t, ann, d.options, fault.CLIFailed, "exec format error")
+	d.az(t, "")
+	if err := os.Chmod(d.bin, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, ann, d.options, fault.CLIFailed, "permission denied") // for ann, whereas root could
+}
+
+// TestAzIsEnded has an az that hangs together with a process of its own.
+func TestAzIsEnded(t *testing.T) {
+	d := newDesk(t)
+	started := filepath.Join(d.home, "started")
+	if err := errors.Join(syscall.Mkfifo(started, 0o600), os.Chown(started, annUID, annGID)); err != nil {
+		t.Fatal(err)
+	}
+	d.az(t, "sleep 600 &\necho $! > ~/started\nsleep 600\n")
+	for _, c := range []struct {
+		end  func(context.Context) (context.Context, context.CancelFunc)
+		want fault.ID
+	}{
+		{context.WithCancel, fault.Interrupted},
+		{func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 2*time.Second)
+		}, fault.Timeout},
+	} {
+		ctx, cancel := c.end(t.Context())
+		child := make(chan int, 1)
+		go func() {
+			b, _ := os.ReadFile(started)
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+			child <- pid
+			if c.want == fault.Interrupted {
+				cancel()
+			}
+		}()
+		token, err := ann.Token(ctx, d.options)
+		failed(t, token, err, c.want)
+		cancel()
+		pid := <-child
+		gone(t, pid)
+	}
+}
+
+// gone waits until a process has ended (pidfd_open(2)).
+func gone(t *testing.T, pid int) {
+	t.Helper()
+	if pid <= 0 {
+		t.Fatal("az has not told its child's number")
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000); n != 1 {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		t.Errorf("process %d of az lives on: %v", pid, err)
+	}
+}
+
+// TestAzLeavesAProcess: one that holds az's output does not hold us.
+func TestAzLeavesAProcess(t *testing.T) {
+	d := newDesk(t)
+	d.az(t, "sleep 600 &\necho $! > ~/pid\necho '{\"accessToken\": \"opaque\"}'\n")
+	start := time.Now()
+	if _, err := ann.Token(t.Context(), d.options); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(d.file(t, "pid"))); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+		t.Errorf("the process of the test is gone: %v", err)
+	}
+}

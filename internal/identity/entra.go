@@ -1,0 +1,56 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+// credentialOf makes the credential of azidentity for an application. Instance discovery, by which an
+// authority is looked up at a public one, is to be disabled: ours are on a list.
+type credentialOf func(policy.ClientOptions) (azcore.TokenCredential, error)
+
+// fromEntra asks Entra for the token of an application. read gets the application's credential from
+// its file, whose errors are faults; it is called once the authority is known to be trusted. The
+// credential of azidentity, and with it its cache, ends with the call.
+func fromEntra(ctx context.Context, i Identity, o Options, read func() (credentialOf, fault.V, error)) (AccessToken, error) {
+	authority, err := i.authority(o)
+	if err != nil {
+		return AccessToken{}, err
+	}
+	if o.Transport == nil {
+		return AccessToken{}, fault.Wrap(fault.Internal, errors.New("no transport to Entra"), nil)
+	}
+	credential, more, err := read()
+	if err != nil {
+		return AccessToken{}, err
+	}
+	w := &wire{ctx: ctx, transport: o.Transport, busy: entraBusy, trusts: o.trusts}
+	e := entra{wire: w, identity: i, options: o, authority: authority, more: more}
+	cred, err := credential(policy.ClientOptions{
+		Transport: w, Retry: w.retries(o),
+		Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: authority},
+	})
+	if err != nil {
+		return AccessToken{}, err
+	}
+	t, err := cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{i.resource(o) + "/.default"}})
+	if err != nil {
+		return AccessToken{}, e.fault()
+	}
+	if problem := tokenProblem([]byte(t.Token)); problem != "" {
+		return AccessToken{}, fault.New(fault.TokenInvalid, fault.V{"from": e.host(), "problem": problem})
+	}
+	return AccessToken{Value: secret.FromString(t.Token), ExpiresOn: t.ExpiresOn}, nil
+}
+
+// entraBusy are the statuses that pass.
+func entraBusy(status int) bool {
+	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500
+}

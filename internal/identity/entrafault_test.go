@@ -1,0 +1,253 @@
+package identity
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// spoilt are ways in which Entra refuses in earnest, without an order.
+func spoilt(t *testing.T) map[string]struct {
+	id    Identity
+	o     Options
+	want  fault.ID
+	parts []string
+} {
+	t.Helper()
+	a := newApps(t, azurefake.Options{}, "")
+	other := newApps(t, azurefake.Options{}, "") // whose credentials mean nothing to the first
+	wrongTenant, wrongApp, wrongResource := a.secret, a.secret, a.certificate
+	wrongTenant.TenantID = "contoso.com"
+	wrongApp.ClientID = "11111111-0000-4000-8000-000000000000"
+	wrongResource.Resource = "https://storage.nowhere.test"
+	wrongSecret, wrongCert, foreign, late := a.secret, a.certificate, a.workload, a.workload
+	wrongSecret.SecretFile = a.secretFile + ".wrong"
+	write(t, wrongSecret.SecretFile, "wrong", 0o600)
+	wrongCert.CertificateFile = other.pemFile
+	foreign.TokenFile = other.tokenFile
+	late.TokenFile = a.tokenFile + ".late"
+	write(t, late.TokenFile, a.federated, 0o600)
+	a.rotate(t)
+	noJWT := a.workload
+	noJWT.TokenFile = wrongSecret.SecretFile
+	type row = struct {
+		id    Identity
+		o     Options
+		want  fault.ID
+		parts []string
+	}
+	return map[string]row{
+		"tenant":      {wrongTenant, a.options, fault.EntraTenant, []string{"AADSTS90002: Tenant 'contoso.com' not found", "has no tenant contoso.com", "az account show"}},
+		"application": {wrongApp, a.options, fault.EntraApp, []string{"AADSTS700016: Application", "the tenant " + tenant + " has no application 11111111-", "az ad sp show --id 11111111-0000-4000-8000-000000000000"}},
+		"resource":    {wrongResource, a.options, fault.EntraResource, []string{"AADSTS500011", "no resource https://storage.nowhere.test", "e406a681-f3d4-42a8-90b6-c2b029497af1"}},
+		"secret":      {wrongSecret, a.options, fault.EntraSecret, []string{"AADSTS7000215: Invalid client secret", "az ad app credential reset --id " + guid + " --append --query password -o tsv > '" + wrongSecret.SecretFile + "'"}},
+		"certificate": {wrongCert, a.options, fault.EntraCertificate, []string{"AADSTS700027", `--cert "$(openssl x509 -in '` + other.pemFile + `')"`}},
+		"foreign token": {foreign, a.options, fault.EntraFederation, []string{
+			"AADSTS70021: No matching federated identity record", "az identity federated-credential create",
+			"--issuer https://oidc.azurefake.test/ --subject system:serviceaccount:default:" + guid + " --audiences api://AzureADTokenExchange",
+		}},
+		"late token": {late, a.options, fault.EntraAssertion, []string{"AADSTS700024", late.TokenFile}},
+		"no JWT":     {noJWT, a.options, fault.EntraAssertion, []string{"AADSTS50027", noJWT.TokenFile}},
+	}
+}
+
+func TestEntraRefusesInEarnest(t *testing.T) {
+	for name, c := range spoilt(t) {
+		t.Run(name, func(t *testing.T) {
+			f := refuses(t, c.id, c.o, c.want, c.parts...)
+			if f.Retryable() != (c.want == fault.EntraAssertion) {
+				t.Errorf("retryable: %v", f.Retryable())
+			}
+		})
+	}
+}
+
+func TestEntraCodes(t *testing.T) {
+	const (
+		work, pass, cert = "workload", "secret", "certificate"
+	)
+	for name, c := range map[string]struct {
+		id       string
+		order    azurefake.Order
+		want     fault.ID
+		requests int
+		parts    []string
+	}{
+		"expired secret":       {pass, azurefake.Order{Code: "AADSTS7000222", Message: "The provided client secret keys are expired."}, fault.EntraSecret, 2, []string{"AADSTS7000222: The provided client secret keys are expired."}},
+		"no service principal": {work, azurefake.Order{Code: "AADSTS7000229"}, fault.EntraApp, 2, []string{"AADSTS7000229"}},
+		"bad tenant name":      {work, azurefake.Order{Code: "AADSTS900023"}, fault.EntraTenant, 2, nil},
+		"disabled resource":    {cert, azurefake.Order{Code: "AADSTS50001"}, fault.EntraResource, 2, nil},
+		"bad scope":            {cert, azurefake.Order{Code: "AADSTS1002012"}, fault.EntraResource, 2, nil},
+		"bad scope, older":     {cert, azurefake.Order{Code: "AADSTS70011"}, fault.EntraResource, 2, nil},
+		"bad certificate":      {cert, azurefake.Order{Code: "AADSTS700030"}, fault.EntraCertificate, 2, nil},
+		"no federation":        {work, azurefake.Order{Code: "AADSTS70025"}, fault.EntraFederation, 2, nil},
+		"issuer":               {work, azurefake.Order{Code: "AADSTS700211"}, fault.EntraFederation, 2, nil},
+		"audience":             {work, azurefake.Order{Code: "AADSTS700212"}, fault.EntraFederation, 2, nil},
+		"subject":              {work, azurefake.Order{Code: "AADSTS700213"}, fault.EntraFederation, 2, nil},
+		"other app":            {work, azurefake.Order{Code: "AADSTS700021"}, fault.EntraAssertion, 2, nil},
+		"other authority":      {work, azurefake.Order{Code: "AADSTS700023"}, fault.EntraAssertion, 2, nil},
+		"our own signature":    {cert, azurefake.Order{Code: "AADSTS700023"}, fault.EntraCertificate, 2, nil},
+		"time, clocks agree":   {cert, azurefake.Order{Code: "AADSTS700024"}, fault.EntraCertificate, 2, nil},
+		"not in the table":     {pass, azurefake.Order{Code: "AADSTS53003", Message: "Access has been blocked by Conditional Access policies."}, fault.EntraRefused, 2, []string{"AADSTS53003: Access has been blocked", "https://login.microsoftonline.com/error?code=53003", "secret_file="}},
+		"no number":            {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "No."}, fault.EntraRefused, 2, []string{"invalid_grant: No."}},
+		"odd number":           {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "AADSTS99999999999999999999x"}, fault.EntraRefused, 2, []string{"AADSTS9999"}},
+		"no JSON":              {pass, azurefake.Order{Status: 403, Body: new("<h1>Blocked\nby a\x1b[1m proxy")}, fault.EntraRefused, 2, []string{"403 <h1>Blocked by a [1m proxy"}},
+		"redirect":             {pass, azurefake.Order{Redirect: "https://evil.test/"}, fault.AnswerInvalid, 2, []string{"another place", public}},
+		"throttled":            {pass, azurefake.Order{Status: 429, Code: "AADSTS90055", Message: "Too many."}, fault.EntraBusy, 8, []string{"429", "AADSTS90055: Too many.", public}},
+		"failing":              {work, azurefake.Order{Status: 500}, fault.EntraBusy, 8, []string{"500"}},
+		"unavailable":          {cert, azurefake.Order{Code: "AADSTS90033"}, fault.EntraBusy, 8, []string{"503", "AADSTS90033"}},
+		"timeout":              {pass, azurefake.Order{Status: 408}, fault.EntraBusy, 8, nil},
+		"never answers":        {pass, azurefake.Order{Drop: true}, fault.EntraUnreachable, 4, []string{"EOF"}},
+		"HTML":                 {pass, azurefake.Order{Garbage: azurefake.GarbageJSON}, fault.AnswerInvalid, 2, []string{"with a token"}},
+		"empty":                {work, azurefake.Order{Garbage: azurefake.GarbageEmpty}, fault.AnswerInvalid, 2, nil},
+		"truncated":            {cert, azurefake.Order{Garbage: azurefake.GarbageTruncatedJSON}, fault.AnswerInvalid, 2, nil},
+		"huge":                 {cert, azurefake.Order{Garbage: azurefake.GarbageHuge}, fault.AnswerInvalid, 2, nil},
+		"no token":             {pass, azurefake.Order{Body: new(`{"token_type":"Bearer","expires_in":3600}`)}, fault.AnswerInvalid, 2, nil},
+		"empty token":          {pass, azurefake.Order{Body: new(`{"token_type":"Bearer","expires_in":3600,"access_token":""}`)}, fault.AnswerInvalid, 2, nil},
+		"evil token":           {pass, azurefake.Order{Body: new(`{"token_type":"Bearer","expires_in":3600,"access_token":"a\r\nb"}`)}, fault.TokenInvalid, 2, []string{public}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApps(t, azurefake.Options{}, "")
+			c.order.Target = azurefake.TargetEntra
+			a.fake.Order(c.order)
+			f := refuses(t, a.all()[c.id], a.options, c.want, c.parts...)
+			if n := len(a.fake.Requests()); n != c.requests {
+				t.Errorf("%d requests, want %d", n, c.requests)
+			}
+			noSecret(t, f, secretText, a.federated, "PRIVATE KEY")
+		})
+	}
+}
+
+func TestClockOfTheCertificate(t *testing.T) {
+	for skew, part := range map[time.Duration]string{time.Hour: "behind", -2 * time.Hour: "ahead of"} {
+		a := newApps(t, azurefake.Options{}, "")
+		a.fake.Order(azurefake.Order{Target: azurefake.TargetEntra, Skew: skew})
+		f := refuses(t, a.certificate, a.options, fault.ClockSkew, part+" "+public, "AADSTS700024", "timedatectl")
+		shown := false
+		for off := -2 * time.Second; off <= 2*time.Second; off += time.Second { // the time that passes, and whole seconds
+			shown = shown || strings.Contains(f.What(), " "+(skew.Abs()+off).String()+" ")
+		}
+		if !shown {
+			t.Errorf("%v: %s", skew, f.What())
+		}
+		// The token of another issuer has nothing to do with this machine's clock.
+		a.fake.ClearOrders()
+		a.fake.Order(azurefake.Order{Target: azurefake.TargetEntra, Code: "AADSTS700024", Skew: skew})
+		refuses(t, a.workload, a.options, fault.EntraAssertion)
+	}
+}
+
+func TestEntraRecovers(t *testing.T) {
+	for _, order := range []azurefake.Order{{Status: 429}, {Status: 500}, {Status: 502}, {Status: 503}, {Status: 408}, {Drop: true}} {
+		a := newApps(t, azurefake.Options{}, "")
+		order.Target, order.Times = azurefake.TargetEntra, 2
+		a.fake.Order(order)
+		for name, id := range a.all() {
+			if _, err := id.Token(t.Context(), a.options); err != nil {
+				t.Errorf("%+v: %s: %v", order, name, err)
+			}
+		}
+		if n := len(a.fake.Requests()); n != 8 {
+			t.Errorf("%+v: %d requests", order, n)
+		}
+	}
+}
+
+func TestEntraRetryAfter(t *testing.T) {
+	a := newApps(t, azurefake.Options{}, "")
+	a.fake.Order(azurefake.Order{Target: azurefake.TargetEntra, Status: 429, RetryAfter: "40"})
+	token, err := a.secret.Token(withTimeout(t, 30*time.Second), a.options)
+	f := failed(t, token, err, fault.EntraBusy)
+	if !f.Retryable() || f.RetryAfter != 40*time.Second || len(a.fake.Requests()) != 2 {
+		t.Errorf("%v after %d requests, retry after %v", f, len(a.fake.Requests()), f.RetryAfter)
+	}
+}
+
+func TestNoWayToEntra(t *testing.T) {
+	a := newApps(t, azurefake.Options{}, "")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	a.options.Transport = &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
+	}}
+	f := refuses(t, a.secret, a.options, fault.EntraUnreachable, syscall.ECONNREFUSED.Error(), "curl -sv https://"+public+"/")
+	if !f.Retryable() {
+		t.Error("not retryable")
+	}
+
+	tries := 0
+	a.options.Transport = transport(func(*http.Request) (*http.Response, error) {
+		tries++
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: public, IsNotFound: true}}
+	})
+	refuses(t, a.workload, a.options, fault.EntraUnreachable, "no such host")
+	if tries != 3 {
+		t.Errorf("%d tries", tries)
+	}
+
+	a.options.Transport = a.fake.Transport()
+	a.fake.Order(azurefake.Order{Target: azurefake.TargetEntra, Untrusted: true})
+	if f := refuses(t, a.certificate, a.options, fault.TLSUntrusted, public, "unknown authority"); f.Retryable() {
+		t.Error("retryable")
+	}
+
+	a.options.Transport = nil
+	refuses(t, a.secret, a.options, fault.Internal)
+}
+
+func TestNumbersInTexts(t *testing.T) {
+	for text, want := range map[string]int{
+		"":                               0,
+		"AADSTS":                         0,
+		"invalid_client: AADSTS7000215:": 7000215,
+		"AADSTS70021":                    70021,
+		"AADSTS-1":                       0,
+		"AADSTSx AADSTS70021":            0,
+		"a AADSTS90002. AADSTS700016":    90002,
+	} {
+		if got := aadsts(text); got != want {
+			t.Errorf("%q: %d", text, got)
+		}
+	}
+}
+
+// TestTrustOf: a token's claims stand in a command that people copy.
+func TestTrustOf(t *testing.T) {
+	for claims, want := range map[string][3]string{
+		`{"iss":"https://a.b/c/","sub":"system:serviceaccount:ns:sa","aud":["api://X","y"]}`: {"https://a.b/c/", "system:serviceaccount:ns:sa", "api://X"},
+		`{"iss":"a; rm -rf /","sub":"$(x)","aud":"'x'"}`:                                     {},
+		`{"iss":"a\nb","sub":"` + strings.Repeat("x", 161) + `","aud":[]}`:                   {},
+		`{"iss":5}`: {},
+		``:          {},
+	} {
+		v := trustOf(jwt(claims))
+		if got := [3]string{v["issuer"], v["subject"], v["audience"]}; got != want {
+			t.Errorf("%s: %q", claims, got)
+		}
+	}
+	if v := trustOf("a.b"); v != nil {
+		t.Error(v)
+	}
+}
+
+func TestLongestFaultHasItsFix(t *testing.T) {
+	a := newApps(t, azurefake.Options{}, "")
+	claims := `{"iss":"https://eastus.oic.prod-aks.azure.com/` + guid + "/" + guid + `/","sub":"system:serviceaccount:some-namespace:some-service-account","aud":["api://AzureADTokenExchange"]}`
+	write(t, a.tokenFile, jwt(claims), 0o600)
+	a.fake.Order(azurefake.Order{Target: azurefake.TargetEntra, Code: "AADSTS700211", Message: strings.Repeat("long ", 200)})
+	_, err := a.workload.Token(t.Context(), a.options)
+	if !strings.HasSuffix(err.Error(), "--audiences api://AzureADTokenExchange") {
+		t.Error(err)
+	}
+}

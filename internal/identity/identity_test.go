@@ -1,0 +1,231 @@
+package identity
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+const (
+	guid       = "0a1b2c3d-0000-4000-8000-00000000beef"
+	resourceID = "/subscriptions/" + guid + "/resourceGroups/My-RG_(1).x/providers/Microsoft.ManagedIdentity/userAssignedIdentities/Backup-1"
+)
+
+func TestText(t *testing.T) {
+	for text, c := range map[string]struct {
+		id          Identity
+		username    string
+		refreshable bool
+	}{
+		"system": {Identity{Kind: System}, "root", true},
+		"system resource=https://storage.example": {Identity{Kind: System, Resource: "https://storage.example"}, "root", true},
+		"user-assigned client_id=" + guid:         {Identity{Kind: UserAssigned, ClientID: guid}, guid, true},
+		"user-assigned object_id=" + guid:         {Identity{Kind: UserAssigned, ObjectID: guid}, "root", true},
+		"user-assigned resource_id=" + resourceID: {Identity{Kind: UserAssigned, ResourceID: resourceID}, "root", true},
+		"workload client_id=" + guid + " tenant_id=" + guid + " token_file=/run/t": {
+			Identity{Kind: Workload, ClientID: guid, TenantID: guid, TokenFile: "/run/t"}, guid, true,
+		},
+		"workload client_id=" + guid + " tenant_id=contoso.onmicrosoft.com token_file=/run/t authority_host=https://login.airgap.test:8443 resource=https://storage.airgap.test": {
+			Identity{
+				Kind: Workload, ClientID: guid, TenantID: "contoso.onmicrosoft.com", TokenFile: "/run/t",
+				Authority: "https://login.airgap.test:8443", Resource: "https://storage.airgap.test",
+			}, guid, true,
+		},
+		"service-principal client_id=" + guid + " tenant_id=" + guid + " secret_file=/etc/a": {
+			Identity{Kind: ServicePrincipal, ClientID: guid, TenantID: guid, SecretFile: "/etc/a"}, guid, true,
+		},
+		"service-principal client_id=" + guid + " tenant_id=" + guid + " certificate_file=/etc/a%20b.pem": {
+			Identity{Kind: ServicePrincipal, ClientID: guid, TenantID: guid, CertificateFile: "/etc/a b.pem"}, guid, true,
+		},
+		"cli":                                  {Identity{Kind: CLI}, "root", false},
+		"cli user=ann":                         {Identity{Kind: CLI, User: "ann"}, "root", true},
+		`cli user=CONTOSO\ann.b@contoso.com`:   {Identity{Kind: CLI, User: `CONTOSO\ann.b@contoso.com`}, "root", true},
+		"arc":                                  {Identity{Kind: Arc}, "root", true},
+		"arc resource=https://storage.example": {Identity{Kind: Arc, Resource: "https://storage.example"}, "root", true},
+		"token":                                {Identity{Kind: Token}, "root", false},
+		"token token_file=/run/a":              {Identity{Kind: Token, TokenFile: "/run/a"}, "root", true},
+		"token token_file=/a%20b%25%3D%0A%C3%A4 resource=https://storage.example:8443/x%3Dy": {
+			Identity{Kind: Token, TokenFile: "/a b%=\nä", Resource: "https://storage.example:8443/x=y"}, "root", true,
+		},
+	} {
+		if got := c.id.String(); got != text {
+			t.Errorf("String gives %q, want %q", got, text)
+		}
+		back, err := Parse(text)
+		if err != nil || back != c.id {
+			t.Errorf("%q: Parse gives %+v, %v", text, back, err)
+		}
+		if c.id.Username() != c.username || c.id.Refreshable() != c.refreshable {
+			t.Errorf("%q: username %s, refreshable %v", text, c.id.Username(), c.id.Refreshable())
+		}
+	}
+}
+
+func TestParseCleans(t *testing.T) {
+	app := Identity{Kind: Workload, ClientID: guid, TenantID: guid, TokenFile: "/t"}
+	custom := app
+	custom.Authority, custom.TenantID = "https://login.airgap.test:8443", "contoso.com"
+	for text, want := range map[string]Identity{
+		"user-assigned resource=https://storage.azure.com// client_id=" + strings.ToUpper(guid): {Kind: UserAssigned, ClientID: guid, Resource: "https://storage.azure.com"},
+		"user-assigned object_id=" + strings.ToUpper(guid):                                      {Kind: UserAssigned, ObjectID: guid},
+		"user-assigned resource_id=/SUBSCRIPTIONS/" + strings.ToUpper(guid) +
+			"/resourcegroups/My-RG_(1).x/Providers/microsoft.managedidentity/userassignedidentities/Backup-1": {Kind: UserAssigned, ResourceID: resourceID},
+		"workload token_file=/t client_id=" + guid + " tenant_id=" + strings.ToUpper(guid):                                    app,
+		"workload token_file=/t client_id=" + guid + " tenant_id=Contoso.COM authority_host=HTTPS://Login.Airgap.test:8443//": custom,
+		"workload token_file=/t client_id=" + guid + " tenant_id=contoso.com authority_host=https://login.airgap.test:8443":   custom,
+	} {
+		if id, err := Parse(text); err != nil || id != want {
+			t.Errorf("%s: %+v %v", text, id, err)
+		}
+	}
+}
+
+func TestRefusedTexts(t *testing.T) {
+	long := "/" + strings.Repeat("x", 4096)
+	app := "service-principal client_id=" + guid + " tenant_id=" + guid
+	work := "workload token_file=/t client_id=" + guid + " tenant_id="
+	mi := "user-assigned resource_id="
+	for text, part := range map[string]string{
+		"":                                      "kind",
+		" system":                               "unknown",
+		"System":                                "kind",
+		"certificate":                           "kind",
+		"system ":                               "unknown",
+		"system  resource=x":                    "unknown",
+		"system eyJsecret":                      "unknown",
+		"system eyJsecret=x":                    "unknown",
+		"system\nuser":                          "kind",
+		"system client_id=" + guid:              "takes no client_id",
+		"system token_file=/a":                  "takes no token_file",
+		"user-assigned":                         "needs client_id",
+		"user-assigned client_id=":              "client_id is empty",
+		"user-assigned client_id=eyJsecret":     "no GUID",
+		"user-assigned client_id=" + guid + "0": "no GUID",
+		"user-assigned client_id=" + strings.Replace(guid, "-", "0", 1):  "no GUID",
+		"user-assigned client_id=" + strings.Replace(guid, "0", "g", 1):  "no GUID",
+		"user-assigned client_id=" + guid + " client_id=" + guid:         "twice",
+		"user-assigned client_id=" + guid + " token_file=/a":             "takes no token_file",
+		"user-assigned client_id=" + guid + " object_id=" + guid:         "one of them",
+		"user-assigned object_id=" + guid + " resource_id=" + resourceID: "one of them",
+		"user-assigned object_id=eyJsecret":                              "no GUID",
+		mi + "eyJsecret":                                                 "form /subscriptions/",
+		mi + strings.TrimPrefix(resourceID, "/"):                         "form /subscriptions/",
+		mi + resourceID + "/x":                                           "form /subscriptions/",
+		mi + strings.Replace(resourceID, guid, "x", 1):                   "form /subscriptions/",
+		mi + strings.Replace(resourceID, "My-RG", "", 1) + "%00":         "form /subscriptions/",
+		mi + strings.Replace(resourceID, "My-RG_(1).x", "", 1):           "form /subscriptions/",
+		mi + strings.Replace(resourceID, "My-RG", "a'b", 1):              "form /subscriptions/",
+		mi + strings.Replace(resourceID, "Microsoft.Managed", "My.", 1):  "form /subscriptions/",
+		"workload": "needs client_id",
+		"workload client_id=" + guid + " tenant_id=" + guid: "needs token_file",
+		"workload client_id=" + guid + " token_file=/t":     "needs tenant_id",
+		work + "common":                                       "tenant_id is neither",
+		work + "eyJsecret/x":                                  "tenant_id is neither",
+		work + "a..b":                                         "tenant_id is neither",
+		work + "-a.b":                                         "tenant_id is neither",
+		work + "a.b-":                                         "tenant_id is neither",
+		work + strings.Repeat("a", 64) + ".b":                 "tenant_id is neither",
+		work + strings.Repeat("a.", 127) + "b":                "tenant_id is neither",
+		work + guid + " secret_file=/a":                       "takes no secret_file",
+		work + guid + " user=ann":                             "takes no user",
+		work + guid + " authority_host=http://a.b":            "authority_host is no https URL",
+		work + guid + " authority_host=https://a.b/eyJsecret": "of a host",
+		work + guid + " authority_host=https://a.b%25":        "authority_host is no https URL",
+		work + guid + " authority_host=https://a_b":           "of a host",
+		app: "needs secret_file, certificate_file, one of them",
+		app + " secret_file=/a certificate_file=/b":              "one of them",
+		app + " secret_file=eyJsecret":                           "secret_file is no absolute path",
+		app + " certificate_file=b":                              "certificate_file is no absolute path",
+		app + " secret_file=/a token_file=/b":                    "takes no token_file",
+		"cli user=-x":                                            "not the name of a user",
+		"cli user=a/b":                                           "not the name of a user",
+		"cli user=a:b":                                           "not the name of a user",
+		"cli user=a%20b":                                         "not the name of a user",
+		"cli user=a%0Ab":                                         "not the name of a user",
+		"cli user=" + strings.Repeat("a", 257):                   "not the name of a user",
+		"cli tenant_id=" + guid:                                  "takes no tenant_id",
+		"arc client_id=" + guid:                                  "takes no client_id",
+		"token token_file=eyJsecret":                             "absolute",
+		"token token_file=a/b":                                   "absolute",
+		"token token_file=/":                                     "absolute",
+		"token token_file=/a/":                                   "absolute",
+		"token token_file=/a//b":                                 "absolute",
+		"token token_file=/a/../b":                               "absolute",
+		"token token_file=/a%00b":                                "absolute",
+		"token token_file=/a%2":                                  "wrongly encoded",
+		"token token_file=/a%zz":                                 "wrongly encoded",
+		"token token_file=/a=b":                                  "wrongly encoded",
+		"token token_file=/a\tb":                                 "wrongly encoded",
+		"token token_file=/ä":                                    "wrongly encoded",
+		"token token_file=" + long:                               "too long",
+		"token token_file=" + strings.Repeat(long, 5):            "text is too long",
+		"token authority_host=https://login.example":             "takes no authority_host",
+		"system resource=http://storage.azure.com":               "https URL",
+		"system resource=https://me:eyJsecret@storage.azure.com": "https URL",
+		"system resource=https://storage.azure.com?":             "https URL",
+		"system resource=https://":                               "https URL",
+		"system resource=storage":                                "https URL",
+		"system resource=%25zz://":                               "https URL",
+		"system resource=https://a/b#":                           "https URL",
+		"system " + strings.Repeat("a ", 8000):                   "unknown",
+	} {
+		id, err := Parse(text)
+		if !fault.Is(err, fault.IdentityInvalid) || id != (Identity{}) {
+			t.Errorf("%.60q: %+v %v", text, id, err)
+		} else if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "eyJsecret") {
+			t.Errorf("%.60q: %v, want %q in it", text, err, part)
+		}
+	}
+}
+
+func TestInvalidIdentityGetsNoToken(t *testing.T) {
+	for _, id := range []Identity{{}, {Kind: UserAssigned}, {Kind: Token}} {
+		if _, err := id.Token(t.Context(), Options{}); !fault.Is(err, fault.IdentityInvalid) {
+			t.Errorf("%+v: %v", id, err)
+		}
+	}
+}
+
+// FuzzIdentityText holds the promises of the text form: one line of printable ASCII, read back as
+// the same identity, whether one starts with the text or with the identity.
+func FuzzIdentityText(f *testing.F) {
+	f.Add("user-assigned client_id="+guid, "token", "", "", "", "", "/run/token", "", "")
+	f.Add("token token_file=/a%20b", "system", "", "", "", "", "", "", "https://storage.azure.com")
+	f.Add("system resource=https://x/", "user-assigned", guid, "", "", "", "", "", "https://[::1]/%zz")
+	f.Add("user-assigned object_id="+guid, "user-assigned", "", resourceID, "", "", "", "", "")
+	f.Add("user-assigned resource_id="+resourceID, "workload", guid, "", "contoso.com", "https://login.airgap.test", "/t", "", "")
+	f.Add("workload tenant_id="+guid+" client_id="+guid+" token_file=/t authority_host=HTTPS://A//", "service-principal", guid, "", guid, "", "/s", "", "")
+	f.Add("service-principal tenant_id=a.b client_id="+guid+" secret_file=/s", "cli", "", "", "", "", "", "ann", "")
+	f.Add("cli user=a%5Cb@c", "arc", "", "", "", "", "", "", "")
+	f.Fuzz(func(t *testing.T, text, kind, client, arm, tenant, authority, file, user, resource string) {
+		if id, err := Parse(text); err == nil {
+			roundTrip(t, id)
+		}
+		id := Identity{
+			Kind: Kind(kind), ClientID: client, ResourceID: arm, TenantID: tenant, Authority: authority, User: user, Resource: resource,
+		}
+		if id.Kind == ServicePrincipal {
+			id.SecretFile = file
+		} else {
+			id.TokenFile = file
+		}
+		if id.Validate() == nil {
+			roundTrip(t, id)
+		} else if again, err := Parse(id.String()); err == nil && again == id {
+			t.Fatalf("%+v is invalid and its text is not", id)
+		}
+	})
+}
+
+func roundTrip(t *testing.T, id Identity) {
+	t.Helper()
+	text := id.String()
+	if strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+		t.Fatalf("%q is not printable", text)
+	}
+	back, err := Parse(text)
+	if err != nil || back != id || back.String() != text || back.Clean() != back {
+		t.Fatalf("%+v -> %q -> %+v, %v", id, text, back, err)
+	}
+}

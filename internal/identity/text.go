@@ -1,0 +1,181 @@
+package identity
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Bounds of the text form, in bytes. A path is at most PATH_MAX long (linux/limits.h), and every
+// byte of it may need three in the text.
+const (
+	maxValue = 4096
+	maxText  = 4 * maxValue
+)
+
+// field is one key of the text form. Its check returns what is wrong with a value, or "".
+type field struct {
+	key   string
+	of    func(*Identity) *string
+	check func(string) string
+}
+
+// fields in the order in which String writes them.
+var fields = []field{
+	{"client_id", func(i *Identity) *string { return &i.ClientID }, checkGUID},
+	{"object_id", func(i *Identity) *string { return &i.ObjectID }, checkGUID},
+	{"resource_id", func(i *Identity) *string { return &i.ResourceID }, checkResourceID},
+	{"tenant_id", func(i *Identity) *string { return &i.TenantID }, checkTenant},
+	{"token_file", func(i *Identity) *string { return &i.TokenFile }, checkPath},
+	{"secret_file", func(i *Identity) *string { return &i.SecretFile }, checkPath},
+	{"certificate_file", func(i *Identity) *string { return &i.CertificateFile }, checkPath},
+	{"user", func(i *Identity) *string { return &i.User }, checkUser},
+	{"authority_host", func(i *Identity) *string { return &i.Authority }, checkAuthority},
+	{"resource", func(i *Identity) *string { return &i.Resource }, checkURL},
+}
+
+// String is the identity on one line of printable ASCII: the kind, then key=value for what is set,
+// with single spaces between. Bytes of a value that are no printable ASCII, %, = and spaces stand as %XX.
+func (i Identity) String() string {
+	var b strings.Builder
+	escape(&b, string(i.Kind))
+	for _, f := range fields {
+		if v := *f.of(&i); v != "" {
+			b.WriteString(" " + f.key + "=")
+			escape(&b, v)
+		}
+	}
+	return b.String()
+}
+
+// Parse reads the text form, in any order of the keys. Its errors are of the kind
+// fault.IdentityInvalid and repeat no value, since people put secrets into the wrong places.
+func Parse(line string) (Identity, error) {
+	if len(line) > maxText {
+		return Identity{}, invalid("its text is too long")
+	}
+	kind, rest, more := strings.Cut(line, " ")
+	i := Identity{Kind: Kind(kind)}
+	for more {
+		var word string
+		word, rest, more = strings.Cut(rest, " ")
+		if problem := i.set(word); problem != "" {
+			return Identity{}, invalid(problem)
+		}
+	}
+	i = i.Clean()
+	if err := i.Validate(); err != nil {
+		return Identity{}, err
+	}
+	return i, nil
+}
+
+// set takes one key=value of the text form over; it returns what is wrong with it, or "".
+func (i *Identity) set(word string) (problem string) {
+	key, text, ok := strings.Cut(word, "=")
+	n := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
+	if !ok || n < 0 {
+		return "its text holds something unknown"
+	}
+	p := fields[n].of(i)
+	if *p != "" {
+		return key + " is there twice"
+	}
+	value, ok := unescape(text)
+	if !ok || value == "" {
+		return key + " is empty or wrongly encoded"
+	}
+	*p = value
+	return ""
+}
+
+// Clean gives the form that Validate demands to what a person typed: ids and hosts of authorities in
+// lower case, the fixed words of a resource id as Azure writes them, URLs without trailing slashes.
+func (i Identity) Clean() Identity {
+	i.ClientID = strings.ToLower(i.ClientID)
+	i.ObjectID = strings.ToLower(i.ObjectID)
+	i.ResourceID = cleanResourceID(i.ResourceID)
+	i.TenantID = strings.ToLower(i.TenantID)
+	i.Authority = cleanAuthority(i.Authority)
+	i.Resource = strings.TrimRight(i.Resource, "/")
+	return i
+}
+
+// Validate checks that the kind is known and has what it needs, nothing else, in the form that makes
+// equal identities equal. Its errors are of the kind fault.IdentityInvalid.
+func (i Identity) Validate() error {
+	r, ok := i.Kind.rules()
+	if !ok {
+		return invalid("its kind is not known")
+	}
+	chosen := 0
+	for _, f := range fields {
+		v := *f.of(&i)
+		if problem := r.problem(f, v); problem != "" {
+			return invalid(fmt.Sprintf("the kind %s %s", i.Kind, problem))
+		}
+		if v == "" {
+			continue
+		}
+		if len(v) > maxValue {
+			return invalid(f.key + " is too long")
+		}
+		if problem := f.check(v); problem != "" {
+			return invalid(f.key + " " + problem)
+		}
+		if slices.Contains(r.oneOf, f.key) {
+			chosen++
+		}
+	}
+	if r.oneOf != nil && chosen != 1 {
+		return invalid(fmt.Sprintf("the kind %s needs %s, one of them", i.Kind, strings.Join(r.oneOf, ", ")))
+	}
+	return nil
+}
+
+// problem says how a value does not suit the kind as a whole, or "".
+func (r rules) problem(f field, v string) string {
+	needs := slices.Contains(r.needs, f.key)
+	switch {
+	case v == "" && needs:
+		return "needs " + f.key
+	case v != "" && !needs && !slices.Contains(r.takes, f.key) && !slices.Contains(r.oneOf, f.key):
+		return "takes no " + f.key
+	}
+	return ""
+}
+
+// plain reports whether a byte stands for itself in the text form.
+func plain(c byte) bool { return c > ' ' && c < 0x7f && c != '%' && c != '=' }
+
+func escape(b *strings.Builder, v string) {
+	for n := range len(v) {
+		if c := v[n]; plain(c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(b, "%%%02X", c)
+		}
+	}
+}
+
+// unescape is strict: what escape would have encoded must be encoded.
+func unescape(text string) (string, bool) {
+	var b []byte
+	for n := 0; n < len(text); n++ {
+		switch c := text[n]; {
+		case plain(c):
+			b = append(b, c)
+		case c == '%' && n+2 < len(text):
+			d, err := hex.DecodeString(text[n+1 : n+3])
+			if err != nil {
+				return "", false
+			}
+			b = append(b, d...)
+			n += 2
+		default:
+			return "", false
+		}
+	}
+	return string(b), true
+}

@@ -1,0 +1,99 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+// maxToken bounds an access token, in bytes. Those of Entra have one or two thousand.
+const maxToken = 64 << 10
+
+// token is whoever an access token was issued to that comes from elsewhere: from a file, which is
+// read at every use because others rewrite it, or handed over once, when nothing but that is known.
+func token() rules {
+	return rules{
+		takes:       []string{"token_file", "resource"},
+		refreshable: func(i Identity) bool { return i.TokenFile != "" },
+		token:       fromFile,
+	}
+}
+
+func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
+	if i.TokenFile == "" {
+		return AccessToken{}, invalid("its token was handed over once and is not kept; hand over a new one or name a token_file")
+	}
+	text, mode, err := readToken(i.TokenFile)
+	if err != nil {
+		return AccessToken{}, err
+	}
+	t, err := i.FromText(text, i.TokenFile, o)
+	if err == nil && mode.Perm()&0o044 != 0 {
+		t.Hint = fmt.Sprintf("the token file can be read by others: chmod go-r '%s'", i.TokenFile)
+	}
+	return t, err
+}
+
+// readToken reads a file that others rewrite. Its errors are faults.
+func readToken(name string) ([]byte, fs.FileMode, error) {
+	text, info, err := readFile(name, maxToken)
+	if err != nil {
+		return nil, 0, tokenFileFault(name, err.Error())
+	}
+	return text, info.Mode(), nil
+}
+
+func tokenFileFault(name, problem string) error {
+	return fault.New(fault.TokenFile, fault.V{"file": name, "problem": problem})
+}
+
+// FromText checks an access token that a person or a file handed over; from says who, for messages.
+// White space around it does not count. A JWT must not have ended and must be for the identity's
+// resource or that of the cloud; any other token passes. Its errors are faults without the token.
+func (i Identity) FromText(text []byte, from string, o Options) (AccessToken, error) {
+	text = bytes.TrimSpace(text)
+	if problem := tokenProblem(text); problem != "" {
+		return AccessToken{}, fault.New(fault.TokenInvalid, fault.V{"from": from, "problem": problem})
+	}
+	t := AccessToken{Value: secret.New(bytes.Clone(text))}
+	p, ok := payloadOf(t.Value)
+	if !ok {
+		return t, nil
+	}
+	t.ExpiresOn = p.expiry()
+	if now := o.now(); !t.ExpiresOn.IsZero() && !now.Before(t.ExpiresOn) {
+		ago := now.Sub(t.ExpiresOn).Round(time.Second)
+		return AccessToken{}, fault.New(fault.TokenExpired, fault.V{"from": from, "ago": ago.String()})
+	}
+	if resource := i.resource(o); !p.isFor(resource) {
+		return AccessToken{}, fault.New(fault.TokenAudience, fault.V{
+			"from": from, "audience": strings.Join(p.Audience, ", "), "resource": resource,
+		})
+	}
+	return t, nil
+}
+
+// tokenProblem tells why a text is no access token, or "". What an HTTP header may hold of a bearer
+// token is printable ASCII without spaces (RFC 6750, 2.1).
+func tokenProblem(text []byte) string {
+	switch {
+	case len(text) == 0:
+		return "it is empty"
+	case len(text) > maxToken:
+		return fmt.Sprintf("it is longer than %d bytes", maxToken)
+	case text[0] == '{' || text[0] == '"':
+		return "it is JSON, not the token alone"
+	}
+	for _, c := range text {
+		if c <= ' ' || c >= 0x7f {
+			return "it is not one word of printable characters"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,89 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// workload is an application that proves who it is by a token of another issuer, which is in a file
+// that others rewrite (a federated credential, RFC 7523). azidentity has a credential for it that
+// reads the file once in ten minutes; after a rotation that would be the old token, so the file is
+// read here, at every use.
+func workload() rules {
+	return rules{
+		needs:       []string{"tenant_id", "client_id", "token_file"},
+		takes:       []string{"authority_host", "resource"},
+		refreshable: always,
+		token: func(ctx context.Context, i Identity, o Options) (AccessToken, error) {
+			return fromEntra(ctx, i, o, i.federated)
+		},
+	}
+}
+
+// federated makes the credential of what is in the token file now.
+func (i Identity) federated() (credentialOf, fault.V, error) {
+	text, _, err := readToken(i.TokenFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	text = bytes.TrimSpace(text)
+	if problem := tokenProblem(text); problem != "" {
+		return nil, nil, tokenFileFault(i.TokenFile, problem)
+	}
+	assertion := func(context.Context) (string, error) { return string(text), nil }
+	return func(o policy.ClientOptions) (azcore.TokenCredential, error) {
+		cred, err := azidentity.NewClientAssertionCredential(i.TenantID, i.ClientID, assertion,
+			&azidentity.ClientAssertionCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: true})
+		return cred, libraryFault(err)
+	}, trustOf(string(text)), nil
+}
+
+// trustOf tells what Entra must have been told to trust for a token to be accepted: the places of the
+// command that does so.
+func trustOf(token string) fault.V {
+	parts := strings.Split(token, ".")
+	var c struct {
+		Audience audience `json:"aud"`
+		Issuer   string   `json:"iss"`
+		Subject  string   `json:"sub"`
+	}
+	if len(parts) != 3 {
+		return nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(b, &c) != nil {
+		return nil
+	}
+	v := fault.V{"issuer": argument(c.Issuer), "subject": argument(c.Subject)}
+	if len(c.Audience) > 0 {
+		v["audience"] = argument(c.Audience[0])
+	}
+	return v
+}
+
+// argument is what a person can paste into a command line unseen, "" for anything else.
+func argument(v string) string {
+	if len(v) > maxArgument || strings.Trim(v, alnum+"-._:/@") != "" {
+		return ""
+	}
+	return v
+}
+
+// maxArgument bounds what an error repeats of a token's claims, in bytes.
+const maxArgument = 160
+
+// libraryFault is what there is to say when azidentity does not take what Validate let pass.
+func libraryFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.Wrap(fault.Internal, err, nil)
+}
