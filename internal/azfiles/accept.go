@@ -1,0 +1,103 @@
+package azfiles
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// maxSkew is how far two clocks may differ before Kerberos fails (RFC 4120, 7.5.1).
+const maxSkew = 5 * time.Minute
+
+// accept takes the ticket out of an answer with status 200. What a wrong clock can explain is
+// judged last and blamed on the clock.
+func (x *exchange) accept(a *answer) (ccache.Credential, *fault.Fault) {
+	raw, err := a.krbCred()
+	if err != nil {
+		return ccache.Credential{}, x.misunderstood(a, err)
+	}
+	grants, err := readKRBCred(raw)
+	if err != nil {
+		return ccache.Credential{}, x.misunderstood(a, err)
+	}
+	g, f := x.choose(a, grants)
+	if f != nil {
+		return ccache.Credential{}, f
+	}
+	cred, f := x.credential(a, g)
+	if f == nil {
+		f = x.skewed(a)
+	}
+	if f == nil {
+		f = x.untimely(cred)
+	}
+	if f != nil {
+		return ccache.Credential{}, f
+	}
+	return cred, nil
+}
+
+// krbCred decodes the answer's JSON as far as the KRB-CRED.
+func (a *answer) krbCred() ([]byte, error) {
+	if a.tooBig {
+		return nil, fmt.Errorf("it is longer than %d bytes", maxBody)
+	}
+	var doc struct {
+		Ticket *string `json:"kerberosServiceTicket"`
+	}
+	if json.Unmarshal(bytes.TrimPrefix(a.body, []byte("\ufeff")), &doc) != nil {
+		return nil, errors.New("it is no JSON of the expected form")
+	}
+	if doc.Ticket == nil || *doc.Ticket == "" {
+		return nil, errors.New("kerberosServiceTicket is missing")
+	}
+	raw, err := base64.StdEncoding.DecodeString(*doc.Ticket)
+	if err != nil {
+		return nil, fmt.Errorf("kerberosServiceTicket is no base64: %w", err) // says where, not what
+	}
+	return raw, nil
+}
+
+// misunderstood is a fault for an answer that is not what it should be.
+func (x *exchange) misunderstood(a *answer, err error) *fault.Fault {
+	return x.fault(fault.AnswerInvalid, x.trace(a), fault.V{"problem": err.Error()})
+}
+
+// trace is the request id of an answer, by which Azure's support finds it, as the cause of a fault.
+func (x *exchange) trace(a *answer) error {
+	if id := a.header.Get("x-ms-request-id"); id != "" {
+		return errors.New("request id " + x.word(id))
+	}
+	return nil
+}
+
+// skewed compares the clocks. An answer without a date says nothing.
+func (x *exchange) skewed(a *answer) *fault.Fault {
+	theirs, ok := a.date()
+	skew, direction := a.at.Sub(theirs).Round(time.Second), "ahead of"
+	if skew < 0 {
+		skew, direction = -skew, "behind"
+	}
+	if !ok || skew <= maxSkew {
+		return nil
+	}
+	return x.fault(fault.ClockSkew, x.trace(a), fault.V{"skew": skew.String(), "direction": direction})
+}
+
+// untimely refuses a ticket that cannot be used now.
+func (x *exchange) untimely(cred ccache.Credential) *fault.Fault {
+	now := x.now()
+	switch {
+	case !cred.EndTime.After(now):
+		return x.fault(fault.TicketExpired, nil, fault.V{"end": cred.EndTime.Format(time.RFC3339)})
+	case cred.StartTime.After(now.Add(maxSkew)):
+		return x.fault(fault.TicketNotYet, nil, fault.V{"start": cred.StartTime.Format(time.RFC3339)})
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+// Package azfiles exchanges an access token for a Kerberos service ticket at a storage account.
+//
+// The exchange is one POST to https://<host>/?restype=service&comp=kerbticket; the answer holds a
+// KRB-CRED (RFC 4120, 5.8) whose description of the tickets is not encrypted. Client.Exchange asks,
+// tries again what may pass, checks everything that the answer says and returns one credential, or
+// one fault that names the cause and the fix.
+//
+// Invariants: a ticket is returned only when it is for the endpoint that was asked, now valid, and of
+// an encryption type that we use; the access token goes to the endpoint's canonical host by https
+// and nowhere else, since redirects are not followed; no error holds the token, even when the other
+// side repeats it; what is read of an answer is bounded.
+//
+// It speaks net/http without the pipeline of azcore: there is one request to make, and azcore's
+// retries sleep through a Retry-After that ends after the caller's deadline, where we must return
+// at once and say how long to wait. RoundTrip is called directly because it follows no redirect and
+// adds no URL to errors.
+package azfiles
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+const (
+	defaultAttempts = 4
+	// The waits between attempts: 0.5, 1, 2 s and so on, less up to a half by chance, so that the
+	// machines that a failure hit together do not come back together.
+	firstWait = 500 * time.Millisecond
+	maxWait   = 8 * time.Second
+	// maxRetryAfter bounds a wait that the other side asks for; the caller can plan longer ones better.
+	maxRetryAfter = time.Minute
+)
+
+// Client exchanges tokens for tickets. It is safe for concurrent use.
+type Client struct {
+	Transport http.RoundTripper // see NewTransport
+	Now       func() time.Time  // the clock; nil is time.Now
+	Attempts  int               // how often to ask at most; zero is 4
+	AllowRC4  bool              // accept session keys of the encryption type rc4-hmac too
+
+	pause func(context.Context, time.Duration) error // nil is sleep
+}
+
+// Caller is who asks, for the texts of faults.
+type Caller struct {
+	Identity  string // the identity's line
+	Principal string // its object id, "" when it is not known
+}
+
+// Exchange obtains a service ticket for the endpoint. Its errors are faults; the time that the other
+// side asked to wait is in RetryAfter. ctx bounds all attempts: a wait that would end later is not
+// begun.
+//
+// The credential is stored under the ticket's server principal, with service and host in lower case;
+// the client principal is as the account names it. The answer's expirationTime and sessionKey repeat
+// what the KRB-CRED says; where they differ the KRB-CRED is right, so they are not read.
+func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret.Value, who Caller) (ccache.Credential, error) {
+	x := &exchange{Client: c, endpoint: e, token: token.RevealString(), who: who}
+	if c.Transport == nil || e.IsZero() {
+		return ccache.Credential{}, x.fault(fault.Internal, errors.New("an exchange needs a transport and an endpoint"), nil)
+	}
+	if !headerValue(x.token) {
+		return ccache.Credential{}, x.fault(fault.TokenInvalid, nil, fault.V{"from": who.Identity, "problem": "it is not one word of printable characters"})
+	}
+	for n := 1; ; n++ {
+		cred, f := x.attempt(ctx)
+		if f == nil {
+			return cred, nil
+		}
+		delay := max(backoff(n), f.RetryAfter)
+		if n >= c.attempts() || !passing(f) || !fits(ctx, delay) {
+			return ccache.Credential{}, f
+		}
+		if err := c.sleep(ctx, delay); err != nil {
+			return ccache.Credential{}, x.networkFault(err)
+		}
+	}
+}
+
+// exchange is one call of Exchange: what its faults name and what they must not hold.
+type exchange struct {
+	*Client
+	endpoint endpoint.Endpoint
+	token    string
+	who      Caller
+}
+
+// attempt asks once.
+func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault) {
+	a, err := x.ask(ctx)
+	if err != nil {
+		return ccache.Credential{}, x.networkFault(err)
+	}
+	if a.status != http.StatusOK {
+		return ccache.Credential{}, x.refused(a)
+	}
+	return x.accept(a)
+}
+
+// fault makes a fault that names the endpoint and the identity and does not hold the token.
+func (x *exchange) fault(id fault.ID, err error, more fault.V) *fault.Fault {
+	v := fault.V{
+		"host": x.endpoint.Host(), "account": x.endpoint.Account(),
+		"identity": x.who.Identity, "principal": x.who.Principal,
+	}
+	maps.Copy(v, more)
+	for name, text := range v {
+		v[name] = x.redact(text)
+	}
+	if err != nil {
+		if text := err.Error(); x.redact(text) != text {
+			err = errors.New(x.redact(text))
+		}
+	}
+	return fault.Wrap(id, err, v)
+}
+
+func (x *exchange) redact(text string) string {
+	if x.token == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, x.token, secret.Redacted)
+}
+
+// headerValue reports whether a token can stand behind "Bearer " (RFC 6750, 2.1).
+func headerValue(token string) bool {
+	return token != "" && strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
+
+func (c *Client) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+func (c *Client) attempts() int {
+	if c.Attempts == 0 {
+		return defaultAttempts
+	}
+	return c.Attempts
+}
+
+func (c *Client) sleep(ctx context.Context, d time.Duration) error {
+	if c.pause != nil {
+		return c.pause(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// passing reports whether asking again soon may help: the account is busy or the connection failed.
+// A name that does not exist is left alone, since a person waits for the answer.
+func passing(f *fault.Fault) bool {
+	if dns := (*net.DNSError)(nil); errors.As(f, &dns) && dns.IsNotFound {
+		return false
+	}
+	switch f.ID() {
+	case fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.DNSFailed, fault.ProxyFailed:
+		return true
+	}
+	return false
+}
+
+// fits reports whether a wait is short enough and leaves ctx time for another attempt. That ctx was
+// cancelled is for sleep to notice.
+func fits(ctx context.Context, wait time.Duration) bool {
+	end, bounded := ctx.Deadline()
+	return wait <= maxRetryAfter && (!bounded || time.Until(end) > wait)
+}
+
+// backoff is the wait after the attempt number n.
+func backoff(n int) time.Duration {
+	d := min(firstWait<<min(n-1, 10), maxWait)
+	return d/2 + rand.N(d/2) //nolint:gosec // nothing depends on its being unpredictable
+}

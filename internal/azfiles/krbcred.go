@@ -1,0 +1,126 @@
+package azfiles
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jcmturner/gofork/encoding/asn1"
+	"github.com/jcmturner/gokrb5/v8/messages"
+	"golang.org/x/crypto/cryptobyte"
+	tag "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+const (
+	// maxCred bounds a KRB-CRED, in bytes, and maxTickets what it holds; one ticket is expected.
+	maxCred    = 256 << 10
+	maxTickets = 64
+
+	krbVersion  = 5  // RFC 4120, 5.4.1, pvno
+	krbCredType = 22 // RFC 4120, 7.5.7, KRB-CRED
+
+	// Application tags of RFC 4120, 5.10.
+	appTicket         = tag.Tag(0x60 | 1)
+	appKRBCred        = tag.Tag(0x60 | 22)
+	appEncKrbCredPart = tag.Tag(0x60 | 29)
+)
+
+// grant is one ticket with what the client has to know about it.
+type grant struct {
+	raw    []byte // the Ticket as it came: the service must see the very bytes
+	ticket messages.Ticket
+	info   messages.KrbCredInfo
+}
+
+// errDamaged says no more, since the bytes at fault are secret.
+var errDamaged = errors.New("the KRB-CRED is damaged")
+
+// readKRBCred reads a KRB-CRED (RFC 4120, 5.8.1) whose EncKrbCredPart is in the clear. The frame is
+// taken apart here, which bounds the number of its parts, keeps the tickets' bytes and refuses
+// whatever stands behind; gokrb5 decodes the parts.
+func readKRBCred(b []byte) ([]grant, error) {
+	if len(b) > maxCred {
+		return nil, fmt.Errorf("the KRB-CRED is longer than %d bytes", maxCred)
+	}
+	frame := cryptobyte.String(b)
+	body, ok := open(&frame, appKRBCred, tag.SEQUENCE)
+	if !ok || !frame.Empty() {
+		return nil, errDamaged
+	}
+	version, ok1 := number(&body, 0)
+	kind, ok2 := number(&body, 1)
+	tickets, ok3 := open(&body, member(2), tag.SEQUENCE)
+	sealed, ok4 := open(&body, member(3), tag.SEQUENCE)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !body.Empty() || version != krbVersion || kind != krbCredType {
+		return nil, errDamaged
+	}
+	infos, err := openInfos(sealed)
+	if err != nil {
+		return nil, err
+	}
+	return pair(tickets, infos)
+}
+
+// openInfos takes the descriptions of the tickets out of the EncryptedData (RFC 4120, 5.2.9).
+func openInfos(sealed cryptobyte.String) (infos cryptobyte.String, err error) {
+	etype, ok := number(&sealed, 0)
+	if ok && etype != 0 {
+		return nil, fmt.Errorf("the KRB-CRED is encrypted (type %d)", etype)
+	}
+	ok1 := sealed.SkipOptionalASN1(member(1)) // the key version
+	cipher, ok2 := open(&sealed, member(2), tag.OCTET_STRING)
+	part, ok3 := open(&cipher, appEncKrbCredPart, tag.SEQUENCE)
+	infos, ok4 := open(&part, member(0), tag.SEQUENCE)
+	if !ok || !ok1 || !ok2 || !ok3 || !ok4 || !cipher.Empty() {
+		return nil, errDamaged
+	}
+	return infos, nil
+}
+
+// pair decodes the tickets and their descriptions, which stand in the same order.
+func pair(tickets, infos cryptobyte.String) (grants []grant, err error) {
+	for !tickets.Empty() || !infos.Empty() {
+		var raw, info cryptobyte.String
+		if len(grants) == maxTickets || !tickets.ReadASN1Element(&raw, appTicket) || !infos.ReadASN1Element(&info, tag.SEQUENCE) {
+			return nil, errDamaged
+		}
+		g := grant{raw: raw}
+		if err := g.decode(info); err != nil {
+			return nil, err
+		}
+		grants = append(grants, g)
+	}
+	return grants, nil
+}
+
+// decode lets gokrb5 read the parts. A panic of its reader is an error like any other.
+func (g *grant) decode(info []byte) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errDamaged
+		}
+	}()
+	if err := g.ticket.Unmarshal(g.raw); err != nil {
+		return errDamaged
+	}
+	if rest, err := asn1.Unmarshal(info, &g.info); err != nil || len(rest) > 0 {
+		return errDamaged
+	}
+	return nil
+}
+
+// member is the tag [n] of a member of a SEQUENCE.
+func member(n uint8) tag.Tag { return tag.Tag(n).ContextSpecific().Constructed() }
+
+// open reads an element that holds nothing but another one and returns the content of that.
+func open(s *cryptobyte.String, outer, inner tag.Tag) (content cryptobyte.String, ok bool) {
+	var wrapped cryptobyte.String
+	ok = s.ReadASN1(&wrapped, outer) && wrapped.ReadASN1(&content, inner) && wrapped.Empty()
+	return content, ok
+}
+
+// number reads the member [n], a small INTEGER.
+func number(s *cryptobyte.String, n uint8) (v int32, ok bool) {
+	var wrapped cryptobyte.String
+	ok = s.ReadASN1(&wrapped, member(n)) && wrapped.ReadASN1Integer(&v) && wrapped.Empty()
+	return v, ok
+}

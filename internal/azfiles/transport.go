@@ -1,0 +1,136 @@
+package azfiles
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+const defaultConnectTimeout = 10 * time.Second
+
+// TransportOptions say how to reach Azure.
+type TransportOptions struct {
+	ConnectTimeout time.Duration // for a connection with its TLS handshake; zero is 10 s
+	Proxy          *url.URL      // an http or https URL; nil is none
+
+	bundles []string // where trusted certificates are; nil is caBundles
+	dial    dialFunc // nil is the dialer of package net
+}
+
+// NewTransport makes the HTTP transport of the program. The environment has no say in it: what works
+// by hand then works in the kernel's helper too. It opens nothing before a connection is made, so that
+// the way of a cached ticket reads no certificate. Its error is a fault about the proxy's URL.
+func NewTransport(o TransportOptions) (*http.Transport, error) {
+	proxy, err := proxyFunc(o.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = defaultConnectTimeout
+	}
+	if o.bundles == nil {
+		o.bundles = caBundles
+	}
+	if o.dial == nil {
+		o.dial = (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	// Called right before any handshake that uses config, hence before anybody else reads the field.
+	trust := sync.OnceFunc(func() { config.RootCAs = firstBundle(o.bundles) })
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true) // one request in a long while gains nothing from HTTP/2
+	return &http.Transport{
+		Proxy:       proxy,
+		DialContext: o.dial,
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			trust()
+			ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
+			defer cancel()
+			return dialTLS(ctx, o.dial, config, network, addr)
+		},
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode != http.StatusOK {
+				return &proxyError{proxy.Host, resp.Status}
+			}
+			trust()
+			return nil
+		},
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    o.ConnectTimeout,
+		Protocols:              protocols,
+		DisableCompression:     true, // a bound on the body would have to count twice
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConns:           256, // a watcher has many accounts
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        90 * time.Second,
+	}, nil
+}
+
+// dialTLS connects and shakes hands within ctx.
+func dialTLS(ctx context.Context, dial dialFunc, config *tls.Config, network, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	config = config.Clone()
+	config.ServerName = host
+	conn := tls.Client(plain, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close() // the handshake's error is the one that counts
+		return nil, err
+	}
+	return conn, nil
+}
+
+func proxyFunc(proxy *url.URL) (func(*http.Request) (*url.URL, error), error) {
+	if proxy == nil {
+		return nil, nil
+	}
+	if proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
+		return nil, fault.New(fault.ConfigInvalid, fault.V{
+			"file": "the configuration", "problem": fmt.Sprintf("proxy: %s is no http or https URL", proxy.Redacted()),
+		})
+	}
+	return http.ProxyURL(proxy), nil
+}
+
+// caBundles are where distributions keep all trusted certificates in one file: Debian and Ubuntu,
+// RHEL, SLES, Azure Linux, and the path that OpenSSL falls back to.
+var caBundles = []string{
+	"/etc/ssl/certs/ca-certificates.crt",
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/ssl/ca-bundle.pem",
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+	"/etc/ssl/cert.pem",
+}
+
+// firstBundle reads the first file that has certificates. The directories of single certificates
+// beside them, which crypto/x509 reads as well, hold the same ones and cost more time than the
+// handshake. Without such a file it is nil, which leaves the search to crypto/x509.
+func firstBundle(files []string) *x509.CertPool {
+	for _, name := range files {
+		pem, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if pool := x509.NewCertPool(); pool.AppendCertsFromPEM(pem) {
+			return pool
+		}
+	}
+	return nil
+}

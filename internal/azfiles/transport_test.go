@@ -1,0 +1,292 @@
+package azfiles
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+)
+
+// proxy is a CONNECT proxy in front of a fake, which counts what it is asked.
+type proxy struct {
+	addr, fake string
+	refuse     int // the status to refuse with, 0 to connect
+
+	mu       sync.Mutex
+	requests []*http.Request
+}
+
+func newProxy(t *testing.T, fake string, refuse int) *proxy {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{addr: l.Addr().String(), fake: fake, refuse: refuse}
+	s := &http.Server{Handler: p}
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(func() { _ = s.Close() })
+	return p
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.requests = append(p.requests, r)
+	p.mu.Unlock()
+	if p.refuse != 0 || r.Method != http.MethodConnect {
+		http.Error(w, "no", max(p.refuse, http.StatusBadRequest))
+		return
+	}
+	there, err := net.Dial("tcp", p.fake)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer there.Close()
+	here, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer here.Close()
+	_, _ = io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n")
+	go func() {
+		_, _ = io.Copy(there, here)
+		_ = there.Close()
+	}()
+	_, _ = io.Copy(here, there)
+}
+
+func (p *proxy) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.requests)
+}
+
+// routes dials what the world would be: the fake behind every https address, its metadata service,
+// and everything on loopback as it is.
+func routes(t *testing.T, fake *azurefake.Fake) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, port, _ := net.SplitHostPort(addr)
+		switch {
+		case addr == "169.254.169.254:80":
+			addr = fake.IMDSAddr()
+		case port == "443":
+			addr = fake.StorageAddr()
+		case host != "127.0.0.1":
+			t.Errorf("connects to %s", addr)
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, network, addr)
+	}
+}
+
+func bundle(t *testing.T, fake *azurefake.Fake) string {
+	name := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(name, fake.CA(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestMain runs everything in an environment whose proxy must not be asked. It is set before the
+// first request, because net/http looks once.
+func TestMain(m *testing.M) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
+		_ = os.Setenv(name, "http://"+l.Addr().String())
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+			envProxyAsked.Store(true)
+		}
+	}()
+	os.Exit(m.Run())
+}
+
+var envProxyAsked atomic.Bool
+
+func TestEnvironmentProxyIsIgnored(t *testing.T) {
+	b := newBench(t, azurefake.Options{})
+	tr, err := NewTransport(TransportOptions{bundles: []string{bundle(t, b.fake)}, dial: routes(t, b.fake)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.CloseIdleConnections()
+	b.client.Transport = tr
+	if _, err := b.exchange(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := (identity.Identity{Kind: identity.System}).Token(t.Context(), identity.Options{IMDS: tr}); err != nil {
+		t.Error(err)
+	}
+	if envProxyAsked.Load() || len(b.fake.Requests()) != 2 {
+		t.Errorf("requests to the fake: %v", b.fake.Requests())
+	}
+}
+
+// TestIMDSIsNotProxied has both transports of a machine with a proxy in its configuration.
+func TestIMDSIsNotProxied(t *testing.T) {
+	b := newBench(t, azurefake.Options{})
+	p := newProxy(t, b.fake.StorageAddr(), 0)
+	transport := func(proxy *url.URL) *http.Transport {
+		tr, err := NewTransport(TransportOptions{Proxy: proxy, bundles: []string{bundle(t, b.fake)}, dial: routes(t, b.fake)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(tr.CloseIdleConnections)
+		return tr
+	}
+	b.client.Transport = transport(&url.URL{Scheme: "http", Host: p.addr})
+	token, err := identity.Identity{Kind: identity.System}.Token(t.Context(), identity.Options{Transport: b.client.Transport, IMDS: transport(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.count() != 0 {
+		t.Errorf("%d requests to the proxy for a token", p.count())
+	}
+	b.token = token.Value
+	if _, err := b.exchange(t.Context()); err != nil || p.count() != 1 {
+		t.Errorf("%v; %d requests to the proxy for a ticket", err, p.count())
+	}
+	for _, r := range b.fake.Requests() {
+		if r.Target == azurefake.TargetIMDS && r.Proxied {
+			t.Error("IMDS is asked through a proxy")
+		}
+	}
+}
+
+func TestProxy(t *testing.T) {
+	b := newBench(t, azurefake.Options{})
+	p := newProxy(t, b.fake.StorageAddr(), 0)
+	tr, err := NewTransport(TransportOptions{
+		Proxy:   &url.URL{Scheme: "http", Host: p.addr, User: url.UserPassword("me", "pass-word")},
+		bundles: []string{bundle(t, b.fake)},
+		dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr != p.addr {
+				t.Errorf("connects to %s", addr)
+			}
+			var d net.Dialer
+			return d.DialContext(ctx, network, addr)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.CloseIdleConnections()
+	b.client.Transport = tr
+	if _, err := b.exchange(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p.count() != 1 {
+		t.Fatalf("%d requests to the proxy", p.count())
+	}
+	r := p.requests[0]
+	if r.Method != http.MethodConnect || r.Host != testHost+":443" || r.Header.Get("Proxy-Authorization") == "" || r.Header.Get("Authorization") != "" {
+		t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
+	}
+}
+
+func TestProxyRefuses(t *testing.T) {
+	b := newBench(t, azurefake.Options{})
+	for _, status := range []int{403, 407, 502} {
+		p := newProxy(t, b.fake.StorageAddr(), status)
+		tr, err := NewTransport(TransportOptions{Proxy: &url.URL{Scheme: "http", Host: p.addr, User: url.UserPassword("me", "pass-word")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.client.Transport = tr
+		f := b.refuses(fault.ProxyFailed, 0)
+		if missing := lacks(f.Cause(), p.addr, http.StatusText(status)); len(missing) > 0 || strings.Contains(f.Error(), "pass-word") {
+			t.Errorf("%d: %v", status, f)
+		}
+	}
+}
+
+func TestProxyDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	b := newBench(t, azurefake.Options{})
+	tr, err := NewTransport(TransportOptions{Proxy: &url.URL{Scheme: "http", Host: l.Addr().String()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.client.Transport = tr
+	b.refuses(fault.ProxyFailed, 0)
+}
+
+func TestProxyURL(t *testing.T) {
+	for _, text := range []string{"socks5://proxy:1", "ftp://proxy", "//me:pass-word@proxy", "http://"} {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = NewTransport(TransportOptions{Proxy: u}); !fault.Is(err, fault.ConfigInvalid) || strings.Contains(err.Error(), "pass-word") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestTrustIsReadLate makes the file with the certificates after the transport, and after a request
+// that needs none.
+func TestTrustIsReadLate(t *testing.T) {
+	for name, useProxy := range map[string]bool{"direct": false, "proxy": true} {
+		b := newBench(t, azurefake.Options{})
+		file := filepath.Join(t.TempDir(), "ca.crt")
+		o := TransportOptions{bundles: []string{file + ".missing", file}, dial: routes(t, b.fake)}
+		if useProxy {
+			o.Proxy = &url.URL{Scheme: "http", Host: newProxy(t, b.fake.StorageAddr(), 0).addr}
+		}
+		tr, err := NewTransport(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !useProxy {
+			if _, err := (identity.Identity{Kind: identity.System}).Token(t.Context(), identity.Options{IMDS: tr}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(file, b.fake.CA(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		b.client.Transport = tr
+		if _, err := b.exchange(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		tr.CloseIdleConnections()
+	}
+}
+
+func TestBundleWithoutCertificates(t *testing.T) {
+	b := newBench(t, azurefake.Options{})
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("# nothing\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if firstBundle([]string{empty, bundle(t, b.fake)}) == nil {
+		t.Error("the second file is not read")
+	}
+	if firstBundle([]string{empty, t.TempDir(), "/nonexistent"}) != nil {
+		t.Error("there are certificates where none are")
+	}
+}
