@@ -1,0 +1,139 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+)
+
+// Choice is what a person says of the identity to use, in mount options, in flags or in an entry of
+// identities. What is empty was not said.
+type Choice struct {
+	Name string // a kind of identity, or an entry of identities
+
+	ClientID, ObjectID, ResourceID string
+	TenantID                       string
+	TokenFile                      string
+	SecretFile, CertificateFile    string
+	User                           string
+	Authority, Resource            string
+}
+
+// ChoiceError says which part of a Choice does not fit the others.
+type ChoiceError struct {
+	Key     string // as in the text form of identities, such as client_id; "identity" is the name
+	Problem string // a sentence without its full stop
+}
+
+func (e *ChoiceError) Error() string { return e.Key + ": " + e.Problem }
+
+// said is one part of a Choice.
+type said struct {
+	key   string
+	place *string
+}
+
+// parts are all but the name.
+func (ch *Choice) parts() []said {
+	return []said{
+		{"client_id", &ch.ClientID},
+		{"object_id", &ch.ObjectID},
+		{"resource_id", &ch.ResourceID},
+		{"tenant_id", &ch.TenantID},
+		{"token_file", &ch.TokenFile},
+		{"secret_file", &ch.SecretFile},
+		{"certificate_file", &ch.CertificateFile},
+		{"user", &ch.User},
+		{"authority_host", &ch.Authority},
+		{"resource", &ch.Resource},
+	}
+}
+
+// Choose finds who logs in at the endpoint with the canonical host: what the choice says, else what
+// the configuration says of the endpoint or in general, else the machine's own identity. An identity
+// of the kind token may come without a file; its token is the caller's to bring. The errors are a
+// *ChoiceError, or faults of the kinds IdentityInvalid and ConfigInvalid.
+func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
+	if strings.EqualFold(ch.ClientID, string(identity.System)) {
+		if ch.Name != "" && ch.Name != string(identity.System) {
+			return identity.Identity{}, &ChoiceError{"client_id", "system is an identity by itself, and " + ch.Name + " is another"}
+		}
+		ch.Name, ch.ClientID = string(identity.System), ""
+	}
+	if ch == (Choice{}) {
+		return c.unsaid(host), nil
+	}
+	entry, found, err := c.Identity(ch.Name)
+	switch {
+	case err != nil:
+		return identity.Identity{}, err
+	case found:
+		return entry, ch.fits(entry)
+	}
+	return ch.identity()
+}
+
+// unsaid is the identity when nobody chose one.
+func (c *Config) unsaid(host string) identity.Identity {
+	if id, ok := c.EndpointIdentity(host); ok {
+		return id
+	}
+	if id, ok := c.DefaultIdentity(); ok {
+		return id
+	}
+	return identity.Identity{Kind: identity.System}
+}
+
+// fits checks that nothing is said beside the name of an entry but its own client id.
+func (ch Choice) fits(entry identity.Identity) error {
+	if ch.ClientID != "" && !strings.EqualFold(ch.ClientID, entry.ClientID) {
+		return &ChoiceError{"client_id", "the identity " + ch.Name + " of the configuration has another one"}
+	}
+	if ch != (Choice{Name: ch.Name, ClientID: ch.ClientID}) {
+		return &ChoiceError{"identity", ch.Name + " is an entry of the configuration, and what belongs to it belongs there"}
+	}
+	return nil
+}
+
+// implied is the kind that the parts tell, "" when they do not.
+func (ch Choice) implied() identity.Kind {
+	switch {
+	case ch.SecretFile != "" || ch.CertificateFile != "":
+		return identity.ServicePrincipal
+	case ch.TokenFile != "" && ch.TenantID != "":
+		return identity.Workload
+	case ch.TokenFile != "":
+		return identity.Token
+	case ch.User != "":
+		return identity.CLI
+	case ch.ClientID != "" || ch.ObjectID != "" || ch.ResourceID != "":
+		return identity.UserAssigned
+	}
+	return ""
+}
+
+// identity makes one of the parts. It goes by the text form, which leaves it to the identities to
+// know which kinds there are and which parts belong to which.
+func (ch Choice) identity() (identity.Identity, error) {
+	kind := ch.Name
+	if kind == "" {
+		kind = string(ch.implied())
+	}
+	if kind == "" {
+		kind = string(identity.System)
+	}
+	line := encode(kind)
+	for _, p := range ch.parts() {
+		if *p.place != "" {
+			line += fmt.Sprintf(" %s=%s", p.key, encode(*p.place))
+		}
+	}
+	return identity.Parse(line)
+}
+
+// encode writes a value as the text form of identities wants it.
+func encode(value string) string {
+	return strings.ReplaceAll(url.PathEscape(value), "=", "%3D")
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// problem is what is wrong at a place of the file.
+type problem struct {
+	line int    // 0 is unknown
+	key  string // the way to the key, such as refresh.at; "" is none
+	text string
+}
+
+func (p *problem) Error() string {
+	text := p.text
+	if p.key != "" {
+		text = p.key + ": " + text
+	}
+	if p.line > 0 {
+		text = "line " + strconv.Itoa(p.line) + ": " + text
+	}
+	return text
+}
+
+// document gives the root of the file's tree, nil for a file without content.
+func document(content []byte) (*yaml.Node, error) {
+	if err := legible(content); err != nil {
+		return nil, err
+	}
+	d := yaml.NewDecoder(bytes.NewReader(content))
+	var root, next yaml.Node
+	err := d.Decode(&root)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err == nil {
+		err = d.Decode(&next)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return root.Content[0], nil
+	case err != nil:
+		return nil, syntax(content, err)
+	}
+	return nil, &problem{line: next.Line, text: "a second document begins here"}
+}
+
+// legible refuses, with the line, what the YAML library refuses without one or is slow at.
+func legible(content []byte) error {
+	number := 0
+	for line := range bytes.SplitSeq(content, []byte("\n")) {
+		number++
+		switch {
+		case !utf8.Valid(line):
+			return &problem{line: number, text: "it is not UTF-8"}
+		case bytes.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' }):
+			return &problem{line: number, text: "it holds a control character"}
+		case bytes.HasPrefix(line, []byte("%TAG")): // thousands of them take the library seconds
+			return &problem{line: number, text: "%TAG is not understood here"}
+		}
+	}
+	return nil
+}
+
+// syntax turns an error of the YAML library into a problem.
+func syntax(content []byte, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.HasPrefix(text, "unknown anchor") { // its name is part of a value
+		return &problem{text: "a value that begins with * must be in quotes"}
+	}
+	line := 1 // the library leaves the number of the first line out
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		number, after, _ := strings.Cut(rest, ": ")
+		if n, err := strconv.Atoi(number); err == nil {
+			line, text = n, after
+			if strings.HasPrefix(text, "did not find expected") { // these it numbers from 0
+				line++
+			}
+		}
+	}
+	lines := bytes.Split(content, []byte("\n"))
+	for n := line; n <= min(line+1, len(lines)); n++ { // the library may name the line before
+		if tabIndent(lines[n-1]) {
+			return &problem{line: n, text: "a tab cannot indent, use spaces"}
+		}
+	}
+	return &problem{line: line, text: text}
+}
+
+func tabIndent(line []byte) bool {
+	text := bytes.TrimLeft(line, " \t")
+	return bytes.ContainsRune(line[:len(line)-len(text)], '\t') && len(bytes.TrimSpace(text)) > 0
+}
+
+// pair is one "key: value" of a mapping.
+type pair struct {
+	key   string
+	line  int
+	value *yaml.Node
+	first int // the line of the same key further up, 0 for none
+}
+
+// repeatable are the keys of azfilesauthmanager, which appends to the file without looking what is
+// there. Its readers take the first line with a key, so that line counts here too.
+var repeatable = [...]string{
+	"USER_UID", "KRB5_CC_NAME", "LOG_DESTINATION", "LOG_FILE_PATH", "CURL_CONNECT_TIMEOUT", "CURL_TOTAL_TIMEOUT",
+}
+
+// pairs gives a mapping's content in the file's order. A mapping without content is empty. name is
+// the way to it. Of all keys, only the repeatable ones of the top level can be in it twice.
+func pairs(name string, n *yaml.Node) ([]pair, error) {
+	if n.Kind == yaml.AliasNode {
+		return nil, errAlias
+	}
+	if n.ShortTag() == "!!null" {
+		return nil, nil
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil, errors.New(`it must be a list of "key: value" lines`)
+	}
+	seen := make(map[string]int, len(n.Content)/2)
+	all := make([]pair, 0, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		if k.Kind != yaml.ScalarNode {
+			return nil, &problem{line: k.Line, text: "a key must be one word"}
+		}
+		value, first := n.Content[i+1], seen[k.Value]
+		mayRepeat := name == "" && slices.Contains(repeatable[:], k.Value) && value.Kind == yaml.ScalarNode
+		if first > 0 && !mayRepeat {
+			return nil, &problem{line: k.Line, key: within(name, k.Value), text: fmt.Sprintf("it is in line %d already", first)}
+		}
+		if first == 0 {
+			seen[k.Value] = k.Line
+		}
+		all = append(all, pair{k.Value, k.Line, value, first})
+	}
+	return all, nil
+}
+
+// errAlias refuses aliases where they would be followed: a small file can stand for a huge one.
+var errAlias = errors.New("aliases (*name) are not understood here")
+
+// shown is a key of the file, fit for a message.
+func shown(key string) string {
+	const most = 60
+	if utf8.RuneCountInString(key) > most {
+		key = string([]rune(key)[:most]) + "..."
+	}
+	if strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' }) || key == "" {
+		return strconv.Quote(key)
+	}
+	return key
+}

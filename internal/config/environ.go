@@ -1,0 +1,51 @@
+package config
+
+import (
+	"os"
+	"strings"
+)
+
+// inherited are prefixes of variables that libraries of this program would obey: who we are to
+// Entra and where its services are, what to trust, where Kerberos files are, where names are looked up.
+var inherited = []string{
+	"AZURE_", "IDENTITY_", "MSI_", "IMDS_", "ARM_", "AAD_", "SERVICE_FABRIC_",
+	"SSL_CERT_", "KRB5", "RES_OPTIONS", "LOCALDOMAIN",
+}
+
+// IgnoreEnvironment removes from this process's environment what would steer it past the
+// configuration. At boot and in the kernel's upcall there is no environment: a mount that works by
+// hand because of a variable would fail at the first reconnect. Call it before anything else.
+func IgnoreEnvironment() {
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if steers(strings.ToUpper(name)) {
+			_ = os.Unsetenv(name) // fails for names that cannot be set either
+		}
+	}
+}
+
+func steers(name string) bool {
+	if strings.HasSuffix(name, "_PROXY") {
+		return true
+	}
+	for _, prefix := range inherited {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// SetEnvironment sets what the file has under ENVIRONMENT in this process's environment, where the
+// libraries that ask for tokens look: root's word, unlike what was inherited.
+func (c *Config) SetEnvironment() {
+	for name, value := range c.environment {
+		_ = os.Setenv(name, value) // the file's reader has refused names that cannot be set
+	}
+}
+
+// AuthorityHost is where tokens come from instead of the endpoint's cloud, "" when the file does not
+// say so under ENVIRONMENT.
+func (c *Config) AuthorityHost() string {
+	return strings.TrimRight(c.environment["AZURE_AUTHORITY_HOST"], "/")
+}

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// maxSize bounds the file, in bytes.
+const maxSize = 1 << 20
+
+// read gives the file's content if only root can change it. Owner and mode are those of the open
+// file, so nothing can be put in its place between the look and the reading.
+func read(path string) ([]byte, error) {
+	invalid := func(err error, problem string) error {
+		return fault.Wrap(fault.ConfigInvalid, err, fault.V{"file": path, "problem": problem})
+	}
+	// Without O_NONBLOCK a FIFO would hold up a mount for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, invalid(err, "it cannot be opened")
+	}
+	defer func() { _ = f.Close() }()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, invalid(err, "it cannot be examined")
+	}
+	if !st.Mode().IsRegular() {
+		return nil, invalid(nil, "it is not a regular file")
+	}
+	if problem := unsafe(st); problem != "" {
+		return nil, fault.New(fault.ConfigUnsafe, fault.V{"file": path, "problem": problem})
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, invalid(err, "it cannot be read")
+	}
+	if len(content) > maxSize {
+		return nil, invalid(nil, fmt.Sprintf("it is larger than %d bytes", maxSize))
+	}
+	return content, nil
+}
+
+// unsafe says how others than root can change the file, or "".
+func unsafe(st fs.FileInfo) string {
+	if uid := st.Sys().(*syscall.Stat_t).Uid; uid != 0 {
+		return fmt.Sprintf("it belongs to uid %d", uid)
+	}
+	if mode := st.Mode().Perm(); mode&0o022 != 0 {
+		return fmt.Sprintf("its mode is %#o", mode)
+	}
+	return ""
+}

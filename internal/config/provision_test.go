@@ -1,0 +1,115 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// machine is a password file and a folder whose useradd adds a line to it.
+func machine(t *testing.T, passwd, useradd string) (Provisioner, string) {
+	t.Helper()
+	dir := t.TempDir()
+	p := Provisioner{Passwd: filepath.Join(dir, "passwd"), Folders: []string{dir}}
+	put(t, p.Passwd, passwd, 0o644)
+	if useradd != "" {
+		put(t, filepath.Join(dir, "useradd"), "#!/bin/sh\necho \"$@\" >>'"+dir+"/called'\n"+useradd+"\n", 0o755)
+	}
+	return p, dir
+}
+
+func put(t *testing.T, name, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func provision(t *testing.T, p Provisioner, path string) *Config {
+	t.Helper()
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = p.Provision(c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+const rootLine = "root:x:0:0:root:/root:/bin/sh\n"
+
+func TestProvisionMakesUserAndFile(t *testing.T) {
+	p, dir := machine(t, rootLine, `echo azfilesuser:x:988:988::/nonexistent:/usr/sbin/nologin >>"$(dirname "$0")/passwd"`)
+	path := filepath.Join(dir, "etc", "config.yaml")
+	for range 2 {
+		if c := provision(t, p, path); c.CredentialUID() != 988 {
+			t.Errorf("uid %d", c.CredentialUID())
+		}
+	}
+	called, _ := os.ReadFile(filepath.Join(dir, "called"))
+	if got := string(called); strings.Count(got, "\n") != 1 || !strings.Contains(got, "--no-create-home") ||
+		!strings.Contains(got, "nologin") || strings.Contains(got, "sudo") || strings.Contains(got, "--groups") {
+		t.Errorf("useradd was called with %q", got)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
+		t.Errorf("the folder holds %v", left)
+	}
+	if text, _ := os.ReadFile(path); !strings.Contains(string(text), "\nUSER_UID: 988\n") {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestProvisionLeavesAnExistingFile(t *testing.T) {
+	p, dir := machine(t, rootLine+"azfilesuser:x:977:977::/nonexistent:/usr/sbin/nologin\n", "exit 1")
+	path := filepath.Join(dir, "config.yaml")
+	const text = "LOG_DESTINATION: file\n"
+	put(t, path, text, 0o600)
+	if c := provision(t, p, path); c.CredentialUID() != 977 {
+		t.Errorf("uid %d", c.CredentialUID())
+	}
+	if now, _ := os.ReadFile(path); string(now) != text {
+		t.Errorf("the file is now %q", now)
+	}
+	put(t, path, "USER_UID: 5\n", 0o600)
+	if c := provision(t, p, path); c.CredentialUID() != 5 {
+		t.Errorf("uid %d", c.CredentialUID())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "called")); err == nil {
+		t.Error("useradd was called")
+	}
+}
+
+func TestProvisionWithoutUseradd(t *testing.T) {
+	for name, useradd := range map[string]string{"missing": "", "failing": "exit 9"} {
+		p, dir := machine(t, rootLine, useradd)
+		if c := provision(t, p, filepath.Join(dir, "config.yaml")); c.CredentialUID() != 0 {
+			t.Errorf("%s: uid %d", name, c.CredentialUID())
+		}
+	}
+}
+
+func TestProxyAndAuthorityOfEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	put(t, path, "ENVIRONMENT:\n  HTTPS_PROXY: http://proxy.test:3128\n  AZURE_AUTHORITY_HOST: https://login.test/\n  AZFILES_TEST: x\n", 0o600)
+	t.Setenv("AZFILES_TEST", "")
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Proxy() == nil || c.Proxy().Host != "proxy.test:3128" || c.AuthorityHost() != "https://login.test" {
+		t.Errorf("proxy %v, authority %q", c.Proxy(), c.AuthorityHost())
+	}
+	if len(c.Authorities()) != 1 || c.Authorities()[0] != "https://login.test" {
+		t.Errorf("authorities %v", c.Authorities())
+	}
+	c.SetEnvironment()
+	if os.Getenv("AZFILES_TEST") != "x" {
+		t.Error("ENVIRONMENT is not in the environment")
+	}
+}

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// lines are settings as one text each: line, key, value.
+func lines(c *Config) []string {
+	var all []string
+	for _, s := range c.Settings() {
+		all = append(all, fmt.Sprintf("%d %s %s", s.Line, s.Key, s.Value))
+	}
+	return all
+}
+
+func TestSettingsByDefault(t *testing.T) {
+	want := []string{
+		"0 USER_UID 0", "0 KRB5_CC_NAME /tmp/krb5cc_0", "0 LOG_DESTINATION syslog", "0 LOG_FILE_PATH /var/log/azfilesauth.log",
+		"0 CURL_CONNECT_TIMEOUT 10s", "0 CURL_TOTAL_TIMEOUT 30s", "0 default_identity system",
+		"0 refresh.at 60%", "0 refresh.before_expiry 5m0s", "0 refresh.jitter 10%", "0 refresh.concurrency 8",
+		"0 upcall.mode native", "0 upcall.deadline 5s", "0 proxy ", "0 token_cache keyring",
+	}
+	c := load(t, "USER_UID:\t0\nidentities:\nrefresh: {}\n")
+	want[0] = "1 USER_UID 0"
+	if got := lines(c); !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if c.Missing() || c.Path() == "" {
+		t.Errorf("missing %v, path %q", c.Missing(), c.Path())
+	}
+	if none, err := Load(filepath.Join(t.TempDir(), "none")); err != nil || !none.Missing() {
+		t.Errorf("missing %v, %v", none.Missing(), err)
+	}
+}
+
+func TestSettingsFromTheFile(t *testing.T) {
+	c := load(t, `USER_UID: 1001
+KRB5_CC_NAME: FILE:/run/azfilesauth/krb5cc_%{uid}
+USER_UID: 1002
+LOG_DESTINATION: Journal
+LOG_FILE_PATH: /x.log
+CURL_CONNECT_TIMEOUT: 7
+CURL_TOTAL_TIMEOUT: 99
+ENVIRONMENT:
+  B_SECRET: hunter2
+  A: hunter2
+default_identity: backup
+identities:
+  backup:
+    client_id: `+guid+`
+  app: {kind: quantum}
+endpoints:
+  Z.file.example.: {canonical: acct.file.core.windows.net, identity: backup}
+  a.example: {authority: https://login.example/, resource: https://storage.example}
+refresh: {at: 7%, before_expiry: 90s,
+  jitter: 0.25, concurrency: 3}
+upcall: {mode: cifs, deadline: 4500ms}
+proxy: http://user:hunter2@proxy.example:3128
+`)
+	want := []string{
+		"1 USER_UID 1001", "2 KRB5_CC_NAME /run/azfilesauth/krb5cc_1001", "4 LOG_DESTINATION journal", "5 LOG_FILE_PATH /x.log",
+		"6 CURL_CONNECT_TIMEOUT 7s", "7 CURL_TOTAL_TIMEOUT 1m39s", "11 default_identity user-assigned client_id=" + guid,
+		"19 refresh.at 7%", "19 refresh.before_expiry 1m30s", "20 refresh.jitter 25%", "20 refresh.concurrency 3",
+		"21 upcall.mode cifs", "21 upcall.deadline 4.5s", "22 proxy http://REDACTED@proxy.example:3128", "0 token_cache keyring",
+		"15 identities.app not usable: its kind is not known to this version",
+		"13 identities.backup user-assigned client_id=" + guid,
+		"17 endpoints.Z.file.example. identity=backup canonical=acct.file.core.windows.net",
+		"18 endpoints.a.example authority=https://login.example/ resource=https://storage.example",
+		"10 ENVIRONMENT.A REDACTED", "9 ENVIRONMENT.B_SECRET REDACTED",
+	}
+	if got := lines(c); !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestProxyWithoutLoginIsShown(t *testing.T) {
+	c := load(t, "proxy: http://proxy.example:3128\n")
+	if got := lines(c); !slices.Contains(got, "1 proxy http://proxy.example:3128") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCRUID(t *testing.T) {
+	passwd := filepath.Join(t.TempDir(), "passwd")
+	if err := os.WriteFile(passwd, []byte("root:x:0:0::/root:/bin/sh\nshort:x:7\nann:x:1001:1001::/:/bin/sh\nodd:x:abc:1::/:/bin/sh\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := load(t, "USER_UID: 1001\n")
+	for want, uid := range map[string]int{"": 1001, "0": 0, "root": 0, "ann": 1001, "1001": 1001} {
+		if got, err := c.CRUID(want, passwd); err != nil || got != uid {
+			t.Errorf("%q: %d, %v", want, got, err)
+		}
+	}
+	for _, want := range []string{"nobody-knows", "7", "short", "odd", "-1", "1002"} {
+		if got, err := c.CRUID(want, passwd); !fault.Is(err, fault.UIDUnknown) {
+			t.Errorf("%q: %d, %v", want, got, err)
+		}
+	}
+	if got, err := c.CRUID("1001", passwd+"none"); !fault.Is(err, fault.UIDUnknown) {
+		t.Errorf("without a file: %d, %v", got, err)
+	}
+	if got, err := c.CRUID("root", passwd+"none"); err != nil || got != 0 {
+		t.Errorf("root without a file: %d, %v", got, err)
+	}
+}
