@@ -1,0 +1,67 @@
+//go:build amd64 || 386 || arm
+
+package keyring
+
+import (
+	"fmt"
+
+	"github.com/jsipprell/keyctl"
+	"golang.org/x/sys/unix"
+)
+
+// keyctlKeys is userKeys by github.com/jsipprell/keyctl, which knows the system call numbers of the
+// architectures above. Its Info is never used: it panics on a description with a ';'.
+type keyctlKeys struct{ ring keyctl.Keyring }
+
+func openKeyctlKeys() (userKeys, error) {
+	// The package has no name for the user keyring itself, but for the user session keyring, which
+	// links to it (user-session-keyring(7)).
+	session, err := keyctl.UserSessionKeyring()
+	if err != nil {
+		return nil, err
+	}
+	ring, err := keyctl.OpenKeyring(session, "_uid.0")
+	if err != nil {
+		return nil, err
+	}
+	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_KEYRING, true)
+	if err != nil {
+		return nil, err
+	}
+	// Who possesses the user session keyring can link a keyring of that name into it.
+	if int(ring.Id()) != id {
+		return nil, fmt.Errorf("the keyring _uid.0 is another's: %w", unix.EKEYREJECTED)
+	}
+	return keyctlKeys{ring}, nil
+}
+
+func (k keyctlKeys) find(description string) (entry, error) {
+	key, err := k.ring.Search(description)
+	if err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+func (k keyctlKeys) put(description string, payload []byte, seconds uint) (err error) {
+	thread, err := keyctl.ThreadKeyring()
+	if err != nil {
+		return err
+	}
+	key, err := thread.Add(description, payload)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := key.Unlink(); err == nil {
+			err = e
+		}
+	}()
+	if err := keyctl.SetPerm(key, entryPerm); err != nil {
+		return err
+	}
+	if err := key.ExpireAfter(seconds); err != nil {
+		return err
+	}
+	return keyctl.Link(k.ring, key)
+}
