@@ -1,0 +1,88 @@
+package tickets
+
+import (
+	"context"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// Ticket is one service ticket of a cache and what is known of who obtained it. Its Credential holds
+// secrets; print the fields that are wanted.
+type Ticket struct {
+	ccache.Credential
+	ccache.Record
+	Known   bool // there is a record
+	Trusted bool // nobody but root could have written it
+}
+
+// Listing is what a credential cache holds.
+type Listing struct {
+	CCache  string   // its path
+	Tickets []Ticket // without aliases, in the order of the file; none when there is no file
+}
+
+// List reads the cache of a credential uid. Its errors are faults.
+func (m *Manager) List(cruid int) (Listing, error) {
+	c, err := m.cache(cruid)
+	if err != nil {
+		return Listing{}, err
+	}
+	snap, err := c.Load()
+	if err != nil {
+		return Listing{}, err
+	}
+	l := Listing{CCache: c.Path()}
+	if snap.Cache == nil {
+		return l, nil
+	}
+	records, found := snap.Cache.Records(), snap.Cache.Tickets()
+	l.Tickets = make([]Ticket, 0, len(found))
+	for _, cred := range found {
+		t := Ticket{Credential: cred, Trusted: snap.Trusted}
+		t.Record, t.Known = records[spn(cred)]
+		l.Tickets = append(l.Tickets, t)
+	}
+	return l, nil
+}
+
+// Clear erases the ticket of an endpoint, its aliases and its record. A cache without it is fault TicketUnknown.
+func (m *Manager) Clear(ctx context.Context, cruid int, e endpoint.Endpoint) error {
+	return m.erase(ctx, cruid, func(c *ccache.Cache, path string) error {
+		if !c.Remove(e.SPN()) {
+			return fault.New(fault.TicketUnknown, fault.V{"host": e.Host(), "ccache": path})
+		}
+		return nil
+	})
+}
+
+// ClearAll erases all service tickets of a cache and gives the service principals that it erased.
+func (m *Manager) ClearAll(ctx context.Context, cruid int) (erased []string, err error) {
+	err = m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
+		erased = nil
+		for _, cred := range c.Tickets() {
+			c.Remove(spn(cred))
+			erased = append(erased, cred.Server.String())
+		}
+		return nil
+	})
+	return erased, err
+}
+
+// erase changes the cache under its lock; a cache that is not there is not made.
+func (m *Manager) erase(ctx context.Context, cruid int, change func(c *ccache.Cache, path string) error) error {
+	c, err := m.cache(cruid)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Load(); err != nil { // a damaged one is not moved aside by an erasure
+		return err
+	}
+	return c.Update(ctx, func(cc *ccache.Cache) error { return change(cc, c.Path()) })
+}
+
+// spn is the label that Record and Remove look for: service and host, in any realm.
+func spn(c ccache.Credential) string {
+	return c.Server.Components[0] + "/" + c.Server.Components[1]
+}

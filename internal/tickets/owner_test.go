@@ -1,0 +1,123 @@
+package tickets
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+)
+
+func TestOwner(t *testing.T) {
+	const (
+		other  = "99999999-2222-3333-4444-555555555555"
+		nobody = 65534
+	)
+	mine := "user-assigned client_id=" + client
+	tests := map[string]struct {
+		config   string
+		record   string // "" is none
+		trusted  bool
+		username string
+		live     []string // user names of mounts
+		want     string   // an identity or the id of a fault
+	}{
+		"trusted record":                     {record: "system", trusted: true, username: "root", want: "system"},
+		"trusted record of a file":           {record: "token token_file=/x", trusted: true, username: "root", want: "token token_file=/x"},
+		"trusted record before config":       {config: "default_identity: system", record: mine, trusted: true, username: "root", want: mine},
+		"trusted record, any user name":      {record: "system", trusted: true, username: client, want: "system"},
+		"trusted record, its own client":     {record: mine, trusted: true, username: client, want: mine},
+		"trusted record, another client":     {record: mine, trusted: true, username: other, want: string(fault.IdentityConflict)},
+		"record that cannot be read":         {record: "unheard-of", trusted: true, username: "root", want: string(fault.IdentityUnknown)},
+		"untrusted record":                   {record: "system", username: "root", want: string(fault.RecordUntrusted)},
+		"untrusted record of a file":         {record: "token token_file=/x", username: client, want: mine},
+		"untrusted, the default":             {config: "default_identity: system", record: "system", username: "root", want: "system"},
+		"untrusted, an entry":                {config: "identities: {a: {client_id: " + client + "}}", record: mine, username: "root", want: mine},
+		"untrusted, of the endpoint":         {config: "endpoints: {" + acct + ": {identity: system}}", record: "system", want: "system"},
+		"untrusted, of another":              {config: "default_identity: system", record: mine, username: "root", want: "system"},
+		"untrusted, with more than config":   {config: "identities: {a: {client_id: " + client + "}}", record: mine + " resource=https://evil.example", username: "root", want: string(fault.RecordUntrusted)},
+		"untrusted, of the user name":        {record: mine, username: client, want: mine},
+		"untrusted, of a mount":              {record: mine, live: []string{client}, want: mine},
+		"user name is a client id":           {username: client, want: mine},
+		"user name in capitals":              {username: "AAAAAAAA-2222-3333-4444-555555555555", want: "user-assigned client_id=aaaaaaaa-2222-3333-4444-555555555555"},
+		"user name before config":            {config: "default_identity: system", username: client, want: mine},
+		"client of one entry":                {config: "identities: {a: {kind: user-assigned, client_id: " + client + ", resource: https://storage.azure.com}}", username: client, want: mine + " resource=https://storage.azure.com"},
+		"client of two entries":              {config: "identities: {a: {client_id: " + client + "}, b: {client_id: " + client + ", resource: https://storage.azure.com}}", username: client, want: string(fault.IdentityUnknown)},
+		"config of the endpoint":             {config: "default_identity: system\nidentities: {a: {client_id: " + client + "}}\nendpoints: {" + acct + ": {identity: a}}", username: "root", want: mine},
+		"config in general":                  {config: "default_identity: system", username: "root", want: "system"},
+		"root tells nothing":                 {username: "root", want: string(fault.IdentityUnknown)},
+		"nothing":                            {want: string(fault.IdentityUnknown)},
+		"a mount":                            {live: []string{client, client}, want: mine},
+		"mounts that differ":                 {live: []string{client, other}, want: string(fault.IdentityUnknown)},
+		"a mount of root":                    {live: []string{"root"}, want: string(fault.IdentityUnknown)},
+		"a mount, but not of this request":   {live: []string{client}, username: "root", want: string(fault.IdentityUnknown)},
+		"almost a client id":                 {username: client + "0", want: string(fault.IdentityUnknown)},
+		"a client id with fields of its own": {username: client + " resource=https://evil.example", want: string(fault.IdentityUnknown)},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\nUSER_UID: 65534\n"+tt.config+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			e := resolve(t, acct)
+			for _, user := range tt.live {
+				w.live = append(w.live, mounts.Mount{Endpoint: e, CRUID: nobody, Username: user, Sec: "krb5"})
+			}
+			w.live = append(w.live, mounts.Mount{Endpoint: e, CRUID: 1, Username: other}, mounts.Mount{Endpoint: resolve(t, acct2), CRUID: nobody, Username: other})
+			w.Manager = w.manager()
+			if tt.record != "" {
+				w.record(tt.record, tt.trusted)
+			}
+			id, err := w.Owner(e, nobody, tt.username)
+			got := id.String()
+			if err != nil {
+				got = string(fault.From(err).ID())
+			}
+			if got != tt.want {
+				t.Errorf("%s, %v; want %s", id, err, tt.want)
+			}
+			if n := len(w.fake.Requests()); n != 0 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// record stores a ticket with a record.
+func (w *world) record(line string, trusted bool) {
+	w.t.Helper()
+	service := ccache.Principal{NameType: 2, Realm: "R", Components: []string{"cifs", acct}}
+	cred := ccache.Credential{
+		Client: ccache.Principal{NameType: 1, Realm: "R", Components: []string{"c"}}, Server: service,
+		EndTime: time.Now().Add(time.Hour).Truncate(time.Second),
+	}
+	store := must(ccache.Open(w.path, ccache.Owner{UID: 65534}))
+	if err := store.Update(w.t.Context(), func(c *ccache.Cache) error {
+		c.Put(cred, ccache.Record{Identity: line, ObtainedAt: time.Now()})
+		return nil
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	if !trusted {
+		if err := os.Chown(w.path, 65534, 65534); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func TestOwnerOfDamagedCache(t *testing.T) {
+	w := newWorld(t)
+	if err := os.WriteFile(w.path, []byte("\x05\x04garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Owner(resolve(t, acct), 0, "root"); !fault.Is(err, fault.CCacheDamaged) {
+		t.Error(err)
+	}
+	if id, err := w.Owner(resolve(t, acct), 0, client); err != nil || id != (identity.Identity{Kind: identity.UserAssigned, ClientID: client}) {
+		t.Errorf("%s, %v", id, err)
+	}
+}

@@ -1,0 +1,517 @@
+package tickets
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+const (
+	acct   = "acct.file.core.windows.net"
+	acct2  = "acct2.file.core.windows.net"
+	client = "11111111-2222-3333-4444-555555555555"
+)
+
+var system = identity.Identity{Kind: identity.System}
+
+// world is an Azure, a credential cache and a Manager between them.
+type world struct {
+	t         *testing.T
+	fake      *azurefake.Fake
+	path      string // of the credential cache
+	conf      string // of the configuration
+	live      []mounts.Mount
+	now       func() time.Time
+	ring      keyring.Ring
+	forgotten atomic.Int32 // how often the kernel was made to forget
+	*Manager
+}
+
+func newWorld(t *testing.T, hosts ...string) *world {
+	t.Helper()
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "krb5cc")}
+	fake, err := azurefake.Start(azurefake.Options{
+		Hosts:      append(hosts, acct, acct2),
+		Identities: []azurefake.ManagedIdentity{{ClientID: client, ObjectID: "99999999-2222-3333-4444-555555555555"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	w.fake = fake
+	w.conf = filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.Manager = w.manager()
+	return w
+}
+
+func (w *world) manager() *Manager {
+	w.t.Helper()
+	m, err := New(Options{
+		Config: must(config.Load(w.conf)), Transport: w.fake.Transport(), IMDS: w.fake.Transport(), Now: w.now,
+		Mounted:        func() ([]mounts.Mount, error) { return slices.Clone(w.live), nil },
+		OpenRing:       w.openRing,
+		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); return true, nil },
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m
+}
+
+func (w *world) openRing() (keyring.Ring, error) {
+	if w.ring == nil {
+		return nil, keyring.ErrNotFound
+	}
+	return w.ring, nil
+}
+
+func resolve(t *testing.T, host string) endpoint.Endpoint {
+	t.Helper()
+	e, err := endpoint.Resolver{}.Resolve(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (w *world) request(host string, id identity.Identity) Request {
+	return Request{Endpoint: resolve(w.t, host), Identity: id}
+}
+
+// ensure fails the test when Ensure fails.
+func (w *world) ensure(r Request) Result {
+	w.t.Helper()
+	res, err := w.Ensure(w.t.Context(), r)
+	if err != nil {
+		w.t.Fatalf("Ensure(%s, %s): %v", r.Endpoint, r.Identity, err)
+	}
+	return res
+}
+
+// exchanges counts the tickets that Azure was asked for.
+func (w *world) exchanges() (n int) {
+	for _, r := range w.fake.Requests() {
+		if r.Target == azurefake.TargetStorage {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) cache() *ccache.Cache {
+	w.t.Helper()
+	b, err := os.ReadFile(w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c, err := ccache.Parse(b)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+func TestCachedTicketIsUsed(t *testing.T) {
+	w := newWorld(t)
+	first := w.ensure(w.request(acct, system))
+	if first.Cached || first.CCache != w.path || !strings.HasPrefix(first.Server, "cifs/"+acct+"@") {
+		t.Errorf("first: %+v", first)
+	}
+	rec, ok := w.cache().Record("cifs/" + acct)
+	if !ok || rec.Identity != "system" || !rec.Refreshable || rec.ObtainedAt.IsZero() {
+		t.Errorf("record %+v, %v", rec, ok)
+	}
+	again := w.ensure(w.request(acct, system))
+	if n := w.forgotten.Load(); n != 1 {
+		t.Errorf("the kernel was made to forget %d times after one new ticket", n)
+	}
+	if !again.Cached || !again.EndTime.Equal(first.EndTime) || w.exchanges() != 1 {
+		t.Errorf("again: %+v after %d exchanges", again, w.exchanges())
+	}
+	other := w.request(acct, system)
+	other.Fresh = Always
+	if res := w.ensure(other); res.Cached || w.exchanges() != 2 {
+		t.Errorf("Always: %+v after %d exchanges", res, w.exchanges())
+	}
+}
+
+func TestTicketOfUnknownOriginIsNotUsed(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(w.request(acct, system))
+	c := w.cache()
+	c.Credentials = c.Tickets()
+	if err := os.WriteFile(w.path, c.Marshal(), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if res := w.ensure(w.request(acct, system)); res.Cached {
+		t.Error("a ticket without a record was taken for the system identity's")
+	}
+}
+
+func TestStaleTicketIsReplaced(t *testing.T) {
+	for _, c := range []struct {
+		life, later time.Duration
+		cached      bool
+	}{
+		{time.Hour, 54 * time.Minute, true},
+		{time.Hour, 56 * time.Minute, false},
+		{time.Hour, 61 * time.Minute, false},
+		{40 * time.Second, 25 * time.Second, true},
+		{40 * time.Second, 35 * time.Second, false},
+	} {
+		t.Run(fmt.Sprint(c.life, " after ", c.later), func(t *testing.T) {
+			w := newWorld(t)
+			w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Lifetime: c.life, Times: 1})
+			first := w.ensure(w.request(acct, system))
+			// The clock stands still between the two calls but for what the case says.
+			w.now = func() time.Time { return first.EndTime.Add(c.later - c.life) }
+			w.Manager = w.manager()
+			r := w.request(acct, system)
+			_, done, err := w.look(t.Context(), must(w.Manager.cache(0)), r)
+			if err != nil || done != c.cached {
+				t.Errorf("taken from the cache: %v, want %v (%v)", done, c.cached, err)
+			}
+		})
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestAliasIsAddedWithoutAsking(t *testing.T) {
+	w := newWorld(t)
+	const alias = "acct.privatelink.file.core.windows.net"
+	w.ensure(w.request(acct, system))
+	if res := w.ensure(w.request(alias, system)); !res.Cached || w.exchanges() != 1 {
+		t.Errorf("%+v after %d exchanges", res, w.exchanges())
+	}
+	always := w.request(acct, system)
+	always.Fresh = Always
+	for range 2 { // and a refresh by the account's own name refreshes the alias as well
+		own, ok1 := w.cache().Ticket("cifs/" + acct)
+		other, ok2 := w.cache().Ticket("cifs/" + alias)
+		if !ok1 || !ok2 || !own.Ticket.Equal(other.Ticket) {
+			t.Fatalf("own %v, alias %v, or another ticket", ok1, ok2)
+		}
+		w.ensure(always)
+	}
+}
+
+func TestSecondIdentity(t *testing.T) {
+	w := newWorld(t)
+	second := identity.Identity{Kind: identity.UserAssigned, ClientID: client}
+	w.ensure(w.request(acct, system))
+	w.live = []mounts.Mount{{Endpoint: resolve(t, acct), CRUID: 0, Username: "root", Sec: "krb5"}}
+	before := w.exchanges()
+	_, err := w.Ensure(t.Context(), w.request(acct, second))
+	if !fault.Is(err, fault.IdentityConflict) || !strings.Contains(err.Error(), client) || w.exchanges() != before {
+		t.Errorf("with a live mount of another identity: %v", err)
+	}
+	w.ensure(w.request(acct, system))
+	w.ensure(w.request(acct2, second)) // another account is another session
+	replace := w.request(acct, second)
+	replace.Replace = true
+	w.ensure(replace)
+	w.live = nil
+	w.ensure(w.request(acct, system))
+	if rec, _ := w.cache().Record("cifs/" + acct); rec.Identity != "system" {
+		t.Errorf("without a mount the record says %q", rec.Identity)
+	}
+}
+
+func TestFailureLeavesTheCacheAsItWas(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(w.request(acct, system))
+	before := must(os.ReadFile(w.path))
+	for name, o := range map[string]azurefake.Order{
+		"refused": {Target: azurefake.TargetStorage, Status: 403, Code: "AuthorizationFailure"},
+		"wrong":   {Target: azurefake.TargetStorage, WrongServer: "cifs/" + acct2},
+		"expired": {Target: azurefake.TargetStorage, Lifetime: -time.Hour},
+		"imds":    {Target: azurefake.TargetIMDS, Status: 400, Code: "invalid_request", Message: "Identity not found"},
+	} {
+		w.fake.Order(o)
+		r := w.request(acct, system)
+		if name == "imds" { // a token that is kept would hide it
+			r.Identity = identity.Identity{Kind: identity.UserAssigned, ClientID: client}
+		}
+		r.Fresh = Always
+		if _, err := w.Ensure(t.Context(), r); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if !bytes.Equal(before, must(os.ReadFile(w.path))) {
+			t.Errorf("%s: the cache has changed", name)
+		}
+		w.fake.ClearOrders()
+	}
+}
+
+func TestDamagedCacheIsMovedAside(t *testing.T) {
+	w := newWorld(t)
+	if err := os.WriteFile(w.path, []byte("\x05\x04garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.ensure(w.request(acct, system))
+	if _, ok := w.cache().Ticket("cifs/" + acct); !ok {
+		t.Error("no ticket")
+	}
+	if b := must(os.ReadFile(w.path + ".damaged")); !bytes.Contains(b, []byte("garbage")) {
+		t.Error("the damaged cache is gone")
+	}
+}
+
+func TestAccountsDoNotWaitForEachOther(t *testing.T) {
+	w := newWorld(t)
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Host: acct, Hang: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	slow := make(chan error)
+	go func() {
+		_, err := w.Ensure(ctx, w.request(acct, system))
+		slow <- err
+	}()
+	if err := w.fake.WaitRequests(ctx, azurefake.TargetStorage, 1); err != nil {
+		t.Fatal(err)
+	}
+	w.ensure(w.request(acct2, system))
+	cancel()
+	if err := <-slow; err == nil {
+		t.Error("the hanging account gave a ticket")
+	}
+}
+
+func TestTogether(t *testing.T) {
+	var hosts []string
+	for i := range 50 {
+		hosts = append(hosts, fmt.Sprintf("many%02d.file.core.windows.net", i))
+	}
+	w := newWorld(t, hosts...)
+	var wg sync.WaitGroup
+	for _, h := range append(hosts, hosts...) { // each is wanted twice
+		wg.Go(func() { w.ensure(w.request(h, system)) })
+	}
+	wg.Wait()
+	if n := len(w.cache().Tickets()); n != len(hosts) || w.exchanges() != len(hosts) {
+		t.Errorf("%d tickets after %d exchanges for %d accounts", n, w.exchanges(), len(hosts))
+	}
+}
+
+// helperEnv tells a copy of this test program to ensure a ticket: storage address, IMDS address,
+// file of the CA and path of the cache.
+const helperEnv = "TICKETS_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(helperEnv); args != "" {
+		os.Exit(helper(strings.Split(args, ",")))
+	}
+	os.Exit(m.Run())
+}
+
+func helper(args []string) int {
+	ca, err := os.ReadFile(args[2])
+	if err != nil {
+		panic(err)
+	}
+	transport := azurefake.DialTransport(args[0], args[1], ca)
+	m := must(New(Options{Config: must(config.Load(args[3])), Transport: transport, IMDS: transport}))
+	e := must(endpoint.Resolver{}.Resolve(acct))
+	must(m.Ensure(context.Background(), Request{Endpoint: e, Identity: system}))
+	return 0
+}
+
+func TestProcessesMakeOneExchange(t *testing.T) {
+	w := newWorld(t)
+	ca := filepath.Join(t.TempDir(), "ca")
+	if err := os.WriteFile(ca, w.fake.CA(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// The delay makes them all meet while the first is still asking.
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Delay: 300 * time.Millisecond})
+	args := strings.Join([]string{w.fake.StorageAddr(), w.fake.IMDSAddr(), ca, w.conf}, ",")
+	var wg sync.WaitGroup
+	for range 4 {
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Env = append(os.Environ(), helperEnv+"="+args)
+		wg.Go(func() {
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	if n := w.exchanges(); n != 1 {
+		t.Errorf("%d exchanges", n)
+	}
+}
+
+func TestUnknownUID(t *testing.T) {
+	w := newWorld(t)
+	r := w.request(acct, system)
+	r.CRUID = 4242421
+	if _, err := w.Ensure(t.Context(), r); !fault.Is(err, fault.UIDUnknown) {
+		t.Error(err)
+	}
+}
+
+func TestListAndClear(t *testing.T) {
+	w := newWorld(t)
+	if l, err := w.List(0); err != nil || len(l.Tickets) != 0 || l.CCache != w.path {
+		t.Errorf("without a cache: %+v, %v", l, err)
+	}
+	if err := w.Clear(t.Context(), 0, resolve(t, acct)); !fault.Is(err, fault.TicketUnknown) {
+		t.Errorf("without a cache: %v", err)
+	}
+	if _, err := os.Stat(w.path); err == nil {
+		t.Error("clearing has made a cache")
+	}
+	w.ensure(w.request("acct.privatelink.file.core.windows.net", system))
+	w.ensure(w.request(acct2, system))
+	l, err := w.List(0)
+	if err != nil || len(l.Tickets) != 2 || l.Tickets[0].Identity != "system" || !l.Tickets[0].Known || !l.Tickets[0].Trusted {
+		t.Fatalf("%v, %v", l, err)
+	}
+	gone := [][]byte{l.Tickets[0].Ticket.Reveal(), l.Tickets[0].Key.Value.Reveal(), []byte("privatelink")}
+	if err := w.Clear(t.Context(), 0, resolve(t, acct)); err != nil {
+		t.Fatal(err)
+	}
+	left := must(os.ReadFile(w.path))
+	for _, b := range gone {
+		if bytes.Contains(left, b) {
+			t.Error("something of the cleared ticket is still in the file")
+		}
+	}
+	if erased, err := w.ClearAll(t.Context(), 0); err != nil || len(erased) != 1 || len(w.cache().Tickets()) != 0 {
+		t.Errorf("ClearAll: %v, %v", erased, err)
+	}
+}
+
+func TestTokenOfTheCaller(t *testing.T) {
+	w := newWorld(t)
+	r := w.request(acct, identity.Identity{Kind: identity.Token})
+	r.Token, r.Fresh = secret.FromString(w.fake.MintToken(azurefake.MintOptions{})), Always
+	w.ensure(r)
+	if rec, _ := w.cache().Record("cifs/" + acct); rec.Identity != "token" || rec.Refreshable {
+		t.Errorf("record %+v", rec)
+	}
+	r.Token = secret.FromString(w.fake.MintToken(azurefake.MintOptions{Lifetime: -time.Hour}))
+	if _, err := w.Ensure(t.Context(), r); !fault.Is(err, fault.TokenExpired) {
+		t.Errorf("an expired token: %v", err)
+	}
+}
+
+// tokenRequests counts the tokens that IMDS was asked for.
+func (w *world) tokenRequests() (n int) {
+	for _, r := range w.fake.Requests() {
+		if r.Target == azurefake.TargetIMDS {
+			n++
+		}
+	}
+	return n
+}
+
+// mapRing is a keyring in memory. It remembers for how long each value is to live.
+type mapRing struct {
+	values map[string]secret.Value
+	ttl    map[string]time.Duration
+}
+
+func newMapRing() *mapRing {
+	return &mapRing{map[string]secret.Value{}, map[string]time.Duration{}}
+}
+
+func (r *mapRing) Get(name string) (secret.Value, error) {
+	v, ok := r.values[name]
+	if !ok {
+		return v, keyring.ErrNotFound
+	}
+	return secret.New(bytes.Clone(v.Reveal())), nil
+}
+
+func (r *mapRing) Set(name string, v secret.Value, ttl time.Duration) error {
+	r.values[name], r.ttl[name] = secret.New(bytes.Clone(v.Reveal())), ttl
+	return nil
+}
+
+func (r *mapRing) Remove(name string) error {
+	delete(r.values, name)
+	return nil
+}
+
+func TestTokensAreKept(t *testing.T) {
+	w := newWorld(t)
+	ring := newMapRing()
+	w.ring = ring
+	second := identity.Identity{Kind: identity.UserAssigned, ClientID: client}
+	w.ensure(w.request(acct, system))
+	w.ensure(w.request(acct2, system))
+	if n := w.tokenRequests(); n != 1 {
+		t.Errorf("%d token requests for one identity", n)
+	}
+	r := w.request(acct, second)
+	r.Replace = true
+	w.ensure(r)
+	if n := w.tokenRequests(); n != 2 || len(ring.values) != 2 {
+		t.Errorf("%d token requests for two identities, %d kept", n, len(ring.values))
+	}
+	for name, ttl := range ring.ttl {
+		if strings.Contains(name, "system") || strings.Contains(name, client) || ttl <= 0 {
+			t.Errorf("key %q lives for %v", name, ttl)
+		}
+	}
+}
+
+func TestKeptTokenThatEndsSoonIsNotUsed(t *testing.T) {
+	w := newWorld(t)
+	w.ring = newMapRing()
+	w.ensure(w.request(acct, system))
+	w.now = func() time.Time { return time.Now().Add(24 * time.Hour) } // every token of the fake has ended
+	w.Manager = w.manager()
+	if _, ok := w.recall(w.ring, tokenName(system, w.tokensFor(acct))); ok {
+		t.Error("an expired token is used")
+	}
+}
+
+func (w *world) tokensFor(host string) identity.Options {
+	return identity.Options{Cloud: resolve(w.t, host).Cloud()}
+}
+
+func TestRefusedTokenIsReplacedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.ring = newMapRing()
+	w.ensure(w.request(acct, system))
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Status: 401, Code: "InvalidAuthenticationInfo", Times: 1})
+	again := w.request(acct, system)
+	again.Fresh = Always
+	w.ensure(again)
+	if n := w.tokenRequests(); n != 2 {
+		t.Errorf("%d token requests", n)
+	}
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Status: 401, Code: "InvalidAuthenticationInfo"})
+	if _, err := w.Ensure(t.Context(), again); !fault.Is(err, fault.TokenRefused) || w.tokenRequests() != 3 {
+		t.Errorf("%v after %d token requests", err, w.tokenRequests())
+	}
+}
