@@ -1,0 +1,237 @@
+// Package mounthelper is the face of mount.azfiles, the program that mount(8) runs for file systems
+// of type azfiles.
+//
+// It turns a command line and mount options into a request for a service ticket, has it put into
+// the credential cache, and hands the mount itself to mount.cifs, which it runs as a child so that
+// it can say what an error number means.
+//
+// Invariants: what can be refused is refused before anybody is asked over the network; mount.cifs
+// gets a fixed environment and, with sec=, cruid= and username= always given, never asks for a
+// password; a mount point is never touched when a share is mounted there, since its server may be
+// gone; the exit status is one of mount(8)'s, and mount.cifs' own is passed through.
+package mounthelper
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+const program = "mount.azfiles"
+
+const help = `usage: mount.azfiles SOURCE MOUNTPOINT [-fnsv] [-o OPTIONS]
+       mount -t azfiles //ACCOUNT.file.core.windows.net/SHARE MOUNTPOINT -o identity=system
+
+options of its own, all others go to mount.cifs:
+  identity=NAME        system, token, or an entry of identities: in the configuration
+  client_id=GUID       a user-assigned managed identity
+  token_file=PATH      a file with an access token (identity=token)
+  cruid=UID            whose credential cache holds the ticket
+  azfiles_timeout=30s  bound on getting the ticket
+
+switches: -f check only, -n no mtab, -s ignore unknown options, -v tell each step, -h, -V
+`
+
+// Helper is mount.azfiles with its surroundings.
+type Helper struct {
+	Stdout, Stderr io.Writer
+	Version        string
+	EUID           int // the effective uid of this process
+
+	Config     string   // path of the configuration
+	MountTable string   // as /proc/self/mountinfo
+	Passwd     string   // as /etc/passwd
+	RequestKey string   // the program that the kernel runs to obtain a key
+	RunFolder  string   // as /run/azfilesauth
+	BootID     string   // as /proc/sys/kernel/random/boot_id
+	Folders    []string // where to look for mount.cifs
+
+	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
+	// means what the configuration says.
+	Transport, IMDS http.RoundTripper
+
+	// OpenRing gives the keyring in which access tokens are kept; nil keeps none.
+	OpenRing func() (keyring.Ring, error)
+
+	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
+	ForgetFailures func() (bool, error)
+}
+
+// Main is mount.azfiles on this machine. It takes os.Args and gives the exit status.
+func Main(args []string, version string) int {
+	isolate()
+	h := Helper{
+		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, EUID: os.Geteuid(),
+		Config:     config.DefaultPath,
+		MountTable: "/proc/self/mountinfo",
+		Passwd:     "/etc/passwd",
+		RequestKey: "/sbin/request-key",
+		RunFolder:  "/run/azfilesauth",
+		BootID:     "/proc/sys/kernel/random/boot_id",
+		Folders:    []string{"/sbin", "/usr/sbin", "/usr/local/sbin"},
+		OpenRing:   keyring.OpenRing,
+
+		ForgetFailures: keyring.ForgetFailures,
+	}
+	return h.Run(args)
+}
+
+// isolate cuts the process off from where it was started. Tokens and keys pass through its memory,
+// so it must leave no core dump. The environment goes because there is none at boot: what a mount by
+// hand takes from it would be missing there, and at the first reconnect.
+func isolate() {
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // fails only for an argument that is wrong
+	os.Clearenv()
+}
+
+// Run does what args, a whole command line with the program's name, say and gives the exit status.
+func (h *Helper) Run(args []string) int {
+	inv, err := parseArgs(args[1:])
+	switch {
+	case err == nil && inv.help:
+		_, _ = io.WriteString(h.Stdout, help)
+		return 0
+	case err == nil && inv.version:
+		_, _ = fmt.Fprintf(h.Stdout, "%s from azfilesauth %s\n", program, h.Version)
+		return 0
+	case h.EUID != 0:
+		err = fault.New(fault.NotRoot, fault.V{"program": program})
+	}
+	if err != nil {
+		return h.fail(err, nil)
+	}
+	ctx := context.Background()
+	if heeded := unignored(endings); len(heeded) > 0 {
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, heeded...)
+		defer stop()
+	}
+	return h.mount(ctx, inv)
+}
+
+// mount does the work, from what costs nothing to what costs most.
+func (h *Helper) mount(ctx context.Context, inv invocation) int {
+	j := job{inv: inv}
+	if err := h.read(&j); err != nil {
+		return h.fail(err, nil)
+	}
+	if !j.opts.remount && j.mounted() {
+		h.step(&j, "%s is already mounted on %s", j.share.spec, j.target)
+		return 0
+	}
+	if err := h.decide(&j); err != nil {
+		return h.fail(err, nil)
+	}
+	if inv.fake {
+		h.step(&j, "nothing is asked and nothing is mounted, because of -f")
+		return 0
+	}
+	if !j.opts.remount {
+		if err := h.ticket(ctx, &j); err != nil {
+			return h.fail(err, &j)
+		}
+	}
+	return h.delegate(ctx, &j)
+}
+
+// ticket makes sure that the credential cache holds one.
+func (h *Helper) ticket(ctx context.Context, j *job) error {
+	manager, err := tickets.New(tickets.Options{
+		Config:    j.cfg,
+		Transport: h.Transport,
+		IMDS:      h.IMDS,
+		OpenRing:  h.OpenRing,
+
+		ForgetFailures: h.ForgetFailures,
+		Mounted:        func() ([]mounts.Mount, error) { return h.mounts(j) },
+		Step:           func(format string, a ...any) { h.step(j, format, a...) },
+	})
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, j.opts.timeout)
+	defer cancel()
+	got, err := manager.Ensure(limited, tickets.Request{Endpoint: j.share.endpoint, Identity: j.identity, CRUID: j.cruid})
+	if ctx.Err() != nil { // whatever the interrupted step made of it
+		return fault.New(fault.Interrupted, nil)
+	}
+	if err != nil {
+		return err
+	}
+	j.ccache = got.CCache
+	return nil
+}
+
+// delegate runs mount.cifs and explains its failure.
+func (h *Helper) delegate(ctx context.Context, j *job) int {
+	began := time.Now()
+	end, err := h.runMount(ctx, j)
+	switch {
+	case err == nil && end.status == 0:
+		h.step(j, "mounted")
+		return 0
+	case end.signaled || ctx.Err() != nil:
+		return h.fail(fault.New(fault.Interrupted, nil), j)
+	case err != nil:
+		return h.fail(fault.Wrap(fault.MountFailed, err, fault.V{"errno": "no start"}), j)
+	}
+	f := explain(end, h.RequestKey, j.values())
+	h.fail(f, j)
+	if f.ID() == fault.UpcallFailed {
+		h.sayUpcall(j, began)
+	}
+	if end.status < 0 {
+		return int(fault.ExitInterrupted)
+	}
+	return end.status
+}
+
+// sayUpcall tells why azfiles.upcall had no answer, if it has left something since the mount began.
+func (h *Helper) sayUpcall(j *job, began time.Time) {
+	last, ok := fault.LoadLast(filepath.Join(h.RunFolder, "last-fault"), j.share.endpoint.Host())
+	if ok && last.At.After(began) {
+		h.say("azfiles.upcall: %s: %s", last.ID, last.Text)
+		h.say("fix: %s", last.Fix)
+	}
+}
+
+// step tells what is being done, to those who want to know.
+func (h *Helper) step(j *job, format string, a ...any) {
+	if j.inv.verbose {
+		h.say(format, a...)
+	}
+}
+
+// fail tells what happened and how to mend it, and gives the exit status. Once the configuration
+// has been put to use, j says what of it: in a container another file may have been read than the
+// one that people look at.
+func (h *Helper) fail(err error, j *job) int {
+	f := fault.From(err)
+	what := fmt.Sprintf("%s: %s", f.ID(), f.What())
+	if cause := f.Cause(); cause != "" {
+		what += " (" + cause + ")"
+	}
+	h.say("%s", what)
+	h.say("fix: %s", f.Fix())
+	if j != nil {
+		h.say("used: configuration %s, identity %s, credential cache %s", h.Config, j.who, j.ccache)
+	}
+	return int(f.Exit())
+}
+
+func (h *Helper) say(format string, a ...any) {
+	_, _ = fmt.Fprintf(h.Stderr, program+": "+format+"\n", a...)
+}

@@ -1,0 +1,298 @@
+package mounthelper
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+)
+
+// TestMain makes the test binary play the programs of the scripts: mount.azfiles with the seams that
+// the environment names, the true Main, and a mount.cifs that records what it is given.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"mount.azfiles": helperMain,
+		"true-main":     func() { os.Exit(Main(os.Args, "2.0.0")) },
+		"mount.cifs":    cifsMain,
+		"isolated":      isolatedMain,
+	})
+}
+
+func helperMain() {
+	in := func(name string) string { return filepath.Join(os.Getenv("WORK"), name) }
+	ca, err := os.ReadFile(in("ca.pem"))
+	if err != nil {
+		panic(err)
+	}
+	transport := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), ca)
+	h := Helper{
+		Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
+		Config:     in("config.yaml"),
+		MountTable: in("mountinfo"),
+		Passwd:     in("passwd"),
+		RequestKey: in("sbin/request-key"),
+		RunFolder:  in("run"),
+		BootID:     in("boot_id"),
+		Folders:    []string{in("nowhere"), in("sbin")},
+		Transport:  transport,
+		IMDS:       transport,
+	}
+	isolate()
+	os.Exit(h.Run(os.Args))
+}
+
+// isolatedMain tells what isolate leaves.
+func isolatedMain() {
+	isolate()
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	fmt.Println("dumpable", dumpable, err, "environment", os.Environ())
+}
+
+// cifsMain is a mount.cifs that mounts nothing. Its environment tells it nothing, so it takes its
+// orders from the working directory: cifs.out and cifs.err are what it prints, cifs.exit is its exit
+// status or "killed", and with a FIFO cifs.started it waits for a signal after opening it.
+func cifsMain() {
+	record("cifs.argv", "/proc/self/cmdline")
+	record("cifs.env", "/proc/self/environ")
+	stdin, _ := os.Readlink("/proc/self/fd/0")
+	must(os.WriteFile("cifs.stdin", []byte(stdin+"\n"), 0o600))
+	_, _ = os.Stdout.Write(order("cifs.out"))
+	_, _ = os.Stderr.Write(order("cifs.err"))
+	refuseTarget()
+	if _, err := os.Stat("cifs.started"); err == nil {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+		started, err := os.OpenFile("cifs.started", os.O_WRONLY, 0)
+		must(err)
+		must(started.Close())
+		select {
+		case s := <-signals:
+			must(os.WriteFile("cifs.signal", []byte(s.String()+"\n"), 0o600))
+		case <-time.After(patience):
+		}
+	}
+	status := strings.TrimSpace(string(order("cifs.exit")))
+	if status == "killed" {
+		must(unix.Kill(os.Getpid(), unix.SIGKILL))
+		select {}
+	}
+	n, _ := strconv.Atoi(status)
+	syscall.Exit(n) // without the second that os.Exit waits under the race detector
+}
+
+// refuseTarget is what a kernel does that does not know upcall_target.
+func refuseTarget() {
+	if _, err := os.Stat("cifs.old"); err == nil && strings.Contains(os.Args[len(os.Args)-1], "upcall_target=") {
+		fmt.Fprintln(os.Stderr, "mount error(22): Invalid argument")
+		syscall.Exit(32)
+	}
+}
+
+// record writes the strings of a file of /proc, one on each line.
+func record(name, proc string) {
+	content, err := os.ReadFile(proc)
+	must(err)
+	lines := bytes.ReplaceAll(bytes.TrimSuffix(content, []byte{0}), []byte{0}, []byte{'\n'})
+	must(os.WriteFile(name, append(lines, '\n'), 0o600))
+}
+
+func order(name string) []byte {
+	content, _ := os.ReadFile(name)
+	return content
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+const (
+	host     = "acct.file.core.windows.net"
+	clientID = "b0000000-0000-4000-8000-00000000000b"
+	objectID = "b0000000-0000-4000-8000-0000000000ff"
+	appID    = "a0000000-0000-4000-8000-00000000000a"
+
+	resourceID = "/subscriptions/" + clientID + "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/backup"
+)
+
+// patience is how long a test waits for what has to come.
+const patience = time.Minute
+
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		Setup:         setup,
+		Deadline:      time.Now().Add(2 * patience), // rather than hang on a pipe
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"helper": cmdHelper, "asked": cmdAsked, "order": cmdOrder, "clean": cmdClean, "arrived": cmdArrived, "fault": cmdFault},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+// setup gives a script an Azure of its own and a machine: configuration, mount table, password file,
+// mount point and the programs in sbin. Files of the script take precedence.
+func setup(env *testscript.Env) error {
+	fake, err := azurefake.Start(azurefake.Options{
+		Hosts:      []string{host, "other.file.core.windows.net"},
+		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: objectID, ResourceID: resourceID}},
+		Apps:       []azurefake.App{{ClientID: appID, Secret: "s3cr3t-of-the-app", Federated: true}},
+	})
+	if err != nil {
+		return err
+	}
+	env.Defer(fake.Close)
+	env.Values["fake"] = fake
+	for name, value := range map[string]string{
+		"TEST_STORAGE": fake.StorageAddr(),
+		"TEST_IMDS":    fake.IMDSAddr(),
+		"GORACE":       "atexit_sleep_ms=0",
+		"SHARE":        "//" + host + "/share",
+		"CLIENT":       clientID,
+		"OBJECT":       objectID,
+		"RESOURCE":     resourceID,
+		"APP":          appID,
+		"TENANT":       azurefake.TenantID,
+		"PASSWD":       "must-not-reach-mount.cifs",
+		"KRB5CCNAME":   "FILE:/must/not/count",
+		"HTTPS_PROXY":  "http://127.0.0.1:1",
+		"USER":         "somebody",
+		"SUDO_UID":     "1000",
+	} {
+		env.Setenv(name, value)
+	}
+	in := func(name string) string { return filepath.Join(env.WorkDir, name) }
+	config, _ := os.ReadFile(in("config.yaml"))
+	config = append([]byte("KRB5_CC_NAME: "+in("cc")+"/krb5cc_%{uid}\n"), bytes.ReplaceAll(config, []byte("$WORK"), []byte(env.WorkDir))...)
+	_ = os.Remove(in("config.yaml"))
+	for _, err := range []error{
+		os.WriteFile(in("config.yaml"), config, 0o600),
+		os.WriteFile(in("ca.pem"), fake.CA(), 0o600),
+		os.WriteFile(in("token"), []byte(fake.MintToken(azurefake.MintOptions{})), 0o600),
+		os.WriteFile(in("federated"), []byte(fake.FederatedToken(appID)), 0o600),
+		os.Mkdir(in("cc"), 0o700), os.Mkdir(in("mnt"), 0o755), os.Mkdir(in("sbin"), 0o755),
+		unlessThere(in("mountinfo"), ""),
+		unlessThere(in("passwd"), "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
+		unlessThere(in("sbin/request-key"), ""),
+		unlessThere(in("boot_id"), "this boot\n"),
+		os.MkdirAll(in("run"), 0o711),
+		unlessThere(in("run/no-upcall-target"), "this boot\n"), // as if the kernel had refused it before
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return os.Symlink(self, in("sbin/mount.cifs"))
+}
+
+func unlessThere(name, content string) error {
+	if _, err := os.Stat(name); err == nil {
+		return nil
+	}
+	return os.WriteFile(name, []byte(content), 0o600)
+}
+
+func fakeOf(ts *testscript.TestScript) *azurefake.Fake { return ts.Value("fake").(*azurefake.Fake) }
+
+// helper STATUS ARG... runs mount.azfiles and checks its exit status.
+func cmdHelper(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: helper STATUS ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec("mount.azfiles", args[1:]...)
+	got := 0
+	if err != nil {
+		got = exitStatus(ts, err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+func exitStatus(ts *testscript.TestScript, err error) int {
+	e, ok := err.(interface{ ExitCode() int })
+	if !ok {
+		ts.Fatalf("mount.azfiles did not run: %v", err)
+	}
+	return e.ExitCode()
+}
+
+// asked N [TARGET] checks how many requests the fake Azure got so far.
+func cmdAsked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: asked N [storage|imds]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	requests := fakeOf(ts).Requests()
+	if len(args) > 1 {
+		requests = slices.DeleteFunc(requests, func(r azurefake.Request) bool { return r.Target != args[1] })
+	}
+	if len(requests) != want {
+		ts.Fatalf("%d requests, want %d: %+v", len(requests), want, requests)
+	}
+}
+
+// order JSON makes the fake Azure misbehave.
+func cmdOrder(ts *testscript.TestScript, neg bool, args []string) {
+	var o azurefake.Order
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: order JSON")
+	}
+	ts.Check(o.UnmarshalJSON([]byte(args[0])))
+	fakeOf(ts).Order(o)
+}
+
+// clean FILE... checks that no access token is in the files.
+func cmdClean(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		// Every token of the fake is a JWT, whose header begins like this.
+		if text := ts.ReadFile(name); strings.Contains(text, "eyJ") == !neg {
+			ts.Fatalf("%s: token: %v", name, !neg)
+		}
+	}
+}
+
+// arrived TARGET N waits until the fake Azure has got so many requests.
+func cmdArrived(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: arrived TARGET N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ts.Check(fakeOf(ts).WaitRequests(ctx, args[0], n))
+}
+
+// fault WHEN TEXT leaves a failure of azfiles.upcall at a time from now; 1h is enough for the mount
+// that follows to have begun before.
+func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fault WHEN TEXT")
+	}
+	when, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	dir := ts.MkAbs("run/last-fault")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	text := time.Now().Add(when).UTC().Format(time.RFC3339Nano) + "\nAZF-TEST\n" + args[1] + "\nwait\n"
+	ts.Check(os.WriteFile(filepath.Join(dir, host), []byte(text), 0o600))
+}

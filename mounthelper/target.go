@@ -1,0 +1,53 @@
+package mounthelper
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+)
+
+// absolute gives the mount point as the mount table shows it, as far as that is possible without
+// touching it: where a server is gone, even a stat of the mount point blocks.
+func absolute(dir string) (string, error) {
+	if filepath.IsAbs(dir) {
+		return filepath.Clean(dir), nil
+	}
+	here, err := unix.Getwd() // os.Getwd would look at the folder itself
+	if err != nil {
+		return "", targetInvalid(dir, err)
+	}
+	return filepath.Join(here, dir), nil
+}
+
+// mountedOn has the mounts of endpoints on a mount point, in the order of the table: the last is on top.
+func mountedOn(target string, all []mounts.Mount) []mounts.Mount {
+	var found []mounts.Mount
+	for _, m := range all {
+		if filepath.Clean(m.Target) == target {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// checkTarget looks whether the mount point is there. A link is left to mount.cifs, since it may
+// lead to a mount whose server is gone.
+func checkTarget(target string) error {
+	info, err := os.Lstat(target)
+	if err != nil {
+		return targetInvalid(target, errors.Unwrap(err)) // the path is in the text already
+	}
+	if !info.IsDir() && info.Mode()&os.ModeSymlink == 0 {
+		return targetInvalid(target, errors.New("it is not a folder"))
+	}
+	return nil
+}
+
+func targetInvalid(target string, err error) error {
+	return fault.Wrap(fault.TargetInvalid, err, fault.V{"target": target})
+}

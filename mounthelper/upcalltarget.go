@@ -1,0 +1,76 @@
+package mounthelper
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// upcallTarget makes the kernel's helper stay in the host's namespaces when a process in a container
+// has the share log in again. Ours stays there in any case, cifs.upcall does not. Kernels before 6.12
+// refuse the option like any that they do not know (fs/smb/client/fs_context.c), which is only found
+// out by trying.
+const upcallTarget = "upcall_target"
+
+// noTarget is the file that remembers, until the next boot, that the kernel does not know the option.
+const noTarget = "no-upcall-target"
+
+// wantsTarget reports whether to try the option.
+func (h *Helper) wantsTarget(j *job) bool {
+	given := slices.ContainsFunc(j.opts.rest, func(o option) bool { return o.name == upcallTarget })
+	return !given && !j.opts.remount && !h.targetUnknown()
+}
+
+func (h *Helper) targetUnknown() bool {
+	boot, err := os.ReadFile(h.BootID)
+	if err != nil {
+		return false
+	}
+	content, err := os.ReadFile(filepath.Join(h.RunFolder, noTarget))
+	return err == nil && bytes.Equal(content, boot)
+}
+
+// rememberNoTarget leaves the file. Without it the next mount tries once more.
+func (h *Helper) rememberNoTarget() {
+	boot, err := os.ReadFile(h.BootID)
+	if err != nil {
+		return
+	}
+	if err := os.Mkdir(h.RunFolder, 0o711); err == nil {
+		_ = os.Chmod(h.RunFolder, 0o711) // whatever the umask
+	}
+	_ = os.WriteFile(filepath.Join(h.RunFolder, noTarget), boot, 0o600)
+}
+
+// runMount runs mount.cifs, and once more if the kernel may have refused our own option. What the
+// first run said is shown only when it was the last.
+func (h *Helper) runMount(ctx context.Context, j *job) (ending, error) {
+	if !j.tryTarget {
+		return h.runOnce(ctx, j, h.Stderr)
+	}
+	var said bytes.Buffer
+	end, err := h.runOnce(ctx, j, &said)
+	if err != nil || end.signaled || ctx.Err() != nil || errnoOf(end.said) != unix.EINVAL {
+		_, _ = io.Copy(h.Stderr, &said)
+		return end, err
+	}
+	h.step(j, "the kernel refused the options; trying without %s", upcallTarget)
+	j.tryTarget = false
+	end, err = h.runOnce(ctx, j, h.Stderr)
+	if err == nil && errnoOf(end.said) != unix.EINVAL {
+		h.rememberNoTarget()
+	}
+	return end, err
+}
+
+func (h *Helper) runOnce(ctx context.Context, j *job, stderr io.Writer) (ending, error) {
+	args := j.args()
+	h.step(j, "running %s %s", j.mountCIFS, strings.Join(args, " "))
+	return run(ctx, j.mountCIFS, args, h.Stdout, stderr)
+}
