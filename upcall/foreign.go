@@ -1,0 +1,92 @@
+package upcall
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+)
+
+// ourRules is the file of our own rule, in the folder of the rules.
+const ourRules = "azfiles.conf"
+
+// handedOn marks the environment of the program that a request is passed on to. The kernel's own has
+// two variables, so if it is there when we start, that program has started us again.
+const handedOn = "AZFILES_UPCALL_PASSED_ON=1"
+
+// maxPiped is the largest answer that request-key takes from a program behind a bar, in bytes.
+const maxPiped = 32 << 10
+
+// handOver makes this process the program of the rule that would have won without ours. It returns
+// only when that fails.
+func (r *request) handOver(d keyring.Description, host string) error {
+	callout, err := keyring.Callout()
+	if err != nil {
+		return foreign(host, err, "the request cannot be read")
+	}
+	wanted := keyring.Wanted{Op: "create", Type: d.Type, Description: d.Text, Callout: callout}
+	rule, err := r.rules.Winner(wanted, r.ours)
+	if errors.Is(err, keyring.ErrNoRule) {
+		return foreign(host, nil, "no other rule of request-key matches")
+	} else if err != nil {
+		return foreign(host, err, "the rules of request-key cannot be followed")
+	}
+	path, argv, pipe, err := rule.Argv(keyring.Macros{
+		Wanted: wanted, Key: fmt.Sprint(r.key), UID: fmt.Sprint(d.UID), GID: fmt.Sprint(d.GID),
+	})
+	place := fmt.Sprintf("the rule of %s:%d", rule.Path, rule.Line)
+	if slices.Contains(r.env, handedOn) {
+		err = errors.New("it leads back to this program")
+	}
+	switch {
+	case err != nil:
+	case pipe:
+		err = r.pipe(path, argv, callout)
+	default:
+		err = syscall.Exec(path, argv, append(r.env, handedOn))
+	}
+	if err != nil {
+		return foreign(host, err, place+" failed")
+	}
+	return nil
+}
+
+func foreign(host string, err error, problem string) error {
+	return fault.Wrap(fault.UpcallForeign, err, fault.V{"host": host, "problem": problem})
+}
+
+// ours reports whether a rule is our own, or runs this very program under whatever name.
+func (h *handler) ours(rule keyring.Rule) bool {
+	if rule.Path == filepath.Join(h.rules.Folder, ourRules) {
+		return true
+	}
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(strings.TrimPrefix(rule.Command[0], "|"))
+	return err == nil && os.SameFile(self, info)
+}
+
+// pipe does what request-key does for a program behind a bar: it gets the callout information and
+// prints the answer. As with request-key there is no limit to its time.
+func (r *request) pipe(path string, argv []string, callout string) error {
+	r.dog.allow(24 * time.Hour)
+	cmd := exec.Cmd{Path: path, Args: argv, Env: append(r.env, handedOn), Stdin: strings.NewReader(callout)}
+	answer, err := cmd.Output()
+	switch {
+	case err != nil:
+		return err
+	case len(answer) > maxPiped:
+		return fmt.Errorf("an answer of %d bytes", len(answer))
+	}
+	return keyring.Instantiate(r.key, answer)
+}

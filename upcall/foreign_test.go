@@ -1,0 +1,112 @@
+package upcall
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const foreignHost = "fs.example"
+
+func (w *world) rule(name, text string) {
+	check(os.WriteFile(filepath.Join(w.RulesFolder, name), []byte(text), 0o644))
+}
+
+// script makes a handler of another package; it notes how it was called.
+func (w *world) script(line string) string {
+	path := filepath.Join(w.dir, "their handler.sh")
+	path = strings.ReplaceAll(path, " ", "-")
+	text := "#!/bin/sh\necho \"$0 $@\" >" + w.dir + "/args; env >" + w.dir + "/env; echo $PPID >" + w.dir + "/ppid\n" + line + "\n"
+	check(os.WriteFile(path, []byte(text), 0o755))
+	return path
+}
+
+func (w *world) read(name string) string {
+	b, _ := os.ReadFile(filepath.Join(w.dir, name))
+	return string(b)
+}
+
+// Another server's request goes to the rule that would have won without ours, whatever the state of
+// our configuration, and whatever its description is like.
+func TestAnotherServersRequest(t *testing.T) {
+	w := newWorld(t)
+	theirs := w.script(`exec keyctl instantiate "$2" theirs 0`)
+	w.rule("azfiles.conf", "create user ver=0x2;host=* * /bin/false %k\n")
+	w.rule("self.conf", "create user ver=0x2;host=f* * "+shared.program+" %k\n")
+	w.rule("cifs.spnego.conf", "create user * * "+theirs+" -t %k %u:%g %u %% %o %d\n")
+	for i, config := range []string{"default_identity: system\n", "nonsense: [\n", ""} {
+		w.config(config)
+		if config == "" {
+			check(os.Remove(w.Config))
+		}
+		for j, d := range []string{
+			describe(foreignHost), describe(foreignHost, "user=root", "user=a;b=c"), describe("fs example", "pid=0xa5", "pid=\xff"),
+			describe(host + ".evil.example"), describe("file.core.windows.net"),
+		} {
+			d = strings.Replace(d, "uid=0x0", fmt.Sprintf("uid=0x%x", i*10+j), 1)
+			r := w.ask(d)
+			if r.err != nil || string(r.payload) != "theirs" {
+				t.Fatalf("%s: %q, %v; %s", d, r.payload, r.err, w.logged())
+			}
+			if args := w.read("args"); !strings.HasPrefix(args, theirs+" -t ") || !strings.HasSuffix(args, " %u:%g 0 % create "+d+"\n") {
+				t.Errorf("arguments: %q", args)
+			}
+		}
+	}
+	if env := w.read("env"); !strings.Contains(env, "HOME=/\n") || !strings.Contains(env, "PATH=/sbin:/bin:/usr/sbin:/usr/bin\n") {
+		t.Errorf("environment: %s", env)
+	}
+	w.silent()
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
+	for _, path := range []string{w.Run, w.ccache(0)} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s was made", path)
+		}
+	}
+}
+
+// A host that only the configuration knows is ours.
+func TestHostOfTheConfiguration(t *testing.T) {
+	w := newWorld(t)
+	w.config("default_identity: system\nendpoints: {" + foreignHost + ": {canonical: " + host + "}}\n")
+	w.rule("theirs.conf", "create user * * "+w.script("exit 0")+" %k\n")
+	w.good(describe(foreignHost), host)
+	if args := w.read("args"); args != "" {
+		t.Error(args)
+	}
+}
+
+func TestRulesThatNobodyCanFollow(t *testing.T) {
+	w := newWorld(t)
+	for i, c := range []struct{ rule, said string }{
+		{"", "no other rule"},
+		{"create cifs.spnego * * /bin/true %k\n", "no other rule"},
+		{"create user * * " + shared.program + " %k\n", "no other rule"},
+		{"create user * * /nonexistent %k\n", "no such file"},
+		{"create user * * /etc/passwd %k\n", "permission denied"},
+		{"create user * * /bin/true %S\n", "theirs.conf:1"},
+		{"create user * *\n", "theirs.conf:1"},
+		{"create user * * |/bin/false\n", "exit status 1"},
+		{"create user * * " + w.script("exec "+shared.program+` "$1"`) + " %k\n", "leads back"},
+	} {
+		w.rule("theirs.conf", c.rule)
+		line := w.rejected(describe(foreignHost, "pid=0xa5", fmt.Sprintf("pid=0x%x", i)), 3, "AZF-UPCALL-FOREIGN")
+		if !strings.Contains(line, c.said) {
+			t.Errorf("%q: %s", c.rule, line)
+		}
+	}
+}
+
+func TestRuleBehindABar(t *testing.T) {
+	w := newWorld(t)
+	w.rule("theirs.conf", "create user * * |/bin/cat\n")
+	if r := w.ask(describe(foreignHost)); r.err != nil || string(r.payload) != "callout" {
+		t.Errorf("%q, %v", r.payload, r.err)
+	}
+	w.rule("theirs.conf", "create user * * |"+w.script("head -c 32769 /dev/zero")+"\n")
+	w.rejected(describe(foreignHost, "pid=0xa5", "pid=0xa6"), 3, "AZF-UPCALL-FOREIGN")
+}

@@ -1,0 +1,268 @@
+package upcall
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+const nobody = 65534
+
+// Forged descriptions get ENOKEY, and Azure hears nothing of them.
+func TestForgedRequests(t *testing.T) {
+	w := newWorld(t)
+	w.fetched()
+	for _, d := range []string{
+		describe(host, "user=root", "user=root;creduid=0xfffe"),
+		describe(host, "user=root", "user=root;pid=0x1"),
+		describe(host, "creduid=0x0", "creduid=0x0;creduid=0x0"),
+		describe(host, "sec=krb5;uid=0x0", "uid=0x0;sec=krb5"),
+		describe(host, "user=root", "user=ro\not"),
+		describe(host, "user=root", "user=ro\x1b[2Jt"),
+		describe(host, "pid=0xa5", "pid=165"),
+		describe(host, "ver=0x2", "ver=0x3"),
+		describe(host, "host=", "HOST="),
+		"x" + mark(),
+		describe(host, "user=root", "user=a;"+strings.Repeat("b", maxDescription-len(describe(host, "user=root", "user=a;")))),
+	} {
+		w.rejected(d, 3, "AZF-UPCALL-REQUEST")
+	}
+	w.rejected(describe(host, "sec=krb5", "sec=iakerb"), 3, "AZF-MECHANISM")
+	w.rejected(describe(host, "creduid=0x0", "creduid=0x40bc5c"), 3, "AZF-UID-UNKNOWN")
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
+}
+
+func TestKeysThatAreNotTheKernels(t *testing.T) {
+	w := newWorld(t)
+	line := w.rejectedReply(w.askAs(nobody, describe(host)), 3, "AZF-UPCALL-KEY")
+	if !strings.Contains(line, "belongs to uid 65534") {
+		t.Error(line)
+	}
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
+}
+
+// The product answers no other keys than those of the kernel's SMB client.
+func TestProductRefusesOtherTypes(t *testing.T) {
+	if h := system(nil); h.keyType != "cifs.spnego" || h.transport != nil || h.imds != nil || h.run != "/run/azfilesauth" {
+		t.Errorf("%+v", h)
+	}
+	if h := surroundings(nil); h.keyType != "cifs.spnego" {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestWithoutAuthority(t *testing.T) {
+	id := must(unix.AddKey("user", "azftest-plain:"+mark(), []byte("x"), unix.KEY_SPEC_PROCESS_KEYRING))
+	w := newWorld(t)
+	h := system(nil)
+	h.syslog, h.kmsg, h.run, h.keyType = w.Syslog, w.Kmsg, w.Run, "user"
+	for _, args := range [][]string{{}, {""}, {"x"}, {"0"}, {"-1"}, {"1", "2"}, {"4294967296"}} {
+		if key, ok := serial(args); ok {
+			t.Errorf("%q: %d", args, key)
+		}
+	}
+	key, ok := serial([]string{fmt.Sprint(id)})
+	if !ok || h.serve(key) != 1 {
+		t.Error("a key that nobody asks for was served")
+	}
+	if line := w.logged(); !strings.Contains(line, "AZF-UPCALL-KEY") {
+		t.Error(line)
+	}
+}
+
+func TestCachesThatAreRefused(t *testing.T) {
+	w := newWorld(t)
+	cred := w.fetched()
+	check(os.Chown(w.ccache(0), nobody, nobody))
+	w.rejected(describe(host), 3, "AZF-CCACHE-FOREIGN")
+	check(os.Chown(w.ccache(0), 0, 0))
+	check(os.Chmod(w.ccache(0), 0o666))
+	w.rejected(describe(host, "pid=0xa5", "pid=0xa6"), 3, "AZF-CCACHE-FOREIGN")
+	check(os.Chmod(w.ccache(0), 0o600))
+	w.config("")
+	content := must(os.ReadFile(w.ccache(0)))
+	check(os.WriteFile(w.ccache(0), content[:len(content)/2], 0o600))
+	w.rejected(describe(host, "pid=0xa5", "pid=0xa7"), 3, "AZF-CCACHE-DAMAGED")
+	check(os.Remove(w.ccache(0)))
+	w.rejected(describe(host, "pid=0xa5", "pid=0xa8"), 3, "AZF-IDENTITY-UNKNOWN")
+	w.store(0, cred, systemLine)
+	w.good(describe(host, "pid=0xa5", "pid=0xa9"), host)
+	w.config("nonsense: [\n")
+	w.rejected(describe(host, "pid=0xa5", "pid=0xaa"), 3, "AZF-CONFIG-INVALID")
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
+}
+
+func TestTicketsThatAreRefused(t *testing.T) {
+	w := newWorld(t)
+	for id, change := range map[string]func(*ccache.Credential){
+		"AZF-TICKET-ETYPE":   func(c *ccache.Credential) { c.Key.Etype = 99 },
+		"AZF-TICKET-DAMAGED": func(c *ccache.Credential) { c.Ticket = secret.FromString("no ticket") },
+		"AZF-TICKET-TOO-LARGE": func(c *ccache.Credential) {
+			c.Ticket = secret.New(append([]byte{0x61, 0x83, 1, 0x11, 0x70}, make([]byte, 70_000)...))
+		},
+	} {
+		cred := w.fetched()
+		change(&cred)
+		w.store(0, cred, systemLine)
+		w.rejected(describe(host, "pid=0xa5", fmt.Sprintf("pid=0x%x", len(id))), 3, id)
+		if n := len(w.fake.Requests()); n != 0 {
+			t.Errorf("%s: %d requests to Azure", id, n)
+		}
+		check(os.Remove(w.ccache(0)))
+	}
+}
+
+// A user who owns a cache can write any record into it. It is not believed: no request is made, and
+// the file that it names is not opened.
+func TestForgedRecords(t *testing.T) {
+	w := newWorld(t)
+	cred := w.fetched()
+	w.config("identities: {backup: {client_id: " + clientID + "}}\n")
+	bait := filepath.Join(w.dir, "bait")
+	check(os.WriteFile(bait, []byte("secret"), 0o600))
+	watch := must(unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC))
+	defer func() { check(unix.Close(watch)) }()
+	must(unix.InotifyAddWatch(watch, bait, unix.IN_OPEN))
+	as := func(n int) string {
+		return describe(host, "creduid=0x0", "creduid=0xfffe", "pid=0xa5", fmt.Sprintf("pid=0x%x", n))
+	}
+	for i, line := range []string{
+		"token token_file=" + bait, systemLine, "user-assigned client_id=99999999-2222-3333-4444-555555555555",
+		"user-assigned client_id=" + clientID + " resource=https://evil.example",
+	} {
+		w.store(nobody, cred, line)
+		w.rejected(as(i), 3, "AZF-RECORD-UNTRUSTED")
+	}
+	if n, err := unix.Read(watch, make([]byte, 4096)); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("the file of a forged record was opened: %d, %v", n, err)
+	}
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
+	w.store(nobody, cred, "user-assigned client_id="+clientID) // the configuration names that one
+	w.good(as(9), host)
+}
+
+func TestBadEnds(t *testing.T) {
+	w := newWorld(t)
+	w.Deadline = time.Second
+	w.Begin = "panic"
+	w.rejected(describe(host), 3, "AZF-INTERNAL")
+	for _, w.Begin = range []string{"spin", "sleep"} {
+		r := w.ask(describe(host, "pid=0xa5", "pid=0xa6"+strings.Repeat("6", len(w.Begin)-4)))
+		w.rejectedReply(r, 3, "AZF-UPCALL-DEADLINE")
+		if r.took > patience/2 {
+			t.Errorf("%s: %s", w.Begin, r.took)
+		}
+	}
+	// Nobody can reject for a process that was killed: the kernel does, for a minute.
+	for _, w.Begin = range []string{"kill", "exit"} {
+		r := w.ask(describe(host, "pid=0xa5", "pid=0xb"+fmt.Sprint(len(w.Begin)+int(w.Begin[0]))))
+		if !errors.Is(r.err, unix.ENOKEY) || !strings.HasSuffix(r.expiry, "s") && r.expiry != "1m" {
+			t.Errorf("%s: %+v", w.Begin, r)
+		}
+	}
+	w.silent()
+}
+
+// Azure takes the request and says nothing.
+func TestAzureHangs(t *testing.T) {
+	for _, target := range []string{azurefake.TargetStorage, azurefake.TargetIMDS} {
+		w := newWorld(t)
+		w.fake.Order(azurefake.Order{Target: target, Hang: true})
+		r := w.ask(describe(host))
+		if line := w.logged(); !errors.Is(r.err, unix.ENOKEY) || !strings.Contains(line, "AZF-") || r.took < time.Second || r.took > patience/2 {
+			t.Errorf("%s: %v after %s; %s", target, r.err, r.took, line)
+		}
+	}
+}
+
+func TestEmptyHost(t *testing.T) {
+	w := newWorld(t)
+	extra := func(n int) string { return describe("", "pid=0xa5", fmt.Sprintf("pid=0x%x", n)) }
+	mounted := func(host, addr, user string) string {
+		return "31 1 0:40 / /mnt rw - cifs //" + host + "/share rw,vers=3.1.1,sec=krb5,cruid=0,username=" + user + ",addr=" + addr + "\n"
+	}
+	w.rejected(extra(1), 5, "AZF-UPCALL-CHANNEL")
+	w.good(describe(host, "pid=0xa5", "pid=0x2"), host)
+	w.good(extra(2), host)
+	// Somebody else's channel is another matter, and so is that of a login of long ago.
+	w.rejected(extra(3), 5, "AZF-UPCALL-CHANNEL")
+	w.rejected(strings.Replace(extra(2), "user=root", "user=other", 1), 5, "AZF-UPCALL-CHANNEL")
+	w.rejected(strings.Replace(extra(2), "uid=0x0", "uid=0x1", 1), 5, "AZF-UPCALL-CHANNEL")
+	notes := must(os.ReadDir(filepath.Join(w.Run, "answered")))
+	for _, n := range notes {
+		old := time.Now().Add(-61 * time.Second)
+		check(os.Chtimes(filepath.Join(w.Run, "answered", n.Name()), old, old))
+	}
+	w.rejected(extra(2), 5, "AZF-UPCALL-CHANNEL")
+	check(os.WriteFile(w.MountTable, []byte(mounted(host, "10.99.0.1", "root")+mounted(host, "10.99.0.1", "root")+
+		mounted(host2, "10.99.0.2", "root")+mounted(host2, "10.99.0.1", "other")), 0o600))
+	w.good(extra(4), host)
+	w.rejected(strings.Replace(extra(6), "10.99.0.1", "10.99.0.3", 1), 5, "AZF-UPCALL-CHANNEL")
+	check(os.WriteFile(w.MountTable, []byte(mounted(host, "10.99.0.1", "root")+mounted(host2, "10.99.0.1", "root")), 0o600))
+	line := w.rejected(extra(5), 5, "AZF-UPCALL-CHANNEL")
+	if !strings.Contains(line, "2 accounts fit") {
+		t.Error(line)
+	}
+	if n := len(must(os.ReadDir(filepath.Join(w.Run, "answered")))); n > 2 {
+		t.Errorf("%d notes are kept", n)
+	}
+	for path, mode := range map[string]os.FileMode{w.Run: 0o711, filepath.Join(w.Run, "answered"): 0o700} {
+		if info := must(os.Stat(path)); info.Mode().Perm() != mode {
+			t.Errorf("%s: %v", path, info.Mode())
+		}
+	}
+}
+
+func TestModeCIFS(t *testing.T) {
+	w := newWorld(t)
+	conf := "KRB5_CC_NAME: " + w.dir + "/cc/krb5cc_%{uid}\ndefault_identity: system\nupcall: {mode: cifs, deadline: 1s}\n"
+	check(os.WriteFile(w.Config, []byte(conf), 0o600))
+	helper := func(line string) {
+		check(os.WriteFile(w.Helper, []byte("#!/bin/sh\n"+line+"\n"), 0o755))
+	}
+	helper(`echo "$@" >` + w.dir + `/args; cat "$3" >` + w.dir + `/conf; exec keyctl instantiate "$4" theirs 0`)
+	if r := w.ask(describe(host)); r.err != nil || string(r.payload) != "theirs" {
+		t.Fatalf("%q, %v; %s", r.payload, r.err, w.logged())
+	}
+	text := string(must(os.ReadFile(filepath.Join(w.dir, "args"))))
+	if !strings.HasPrefix(text, "-E -k "+w.Run+"/krb5.0.conf ") {
+		t.Errorf("arguments: %s", text)
+	}
+	text = string(must(os.ReadFile(filepath.Join(w.dir, "conf"))))
+	if !strings.Contains(text, "default_ccache_name = FILE:"+w.ccache(0)+"\n") {
+		t.Errorf("krb5.conf: %s", text)
+	}
+	if w.cached(0).EndTime.IsZero() {
+		t.Error("there is no ticket for it")
+	}
+	for i, line := range []string{"exit 0", "exit 1", "exec sleep 60", "kill -9 $$"} {
+		helper(line)
+		r := w.ask(describe(host, "pid=0xa5", fmt.Sprintf("pid=0x%x", i)))
+		w.rejectedReply(r, 3, "AZF-UPCALL-HELPER")
+		if r.took > patience/2 {
+			t.Errorf("%s: %s", line, r.took)
+		}
+	}
+	check(os.Remove(w.Helper))
+	w.rejected(describe(host, "pid=0xa5", "pid=0xa6"), 3, "AZF-UPCALL-HELPER")
+	// It could not find the host of a further channel, so those are answered as ever.
+	w.good(describe("", "pid=0xa5", "pid=0xa5"), host)
+}

@@ -1,0 +1,72 @@
+package upcall
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+)
+
+const (
+	// priority is LOG_DAEMON and LOG_ERR of syslog(3).
+	priority = 3<<3 | 3
+	// logLimit bounds the wait for the system's log, which may itself wait for a mount.
+	logLimit = 100 * time.Millisecond
+)
+
+// report leaves one line in the log and, for an endpoint, the failure where mount.azfiles finds it.
+func (h *handler) report(k *known, f *fault.Fault) {
+	if k.host != "" && !h.hides(k.host, f) {
+		_ = fault.SaveLast(h.faults(), k.host, f) // the log has it, too
+	}
+	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
+	h.log(f.Error())
+}
+
+// hides reports whether a failure would only hide a better one: of requests that come together one
+// asks Azure, and the others run out of time waiting for it.
+func (h *handler) hides(host string, f *fault.Fault) bool {
+	if f.ID() != fault.LockTimeout {
+		return false
+	}
+	_, known := fault.LoadLast(h.faults(), host)
+	return known
+}
+
+// log writes a line to the system's log or, where there is none, to the kernel's.
+func (h *handler) log(text string) {
+	text = fmt.Sprintf("%s[%d]: %s", program, os.Getpid(), text)
+	conn, err := net.Dial("unixgram", h.syslog)
+	if err != nil {
+		h.logKernel(text)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetWriteDeadline(time.Now().Add(logLimit))
+	_, _ = fmt.Fprintf(conn, "<%d>%s %s", priority, time.Now().Format(time.Stamp), text)
+}
+
+func (h *handler) logKernel(text string) {
+	f, err := os.OpenFile(h.kmsg, os.O_WRONLY|unix.O_NOCTTY, 0)
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	_, _ = fmt.Fprintf(f, "<%d>%s\n", priority, text)
+}
+
+// forgive takes back what a failure has left: our file, and the kernel's memory of rejections, for
+// which applications would wait in vain. failure is why an old ticket had to do, nil when it is new.
+func (r *request) forgive(failure error) {
+	switch {
+	case failure != nil:
+		r.log("the old ticket for " + r.endpoint.Host() + " was used: " + failure.Error())
+	case fault.ClearLast(r.faults(), r.endpoint.Host()):
+		_, _ = keyring.ForgetFailures() // they are forgotten in a few seconds anyway
+	}
+}

@@ -1,0 +1,214 @@
+package upcall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/spnego"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+// attempts is how often a storage account is asked for a request: a thread of the kernel waits, and
+// asks us again when the kernel has forgotten the rejection, which is a retry that costs nobody more.
+const attempts = 1
+
+// request is one login and what is known about it.
+type request struct {
+	*handler
+	key   keyring.Serial
+	began time.Time
+	dog   watchdog
+	known atomic.Pointer[known] // the watchdog looks at it from its own thread
+
+	cfg      *config.Config
+	endpoint endpoint.Endpoint
+	desc     description
+}
+
+// known is what a failure is told with.
+type known struct {
+	host     string // canonical; "" before it is known to be an endpoint's
+	deadline time.Duration
+}
+
+// attempt answers the key, or says why not. A panic is a reason like any other.
+func (r *request) attempt() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v", p), nil)
+		}
+	}()
+	// request-key has assumed it already. Without it nothing could be answered, so nothing is asked.
+	if err := keyring.AssumeAuthority(r.key); err != nil {
+		return r.keyFault(err, "this process was not started to answer it")
+	}
+	r.begin()
+	d, err := keyring.Describe(r.key)
+	switch {
+	case err != nil:
+		return r.keyFault(err, "it cannot be described")
+	case d.Type != r.keyType:
+		return r.keyFault(nil, "it is of type "+d.Type)
+	case d.UID != 0 || d.GID != 0:
+		return r.keyFault(nil, fmt.Sprintf("it belongs to uid %d and gid %d, not to the kernel's SMB client", d.UID, d.GID))
+	}
+	host, ok := hostOf(d.Text)
+	switch {
+	case !ok:
+		return fault.New(fault.UpcallRequest, fault.V{"problem": "its description does not begin with " + start})
+	case host != "" && !r.names(host):
+		return r.handOver(d, host)
+	}
+	return r.login(d.Text)
+}
+
+func (r *request) keyFault(err error, problem string) error {
+	return fault.Wrap(fault.UpcallKey, err, fault.V{"key": fmt.Sprint(r.key), "problem": problem})
+}
+
+// names reports whether a host is an endpoint's.
+func (r *request) names(host string) bool {
+	e, err := endpoint.Resolver{}.Resolve(host)
+	if err != nil {
+		e, err = r.configured(host)
+	}
+	r.known.Store(&known{e.Host(), r.deadline})
+	return err == nil
+}
+
+// configured looks for a host that only the configuration can name. Whatever goes wrong means that
+// it does not.
+func (r *request) configured(host string) (e endpoint.Endpoint, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	cfg, err := config.Load(r.config)
+	if err != nil {
+		return e, err
+	}
+	return cfg.Resolver().Resolve(host)
+}
+
+// login serves a request that is ours.
+func (r *request) login(text string) (err error) {
+	if r.desc, err = parseDescription(text); err != nil {
+		return fault.New(fault.UpcallRequest, fault.V{"problem": err.Error()})
+	}
+	if r.cfg, err = config.Load(r.config); err != nil {
+		return err
+	}
+	r.dog.allow(time.Until(r.began.Add(r.cfg.UpcallDeadline() + grace)))
+	if r.desc.host == "" {
+		r.endpoint, err = r.channel()
+	} else {
+		r.endpoint, err = r.cfg.Resolver().Resolve(r.desc.host)
+	}
+	if err != nil {
+		return r.unresolved(err)
+	}
+	r.known.Store(&known{r.endpoint.Host(), r.cfg.UpcallDeadline()})
+	mech, err := spnego.ParseMechanism(r.desc.sec)
+	if err != nil {
+		return err
+	}
+	got, err := r.ticket()
+	if err != nil {
+		return err
+	}
+	// cifs.upcall reads the description itself, and fails without a host in it.
+	if r.cfg.UpcallMode() == "cifs" && r.desc.host != "" {
+		err = r.delegate(got)
+	} else {
+		err = r.answer(got, mech)
+	}
+	if err == nil {
+		r.remember()
+		r.forgive(got.Failure)
+	}
+	return err
+}
+
+// unresolved explains why the configuration makes no endpoint of a host.
+func (r *request) unresolved(err error) error {
+	var e *endpoint.Error
+	if errors.As(err, &e) {
+		return fault.New(fault.HostUnknown, fault.V{"host": e.Host, "problem": e.Problem})
+	}
+	return err
+}
+
+// ticket gets the service ticket for the login.
+func (r *request) ticket() (tickets.Result, error) {
+	manager, err := tickets.New(tickets.Options{
+		Config:    r.cfg,
+		Transport: r.transport,
+		IMDS:      r.imds,
+		OpenRing:  r.openRing,
+		Mounted:   r.mounts,
+		Attempts:  attempts,
+	})
+	if err != nil {
+		return tickets.Result{}, err
+	}
+	cruid := int(r.desc.creduid)
+	id, err := manager.Owner(r.endpoint, cruid, r.desc.user)
+	if err != nil {
+		return tickets.Result{}, err
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()))
+	defer cancel()
+	// Owner has found whose login it is, so whatever else is in the cache is replaced.
+	got, err := manager.Ensure(ctx, tickets.Request{
+		Endpoint: r.endpoint, Identity: id, CRUID: cruid, Fresh: tickets.LastResort, Replace: true,
+	})
+	if fault.Is(err, fault.Timeout) {
+		err = r.deadlineFault(err)
+	}
+	return got, err
+}
+
+func (r *request) mounts() ([]mounts.Mount, error) {
+	return mounts.ListFrom(r.mountTable, r.cfg.Resolver())
+}
+
+// answer builds the login and gives it to the kernel.
+func (r *request) answer(got tickets.Result, mech spnego.Mechanism) error {
+	payload, err := spnego.Payload(got.Ticket, mech, time.Now(), false)
+	if err != nil {
+		return err
+	}
+	defer payload.Wipe()
+	if err := keyring.Instantiate(r.key, payload.Reveal()); err != nil {
+		return r.keyFault(err, "the kernel does not take the answer")
+	}
+	return nil
+}
+
+// refuse rejects the key and says why. The rejection comes first, because a log can be slow.
+func (r *request) refuse(err error) {
+	f := fault.From(err)
+	_ = keyring.Reject(r.key, remembered(f), unix.ENOKEY) // fails when it is answered, or not ours to answer
+	r.dog.allow(grace)
+	r.report(r.known.Load(), f)
+}
+
+// remembered is for how long the kernel shall remember a rejection. A mount goes on with the channels
+// that it has, so there is no hurry to ask for others.
+func remembered(f *fault.Fault) time.Duration {
+	if f.ID() == fault.UpcallChannel {
+		return 5 * time.Second
+	}
+	return 3 * time.Second
+}

@@ -1,0 +1,73 @@
+//go:build upcalltest
+
+package upcall
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+)
+
+// testFile is the path of the file with the surroundings of a test, in JSON. It is set when the
+// test's program is built, because request-key gives a handler neither arguments nor an environment
+// of a test's own.
+var testFile string
+
+// testSetup is the content of testFile.
+type testSetup struct {
+	Config, Run, MountTable, RulesFolder, RulesFile, Helper, Syslog, Kmsg string
+
+	Storage, IMDS, CA string // addresses of the fake Azure, and a file
+	Deadline          time.Duration
+	Begin             string // what happens before a request is looked at
+}
+
+// surroundings are those of a test: keys of the type user, which everybody can request.
+func surroundings(env []string) *handler {
+	text, err := os.ReadFile(testFile)
+	if err != nil {
+		panic(err)
+	}
+	var s testSetup
+	if err := json.Unmarshal(text, &s); err != nil {
+		panic(err)
+	}
+	h := &handler{
+		keyType: "user", config: s.Config, run: s.Run, mountTable: s.MountTable,
+		rules:  keyring.RuleFiles{Folder: s.RulesFolder, File: s.RulesFile},
+		helper: s.Helper, syslog: s.Syslog, kmsg: s.Kmsg, env: env,
+		deadline: s.Deadline,
+		begin:    func() { begin(s.Begin) },
+	}
+	if s.Storage != "" {
+		ca, err := os.ReadFile(s.CA)
+		if err != nil {
+			panic(err)
+		}
+		h.transport = azurefake.DialTransport(s.Storage, s.IMDS, ca)
+		h.imds = h.transport
+	}
+	return h
+}
+
+func begin(what string) {
+	switch what {
+	case "panic":
+		var m map[string]int
+		m["crash"] = 1
+	case "spin":
+		for {
+		}
+	case "sleep":
+		time.Sleep(time.Hour)
+	case "kill":
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+	case "exit":
+		os.Exit(0)
+	}
+}

@@ -1,0 +1,133 @@
+// Package upcall is the face of azfiles.upcall, the program that the kernel's SMB client has started
+// by request-key(8) for each login by Kerberos: at a mount, for each further channel, at each
+// reconnect and whenever a ticket has ended.
+//
+// It takes the serial of a key of type cifs.spnego, reads from the key's description for whom the
+// login is, and answers with a login made of the service ticket in our credential cache. If the
+// ticket is too old it fetches another one first, so that a mount heals itself even when nobody
+// refreshes tickets.
+//
+// Our rule is matched by every login, so requests for other servers are passed on to the rule that
+// would win without ours: its program takes the place of this process, as if it had been started by
+// request-key itself. A host in the domains of Azure is known without any file. For another one the
+// configuration is looked at, since it can name further hosts; a configuration that cannot be read
+// names none, so that what is wrong with it never stops another server's mount. Nothing else is
+// touched for another server: no credential cache, no lock, no network.
+//
+// Invariants: the description is hostile (on some kernels any user can make one up), so it chooses
+// no file, no namespace and no identity that root has not named; its pid is a label. The kernel
+// waits for our end without a limit and keeps the answer of a process that dies without one for a
+// minute. So every way out answers the key, panics too, and a watchdog on a thread of its own
+// rejects the key and ends the process when it takes too long; what remains is SIGKILL. A rejection
+// is ENOKEY for a few seconds: the only error that the kernel remembers, and so the only throttle.
+package upcall
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+)
+
+const program = "azfiles.upcall"
+
+// runFolder holds what must not survive a reboot.
+const runFolder = "/run/azfilesauth"
+
+// handler is azfiles.upcall with its surroundings.
+type handler struct {
+	keyType    string // of the keys that are answered
+	config     string // path of the configuration
+	run        string // runFolder
+	mountTable string // as /proc/self/mountinfo
+	rules      keyring.RuleFiles
+	helper     string   // the cifs.upcall of cifs-utils
+	syslog     string   // the socket of the system's log
+	kmsg       string   // where to log without one
+	env        []string // for the program of another rule
+
+	// transport reaches Entra and the storage accounts, imds the machine's identity service; nil
+	// means what the configuration says.
+	transport, imds http.RoundTripper
+
+	openRing func() (keyring.Ring, error) // where access tokens are kept; nil keeps none
+
+	deadline time.Duration // until the configuration has been read
+	begin    func()        // is called before a request is looked at
+}
+
+// system is the handler on this machine.
+func system(env []string) *handler {
+	return &handler{
+		keyType:    "cifs.spnego",
+		config:     config.DefaultPath,
+		run:        runFolder,
+		mountTable: "/proc/self/mountinfo",
+		rules:      keyring.SystemRules(),
+		helper:     "/usr/sbin/cifs.upcall",
+		syslog:     "/dev/log",
+		kmsg:       "/dev/kmsg",
+		env:        env,
+		openRing:   keyring.OpenRing,
+		deadline:   5 * time.Second,
+		begin:      func() {},
+	}
+}
+
+// Main is azfiles.upcall. It takes os.Args and gives the exit status, which nobody looks at: what
+// counts is the state of the key.
+func Main(args []string, version string) int {
+	// The authority over the key belongs to a thread; those that are started from here inherit it.
+	runtime.LockOSThread()
+	env := os.Environ()
+	isolate()
+	if len(args) == 2 && (args[1] == "-V" || args[1] == "--version") {
+		fmt.Printf("%s from azfilesauth %s\n", program, version)
+		return 0
+	}
+	key, ok := serial(args[1:])
+	if !ok {
+		fmt.Fprintf(os.Stderr, "usage: %s KEY\nIt is called by request-key(8), by way of /etc/request-key.d/azfiles.conf.\n", program)
+		return 1
+	}
+	return surroundings(env).serve(key)
+}
+
+// isolate cuts the process off from where it was started: tickets and keys pass through its memory,
+// and an environment counts nowhere in this program.
+func isolate() {
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // fails only for an argument that is wrong
+	os.Clearenv()
+}
+
+// serial reads the only argument, a key's number in decimal.
+func serial(args []string) (keyring.Serial, bool) {
+	if len(args) != 1 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(args[0], 10, 32)
+	return keyring.Serial(n), err == nil && n > 0
+}
+
+// serve answers or rejects the key and gives the exit status.
+func (h *handler) serve(key keyring.Serial) int {
+	r := &request{handler: h, key: key, began: time.Now()}
+	r.known.Store(&known{deadline: h.deadline})
+	r.dog = watch(h.deadline+grace, r.late)
+	defer r.dog.timer.Stop()
+	if err := r.attempt(); err != nil {
+		r.refuse(err)
+		return 1
+	}
+	return 0
+}
+
+func (h *handler) faults() string { return filepath.Join(h.run, "last-fault") }
