@@ -1,0 +1,133 @@
+// Package compat is the face of azfilesauthmanager: the command line that scripts, Microsoft's own
+// articles and the Azure Files CSI driver call.
+//
+// Its grammar and its output on success are those of the Python program of the same name. The driver
+// mixes both streams and pastes them into a pod's event when a call fails, so a failure is one line
+// on stderr that says what happened, why and what mends it.
+//
+// Invariants: the exit status is 0, 1 for every failure, and 3 when the mount of another identity is
+// in the way; a line on stderr has at most 1 KiB and never a secret; what may be an access token is
+// wiped from the process's arguments before anything else is done; nobody is asked over the network
+// before the whole command line is understood; set prints nothing on stdout.
+package compat
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/log"
+)
+
+const program = "azfilesauthmanager"
+
+// The exit statuses. That of a conflict is part of the program's contract.
+const (
+	exitOK       = 0
+	exitFailure  = 1
+	exitConflict = 3
+)
+
+const help = `usage:
+  azfilesauthmanager set URI TOKEN                  an access token
+  azfilesauthmanager set URI -                      the token comes from stdin
+  azfilesauthmanager set URI --token-file FILE      it is read at every use
+  azfilesauthmanager set URI --system
+  azfilesauthmanager set URI --imds-client-id ID    or --imds-object-id, --imds-resource-id
+  azfilesauthmanager set URI --workload-identity --tenant-id ID --client-id ID
+                     --token-file FILE [--authority-host URL] [--resource URL]
+  azfilesauthmanager clear URI
+  azfilesauthmanager list [--json]
+  azfilesauthmanager --version | --help
+URI: https://ACCOUNT.file.core.windows.net
+--force: replace the identity of a live mount; -v, --verbose: tell each step
+`
+
+// Tool is azfilesauthmanager with its surroundings.
+type Tool struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Terminal       bool // Stderr is one
+	Version        string
+	EUID           int // the effective uid of this process
+
+	Config     string         // path of the configuration
+	MountTable string         // as /proc/self/mountinfo
+	Zone       *time.Location // of the times that list shows; nil is the machine's
+
+	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
+	// means what the configuration says.
+	Transport, IMDS http.RoundTripper
+
+	// OpenRing gives the keyring in which access tokens are kept; nil keeps none.
+	OpenRing func() (keyring.Ring, error)
+
+	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
+	ForgetFailures func() (bool, error)
+
+	// Provisioner makes what set needs on a machine without a configuration; nil makes nothing.
+	Provisioner *config.Provisioner
+
+	// OpenLog gives the log at a destination and path of the configuration; nil keeps none.
+	OpenLog func(destination, path string) *slog.Logger
+
+	// Wipe overwrites a word of the arguments that Run was given; nil leaves them as they are.
+	Wipe func(word string)
+}
+
+// Main is azfilesauthmanager on this machine. It takes os.Args and gives the exit status.
+func Main(args []string, version string) int {
+	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	_, err := unix.IoctlGetTermios(unix.Stderr, unix.TCGETS)
+	t := Tool{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Terminal: err == nil,
+		Version: version, EUID: os.Geteuid(),
+		Config:     config.DefaultPath,
+		MountTable: "/proc/self/mountinfo",
+		OpenRing:   keyring.OpenRing,
+
+		ForgetFailures: keyring.ForgetFailures,
+		Provisioner:    &config.Provisioner{Passwd: "/etc/passwd"},
+		OpenLog:        func(destination, path string) *slog.Logger { return log.Open(destination, path, program) },
+		Wipe:           wipe,
+	}
+	return t.Run(args)
+}
+
+// Run does what args, a whole command line with the program's name, say and gives the exit status.
+func (t *Tool) Run(args []string) int {
+	inv, err := parseArgs(args[1:])
+	if t.Wipe != nil {
+		for _, word := range inv.hidden {
+			t.Wipe(word)
+		}
+	}
+	switch {
+	case inv.help:
+		_, _ = io.WriteString(t.Stdout, help)
+		return exitOK
+	case inv.version:
+		_, _ = fmt.Fprintln(t.Stdout, t.Version)
+		return exitOK
+	case len(args) == 1:
+		_, _ = io.WriteString(t.Stdout, help)
+		return exitFailure
+	}
+	s := &session{Tool: t, inv: inv}
+	if err == nil && t.EUID != 0 {
+		err = fault.New(fault.NotRoot, fault.V{"program": program})
+	}
+	if err == nil {
+		err = s.run()
+	}
+	return s.finish(err)
+}

@@ -1,0 +1,84 @@
+package compat
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// finish tells how it went and gives the exit status.
+func (s *session) finish(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	f := fault.From(err)
+	switch {
+	case s.inv.flags.json: // whoever parses it gets something to parse
+		_, _ = io.WriteString(s.Stdout, "[]\n")
+	case f.ID() == fault.Usage:
+		_, _ = io.WriteString(s.Stdout, help)
+	case s.inv.command == cmdClear:
+		_, _ = fmt.Fprintf(s.Stdout, "%s clear: -1\n", program)
+	}
+	_, _ = io.WriteString(s.Stderr, s.failure(f)+"\n")
+	s.record(slog.LevelError, f.What(), "fault", string(f.ID()), "cause", f.Cause(), "fix", fix(f))
+	if f.ID() == fault.IdentityConflict {
+		return exitConflict
+	}
+	return exitFailure
+}
+
+// failure is the line that says what happened, why and what mends it, and what was used: in a
+// container another file may have been read than the one that people look at. When that is too long
+// the least useful parts go first.
+func (s *session) failure(f *fault.Fault) string {
+	what := fmt.Sprintf("%s: %s: %s", program, f.ID(), f.What())
+	cause, fix, used := "", "; fix: "+fix(f), ""
+	if c := f.Cause(); c != "" {
+		cause = " (" + c + ")"
+	}
+	if s.ccache != "" {
+		used = fmt.Sprintf("; used: configuration %s, credential cache %s", s.Config, s.ccache)
+	}
+	for _, line := range []string{what + cause + fix + used, what + cause + fix} {
+		if len(line) <= maxLine {
+			return line
+		}
+	}
+	return bounded(what + fix)
+}
+
+// fix is the fault's, or another where that one speaks of mounts.
+func fix(f *fault.Fault) string {
+	switch f.ID() {
+	case fault.Usage, fault.IdentityInvalid:
+		return program + " --help"
+	case fault.HostUnknown:
+		return "use https://<account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.yaml"
+	case fault.IdentityConflict:
+		return "umount the share that uses the other identity, or replace it with --force"
+	case fault.TicketUnknown:
+		return program + " list"
+	}
+	return strings.ReplaceAll(f.Fix(), "azfiles_timeout=", "CURL_TOTAL_TIMEOUT in the configuration")
+}
+
+// maxLine bounds a line on stderr, in bytes, its end not counted.
+const maxLine = fault.MaxLine - 1
+
+// bounded cuts a line that is too long, at the start of a character.
+func bounded(line string) string {
+	const mark = "..."
+	if len(line) <= maxLine {
+		return line
+	}
+	cut := maxLine - len(mark)
+	for !utf8.RuneStart(line[cut]) {
+		cut--
+	}
+	return line[:cut] + mark
+}

@@ -1,0 +1,70 @@
+package compat
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+)
+
+// golden compares with a file of testdata in which CCACHE stands for the cache's name.
+func (m *machine) golden(name, got string) {
+	m.Helper()
+	want, err := os.ReadFile(filepath.Join("testdata", name))
+	must(m.T, err)
+	if got = strings.ReplaceAll(got, m.ccache, "CCACHE"); got != string(want) {
+		m.Errorf("%s:\n%s\nwant:\n%s", name, got, want)
+	}
+}
+
+func TestListIsWhatProgramsExpect(t *testing.T) {
+	m := newMachine(t)
+	m.stored(fixed(host, "AzureFileClient"))
+	m.golden("list.txt", m.works("list").out)
+	m.golden("list.json", m.works("list", "--json").out)
+
+	m.tool.Zone = time.FixedZone("CET", 3600)
+	m.stored(fixed(host, "AzureFileClient"), fixed(other, "AzureFileClient"))
+	m.golden("list-two.txt", m.works("list").out)
+	m.golden("list-two.json", m.works("--json", "list").out)
+}
+
+// TestListShowsNamesAndTimes has what the sample has not: the client's name with the realm inside, as
+// Azure may give it, times that are missing, and labels that are no tickets of their own.
+func TestListShowsNamesAndTimes(t *testing.T) {
+	m := newMachine(t)
+	cred := fixed(host, "AzureFileClient@"+realm)
+	cred.StartTime, cred.RenewTill = time.Time{}, time.Time{}
+	m.stored(cred, fixed("acct.privatelink.file.core.windows.net", "AzureFileClient@"+realm)) // another ticket
+	alias := cred
+	alias.Server.Components = []string{"cifs", "alias.example.internal"}
+	tgt := cred
+	tgt.Server.Components = []string{"krbtgt", realm}
+	c := ccache.Cache{Principal: cred.Client, Credentials: []ccache.Credential{tgt, cred, alias}}
+	m.write("krb5cc", string(c.Marshal()))
+	rows := m.rows()
+	if len(rows) != 1 {
+		t.Fatal(rows)
+	}
+	for key, want := range map[string]any{
+		"client":            "AzureFileClient@" + realm,
+		"ticket_start_time": "12/07/25 04:48:32 UTC (epoch: 1765082912)",
+		"ticket_renew_till": "01/01/70 00:00:00 UTC (epoch: 0)",
+		"ticket_flags":      8388608.0,
+	} {
+		if rows[0][key] != want {
+			t.Errorf("%s is %v, want %v", key, rows[0][key], want)
+		}
+	}
+}
+
+// TestListOfTheTrueProgram is one that has a cache of a true exchange.
+func TestListOfTheTrueProgram(t *testing.T) {
+	m := newMachine(t)
+	m.works("set", "https://acct.privatelink.file.core.windows.net", m.token)
+	m.holds(host)
+	m.klist(host, "acct.privatelink.file.core.windows.net")
+}

@@ -1,0 +1,83 @@
+package compat
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+// session is one run of a command.
+type session struct {
+	*Tool
+	inv     invocation
+	cfg     *config.Config
+	manager *tickets.Manager
+	ccache  string // the credential cache, once it is known
+}
+
+func (s *session) run() error {
+	var err error
+	if s.cfg, err = config.Load(s.Config); err != nil {
+		return err
+	}
+	if s.inv.command == cmdSet && s.Provisioner != nil {
+		if s.cfg, err = s.Provisioner.Provision(s.cfg); err != nil {
+			return err
+		}
+	}
+	s.step("configuration: %s", s.Config)
+	for _, w := range s.cfg.Warnings() {
+		s.step("warning: %s", w)
+	}
+	s.ccache = s.cfg.CCacheName(s.cfg.CredentialUID())
+	s.manager, err = tickets.New(tickets.Options{
+		Config:    s.cfg,
+		Transport: s.Transport,
+		IMDS:      s.IMDS,
+		Mounted:   func() ([]mounts.Mount, error) { return mounts.ListFrom(s.MountTable, s.cfg.Resolver()) },
+		Step:      s.step,
+		OpenRing:  s.OpenRing,
+
+		ForgetFailures: s.ForgetFailures,
+	})
+	if err != nil {
+		return err
+	}
+	switch s.inv.command {
+	case cmdSet:
+		return s.set()
+	case cmdClear:
+		return s.clear()
+	}
+	return s.list()
+}
+
+// limit bounds what is left to do. The driver has 90 s for a mount, of which this is a part.
+func (s *session) limit() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), s.cfg.TotalTimeout())
+}
+
+// record writes one line to the log that the configuration names.
+func (s *session) record(level slog.Level, message string, values ...any) {
+	if s.OpenLog != nil && s.cfg != nil {
+		s.OpenLog(s.cfg.Log()).Log(context.Background(), level, message, values...)
+	}
+}
+
+// step tells what is being done, to those who want to know.
+func (s *session) step(format string, a ...any) {
+	if s.inv.flags.verbose {
+		s.say(format, a...)
+	}
+}
+
+func (s *session) warn(format string, a ...any) { s.say("warning: "+format, a...) }
+
+func (s *session) say(format string, a ...any) {
+	_, _ = io.WriteString(s.Stderr, bounded(program+": "+fmt.Sprintf(format, a...))+"\n")
+}

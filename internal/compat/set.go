@@ -1,0 +1,94 @@
+package compat
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+// maxToken bounds what is read of stdin, in bytes. Access tokens have one or two thousand.
+const maxToken = 64 << 10
+
+// set exchanges in any case: the driver calls it when something about the identity has changed.
+func (s *session) set() error {
+	r, err := s.request()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.limit()
+	defer cancel()
+	before, listError := s.manager.List(r.CRUID)
+	others := ticketOfOthers(before, r)
+	got, err := s.manager.Ensure(ctx, r)
+	if err != nil {
+		return err
+	}
+	s.record(slog.LevelInfo, "ticket obtained", "server", got.Server, "identity", r.Identity.String(), "ccache", got.CCache, "ends", got.EndTime)
+	if fault.Is(listError, fault.CCacheDamaged) {
+		s.warn("the credential cache was damaged; it is now %s.damaged and a new one is begun", s.ccache)
+	}
+	if others != "" {
+		s.warn("the ticket for %s was that of the identity %s, and is now that of %s", r.Endpoint, others, r.Identity)
+	}
+	// The driver uses this form, and nobody reads what it gets on success.
+	if !s.inv.token.Empty() && !s.inv.stdin && (s.Terminal || s.inv.flags.verbose) {
+		s.warn("a token on the command line can be seen by others and stays in the shell's history; use set URI - or --token-file")
+	}
+	return nil
+}
+
+// ticketOfOthers gives the identity whose ticket r would replace, "" when it is the same one's or
+// nobody knows. There is one ticket for each account.
+func ticketOfOthers(l tickets.Listing, r tickets.Request) string {
+	for _, t := range l.Tickets {
+		if strings.EqualFold(t.Server.Components[1], r.Endpoint.Host()) && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
+			return t.Identity
+		}
+	}
+	return ""
+}
+
+// request is what the command line asks for.
+func (s *session) request() (tickets.Request, error) {
+	e, err := resolve(s.inv.uri, s.cfg.Resolver())
+	if err != nil {
+		return tickets.Request{}, err
+	}
+	id, err := s.inv.identity(s.cfg, e)
+	if err != nil {
+		return tickets.Request{}, err
+	}
+	if s.inv.stdin {
+		if s.inv.token, err = readToken(s.Stdin); err != nil {
+			return tickets.Request{}, err
+		}
+	}
+	return tickets.Request{
+		Endpoint: e, Identity: id, CRUID: s.cfg.CredentialUID(),
+		Fresh: tickets.Always, Token: s.inv.token, Replace: s.inv.flags.force,
+	}, nil
+}
+
+// readToken reads the access token that somebody pipes in. The tickets check the rest.
+func readToken(r io.Reader) (secret.Value, error) {
+	invalid := func(err error, problem string) (secret.Value, error) {
+		return secret.Value{}, fault.Wrap(fault.TokenInvalid, err, fault.V{"from": "stdin", "problem": problem})
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxToken+1))
+	switch {
+	case err != nil:
+		return invalid(err, "it cannot be read")
+	case len(b) > maxToken:
+		return invalid(nil, fmt.Sprintf("it is longer than %d bytes", maxToken))
+	case len(bytes.TrimSpace(b)) == 0:
+		return invalid(nil, "it is empty")
+	}
+	return secret.New(b), nil
+}

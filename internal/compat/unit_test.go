@@ -1,0 +1,147 @@
+package compat
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// TestFailureIsBounded shows what goes first when a line is too long: what was used, then the cause,
+// and the end of the fix at last.
+func TestFailureIsBounded(t *testing.T) {
+	s := &session{Tool: &Tool{Config: "/etc/config"}, ccache: "/tmp/" + strings.Repeat("c", 200)}
+	cause := errors.New(strings.Repeat("because ", 30))
+	for _, c := range []struct {
+		host               int
+		used, cause, fixed bool
+	}{{10, true, true, true}, {100, false, true, true}, {190, false, false, true}, {2000, false, false, false}} {
+		f := fault.Wrap(fault.DNSFailed, cause, fault.V{"host": strings.Repeat("ä", c.host)})
+		line := s.failure(f)
+		if len(line) > maxLine || !utf8.ValidString(line) {
+			t.Errorf("%d bytes: %s", len(line), line)
+		}
+		used, why, fixed := strings.Contains(line, "; used: "), strings.Contains(line, "because"), strings.Contains(line, "to this network")
+		if used != c.used || why != c.cause || fixed != c.fixed {
+			t.Errorf("%d: used %v, cause %v, fix %v: %s", c.host, used, why, fixed, line)
+		}
+	}
+	if line := bounded(strings.Repeat("ä", maxLine)); len(line) > maxLine || !strings.HasSuffix(line, "...") || !utf8.ValidString(line) {
+		t.Error(line)
+	}
+}
+
+// TestFixesSpeakOfThisProgram holds that no fix sends people to another program's options.
+func TestFixesSpeakOfThisProgram(t *testing.T) {
+	met := []fault.ID{
+		fault.Usage, fault.NotRoot, fault.HostUnknown, fault.ConfigInvalid, fault.IdentityInvalid, fault.IdentityConflict,
+		fault.TicketUnknown, fault.EndpointTimeout, fault.Timeout, fault.CCacheDamaged, fault.TokenRefused,
+	}
+	for _, id := range met {
+		text := fix(fault.New(id, fault.V{"host": host}))
+		for _, word := range []string{"azfiles_timeout", "identity=", "mount -t", "cruid=", "azfilesauth list"} {
+			if strings.Contains(text, word) {
+				t.Errorf("%s: %s", id, text)
+			}
+		}
+	}
+}
+
+// TestProvision has the user made whose cache it is when the configuration names none, by set alone.
+func TestProvision(t *testing.T) {
+	m := newMachine(t)
+	// The tickets look the uid up in the machine's own password file.
+	m.write("useradd", "#!/bin/sh\necho azfilesuser:x:65534:65534::/nonexistent:/usr/sbin/nologin >>"+m.in("passwd")+"\n")
+	must(t, os.Chmod(m.in("useradd"), 0o700))
+	m.write("passwd", "root:x:0:0:root:/root:/bin/sh\n")
+	m.tool.Provisioner = &config.Provisioner{Passwd: m.in("passwd"), Folders: []string{m.dir}}
+	m.works("list")
+	m.fails(fault.TicketUnknown, "clear", uri)
+	if b, _ := os.ReadFile(m.in("passwd")); strings.Contains(string(b), config.SystemUser) {
+		t.Error("list or clear made a user")
+	}
+	m.works("set", uri, m.token)
+	var st syscall.Stat_t
+	must(t, syscall.Stat(m.ccache, &st))
+	if st.Uid != 0 || st.Gid != 65534 {
+		t.Errorf("the cache belongs to %d:%d", st.Uid, st.Gid)
+	}
+	must(t, os.Remove(m.in("config.yaml")))
+	m.fails(fault.HostUnknown, "set", "https://evil.example", m.token)
+	info, err := os.Stat(m.in("config.yaml"))
+	must(t, err)
+	if b, err := os.ReadFile(m.in("config.yaml")); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(string(b), "\nUSER_UID: 65534\n") {
+		t.Errorf("the new configuration: %v %v %s", err, info.Mode(), b)
+	}
+}
+
+// FuzzArgs holds, for any command line, that whatever may be a token is wiped and that no error
+// repeats it.
+func FuzzArgs(f *testing.F) {
+	for _, s := range []string{
+		"set\n" + uri + "\ntoken-of-somebody", "set\n" + uri + "\n-\n-v", "set\n" + uri + "\n--system=token-of-somebody",
+		"--json\nlist", "clear\n" + uri, "token-of-somebody\nset\n--imds-client-id\n--tenant-id\nx", "set\n" + uri + "\n--token-file\n/a\n--token-file=/b", "\n\n",
+	} {
+		f.Add(s)
+	}
+	known := []string{"", "-", "-v", "-h", cmdSet, cmdClear, cmdList, "--help", "--version", "--verbose", "--force", "--json", "--system", "--workload-identity"}
+	f.Fuzz(func(t *testing.T, text string) {
+		args := strings.Split(text, "\n")
+		inv, err := parseArgs(args)
+		if err != nil && !fault.Is(err, fault.Usage) {
+			t.Fatal(err)
+		}
+		for _, word := range inv.hidden { // a short one may be the name of a switch, which is repeated
+			if len(word) > 30 && err != nil && strings.Contains(err.Error(), word) {
+				t.Fatalf("%q is in %v", word, err)
+			}
+		}
+		// Every word is known, a URI, a value, or wiped.
+		for n, arg := range args {
+			name, _, _ := strings.Cut(arg, "=")
+			value := n > 0 && slices.Contains(valued[:], args[n-1])
+			switch {
+			case slices.Contains(known, arg), slices.Contains(valued[:], name), value, strings.Contains(arg, "://"),
+				slices.Contains(inv.hidden, arg), inv.help || inv.version:
+			default:
+				t.Fatalf("%q is neither known nor wiped in %q", arg, args)
+			}
+		}
+		if err == nil && inv.command == cmdSet && !inv.help && !inv.version {
+			if w := inv.way(); !w.chosen || inv.uri == "" && !slices.Contains(args, "") {
+				t.Fatalf("%q is accepted as %+v", args, inv)
+			}
+		}
+	})
+}
+
+// FuzzURI holds that only Azure's hosts by https, with nothing beside them, are accepted, and that of
+// others nothing but the host is repeated.
+func FuzzURI(f *testing.F) {
+	for _, s := range []string{uri, uri + ":443/", "HTTPS://ACCT.privatelink.file.core.windows.net.", "https://me:geheim@" + host, uri + "/share?sig=geheim", "https://[::1]:443", "://", "https://%zz"} {
+		f.Add(s)
+	}
+	resolver := (&config.Config{}).Resolver()
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := resolve(text, resolver)
+		if err != nil {
+			if !fault.Is(err, fault.HostUnknown) {
+				t.Fatal(err)
+			}
+			return
+		}
+		lower := strings.ToLower(text)
+		rest, ok := strings.CutPrefix(lower, "https://")
+		name := strings.TrimRight(rest, "/")
+		if again, err := (endpoint.Resolver{}).Resolve(name); !ok || err != nil || again.Host() != e.Host() {
+			t.Fatalf("%q is accepted as %s", text, e)
+		}
+	})
+}

@@ -1,0 +1,50 @@
+package compat
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// resolve finds the endpoint that a URI names. Of a URI that is refused only the host is repeated:
+// people paste URIs with passwords and signatures.
+func resolve(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
+	u, err := url.Parse(uri)
+	problem := ""
+	switch {
+	case uri == "":
+		return endpoint.Endpoint{}, refused("the URI", "it is empty")
+	case err != nil || !strings.Contains(uri, "://"):
+		return endpoint.Endpoint{}, refused("the URI", "it must be https:// and a host")
+	case u.Scheme != "https":
+		problem = "its URI must begin with https://"
+	case u.User != nil:
+		problem = "a user name does not belong into its URI"
+	case strings.Trim(u.Path, "/") != "":
+		problem = "a path does not belong into its URI"
+	case strings.ContainsAny(uri, "?#"):
+		problem = "neither a query nor a fragment belongs into its URI"
+	}
+	if problem == "" {
+		var e endpoint.Endpoint
+		if e, err = r.Resolve(u.Host); err == nil {
+			return e, nil
+		}
+		problem = err.Error()
+		if typed := (*endpoint.Error)(nil); errors.As(err, &typed) {
+			problem = typed.Problem
+		}
+	}
+	name := u.Host
+	if name == "" {
+		name = "the URI"
+	}
+	return endpoint.Endpoint{}, refused(name, problem)
+}
+
+func refused(host, problem string) error {
+	return fault.New(fault.HostUnknown, fault.V{"host": host, "problem": problem})
+}

@@ -1,0 +1,119 @@
+package compat
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+)
+
+// way is one of the ways to say who set logs in as.
+type way struct {
+	chosen  bool
+	kind    string   // of the identity
+	needs   []string // switches with a value that must be there
+	allowed []string // those that may
+}
+
+// ways are all of them; the one of a right command line is the only one chosen.
+func (inv *invocation) ways() []way {
+	has := func(name string) bool { return inv.values[name] != "" }
+	workload := inv.flags.workload
+	return []way{
+		{!inv.token.Empty() || inv.stdin, "token", nil, nil},
+		{has("--token-file") && !workload, "token", []string{"--token-file"}, nil},
+		{inv.flags.system, "system", nil, nil},
+		{has("--imds-client-id"), "user-assigned", []string{"--imds-client-id"}, nil},
+		{has("--imds-object-id"), "user-assigned", []string{"--imds-object-id"}, nil},
+		{has("--imds-resource-id"), "user-assigned", []string{"--imds-resource-id"}, nil},
+		{workload, "workload", []string{"--tenant-id", "--client-id", "--token-file"}, []string{"--authority-host", "--resource"}},
+	}
+}
+
+// way gives the chosen way, the zero one when there is none.
+func (inv *invocation) way() way {
+	for _, w := range inv.ways() {
+		if w.chosen {
+			return w
+		}
+	}
+	return way{}
+}
+
+// check finds what does not belong together.
+func (inv *invocation) check() error {
+	if inv.flags.json && inv.command != cmdList {
+		return usage("--json is for list")
+	}
+	n := 0
+	for _, w := range inv.ways() {
+		if w.chosen {
+			n++
+		}
+	}
+	w := inv.way()
+	switch {
+	case inv.command != cmdSet && n > 0:
+		return usage(inv.command + " takes no identity")
+	case n > 1:
+		return usage("there is more than one identity")
+	case inv.command == cmdSet && n == 0:
+		return usage("a token or a switch that names the identity is missing")
+	}
+	for _, name := range valued {
+		switch given := inv.values[name] != ""; {
+		case !given && slices.Contains(w.needs, name):
+			return usage(name + " is missing")
+		case given && !slices.Contains(w.needs, name) && !slices.Contains(w.allowed, name):
+			return usage(name + " does not belong there")
+		}
+	}
+	return nil
+}
+
+// identity makes the identity.
+func (inv *invocation) identity(cfg *config.Config, e endpoint.Endpoint) (identity.Identity, error) {
+	file, err := absolute(inv.values["--token-file"])
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	id, err := cfg.Choose(e.Host(), config.Choice{
+		Name:       inv.way().kind,
+		ClientID:   inv.values["--imds-client-id"] + inv.values["--client-id"],
+		ObjectID:   inv.values["--imds-object-id"],
+		ResourceID: inv.values["--imds-resource-id"],
+		TenantID:   inv.values["--tenant-id"],
+		TokenFile:  file,
+		Authority:  unless(e.Cloud().Authority, inv.values["--authority-host"]),
+		Resource:   unless(e.Cloud().Resource, inv.values["--resource"]),
+	})
+	if wrong := (*config.ChoiceError)(nil); errors.As(err, &wrong) {
+		return id, usage(wrong.Error())
+	}
+	return id, err
+}
+
+// unless is a URL, or "" when it is the usual one: the same identity must have the same text whether
+// the usual is written out or not.
+func unless(usual, given string) string {
+	if given = strings.TrimRight(given, "/"); strings.EqualFold(given, usual) {
+		return ""
+	}
+	return given
+}
+
+func absolute(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return "", fault.Wrap(fault.Internal, err, nil)
+	}
+	return abs, nil
+}
