@@ -1,0 +1,167 @@
+// Package cli is the face of azfilesauth, the command for people and for their scripts.
+//
+// Each command is in a file of its own: a function that describes it to cobra and a method that does
+// the work. The work itself is in the packages below; a command reads its arguments, asks them, and
+// presents the result as a few lines for people or, with --json, as one JSON value for programs. The
+// names of the JSON's keys are promised to stay, and others may join them.
+//
+// Invariants: a failure is always a fault, on stderr or, with --json, as {"fault": ...} on stdout,
+// and its exit status is the process's; a result is written whole or not at all; nothing that was
+// typed where a secret could stand is repeated; what needs root says so before it does anything.
+// There is no package-level state: the same binary is mount.azfiles and the kernel's upcall, which
+// must not pay for commands that they do not have.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+const program = "azfilesauth"
+
+// App is azfilesauth with its surroundings.
+type App struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Coloured       bool // Stdout shows colours
+	Version        string
+	EUID           int // the effective uid of this process
+
+	Config     string // path of the configuration
+	MountTable string // as /proc/self/mountinfo
+	Passwd     string // as /etc/passwd
+	Now        func() time.Time
+
+	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
+	// means what the configuration says.
+	Transport, IMDS http.RoundTripper
+
+	// OpenRing gives the keyring in which access tokens are kept; nil keeps none.
+	OpenRing func() (keyring.Ring, error)
+
+	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
+	ForgetFailures func() (bool, error)
+}
+
+// Main is azfilesauth on this machine. It takes os.Args and gives the exit status.
+func Main(args []string, version string) int {
+	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	a := App{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Coloured: coloured(isTerminal(unix.Stdout), os.Getenv),
+		Version:  version, EUID: os.Geteuid(),
+		Config:     config.DefaultPath,
+		MountTable: "/proc/self/mountinfo",
+		Passwd:     "/etc/passwd",
+		Now:        time.Now,
+		OpenRing:   keyring.OpenRing,
+
+		ForgetFailures: keyring.ForgetFailures,
+	}
+	return a.Run(args)
+}
+
+// session is one run of the App.
+type session struct {
+	*App
+	json  bool     // for a program, not for a person
+	notes []string // what belongs to a failure beside its fault
+}
+
+// Run does what args, a whole command line with the program's name, say and gives the exit status.
+func (a *App) Run(args []string) int {
+	s := &session{App: a}
+	root := s.root()
+	root.SetArgs(args[1:])
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	var f *fault.Fault
+	if !errors.As(err, &f) { // all but cobra's own errors are faults
+		f = unknownCommand(root, args[1:])
+	}
+	s.json = s.json || wantsJSON(args[1:])
+	s.fail(f)
+	return int(f.Exit())
+}
+
+// root builds the tree of commands.
+func (s *session) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           program,
+		Short:         "Kerberos tickets for Azure Files with an Entra identity",
+		Version:       s.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(s.Stdin)
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(s.helpCommand())
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON value, for programs")
+	root.AddCommand(
+		s.setCommand(), s.listCommand(), s.clearCommand(),
+		s.configCommand(), s.versionCommand(), s.completionCommand(),
+	)
+	return root
+}
+
+// command describes a command to cobra. What do returns becomes a fault.
+func (s *session) command(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: args,
+		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			err := do(cmd.Context(), args)
+			switch {
+			case err == nil:
+				return nil
+			case s.EUID != 0 && errors.Is(err, fs.ErrPermission):
+				return notRoot(cmd.CommandPath())
+			}
+			return fault.From(err)
+		},
+	}
+}
+
+// needRoot refuses a command to all but root.
+func (s *session) needRoot(command string) error {
+	if s.EUID != 0 {
+		return notRoot(program + " " + command)
+	}
+	return nil
+}
+
+func notRoot(command string) error {
+	return fault.New(fault.NotRoot, fault.V{"program": command})
+}
+
+// load reads the configuration.
+func (s *session) load() (*config.Config, error) { return config.Load(s.Config) }
+
+// manager makes the Manager of the tickets; step is told what is being done, nil for nobody.
+func (s *session) manager(cfg *config.Config, step func(format string, a ...any)) (*tickets.Manager, error) {
+	return tickets.New(tickets.Options{
+		Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Now: s.Now, Step: step,
+		Mounted: func() ([]mounts.Mount, error) { return mounts.ListFrom(s.MountTable, cfg.Resolver()) },
+	})
+}

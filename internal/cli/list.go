@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+func (s *session) listCommand() *cobra.Command {
+	var cruid string
+	cmd := s.command("list [flags]", "Show the tickets of a credential cache", words(),
+		func(context.Context, []string) error { return s.list(cruid) })
+	cmd.Long = "Show the tickets of a credential cache. Other names under which the same ticket is stored are not\n" +
+		"shown; --json has them as aliases. The identity of a ticket is not known when another program\n" +
+		"stored it, and not certain when others than root can write the cache."
+	cmd.Flags().StringVar(&cruid, "cruid", "", "the `UID` whose credential cache it is (default USER_UID)")
+	return cmd
+}
+
+// listed is one ticket as list --json shows it.
+type listed struct {
+	Endpoint    string   `json:"endpoint"`     // the host that the ticket is for
+	Server      string   `json:"server"`       // the service principal
+	Client      string   `json:"client"`       // the client principal
+	Identity    *string  `json:"identity"`     // who obtained it, null when that is not known
+	Refreshable bool     `json:"refreshable"`  // a new one can be had without a person
+	State       string   `json:"state"`        // "ok", "expired" or "unknown origin"
+	Encryption  string   `json:"encryption"`   // of the session key, as RFC 3961 names it
+	ObtainedAt  *string  `json:"obtained_at"`  // RFC 3339, null when that is not known
+	StartsAt    *string  `json:"starts_at"`    // RFC 3339
+	EndsAt      *string  `json:"ends_at"`      // RFC 3339
+	SecondsLeft int64    `json:"seconds_left"` // to ends_at, negative after it
+	Trusted     bool     `json:"trusted"`      // nobody but root can have written this
+	Aliases     []string `json:"aliases"`      // the other hosts under which it is stored
+	CCache      string   `json:"ccache"`       // path of the credential cache
+
+	ends time.Time
+}
+
+// The states of a ticket.
+const (
+	stateOK      = "ok"
+	stateExpired = "expired"
+	stateUnknown = "unknown origin"
+)
+
+// list shows the tickets of a cache, by endpoint.
+func (s *session) list(cruid string) error {
+	cfg, err := s.load()
+	if err != nil {
+		return err
+	}
+	uid, err := cfg.CRUID(cruid, s.Passwd)
+	if err != nil {
+		return err
+	}
+	m, err := s.manager(cfg, nil)
+	if err != nil {
+		return err
+	}
+	listing, err := m.List(uid)
+	if err != nil {
+		return err
+	}
+	all := make([]listed, 0, len(listing.Tickets))
+	for _, t := range listing.Tickets {
+		all = append(all, describe(t, s.Now(), listing.CCache))
+	}
+	slices.SortStableFunc(all, func(a, b listed) int { return strings.Compare(a.Endpoint, b.Endpoint) })
+	return s.result(all, func(w io.Writer) {
+		if len(all) == 0 {
+			_, _ = fmt.Fprintf(w, "there are no tickets in %s\n", listing.CCache)
+			return
+		}
+		table(w, s.rows(all))
+	})
+}
+
+// describe tells all that is fit to be shown of a ticket.
+func describe(t tickets.Ticket, now time.Time, ccache string) listed {
+	l := listed{
+		Endpoint: host(t), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
+		State: stateOK, Encryption: encryption(t.Key.Etype),
+		ObtainedAt: stamp(t.ObtainedAt), StartsAt: stamp(t.StartTime), EndsAt: stamp(t.EndTime),
+		SecondsLeft: secondsLeft(now, t.EndTime), Trusted: t.Trusted,
+		Aliases: append([]string{}, t.Aliases...), CCache: ccache, ends: t.EndTime,
+	}
+	if t.StartTime.IsZero() { // then it starts with the login (RFC 4120, 5.3)
+		l.StartsAt = stamp(t.AuthTime)
+	}
+	if t.Known {
+		l.Identity = &t.Identity
+	}
+	switch {
+	case l.SecondsLeft <= 0:
+		l.State = stateExpired
+	case !t.Known || !t.Trusted:
+		l.State = stateUnknown
+	}
+	return l
+}
+
+// rows is the table for people.
+func (s *session) rows(all []listed) [][]string {
+	rows := [][]string{{"ENDPOINT", "IDENTITY", "TIME LEFT", "END", "ENCRYPTION", "STATE"}}
+	colours := map[string]string{stateOK: green, stateExpired: red, stateUnknown: yellow}
+	for _, l := range all {
+		identity := "?"
+		switch {
+		case l.Identity != nil && l.Trusted:
+			identity = *l.Identity
+		case l.Identity != nil:
+			identity = *l.Identity + " ?"
+		}
+		rows = append(rows, []string{
+			printable(l.Endpoint), printable(identity), timeLeft(s.Now(), l.ends), localTime(l.ends),
+			l.Encryption, s.colour(colours[l.State], l.State),
+		})
+	}
+	return rows
+}
+
+// host is the host that a ticket is for.
+func host(t tickets.Ticket) string { return t.Server.Components[1] }
+
+func secondsLeft(now, end time.Time) int64 { return int64(end.Sub(now) / time.Second) }
+
+// encryption is the name of a Kerberos encryption type (RFC 3962, 8009 and 4757).
+func encryption(etype uint16) string {
+	switch etype {
+	case 17:
+		return "aes128-cts-hmac-sha1-96"
+	case 18:
+		return "aes256-cts-hmac-sha1-96"
+	case 19:
+		return "aes128-cts-hmac-sha256-128"
+	case 20:
+		return "aes256-cts-hmac-sha384-192"
+	case 23:
+		return "rc4-hmac"
+	}
+	return fmt.Sprintf("etype %d", etype)
+}

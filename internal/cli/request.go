@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+// maxToken bounds what is read as an access token, in bytes. Those of Entra have one or two thousand.
+const maxToken = 64 << 10
+
+// request makes one of the command line.
+func (s *session) request(cfg *config.Config, name string, o setOptions) (r tickets.Request, err error) {
+	r = tickets.Request{Fresh: tickets.Always, Replace: o.force}
+	if r.Endpoint, err = resolve(name, cfg.Resolver()); err != nil {
+		return r, err
+	}
+	if r.Identity, err = choose(cfg, r.Endpoint, o); err != nil {
+		return r, err
+	}
+	if r.CRUID, err = cfg.CRUID(o.cruid, s.Passwd); err != nil {
+		return r, err
+	}
+	if o.stdin {
+		r.Token, err = readToken(s.Stdin)
+	}
+	return r, err
+}
+
+// choose finds who logs in.
+func choose(cfg *config.Config, e endpoint.Endpoint, o setOptions) (identity.Identity, error) {
+	wrong := func(problem string) (identity.Identity, error) {
+		return identity.Identity{}, usage("azfilesauth set", problem)
+	}
+	if o.stdin {
+		if o.choice.TokenFile != "" || o.choice.Name != "" && o.choice.Name != string(identity.Token) {
+			return wrong("--token-stdin is an identity by itself, and another one is there too")
+		}
+		o.choice.Name = string(identity.Token)
+	}
+	id, err := cfg.Choose(e.Host(), o.choice)
+	var unfit *config.ChoiceError
+	switch {
+	case errors.As(err, &unfit):
+		return wrong("--" + strings.ReplaceAll(unfit.Key, "_", "-") + ": " + unfit.Problem)
+	case err == nil && id.Kind == identity.Token && id.TokenFile == "" && !o.stdin:
+		return wrong("--identity token needs --token-file or --token-stdin")
+	}
+	return id, err
+}
+
+// readToken reads an access token. Whether it is one is looked at where it is used.
+func readToken(r io.Reader) (secret.Value, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxToken+1))
+	switch {
+	case err != nil:
+		return secret.Value{}, fault.Wrap(fault.TokenInvalid, err, fault.V{"from": "stdin", "problem": "it cannot be read"})
+	case len(bytes.TrimSpace(text)) == 0:
+		return secret.Value{}, fault.New(fault.TokenInvalid, fault.V{"from": "stdin", "problem": "it is empty"})
+	}
+	return secret.New(text), nil
+}

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// What people see:
+//
+//   - The result goes to stdout. All else goes to stderr, in lines that begin with the program's
+//     name, in lower case and without a full stop.
+//   - A failure is its fault's id and sentence, then the fix. Warnings say "warning:".
+//   - With --json, stdout has exactly one JSON value, also after a failure, and stderr nothing but
+//     what -v asked for.
+//   - A time is shown as the time left and as a local time; in JSON it is RFC 3339 in UTC.
+//   - Colours are on a terminal only, and add nothing that the words do not say.
+
+// say writes one line to stderr.
+func (s *session) say(format string, a ...any) {
+	_, _ = fmt.Fprintf(s.Stderr, program+": "+format+"\n", a...)
+}
+
+// print writes a result to stdout.
+func (s *session) print(text []byte) error {
+	if _, err := s.Stdout.Write(text); err != nil {
+		return fault.Wrap(fault.OutputFailed, err, nil)
+	}
+	return nil
+}
+
+// result prints v as JSON or what human writes.
+func (s *session) result(v any, human func(w io.Writer)) error {
+	if s.json {
+		return s.printJSON(v)
+	}
+	var b bytes.Buffer
+	human(&b)
+	return s.print(b.Bytes())
+}
+
+func (s *session) printJSON(v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	return s.print(b.Bytes())
+}
+
+// failure is a fault as --json shows it.
+type failure struct {
+	ID        fault.ID `json:"id"`
+	What      string   `json:"what"`
+	Cause     string   `json:"cause"` // "" when there is none to tell
+	Fix       string   `json:"fix"`
+	Exit      int      `json:"exit"`
+	Retryable bool     `json:"retryable"`
+}
+
+// fail tells what happened and how to mend it.
+func (s *session) fail(f *fault.Fault) {
+	if s.json {
+		_ = s.printJSON(struct {
+			Fault failure  `json:"fault"`
+			Notes []string `json:"notes,omitempty"`
+		}{failure{f.ID(), f.What(), f.Cause(), f.Fix(), int(f.Exit()), f.Retryable()}, s.notes})
+		return
+	}
+	what := fmt.Sprintf("%s: %s", f.ID(), f.What())
+	if cause := f.Cause(); cause != "" {
+		what += " (" + cause + ")"
+	}
+	s.say("%s", what)
+	s.say("fix: %s", f.Fix())
+	for _, note := range s.notes {
+		s.say("%s", note)
+	}
+}
+
+// table writes rows in aligned columns. A colour may only be in the last column, whose width does
+// not matter.
+func table(w io.Writer, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, row := range rows {
+		_, _ = fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	_ = t.Flush() // to memory
+}
+
+// The colours that are used (ECMA-48, 8.3.117).
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+)
+
+func (s *session) colour(code, text string) string {
+	if !s.Coloured {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// coloured decides whether to use colours: on a terminal that can, unless NO_COLOR is set to
+// anything (no-color.org).
+func coloured(terminal bool, getenv func(string) string) bool {
+	return terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && getenv("TERM") != ""
+}
+
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+// printable is a text from a file as a terminal can be given it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// timeLeft is the time from now to t in two units.
+func timeLeft(now, t time.Time) string {
+	if d := t.Sub(now); d < 0 {
+		return span(-d) + " ago"
+	}
+	return span(t.Sub(now))
+}
+
+func span(d time.Duration) string {
+	s := int(d / time.Second)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 60*60:
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	case s < 48*60*60:
+		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)
+}
+
+// localTime is a time as people read it.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// stamp is a time as programs read it, null for none.
+func stamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	text := t.UTC().Format(time.RFC3339)
+	return &text
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"bytes"
+	"reflect"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+func TestTimeLeft(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 59 * time.Second: "59s", time.Minute: "1m00s", 3599 * time.Second: "59m59s", time.Hour: "1h00m",
+		47*time.Hour + 59*time.Minute: "47h59m", 48 * time.Hour: "2d00h", 77 * time.Hour: "3d05h",
+		-time.Second: "1s ago", -25 * time.Hour: "25h00m ago",
+	} {
+		if got := timeLeft(start, start.Add(d)); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestColoured(t *testing.T) {
+	for _, test := range []struct {
+		terminal bool
+		env      map[string]string
+		want     bool
+	}{
+		{true, map[string]string{"TERM": "xterm"}, true},
+		{false, map[string]string{"TERM": "xterm"}, false},
+		{true, map[string]string{"TERM": "xterm", "NO_COLOR": "1"}, false},
+		{true, map[string]string{"TERM": "dumb"}, false},
+		{true, nil, false},
+	} {
+		if got := coloured(test.terminal, func(name string) string { return test.env[name] }); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+func TestVersionOf(t *testing.T) {
+	info := &debug.BuildInfo{Settings: []debug.BuildSetting{
+		{Key: "GOARCH", Value: "amd64"},
+		{Key: "vcs.revision", Value: "0123456789abcdef"},
+		{Key: "vcs.time", Value: "2026-11-23T12:00:00Z"},
+		{Key: "vcs.modified", Value: "true"},
+	}}
+	v := versionOf("2.0.0", info)
+	if v.Commit != "0123456789abcdef" || v.Date != "2026-11-23T12:00:00Z" || !v.Modified {
+		t.Errorf("got %+v", v)
+	}
+	var b bytes.Buffer
+	v.write(&b)
+	if want := "azfilesauth 2.0.0 (commit 0123456789ab and changes, 2026-11-23T12:00:00Z, go"; !strings.HasPrefix(b.String(), want) {
+		t.Errorf("got %q, want %q", &b, want)
+	}
+	b.Reset()
+	versionOf("2.0.0", nil).write(&b)
+	if got := b.String(); !strings.HasPrefix(got, "azfilesauth 2.0.0 (go") || strings.Count(got, "\n") != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A cache can hold what no program of ours put there.
+func TestDescribeAStrangeTicket(t *testing.T) {
+	ticket := tickets.Ticket{Credential: ccache.Credential{
+		Server:   ccache.Principal{Realm: "R", Components: []string{"cifs", "a\x1b[2Jb"}},
+		Key:      ccache.Key{Etype: 99},
+		AuthTime: start.Add(-time.Hour),
+	}}
+	got := describe(ticket, start, "/cc")
+	if got.State != stateExpired || got.EndsAt != nil || got.Identity != nil || got.ObtainedAt != nil ||
+		*got.StartsAt != "2026-11-23T11:00:00Z" || got.Encryption != "etype 99" || got.Aliases == nil {
+		t.Errorf("got %+v", got)
+	}
+	ticket.EndTime = start.Add(time.Hour)
+	if got := describe(ticket, start, "/cc"); got.State != stateUnknown {
+		t.Errorf("without a record: %+v", got)
+	}
+	s := session{App: &App{Now: func() time.Time { return start }}}
+	row := s.rows([]listed{describe(ticket, start, "/cc")})[1]
+	if row[0] != "a?[2Jb" || row[1] != "?" {
+		t.Errorf("got %q", row)
+	}
+}
+
+func TestEncryption(t *testing.T) {
+	names := map[string]bool{}
+	for _, etype := range []uint16{17, 18, 19, 20, 23, 99} {
+		names[encryption(etype)] = true
+	}
+	if len(names) != 6 {
+		t.Errorf("got %v", names)
+	}
+}
+
+// Whatever is typed as an endpoint, nothing of a URL but its host is repeated.
+func FuzzEndpoint(f *testing.F) {
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := resolve(text, endpoint.Resolver{})
+		if (err == nil) == e.IsZero() {
+			t.Fatalf("%q: %v, %v", text, e, err)
+		}
+		if err != nil {
+			return
+		}
+		again, err := resolve(e.Host(), endpoint.Resolver{})
+		if err != nil || again.Host() != e.Host() {
+			t.Fatalf("%q: %v becomes %v, %v", text, e, again, err)
+		}
+		url, err := resolve("https://"+e.Host()+"/", endpoint.Resolver{})
+		if err != nil || !reflect.DeepEqual(url, again) {
+			t.Fatalf("%q: %v becomes %v, %v", text, e, url, err)
+		}
+	})
+}

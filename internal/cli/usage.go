@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// usage is the fault of a wrong command line of a command, such as "azfilesauth set".
+func usage(command, problem string) *fault.Fault {
+	return fault.New(fault.Usage, fault.V{"program": command, "problem": problem})
+}
+
+// flagError tells what is wrong with a flag, without its value.
+func flagError(cmd *cobra.Command, err error) error {
+	var (
+		unknown *pflag.NotExistError
+		bare    *pflag.ValueRequiredError
+		wrong   *pflag.InvalidValueError
+	)
+	problem := "it holds a flag that cannot be read"
+	switch {
+	case errors.As(err, &unknown):
+		problem = "there is no flag" + shown(dashes(unknown.GetSpecifiedName()))
+	case errors.As(err, &bare):
+		problem = dashes(bare.GetSpecifiedName()) + " needs a value"
+	case errors.As(err, &wrong):
+		problem = "the value of --" + wrong.GetFlag().Name + " is no " + wrong.GetFlag().Value.Type()
+	}
+	return usage(cmd.CommandPath(), problem)
+}
+
+func dashes(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// shown is a word for a message, unless it may be something that was meant for another place.
+func shown(word string) string {
+	if len(word) > 24 || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") != "" {
+		return ""
+	}
+	return " " + word
+}
+
+// unknownCommand is what cobra says without a type when the first word is no command.
+func unknownCommand(root *cobra.Command, args []string) *fault.Fault {
+	for _, word := range args {
+		if strings.HasPrefix(word, "-") {
+			continue
+		}
+		return usage(root.CommandPath(), noCommand(root, word))
+	}
+	return usage(root.CommandPath(), "there is no such command")
+}
+
+func noCommand(group *cobra.Command, word string) string {
+	problem := "there is no command" + shown(word)
+	if group.SuggestionsMinimumDistance = 2; len(group.SuggestionsFor(word)) > 0 {
+		problem += "; did you mean " + group.SuggestionsFor(word)[0] + "?"
+	}
+	return problem
+}
+
+// words makes cobra demand as many arguments as there are names.
+func words(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return usage(cmd.CommandPath(), "the "+names[len(args)]+" is missing")
+		}
+		if len(args) > len(names) {
+			return usage(cmd.CommandPath(), "there are too many arguments")
+		}
+		return nil
+	}
+}
+
+// wantsJSON reports whether --json is on a command line that could not be read to its end.
+func wantsJSON(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "--json", "--json=true":
+			return true
+		}
+	}
+	return false
+}
+
+// helpCommand is "azfilesauth help COMMAND". Cobra's own ends well for a command that is not there.
+func (s *session) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Tell about a command",
+		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage(cmd.CommandPath(), "there is no such command")
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
