@@ -1,0 +1,36 @@
+// Command azfilesauth mounts Azure Files SMB shares with an Entra identity.
+//
+// It is one static binary with several names; the name it is called by selects the face. README.md
+// is the manual.
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/azfilesauth/azfilesauth/internal/cli"
+	"github.com/azfilesauth/azfilesauth/internal/compat"
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/mounthelper"
+	"github.com/azfilesauth/azfilesauth/upcall"
+)
+
+// version is set by the Makefile.
+var version = "2.0.0-dev"
+
+func main() {
+	config.IgnoreEnvironment()
+	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
+	debug.SetGCPercent(400)
+	face := cli.Main
+	switch filepath.Base(os.Args[0]) {
+	case "mount.azfiles":
+		face = mounthelper.Main
+	case "azfiles.upcall":
+		face = upcall.Main
+	case "azfilesauthmanager":
+		face = compat.Main
+	}
+	os.Exit(face(os.Args, version))
+}
