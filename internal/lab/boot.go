@@ -1,0 +1,85 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// guestEnd begins the guest's last line; the exit status of its program follows.
+const guestEnd = "guest: exit "
+
+// boot runs the guest to its end. The console goes to line and to console.txt, the guest's own logs
+// come over a second serial port.
+func (l *Lab) boot(ctx context.Context, img image, line func(string), mode string) error {
+	logs := l.Logs()
+	if err := os.RemoveAll(logs); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return err
+	}
+	tarball := filepath.Join(logs, "logs.tar")
+	qemu := exec.CommandContext(ctx, "qemu-system-x86_64",
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-smp", "2", "-m", "1536",
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
+		"-kernel", img.kernel, "-initrd", img.initrd,
+		"-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on lab.mode="+mode,
+		"-serial", "stdio", "-serial", "file:"+tarball)
+	qemu.WaitDelay = 5 * time.Second
+	var stderr strings.Builder
+	qemu.Stderr = &stderr
+	console, err := qemu.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	l.say("booting the guest (Debian %s)", l.Suite)
+	if err := qemu.Start(); err != nil {
+		return err
+	}
+	status, readErr := watch(console, filepath.Join(logs, "console.txt"), line)
+	err = errors.Join(readErr, qemu.Wait())
+	if unpackErr := exec.Command("tar", "-xf", tarball, "-C", logs).Run(); unpackErr == nil {
+		_ = os.Remove(tarball)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("the guest did not end in time: %w", ctx.Err())
+	case err != nil:
+		return fmt.Errorf("qemu: %w: %s", err, stderr.String())
+	case status == "":
+		return errors.New("the guest stopped before its program ended")
+	case status != "0":
+		return fmt.Errorf("the guest's program ended with status %s", status)
+	}
+	return nil
+}
+
+// watch copies the console to the file name and, line by line, to line. It returns the status of
+// the guest's program, "" when the console ended without one.
+func watch(console io.Reader, name string, line func(string)) (status string, err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sc := bufio.NewScanner(io.TeeReader(console, f))
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		text := strings.TrimRight(sc.Text(), "\r")
+		if s, ok := strings.CutPrefix(text, guestEnd); ok {
+			status = s
+		}
+		if status == "" { // what comes later is the kernel's good-bye
+			line(text)
+		}
+	}
+	return status, sc.Err()
+}

@@ -1,0 +1,117 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// image is what qemu boots.
+type image struct{ kernel, initrd string }
+
+func (l *Lab) build(ctx context.Context) (image, error) {
+	base, err := l.base(ctx)
+	if err != nil {
+		return image{}, fmt.Errorf("the Debian half of the guest: %w", err)
+	}
+	overlay, err := l.overlay(ctx)
+	if err != nil {
+		return image{}, fmt.Errorf("our half of the guest: %w", err)
+	}
+	img := image{filepath.Join(base, "vmlinuz"), filepath.Join(l.Cache, "out", "initrd")}
+	return img, concat(img.initrd, filepath.Join(base, "base.cpio"), overlay)
+}
+
+// base gives the folder with vmlinuz and base.cpio; it is named after the script that makes it.
+func (l *Lab) base(ctx context.Context) (string, error) {
+	script := filepath.Join(l.Repo, "internal/lab/base.sh")
+	text, err := os.ReadFile(script)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(l.Cache, "out", fmt.Sprintf("base-%x", sha256.Sum256(text))[:len("base-")+12])
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	l.say("unpacking the guest's Debian packages (%s), once", l.Suite)
+	old, err := filepath.Glob(filepath.Join(l.Cache, "out", "base-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, d := range old {
+		if err := os.RemoveAll(d); err != nil {
+			return "", err
+		}
+	}
+	tmp := filepath.Join(l.Cache, "out", "base-unfinished")
+	if err := l.command(ctx, "bash", script, l.Cache, l.Suite, tmp); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(tmp, dir)
+}
+
+// overlay packs what is laid over the base: the guest's files, the stories, our programs and the
+// product as it is installed.
+func (l *Lab) overlay(ctx context.Context) (string, error) {
+	root := filepath.Join(l.Cache, "out", "overlay")
+	if err := os.RemoveAll(root); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Join(root, "lab"), 0o755); err != nil {
+		return "", err
+	}
+	archive := root + ".cpio"
+	for _, args := range [][]string{
+		{"cp", "-r", "internal/lab/root/.", root},
+		{"cp", "-r", "internal/lab/stories", filepath.Join(root, "lab")},
+		{"go", "build", "-trimpath", "-o", filepath.Join(root, "lab") + "/", "./internal/lab/guest", "./internal/azurefake/cmd/azurefake"},
+		{"make", "-s", "install", "DESTDIR=" + root},
+		{"sh", "-c", `cd "$1" && find . -print0 | cpio --null -o -H newc --quiet -R 0:0 >"$2"`, "sh", root, archive},
+	} {
+		if err := l.command(ctx, args[0], args[1:]...); err != nil {
+			return "", err
+		}
+	}
+	return archive, nil
+}
+
+// command runs a step of the build in the repository. The guest has no C library to share with
+// what we build.
+func (l *Lab) command(ctx context.Context, name string, args ...string) error {
+	c := exec.CommandContext(ctx, name, args...)
+	c.Dir, c.Stdout, c.Stderr = l.Repo, l.Log, l.Log
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "LC_ALL=C")
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("%s: %w", c, err)
+	}
+	return nil
+}
+
+// concat joins archives: the kernel unpacks them one after the other.
+func concat(name string, parts ...string) error {
+	out, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if err := appendFile(out, part); err != nil {
+			_ = out.Close()
+			return err
+		}
+	}
+	return out.Close()
+}
+
+func appendFile(out io.Writer, name string) error {
+	in, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	_, err = io.Copy(out, in)
+	return err
+}

@@ -1,0 +1,4 @@
+// Command empty does nothing: the least that a Go program can cost.
+package main
+
+func main() {}

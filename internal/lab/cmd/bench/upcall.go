@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azfiles"
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+const (
+	cifsUpcall = "/usr/sbin/cifs.upcall"
+	logins     = 100 // of each handler
+)
+
+// measureUpcall measures logins with a ticket that is in the cache: our handler, built for keys of
+// the type user, and the one of cifs-utils, in turn.
+func measureUpcall(ctx context.Context, dir string) error {
+	if _, err := os.Stat(cifsUpcall); err != nil {
+		fmt.Printf("logins were not measured: %v; apt-get install --no-install-recommends cifs-utils\n", err)
+		return nil
+	}
+	if err := prepareLogins(ctx, dir); err != nil {
+		return err
+	}
+	remove, err := addRules(dir)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	var ours, theirs series
+	for range logins {
+		if err := ours.login(ctx, markOurs); err != nil {
+			return err
+		}
+		if err := theirs.login(ctx, markTheirs); err != nil {
+			return err
+		}
+	}
+	if err := ours.loginPeak(ctx, filepath.Join(dir, peakFile)); err != nil {
+		return err
+	}
+	line("login by azfiles.upcall, test build, ticket cached", ours, "")
+	line("login by cifs.upcall, the same ticket", theirs, "")
+	line(medians, ratio(ours, theirs), "at most 2 times cifs.upcall")
+	return nil
+}
+
+// prepareLogins makes our handler, its surroundings, a ticket, and what libkrb5 needs to find it.
+func prepareLogins(ctx context.Context, dir string) error {
+	in := func(name string) string { return filepath.Join(dir, name) }
+	err := build(ctx, in("handler"), module+"upcall/testdata/handler",
+		"-tags", "upcalltest", "-ldflags", "-s -w -X "+module+"upcall.testFile="+in("setup.json"))
+	if err != nil {
+		return err
+	}
+	setup, err := json.Marshal(map[string]any{
+		"Config": in("config.yaml"), "Run": in("run"), "MountTable": in("mountinfo"), "RulesFolder": in("rules"),
+		"RulesFile": in("rules.conf"), "Helper": cifsUpcall, "Syslog": in("log"), "Kmsg": in("kmsg"),
+		"Deadline": 5 * time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"setup.json":  string(setup),
+		"config.yaml": "KRB5_CC_NAME: " + in("krb5cc") + "\n",
+		"krb5.conf": "[libdefaults]\n\tdefault_ccache_name = FILE:" + in("krb5cc") + "\n" +
+			"\tdns_lookup_kdc = false\n\tdns_lookup_realm = false\n\tdns_canonicalize_hostname = false\n\trdns = false\n",
+		"mountinfo": "", "kmsg": "",
+	} {
+		if err := os.WriteFile(in(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return storeTicket(ctx, in("krb5cc"))
+}
+
+// storeTicket gets a ticket from a fake of Azure and puts it into the cache at path.
+func storeTicket(ctx context.Context, path string) error {
+	fake, err := azurefake.Start(azurefake.Options{Hosts: []string{host}})
+	if err != nil {
+		return err
+	}
+	defer fake.Close()
+	ep, err := endpoint.Resolver{}.Resolve(host)
+	if err != nil {
+		return err
+	}
+	token := fake.MintToken(azurefake.MintOptions{Audience: audience, Lifetime: time.Hour})
+	line := identity.Identity{Kind: identity.System}.String()
+	client := azfiles.Client{Transport: fake.Transport(), Now: time.Now, Attempts: 1}
+	cred, err := client.Exchange(ctx, ep, secret.FromString(token), azfiles.Caller{Identity: line})
+	if err != nil {
+		return err
+	}
+	store, err := ccache.Open(path, ccache.Owner{})
+	if err != nil {
+		return err
+	}
+	return store.Update(ctx, func(c *ccache.Cache) error {
+		c.Put(cred, ccache.Record{Identity: line, ObtainedAt: time.Now().Truncate(time.Second), Refreshable: true})
+		return nil
+	})
+}

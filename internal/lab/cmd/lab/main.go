@@ -1,0 +1,69 @@
+// Command lab builds the guest machine and runs it from the command line.
+//
+//	lab build [-suite SUITE]            makes the guest
+//	lab test [-suite SUITE] [STORY...]  runs the stories, all or the named ones: mount under both
+//	                                    handlers, native/mount under ours, native is all of ours
+//	lab demo [-suite SUITE]             shows a mount step by step
+//	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab"
+)
+
+// limit bounds a run, the first build with its downloads included.
+const limit = 20 * time.Minute
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	verb := ""
+	if len(args) > 0 {
+		verb, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet("lab "+verb, flag.ContinueOnError)
+	suite := flags.String("suite", os.Getenv("SUITE"), "Debian suite of the guest; this machine's if empty")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	l, err := lab.New(*suite, os.Stderr)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	switch verb {
+	case "build":
+		return l.Build(ctx)
+	case "test":
+		return explain(l, l.Run(ctx, show, "stories", flags.Args()...))
+	case "demo", "bench":
+		return explain(l, l.Run(ctx, show, verb))
+	}
+	return fmt.Errorf("usage: lab build|test|demo|bench [-suite SUITE] [STORY...]")
+}
+
+func show(line string) { fmt.Println(line) }
+
+// explain adds where the logs of a failed run are.
+func explain(l *lab.Lab, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; console and logs: %s", err, l.Logs())
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// demoSteps are what an administrator would type, each with what it shows.
+var demoSteps = []struct{ why, command string }{
+	{"One line in fstab. The machine has a managed identity; there is no password and no Kerberos set-up.", "cat /etc/fstab"},
+	{"mount(8) finds our helper by the type. It gets a token from the machine's identity service, a ticket from Azure Files, and calls mount.cifs.", "mount /mnt/share"},
+	{"The share is an ordinary folder.", "echo 'hello from Linux' >/mnt/share/hello.txt; ls -l /mnt/share; cat /mnt/share/hello.txt"},
+	{"The kernel mounted it with Kerberos.", "grep ' cifs ' /proc/self/mountinfo"},
+	{"The service ticket is in an ordinary credential cache. There is no ticket-granting ticket.", "klist -e /run/azfilesauth/krb5cc_0"},
+	{"Our own handler gave it to the kernel: there is no other here.", "grep -h ^create.*cifs /etc/request-key.d/*.conf"},
+	{"A second mount uses the ticket that is there.", "umount /mnt/share && mount /mnt/share && cat /mnt/share/hello.txt"},
+	{"", "umount /mnt/share"},
+}
+
+// runDemo mounts the share of an fstab line and shows every step; the first that fails ends it.
+func runDemo(m *machine) error {
+	if err := os.WriteFile("/etc/fstab", []byte(fstab), 0o644); err != nil {
+		return err
+	}
+	if err := os.MkdirAll("/mnt/share", 0o755); err != nil {
+		return err
+	}
+	fmt.Printf("\nLinux %s mounts an Azure Files share; Samba and a fake of Azure play the other side.\n", kernelRelease())
+	for _, step := range demoSteps {
+		if step.why != "" {
+			fmt.Printf("\n# %s\n", step.why)
+		}
+		fmt.Printf("$ %s\n", step.command)
+		start := time.Now()
+		c := exec.Command("sh", "-c", step.command)
+		out, err := c.CombinedOutput()
+		fmt.Print(string(out))
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.command, err)
+		}
+		if strings.Contains(step.command, "mount") && len(out) == 0 {
+			fmt.Printf("(%.1f s, on an emulated processor)\n", time.Since(start).Seconds())
+		}
+	}
+	list, err := m.azure.requests("storage")
+	if err == nil && len(list) != 1 {
+		err = fmt.Errorf("two mounts asked Azure for %d tickets, not for one", len(list))
+	}
+	return err
+}
+
+func kernelRelease() string {
+	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "?"
+	}
+	return strings.TrimSpace(string(text))
+}

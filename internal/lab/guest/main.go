@@ -1,0 +1,48 @@
+// Command guest runs inside the lab's guest machine, after its init, and plays one of four parts.
+//
+//	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine
+//	guest demo                shows a mount step by step
+//	guest bench               measures a mount with a cached ticket against mount.cifs alone
+//	guest io DIR              works in a folder until SIGTERM and prints how each operation went
+//
+// It prints for the host's side of the lab and ends with status 0 when nothing failed.
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 2 && args[0] == "io" {
+		return runIO(args[1], os.Stdout)
+	}
+	mode, names, _ := strings.Cut(strings.Join(args, " "), ",")
+	machines, err := newMachines()
+	if err != nil {
+		return err
+	}
+	if mode == "stories" {
+		return runStories(machines, strings.FieldsFunc(names, func(r rune) bool { return r == ',' }))
+	}
+	m := machines[slices.IndexFunc(machines, func(m *machine) bool { return m.name == "native" })]
+	if err := m.reset(); err != nil {
+		return err
+	}
+	switch mode {
+	case "demo":
+		return runDemo(m)
+	case "bench":
+		return runBench(m)
+	}
+	return fmt.Errorf("there is no mode %q", mode)
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// serverPid is where the server that listens keeps its process id.
+const serverPid = "/run/samba/smbd.pid"
+
+// server is Samba in the network namespace srv, which init has started.
+type server struct {
+	conf []byte // what serverConf held when it was started
+}
+
+func newServer() (*server, error) {
+	conf, err := os.ReadFile(serverConf)
+	return &server{conf}, err
+}
+
+// add restarts the server with further lines of smb.conf(5), for its section [global].
+func (s *server) add(lines []string) error {
+	if err := os.WriteFile(serverConf, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		return err
+	}
+	return s.configured()
+}
+
+// configured restarts the server when it runs with other lines than its file has.
+func (s *server) configured() error {
+	conf, err := os.ReadFile(serverConf)
+	if err != nil || bytes.Equal(conf, s.conf) {
+		return err
+	}
+	if err := s.restart(); err != nil {
+		return err
+	}
+	s.conf = conf
+	return nil
+}
+
+func (s *server) restart() error {
+	text, err := os.ReadFile(serverPid)
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	// At SIGTERM it would end its process group, which is ours too. Its helpers follow it.
+	if err := errors.Join(s.endSessions(), syscall.Kill(pid, syscall.SIGKILL)); err != nil {
+		return err
+	}
+	if err := until("the server to end", func() bool { return !listening() }); err != nil {
+		return err
+	}
+	out, err := os.OpenFile("/var/log/samba/stdout", os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	smbd := exec.Command("ip", "netns", "exec", "srv", "smbd", "-F", "--no-process-group")
+	smbd.Env = append(os.Environ(), "KRB5_CONFIG=/etc/krb5-srv.conf")
+	smbd.Stdout, smbd.Stderr = out, out
+	if err := smbd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = smbd.Wait() }() // nobody else would bury it
+	return until("the server to listen", listening)
+}
+
+// endSessions kills the server's half of every session, as a server that fails over does.
+func (s *server) endSessions() error {
+	out, err := exec.Command("smbstatus", "-p").Output()
+	if err != nil {
+		return fmt.Errorf("smbstatus: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		if pid, err := strconv.Atoi(f[0]); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		}
+	}
+	return nil
+}
+
+// listening says whether port 445 (hex 01BD) is in the state LISTEN (0A), in the server's namespace.
+func listening() bool {
+	return exec.Command("ip", "netns", "exec", "srv", "grep", "-q", ":01BD 00000000:0000 0A", "/proc/net/tcp").Run() == nil
+}
+
+// until waits for something that takes a moment.
+func until(what string, done func() bool) error {
+	for range 300 {
+		if done() {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return fmt.Errorf("waited in vain for %s", what)
+}
