@@ -14,7 +14,7 @@ PREFIX   ?= /usr
 DESTDIR  ?=
 SUITE    ?=
 GO       ?= go
-FUZZTIME ?= 20s
+FUZZTIME ?= 20000x
 
 BIN     := bin/azfilesauth
 BINNAMES  := azfilesauthmanager
