@@ -52,7 +52,7 @@ type Config struct {
 	fallback   *identity.Identity           // default_identity
 	owners     map[string]identity.Identity // by canonical host
 	hosts      map[string]endpoint.Custom   // by lower-case name
-	refresh    refresh
+	refresh    Refresh
 	upcall     upcall
 	proxy      *url.URL
 	tokenCache string // keyring or off
@@ -68,13 +68,6 @@ type entry struct {
 type logging struct {
 	destination string // syslog, file or journal
 	path        string // of destination file
-}
-
-type refresh struct {
-	at           float64       // share of a ticket's lifetime, 0 to 1
-	beforeExpiry time.Duration // the latest moment, before its end
-	jitter       float64       // share of the lifetime, 0 to 1
-	concurrency  int           // exchanges at once
 }
 
 type upcall struct {
@@ -94,7 +87,7 @@ func defaults(path string) *Config {
 		identities:     map[string]entry{},
 		owners:         map[string]identity.Identity{},
 		hosts:          map[string]endpoint.Custom{},
-		refresh:        refresh{at: 0.6, beforeExpiry: 5 * time.Minute, jitter: 0.1, concurrency: 8},
+		refresh:        Refresh{At: 0.6, BeforeExpiry: 5 * time.Minute, Jitter: 0.1, Concurrency: 8},
 		upcall:         upcall{mode: "native", deadline: 5 * time.Second},
 		tokenCache:     "keyring",
 	}

@@ -127,7 +127,7 @@ proxy: http://user:pass@proxy.example:3128
 		"environment": {c.environment, map[string]string{"MSI_ENDPOINT": "http://localhost:40342/metadata/identity/oauth2/token", "NUMBER": "5", "SWITCH": "true", "EMPTY": ""}},
 		"default":     {*c.fallback, backup},
 		"owners":      {c.owners, map[string]identity.Identity{"acct.file.core.windows.net": file, "own.file.core.windows.net": {Kind: identity.System}}},
-		"refresh":     {c.refresh, refresh{at: 0.7, beforeExpiry: 90 * time.Second, jitter: 0.25, concurrency: 3}},
+		"refresh":     {c.Refresh(), Refresh{At: 0.7, BeforeExpiry: 90 * time.Second, Jitter: 0.25, Concurrency: 3}},
 		"upcall":      {c.upcall, upcall{mode: "cifs", deadline: 4500 * time.Millisecond}},
 		"proxy":       {c.Proxy().String(), "http://user:pass@proxy.example:3128"},
 		"warnings":    {len(c.Warnings()), 0},
@@ -253,7 +253,7 @@ endpoints: {acct.file.core.windows.net: {identitty: system}}
 	if c.Warnings()[0] != want[0] {
 		t.Error("a caller can change the warnings")
 	}
-	if c.CredentialUID() != 5 || c.refresh.at != 0.6 {
+	if c.CredentialUID() != 5 || c.refresh.At != 0.6 {
 		t.Error("an unknown key changed something")
 	}
 	for name := range map[string]bool{"app": true, "typo": true} {

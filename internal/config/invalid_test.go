@@ -289,7 +289,7 @@ func FuzzConfig(f *testing.F) {
 		if uid := c.CredentialUID(); uid < 0 || int64(uid) > 4294967294 {
 			t.Fatalf("uid %d", uid)
 		}
-		if c.ConnectTimeout() <= 0 || c.TotalTimeout() <= 0 || c.upcall.deadline <= 0 || c.refresh.concurrency < 1 || !(c.refresh.at > 0 && c.refresh.at < 1) {
+		if c.ConnectTimeout() <= 0 || c.TotalTimeout() <= 0 || c.upcall.deadline <= 0 || c.refresh.Concurrency < 1 || !(c.refresh.At > 0 && c.refresh.At < 1) {
 			t.Fatalf("got %+v", c)
 		}
 		if name := c.CCacheName(5); !strings.HasPrefix(name, "/") && !strings.Contains(name, ":") || strings.HasPrefix(name, "/") && strings.Contains(name, uidToken) {

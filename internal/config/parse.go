@@ -58,10 +58,10 @@ func (p *parser) top() []field {
 		{"proxy", into(&p.proxy, proxyURL)},
 		{"token_cache", into(&p.tokenCache, oneOf("keyring", "off"))},
 		{"refresh", p.sub("refresh", []field{
-			{"at", into(&p.refresh.at, share(0.05, 0.95))},
-			{"before_expiry", into(&p.refresh.beforeExpiry, duration(time.Second, 24*time.Hour))},
-			{"jitter", into(&p.refresh.jitter, share(0, 0.5))},
-			{"concurrency", into(&p.refresh.concurrency, number(1, 64))},
+			{"at", into(&p.refresh.At, share(0.05, 0.95))},
+			{"before_expiry", into(&p.refresh.BeforeExpiry, duration(time.Second, 24*time.Hour))},
+			{"jitter", into(&p.refresh.Jitter, share(0, 0.5))},
+			{"concurrency", into(&p.refresh.Concurrency, number(1, 64))},
 		})},
 		{"upcall", p.sub("upcall", []field{
 			{"mode", into(&p.upcall.mode, oneOf("native", "cifs"))},
