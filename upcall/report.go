@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/metrics"
 )
 
 const (
@@ -26,6 +27,14 @@ func (h *handler) report(k *known, f *fault.Fault) {
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
 	h.log(f.Error())
+	h.count(k, string(f.ID()))
+}
+
+// count adds a request to the counters, which is nothing that it could fail of.
+func (h *handler) count(k *known, result string) {
+	if k.counted {
+		_ = metrics.CountUpcall(h.run, result)
+	}
 }
 
 // hides reports whether a failure would only hide a better one: of requests that come together one

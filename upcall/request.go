@@ -13,6 +13,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/metrics"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/spnego"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -39,6 +40,7 @@ type request struct {
 type known struct {
 	host     string // canonical; "" before it is known to be an endpoint's
 	deadline time.Duration
+	counted  bool // the configuration wants it to be
 }
 
 // attempt answers the key, or says why not. A panic is a reason like any other.
@@ -82,7 +84,7 @@ func (r *request) names(host string) bool {
 	if err != nil {
 		e, err = r.configured(host)
 	}
-	r.known.Store(&known{e.Host(), r.deadline})
+	r.known.Store(&known{host: e.Host(), deadline: r.deadline})
 	return err == nil
 }
 
@@ -118,7 +120,7 @@ func (r *request) login(text string) (err error) {
 	if err != nil {
 		return r.unresolved(err)
 	}
-	r.known.Store(&known{r.endpoint.Host(), r.cfg.UpcallDeadline()})
+	r.known.Store(&known{r.endpoint.Host(), r.cfg.UpcallDeadline(), r.cfg.Metrics().On()})
 	mech, err := spnego.ParseMechanism(r.desc.sec)
 	if err != nil {
 		return err
@@ -136,6 +138,7 @@ func (r *request) login(text string) (err error) {
 	if err == nil {
 		r.remember()
 		r.forgive(got.Failure)
+		r.count(r.known.Load(), metrics.Answered)
 	}
 	return err
 }

@@ -54,6 +54,7 @@ type Config struct {
 	hosts      map[string]endpoint.Custom   // by lower-case name
 	refresh    Refresh
 	upcall     upcall
+	metrics    Metrics
 	proxy      *url.URL
 	tokenCache string // keyring or off
 }
@@ -89,6 +90,7 @@ func defaults(path string) *Config {
 		hosts:          map[string]endpoint.Custom{},
 		refresh:        Refresh{At: 0.6, BeforeExpiry: 5 * time.Minute, Jitter: 0.1, Concurrency: 8},
 		upcall:         upcall{mode: "native", deadline: 5 * time.Second},
+		metrics:        Metrics{Socket: "off"},
 		tokenCache:     "keyring",
 	}
 }

@@ -114,6 +114,7 @@ endpoints:
   cloud.example: {authority: "https://login.example/", resource: https://storage.example}
 refresh: {at: 70%, before_expiry: 90s, jitter: 0.25, concurrency: 3}
 upcall: {mode: cifs, deadline: 4500ms}
+metrics: {socket: on, textfile: /var/lib/x/azfilesauth.prom}
 proxy: http://user:pass@proxy.example:3128
 `)
 	backup := identity.Identity{Kind: identity.UserAssigned, ClientID: "abcdefab" + guid[8:]}
@@ -129,6 +130,7 @@ proxy: http://user:pass@proxy.example:3128
 		"owners":      {c.owners, map[string]identity.Identity{"acct.file.core.windows.net": file, "own.file.core.windows.net": {Kind: identity.System}}},
 		"refresh":     {c.Refresh(), Refresh{At: 0.7, BeforeExpiry: 90 * time.Second, Jitter: 0.25, Concurrency: 3}},
 		"upcall":      {c.upcall, upcall{mode: "cifs", deadline: 4500 * time.Millisecond}},
+		"metrics":     {c.Metrics(), Metrics{Socket: "on", Textfile: "/var/lib/x/azfilesauth.prom"}},
 		"proxy":       {c.Proxy().String(), "http://user:pass@proxy.example:3128"},
 		"warnings":    {len(c.Warnings()), 0},
 	}

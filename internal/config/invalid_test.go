@@ -40,6 +40,8 @@ func TestWrongValues(t *testing.T) {
 		{"refresh.concurrency", "refresh: {concurrency: %s}", []string{"0", "65", "1.5", "-1", "x"}},
 		{"upcall.mode", "upcall: {mode: %s}", []string{"gss", "off"}},
 		{"upcall.deadline", "upcall: {deadline: %s}", []string{"5", "31s", "999ms", "-5s"}},
+		{"metrics.socket", "metrics: {socket: %s}", []string{"true", "1", "/x"}},
+		{"metrics.textfile", "metrics: {textfile: %s}", []string{"x.prom", "./x"}},
 		{"proxy", "proxy: %s", []string{"proxy.example:3128", "proxy.example", "ftp://proxy", "'http://'", "http://:3128", "http://proxy/path", "http://proxy?x", "http://proxy#x", "http://proxy:port", "'http://a b'"}},
 		{"identities.a.kind", "identities: {a: {kind: %s}}", nil},
 		{"identities.a.authority_host", "identities: {a: {kind: token, token_file: /x, authority_host: %s}}", []string{"login.example", "http://login.example", "https://u:p@login.example", "'https://login.example?x'", "'https://'", "'https://login.example/#x'"}},
@@ -61,7 +63,7 @@ func TestWrongValues(t *testing.T) {
 }
 
 func TestWrongMappings(t *testing.T) {
-	for _, key := range []string{"ENVIRONMENT", "identities", "endpoints", "refresh", "upcall"} {
+	for _, key := range []string{"ENVIRONMENT", "identities", "endpoints", "refresh", "upcall", "metrics"} {
 		for _, value := range []string{"x", "5", "[a]", "[]", "''", "*anchor"} {
 			refused(t, "unknown: &anchor {}\n"+key+": "+value, "line 2: "+key+": ")
 		}

@@ -67,6 +67,10 @@ func (p *parser) top() []field {
 			{"mode", into(&p.upcall.mode, oneOf("native", "cifs"))},
 			{"deadline", into(&p.upcall.deadline, duration(time.Second, 30*time.Second))},
 		})},
+		{"metrics", p.sub("metrics", []field{
+			{"socket", into(&p.metrics.Socket, oneOf("on", "off"))},
+			{"textfile", into(&p.metrics.Textfile, absolute)},
+		})},
 	}
 }
 

@@ -39,6 +39,8 @@ func (c *Config) Settings() []Setting {
 		{Key: "refresh.concurrency", Value: strconv.Itoa(c.refresh.Concurrency)},
 		{Key: "upcall.mode", Value: c.upcall.mode},
 		{Key: "upcall.deadline", Value: c.upcall.deadline.String()},
+		{Key: "metrics.socket", Value: c.metrics.Socket},
+		{Key: "metrics.textfile", Value: c.metrics.Textfile},
 		{Key: "proxy", Value: c.shownProxy()},
 		{Key: "token_cache", Value: c.tokenCache},
 	}

@@ -1,0 +1,156 @@
+package metrics
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/control"
+)
+
+var status = control.Status{
+	Version: `2.0.0 "x"`, Active: true, Started: time.Unix(1_700_000_000, 5e8),
+	Endpoints: []control.Endpoint{
+		{Host: "a.file.core.windows.net", TicketEnd: time.Unix(1_700_003_600, 0), NextRefresh: time.Unix(1_700_002_000, 0), Mounts: make([]control.Mount, 2)},
+		{Host: "b.file.core.windows.net", CRUID: 1001, Failures: 3},
+		{Host: "b.file.core.windows.net", CRUID: 1001, Failures: 4}, // once is enough for Prometheus
+	},
+}
+
+func text(t *testing.T, s *Set, upcalls map[string]uint64) string {
+	t.Helper()
+	var b bytes.Buffer
+	s.Write(&b, status, upcalls)
+	return b.String()
+}
+
+// counted is a Set after three refreshes.
+func counted() *Set {
+	s := New()
+	s.Refreshed("a.file.core.windows.net", "", 40*time.Millisecond)
+	s.Refreshed("a.file.core.windows.net", "", 700*time.Millisecond)
+	s.Refreshed("b.file.core.windows.net", "AZF-ROLE-MISSING", time.Minute)
+	return s
+}
+
+func TestWrite(t *testing.T) {
+	got := text(t, counted(), map[string]uint64{Answered: 7, "AZF-TIMEOUT": 1})
+	for _, line := range []string{
+		`azfilesauth_build_info{version="2.0.0 \"x\""} 1`,
+		`azfilesauth_active 1`,
+		`azfilesauth_start_timestamp_seconds 1700000000`,
+		`azfilesauth_ticket_expiry_timestamp_seconds{endpoint="a.file.core.windows.net",uid="0"} 1700003600`,
+		`azfilesauth_ticket_expiry_timestamp_seconds{endpoint="b.file.core.windows.net",uid="1001"} 0`,
+		`azfilesauth_next_refresh_timestamp_seconds{endpoint="a.file.core.windows.net",uid="0"} 1700002000`,
+		`azfilesauth_mounts{endpoint="a.file.core.windows.net",uid="0"} 2`,
+		`azfilesauth_refresh_failures{endpoint="b.file.core.windows.net",uid="1001"} 4`,
+		`azfilesauth_refreshes_total{endpoint="a.file.core.windows.net",result="ok",fault=""} 2`,
+		`azfilesauth_refreshes_total{endpoint="b.file.core.windows.net",result="failed",fault="AZF-ROLE-MISSING"} 1`,
+		`azfilesauth_refresh_duration_seconds_bucket{le="0.05"} 1`,
+		`azfilesauth_refresh_duration_seconds_bucket{le="1"} 2`,
+		`azfilesauth_refresh_duration_seconds_bucket{le="+Inf"} 3`,
+		`azfilesauth_refresh_duration_seconds_count 3`,
+		`azfilesauth_upcalls_total{result="answered"} 7`,
+		`azfilesauth_upcalls_total{result="AZF-TIMEOUT"} 1`,
+	} {
+		if n := strings.Count(got, "\n"+line+"\n"); n != 1 {
+			t.Errorf("%d times %s", n, line)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
+	}
+}
+
+// TestPromtool asks Prometheus' own tool whether it can read and likes the text.
+func TestPromtool(t *testing.T) {
+	for name, s := range map[string]*Set{"new": New(), "counted": counted()} {
+		cmd := exec.Command("promtool", "check", "metrics")
+		cmd.Stdin = strings.NewReader(text(t, s, map[string]uint64{Answered: 7}))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v (promtool is in Debian's package prometheus)\n%s", name, err, out)
+		}
+	}
+}
+
+func TestUpcalls(t *testing.T) {
+	dir := t.TempDir()
+	if got := Upcalls(dir); len(got) != 0 {
+		t.Errorf("nothing was counted, and there is %v", got)
+	}
+	const each = 50
+	done := make(chan error)
+	for range 8 {
+		go func() {
+			for range each {
+				if err := CountUpcall(dir, Answered); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- CountUpcall(dir, "AZF-TIMEOUT")
+		}()
+	}
+	for range 8 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := Upcalls(dir); got[Answered] != 8*each || got["AZF-TIMEOUT"] != 8 || len(got) != 2 {
+		t.Errorf("counted %v", got)
+	}
+	if info, err := os.Stat(filepath.Join(dir, counters)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: %v, %v", info, err)
+	}
+}
+
+func TestUpcallsInOtherFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, counters)
+	if err := os.WriteFile(path, []byte("answered 3\nanswered{x=\"\"} 4\nx\nanswered -1\n\nAZF-TIMEOUT 99999999999999999999\n"+strings.Repeat("x", 1<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CountUpcall(dir, Answered); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "answered 4\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := os.Rename(path, path+".real"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path+".real", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := CountUpcall(dir, Answered); err == nil {
+		t.Error("a link was followed")
+	}
+	if err := CountUpcall(filepath.Join(dir, "none"), Answered); err == nil {
+		t.Error("no error without a folder")
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "azfilesauth.prom")
+	for _, text := range []string{"one\n", "two\n"} {
+		if err := WriteFile(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if all, _ := os.ReadDir(filepath.Dir(path)); len(all) != 1 {
+		t.Errorf("left behind: %v", all)
+	}
+	if err := WriteFile(filepath.Join(path, "x"), nil); err == nil {
+		t.Error("no error for a folder that is a file")
+	}
+}
