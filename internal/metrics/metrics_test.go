@@ -154,3 +154,23 @@ func TestWriteFile(t *testing.T) {
 		t.Error("no error for a folder that is a file")
 	}
 }
+
+const rules = "../../packaging/prometheus/azfilesauth.rules"
+
+func TestAlertRules(t *testing.T) {
+	for _, args := range [][]string{{"check", "rules", rules + ".yml"}, {"test", "rules", rules + ".test.yml"}} {
+		if out, err := exec.Command("promtool", args...).CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v (it is in Debian's package prometheus)\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	text, err := os.ReadFile(rules + ".yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range help { // a rule for a metric that does not exist never fires
+		text = bytes.ReplaceAll(text, []byte(h.name), nil)
+	}
+	if i := bytes.Index(text, []byte("azfilesauth_")); i >= 0 {
+		t.Errorf("a rule speaks of a metric that does not exist: %.60s", text[i:])
+	}
+}
