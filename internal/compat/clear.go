@@ -3,11 +3,13 @@ package compat
 import (
 	"fmt"
 	"log/slog"
+
+	"github.com/azfilesauth/azfilesauth/internal/dropin"
 )
 
 // clear erases a ticket. What it prints on stdout is for programs.
 func (s *session) clear() error {
-	e, err := resolve(s.inv.uri, s.cfg.Resolver())
+	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver())
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
@@ -18,7 +19,7 @@ func (s *session) finish(err error) int {
 	f := fault.From(err)
 	switch {
 	case s.inv.flags.json: // whoever parses it gets something to parse
-		_, _ = io.WriteString(s.Stdout, "[]\n")
+		_, _ = io.WriteString(s.Stdout, dropin.NoTickets)
 	case f.ID() == fault.Usage:
 		_, _ = io.WriteString(s.Stdout, help)
 	case s.inv.command == cmdClear:

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -57,7 +58,7 @@ func ticketOfOthers(l tickets.Listing, r tickets.Request) string {
 
 // request is what the command line asks for.
 func (s *session) request() (tickets.Request, error) {
-	e, err := resolve(s.inv.uri, s.cfg.Resolver())
+	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver())
 	if err != nil {
 		return tickets.Request{}, err
 	}

@@ -1,4 +1,9 @@
-package compat
+// Package dropin is what the faces that stand in for AzFilesAuthenticator have in common: how its
+// command line and its C library name an endpoint, and what they print of the tickets in a cache.
+//
+// Invariants: of a URI that is refused only the host is repeated; the names of the JSON's fields and
+// the form of its times are what programs rely on; a name in a cache cannot make lines of its own.
+package dropin
 
 import (
 	"errors"
@@ -9,9 +14,9 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
-// resolve finds the endpoint that a URI names. Of a URI that is refused only the host is repeated:
-// people paste URIs with passwords and signatures.
-func resolve(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
+// Endpoint finds the endpoint that a URI names. Its error is a fault of kind HostUnknown. Of a URI
+// that is refused only the host is repeated: people paste URIs with passwords and signatures.
+func Endpoint(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
 	u, err := url.Parse(uri)
 	problem := ""
 	switch {
