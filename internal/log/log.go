@@ -34,18 +34,38 @@ const fileMode = 0o640
 // Open gives the log of a program. Without a log to write to it gives one that drops everything.
 // path is used for the destination File: a regular file, not a link, to which lines are appended.
 func Open(destination, path, program string) *slog.Logger {
-	if destination == File {
-		f, err := openFile(path)
-		if err != nil {
-			return slog.New(slog.DiscardHandler)
-		}
-		return slog.New(slog.NewTextHandler(f, nil)).With("program", program, "pid", os.Getpid())
-	}
-	w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, program)
+	l, _, err := open(destination, path, program)
 	if err != nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(newSyslogHandler(w))
+	return l
+}
+
+// Record writes one record to the log that Open would give and lets go of that log. It is for code in
+// other people's processes, where nothing may stay open. The error says that there is no such log.
+func Record(destination, path, program string, level slog.Level, message string, values ...any) error {
+	l, log, err := open(destination, path, program)
+	if err != nil {
+		return err
+	}
+	l.Log(context.Background(), level, message, values...)
+	return log.Close()
+}
+
+// open gives a log and what it holds open.
+func open(destination, path, program string) (*slog.Logger, io.Closer, error) {
+	if destination == File {
+		f, err := openFile(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		return slog.New(slog.NewTextHandler(f, nil)).With("program", program, "pid", os.Getpid()), f, nil
+	}
+	w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, program)
+	if err != nil {
+		return nil, nil, err
+	}
+	return slog.New(newSyslogHandler(w)), w, nil
 }
 
 // openFile opens a log file. The folder is root's business, the last component must be no link.

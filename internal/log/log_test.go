@@ -83,3 +83,32 @@ func TestSyslog(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordLetsGo has more records than a process could have logs open at once.
+func TestRecordLetsGo(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "log")
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	before := open()
+	for range 100 {
+		if err := Record(File, path, "prog", slog.LevelError, evil, "token", secret.FromString("canary")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := open(); after > before+5 { // the runtime may have opened some of its own
+		t.Errorf("%d descriptors became %d", before, after)
+	}
+	b, err := os.ReadFile(path)
+	if text := string(b); err != nil || strings.Count(text, "\n") != 100 || strings.Contains(text, "canary") || !strings.Contains(text, "level=ERROR") {
+		t.Errorf("%v %q", err, text)
+	}
+	if err := Record(File, filepath.Join(dir, "no", "folder"), "prog", slog.LevelError, "dropped"); err == nil {
+		t.Error("a log that is not there took a record")
+	}
+}
