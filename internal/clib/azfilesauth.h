@@ -1,0 +1,70 @@
+/*
+ * libazfilesauth: Kerberos tickets for Azure Files SMB shares.
+ *
+ * A caller that has an access token of Entra for https://storage.azure.com hands it over, and the
+ * library stores the service ticket of the storage account where mount.cifs with sec=krb5 finds it:
+ * in the credential cache that /etc/azfilesauth/config.yaml names. The library and the commands
+ * azfilesauth and azfilesauthmanager share that cache, and may use it at the same time.
+ *
+ * All functions
+ *   - return 0 when they did what they are for, and -1 otherwise. Why is in the log that
+ *     LOG_DESTINATION in the configuration names, as syslog's azfilesauth by default, with the
+ *     command that mends it; on standard error when there is no such log.
+ *   - may be called by any number of threads at once.
+ *   - must run as root. They do not change the process's user, unlike AzFilesAuthenticator's.
+ *   - take NULL for a text, which counts as an empty one. A text ends with a NUL byte; of a longer one
+ *     no more than 1 KiB (URIs) or 64 KiB (tokens) is read.
+ *   - end within CURL_TOTAL_TIMEOUT of the configuration, 30 s by default.
+ *   - ignore the process's environment: proxies, certificates and caches are those of the
+ *     configuration and of the system. Only TZ counts, as it was when the library was loaded.
+ *
+ * Limits
+ *   - The library is written in Go and brings Go's runtime, which has threads of its own. In a process
+ *     that fork() made after the library was loaded the functions return -1, with a line on standard
+ *     error; extern_smb_version works. Load the library after fork(), or call exec.
+ *   - The runtime sets handlers for SIGSEGV, SIGBUS, SIGFPE, SIGPIPE and SIGURG when the library is
+ *     loaded. What happens outside of it goes to the handlers that were there, and does what it did
+ *     before where there were none. A handler that the program sets later must have SA_ONSTACK and
+ *     should hand on what it does not know; SIGPIPE must not be set back to SIG_DFL, or a storage
+ *     account that closes its connection ends the process (SIG_IGN is all right).
+ *   - The library stays in memory when it is closed with dlclose(3).
+ *   - It needs glibc 2.34 or newer.
+ */
+#ifndef AZFILESAUTH_H
+#define AZFILESAUTH_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Exchanges an access token for a ticket, which takes the place of the endpoint's earlier one, and
+ * sets *credential_expires_in_seconds to the seconds that it lasts, 0 on failure. An earlier ticket
+ * stays when this fails. It fails while the share is mounted with another identity.
+ *
+ * file_endpoint_uri: https://<account>.file.core.windows.net
+ * auth_token: the access token; it is not kept
+ * credential_expires_in_seconds: must not be NULL
+ */
+int extern_smb_set_credential_oauth_token(char *file_endpoint_uri, char *auth_token,
+					  unsigned int *credential_expires_in_seconds);
+
+/* Erases the ticket of an endpoint. It fails when there is none. */
+int extern_smb_clear_credential(char *file_endpoint_uri);
+
+/*
+ * Prints the tickets on stdout and flushes it: for people, or as a JSON array. The array is printed,
+ * empty, when there are no tickets and also on failure.
+ */
+int extern_smb_list_credential(bool is_json);
+
+/* The version, such as "2.0.0". The text is the library's and stays. */
+const char *extern_smb_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,154 @@
+//go:build cgo && clib
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/azfiles"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/dropin"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+// program is the name in the log, the one under which AzFilesAuthenticator's library writes there.
+const program = "azfilesauth"
+
+// call is one call of a function of the library. Nothing is kept between calls: the caller may have
+// closed every descriptor, and root may have edited the configuration.
+type call struct {
+	cfg *config.Config // nil until it is read
+	*tickets.Manager
+	transport *http.Transport
+}
+
+// run does what a function is for and gives its return value.
+func run(do func(*call) error) (code int) {
+	c := new(call)
+	err := guarded(func() error {
+		defer c.close()
+		if err := c.open(); err != nil {
+			return err
+		}
+		return do(c)
+	})
+	if err == nil {
+		return 0
+	}
+	_ = guarded(func() error { c.report(err); return nil })
+	return -1
+}
+
+// open reads the configuration and makes what asks Azure. A missing configuration is not made, and
+// neither is a user: that is the work of packages and commands.
+func (c *call) open() error {
+	if os.Geteuid() != 0 {
+		return fault.New(fault.NotRoot, fault.V{"program": "a program that calls libazfilesauth"})
+	}
+	var err error
+	if c.cfg, err = config.Load(config.DefaultPath); err != nil {
+		return err
+	}
+	if c.transport, err = azfiles.NewTransport(azfiles.TransportOptions{ConnectTimeout: c.cfg.ConnectTimeout(), Proxy: c.cfg.Proxy()}); err != nil {
+		return err
+	}
+	c.Manager, err = tickets.New(tickets.Options{Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})
+	return err
+}
+
+// close leaves no connection behind.
+func (c *call) close() {
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
+	}
+}
+
+// limit bounds what is left to do.
+func (c *call) limit() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), c.cfg.TotalTimeout())
+}
+
+// set exchanges an access token for a ticket and gives the time that the ticket has left.
+func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
+	e, err := dropin.Endpoint(uri, c.cfg.Resolver())
+	if err != nil {
+		return 0, err
+	}
+	if token.Empty() { // to Ensure it would mean that the identity has one
+		return 0, fault.New(fault.TokenInvalid, fault.V{"from": "the caller", "problem": "it is empty"})
+	}
+	ctx, cancel := c.limit()
+	defer cancel()
+	got, err := c.Ensure(ctx, tickets.Request{
+		Endpoint: e, Identity: identity.Identity{Kind: identity.Token}, CRUID: c.cfg.CredentialUID(),
+		Fresh: tickets.Always, Token: token,
+	})
+	if err != nil {
+		return 0, err
+	}
+	c.record(slog.LevelInfo, "ticket obtained", "server", got.Server, "ccache", got.CCache, "ends", got.EndTime)
+	return time.Until(got.EndTime), nil
+}
+
+// clear erases a ticket.
+func (c *call) clear(uri string) error {
+	e, err := dropin.Endpoint(uri, c.cfg.Resolver())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.limit()
+	defer cancel()
+	uid := c.cfg.CredentialUID()
+	if err := c.Clear(ctx, uid, e); err != nil {
+		return err
+	}
+	c.record(slog.LevelInfo, "ticket erased", "server", e.SPN(), "ccache", c.cfg.CCacheName(uid))
+	return nil
+}
+
+// list gives the text that shows the tickets.
+func (c *call) list(json bool) (string, error) {
+	l, err := c.List(c.cfg.CredentialUID())
+	if err != nil {
+		return "", err
+	}
+	found := make([]ccache.Credential, len(l.Tickets))
+	for i, t := range l.Tickets {
+		found[i] = t.Credential
+	}
+	if json {
+		return dropin.JSON(found, time.Local), nil
+	}
+	return dropin.Text(l.CCache, found, time.Local), nil
+}
+
+// report says what went wrong: in the log, and on standard error only where there is no log.
+func (c *call) report(err error) {
+	f := fault.From(err)
+	if !c.record(slog.LevelError, f.What(), "fault", string(f.ID()), "cause", f.Cause(), "fix", f.Fix()) {
+		// Not os.Stderr: a write to it that meets a broken pipe ends a Go process.
+		_, _ = unix.Write(unix.Stderr, []byte(program+": "+f.Error()+"\n"))
+	}
+}
+
+// record writes a line to the log that the configuration names, syslog where it cannot be read, and
+// reports whether there is one.
+func (c *call) record(level slog.Level, message string, values ...any) bool {
+	destination, path := log.Syslog, ""
+	if c.cfg != nil {
+		destination, path = c.cfg.Log()
+	}
+	return log.Record(destination, path, program, level, message, values...) == nil
+}
