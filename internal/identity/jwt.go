@@ -29,6 +29,7 @@ type payload struct {
 	AppID    string      `json:"appid"`
 	Party    string      `json:"azp"` // takes the place of appid in tokens of version 2
 	TenantID string      `json:"tid"`
+	Managed  string      `json:"xms_mirid"`
 }
 
 // audience is one string or a list of them (RFC 7519, 4.1.3).
@@ -58,6 +59,13 @@ func ClaimsOf(token secret.Value) (Claims, bool) {
 		c.AppID = p.Party
 	}
 	return c, true
+}
+
+// ManagedIdentityOf reads the resource id of the managed identity that a token was issued to, as
+// unverified as the claims; "" when the token does not say. That of a system-assigned one is its machine's.
+func ManagedIdentityOf(token secret.Value) string {
+	p, _ := payloadOf(token)
+	return p.Managed
 }
 
 // payloadOf decodes the middle one of the three parts of a signed JWT (RFC 7515, 7.1).

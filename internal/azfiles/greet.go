@@ -1,0 +1,44 @@
+package azfiles
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// Greeting is what an answer to a request without any credential shows of a storage account.
+type Greeting struct {
+	Theirs time.Time     // the account's clock, to the second; zero when the answer does not tell
+	Ours   time.Time     // this machine's clock in the middle of the exchange
+	Took   time.Duration // from the request to the answer
+}
+
+// Greet asks the endpoint something that needs no token, once, and gives what any answer shows: that
+// it can be reached, that its certificate is trusted, and its clock. Its errors are faults.
+func (c *Client) Greet(ctx context.Context, e endpoint.Endpoint) (Greeting, error) {
+	x := &exchange{Client: c, endpoint: e}
+	if c.Transport == nil || e.IsZero() {
+		return Greeting{}, x.fault(fault.Internal, errors.New("a greeting needs a transport and an endpoint"), nil)
+	}
+	target := url.URL{Scheme: "https", Host: e.Host(), Path: "/"}
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target.String(), http.NoBody)
+	if err != nil {
+		return Greeting{}, x.fault(fault.Internal, err, nil)
+	}
+	req.Header = http.Header{"User-Agent": {userAgent}}
+	began := c.now()
+	resp, err := c.Transport.RoundTrip(req)
+	if err != nil {
+		return Greeting{}, x.networkFault(err)
+	}
+	_ = resp.Body.Close() // it has none
+	g := Greeting{Took: c.now().Sub(began)}
+	g.Ours = began.Add(g.Took / 2)
+	g.Theirs, _ = (&answer{header: resp.Header}).date()
+	return g, nil
+}
