@@ -3,6 +3,7 @@ package fault
 // The ids, in the order in which a mount meets them.
 const (
 	Usage           ID = "AZF-USAGE"
+	CallInvalid     ID = "AZF-CALL-INVALID"
 	NotRoot         ID = "AZF-NOT-ROOT"
 	OptionInvalid   ID = "AZF-OPTION-INVALID"
 	OptionRefused   ID = "AZF-OPTION-REFUSED"
@@ -92,16 +93,24 @@ const (
 	UpcallDeadline  ID = "AZF-UPCALL-DEADLINE"
 	UpcallHelper    ID = "AZF-UPCALL-HELPER"
 
-	OutputFailed ID = "AZF-OUTPUT-FAILED"
-	Timeout      ID = "AZF-TIMEOUT"
-	Interrupted  ID = "AZF-INTERRUPTED"
-	Internal     ID = "AZF-INTERNAL"
+	OutputFailed  ID = "AZF-OUTPUT-FAILED"
+	SetupFailed   ID = "AZF-SETUP-FAILED"
+	SetupChanged  ID = "AZF-SETUP-CHANGED"
+	SetupInclude  ID = "AZF-SETUP-INCLUDE"
+	SetupProgram  ID = "AZF-SETUP-PROGRAM"
+	ServiceFailed ID = "AZF-SERVICE-FAILED"
+	BundleFailed  ID = "AZF-BUNDLE-FAILED"
+
+	Timeout     ID = "AZF-TIMEOUT"
+	Interrupted ID = "AZF-INTERRUPTED"
+	Internal    ID = "AZF-INTERNAL"
 )
 
 // Texts: What is a sentence that starts in lower case and has no full stop; Fix begins with a
 // command or an imperative verb.
 var table = []Kind{
 	{Usage, "the command line is wrong: {problem}", "{program} --help", ExitUsage, false},
+	{CallInvalid, "{function} was called in a wrong way: {problem}", "see azfilesauth.h", ExitUsage, false},
 	{NotRoot, "{program} must run as root", "run it again with sudo", ExitUsage, false},
 	{OptionInvalid, "mount option {option}: {problem}", "correct the option in /etc/fstab or after -o", ExitUsage, false},
 	{OptionRefused, "mount option {option} is refused: {problem}", "remove {option} from /etc/fstab or from what follows -o", ExitUsage, false},
@@ -191,6 +200,13 @@ var table = []Kind{
 	{UpcallChannel, "the kernel asks for a further channel without naming the server, and {problem}", "leave it at fewer channels, or update the kernel to 6.12 or later; to log in again: mount -o remount", ExitMount, true},
 	{UpcallDeadline, "the login at {host} was not ready within {deadline}", "set deadline: 10s under upcall: in /etc/azfilesauth/config.yaml; curl -sv https://{host}/ -o /dev/null", ExitMount, true},
 	{UpcallHelper, "{program} gave no login for {host}", "set mode: native under upcall: in /etc/azfilesauth/config.yaml; journalctl -b -t cifs.upcall", ExitMount, true},
+
+	{SetupFailed, "the setup stopped at {path}", "mend that; azfilesauth setup --dry-run then shows what is left to do, azfilesauth setup --undo takes back what was done", ExitSystem, false},
+	{SetupChanged, "what the setup made was changed since and stays as it is: {paths}", "edit or remove it by hand, then run azfilesauth setup --undo again", ExitSystem, false},
+	{SetupInclude, "{file} does not read the folder {folder}", "put the line 'includedir {folder}' at the top of {file}, then run it again", ExitUsage, false},
+	{SetupProgram, "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup again", ExitSystem, false},
+	{ServiceFailed, "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true},
+	{BundleFailed, "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false},
 
 	{Timeout, "it took too long", "try again; a longer azfiles_timeout= or --timeout may help", ExitMount, true},
 	{Interrupted, "it was interrupted", "run it again", ExitInterrupted, true},
