@@ -1,0 +1,165 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+const (
+	maxConns       = 16 // at once; the next ones wait
+	maxHeader      = 8 << 10
+	maxBody        = 4 << 10 // of a request, which needs none
+	maxHost        = 253     // bytes (RFC 1035, 2.3.4)
+	headerTimeout  = 5 * time.Second
+	answerTimeout  = 10 * time.Second // to write an answer that is ready
+	refreshTimeout = 5 * time.Minute
+	closeTimeout   = time.Second // for the answers under way when the daemon ends
+)
+
+// Serve listens on the socket path and answers from h until ctx ends; then it gives nil. The folder
+// of the socket is made when it is missing (root, 0711), and must be root's alone; a socket that
+// nobody listens on is replaced. The errors say why there can be no socket, ErrInUse among them.
+func Serve(ctx context.Context, path string, h Handler) error {
+	l, err := listen(path)
+	if err != nil {
+		return err
+	}
+	defer l.remove()
+	server := &http.Server{
+		Handler:           http.MaxBytesHandler(routes(h), maxBody),
+		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	// No connection stays open: whoever asks again connects again.
+	server.SetKeepAlivesEnabled(false)
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		grace, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			_ = server.Close()
+		}
+	})
+	err = server.Serve(&rootsOnly{l.UnixListener, make(chan struct{}, maxConns)})
+	if stop() { // ctx has not ended
+		_ = server.Close()
+		return err
+	}
+	<-ended
+	return nil
+}
+
+func routes(h Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		status := h.Status()
+		status.Schema = Schema
+		if status.Endpoints == nil {
+			status.Endpoints = []Endpoint{}
+		}
+		answer(w, http.StatusOK, status)
+	})
+	mux.HandleFunc("POST /v1/refresh", func(w http.ResponseWriter, r *http.Request) {
+		status, v := refresh(r, h)
+		answer(w, status, v)
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		var b bytes.Buffer
+		h.WriteMetrics(&b)
+		send(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", b.Bytes())
+	})
+	return mux
+}
+
+// refreshed is the answer to a refresh: the outcomes, or the fault of a request that cannot be served.
+type refreshed struct {
+	Outcomes []Outcome `json:"outcomes"`
+	Fault    *Fault    `json:"fault,omitempty"`
+}
+
+func refresh(r *http.Request, h Handler) (status int, v refreshed) {
+	host := r.URL.Query().Get("host")
+	if len(host) > maxHost {
+		return http.StatusBadRequest, refused(fault.New(fault.HostUnknown, fault.V{"host": host[:maxHost], "problem": "it is too long"}))
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), refreshTimeout)
+	defer cancel()
+	outcomes, err := h.Refresh(ctx, host)
+	if err != nil {
+		return http.StatusUnprocessableEntity, refused(err)
+	}
+	return http.StatusOK, refreshed{Outcomes: append([]Outcome{}, outcomes...)}
+}
+
+func refused(err error) refreshed {
+	return refreshed{Outcomes: []Outcome{}, Fault: FaultOf(err, time.Now())}
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	send(w, status, "application/json", b.Bytes())
+}
+
+// send bounds the writing alone: a refresh may take its time before.
+func send(w http.ResponseWriter, status int, kind string, body []byte) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	_, _ = io.Copy(w, bytes.NewReader(body)) // whoever has gone needs no answer
+}
+
+// rootsOnly accepts a bounded number of connections, of root's processes alone. The mode of the
+// socket says the same, unless somebody changes it.
+type rootsOnly struct {
+	*net.UnixListener
+	open chan struct{}
+}
+
+func (l *rootsOnly) Accept() (net.Conn, error) {
+	for {
+		l.open <- struct{}{}
+		c, err := l.AcceptUnix()
+		if err != nil {
+			<-l.open
+			return nil, err
+		}
+		if uid, err := peer(c); err == nil && uid == 0 {
+			return &counted{UnixConn: c, open: l.open}, nil
+		}
+		_ = c.Close()
+		<-l.open
+	}
+}
+
+// peer is the uid of the process that connected, see SO_PEERCRED in unix(7).
+func peer(c *net.UnixConn) (uid uint32, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) { cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err = errors.Join(err, failed); err != nil {
+		return 0, err
+	}
+	return cred.Uid, nil
+}
