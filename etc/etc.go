@@ -1,0 +1,10 @@
+// Package etc is what gets installed under /etc, and the unit: the same bytes for a package, for
+// "make install" and for "azfilesauth setup". It holds no code.
+package etc
+
+import "embed"
+
+// Files are the folders of this one, such as azfilesauth/config.yaml.
+//
+//go:embed azfilesauth/config.yaml request-key.d/azfiles.conf systemd/azfilesrefresh.service
+var Files embed.FS
