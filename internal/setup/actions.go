@@ -1,0 +1,141 @@
+package setup
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/etc"
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// RulePath is our file of rules for request-key(8).
+const RulePath = "/etc/request-key.d/azfiles.conf"
+
+// runFolder holds the caches, the locks and what the last failures were.
+const runFolder = "/run/azfilesauth"
+
+// program is the binary; its other names are links to it.
+const (
+	program = "/usr/bin/azfilesauth"
+	handler = "/usr/sbin/azfiles.upcall"
+)
+
+func planFolders(p *planner) error {
+	users := state{Mode: 0o711, Kind: isFolder} // users pass through to their caches
+	if err := p.folder(runFolder, users.Mode, func(s state) bool { return s == users }); err != nil {
+		return err
+	}
+	return p.folder(filepath.Dir(config.DefaultPath), 0o755, func(s state) bool { return s.UID == 0 && s.Mode&0o022 == 0 })
+}
+
+// planConfig never touches a file that is there, whatever is wrong with it: only its author knows
+// what was meant, and what somebody else could write must not become root's by our hand.
+func planConfig(p *planner) error {
+	if p.exists(config.DefaultPath) {
+		return nil
+	}
+	return p.shipped(config.DefaultPath, 0o600)
+}
+
+// shipped plans a file with the content that packages install there.
+func (p *planner) shipped(path string, mode uint32) error {
+	content, err := shippedFile(strings.TrimPrefix(path, "/etc/"))
+	if err != nil {
+		return err
+	}
+	return p.file(path, content, mode)
+}
+
+func shippedFile(name string) ([]byte, error) { return etc.Files.ReadFile(name) }
+
+// planRule sees to our own file. One that holds our rule and that request-key can read keeps its
+// other lines; request-key cuts the last character of a file, so a missing final newline breaks it.
+func planRule(p *planner) error {
+	v, err := p.look(RulePath)
+	if err != nil {
+		return err
+	}
+	shipped, err := shippedFile(strings.TrimPrefix(RulePath, "/etc/"))
+	if err != nil {
+		return err
+	}
+	if v.state == nil || !goodRules(v.content, ruleOf(shipped)) {
+		if err := p.needHandler(); err != nil {
+			return err
+		}
+		return p.file(RulePath, shipped, 0o644)
+	}
+	return p.file(RulePath, ended(v.content), 0o644)
+}
+
+// needHandler refuses the rule on a running machine that lacks the program which it names: every
+// mount with Kerberos would fail there, those of other servers too. An image may get it later.
+func (p *planner) needHandler() error {
+	if p.exists(handler) {
+		return nil
+	}
+	if p.host.Root == "" {
+		return fault.New(fault.SetupProgram, fault.V{"program": handler})
+	}
+	p.notes = append(p.notes, handler+" is not there yet: without it the rule makes every mount with Kerberos fail; install azfilesauth in the image")
+	return nil
+}
+
+// ruleOf gives the columns of a file's only rule.
+func ruleOf(content []byte) string {
+	for line := range strings.Lines(string(content)) {
+		if !strings.HasPrefix(line, "#") && strings.TrimSpace(line) != "" {
+			return strings.Join(strings.Fields(line), " ")
+		}
+	}
+	return ""
+}
+
+const (
+	ruleColumns = 5    // request-key.conf(5)
+	maxRule     = 4095 // bytes of a line, with its end
+)
+
+// goodRules reports whether every line of a file can be read by request-key and one is our rule.
+// Lines that start with white space are ignored there.
+func goodRules(content []byte, ours string) bool {
+	found := false
+	for line := range strings.Lines(string(content)) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || strings.ContainsAny(line[:1], "# \t\v\f\r") {
+			continue
+		}
+		if len(fields) < ruleColumns || len(line) > maxRule || strings.ContainsRune(line, 0) {
+			return false
+		}
+		found = found || strings.Join(fields, " ") == ours
+	}
+	return found
+}
+
+func ended(content []byte) []byte {
+	if len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) {
+		return append(bytes.Clone(content), '\n')
+	}
+	return content
+}
+
+// planLinks is for a machine that got the binary alone. Where it is not in its place, the package or
+// whoever installed it elsewhere knows better.
+func planLinks(p *planner) error {
+	if !p.exists(program) {
+		return nil
+	}
+	for _, name := range []string{"/usr/bin/azfilesauthmanager", "/usr/bin/azfilesrefresh", "/usr/sbin/mount.azfiles", handler} {
+		target := program
+		if filepath.Dir(name) == filepath.Dir(program) {
+			target = filepath.Base(program)
+		}
+		if err := p.link(name, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package setup
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// patch(1) makes of the one content the other by what was shown.
+func TestDiffIsWhatPatchReads(t *testing.T) {
+	for name, test := range map[string]struct{ before, after string }{
+		"new":             {"", "a\nb\n"},
+		"new, unended":    {"", "a\nb"},
+		"appended":        {"a\nb\nc\nd\n", "a\nb\nc\nd\ne\n"},
+		"ended":           {"a\nb", "a\nb\n"},
+		"first":           {"a\nb\nc\nd\ne\n", "x\nb\nc\nd\ne\n"},
+		"inside":          {"1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\n4\nx\ny\n6\n7\n8\n9\n"},
+		"removed":         {"1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\n4\n6\n7\n8\n9\n"},
+		"twice the same":  {"a\na\na\n", "a\na\n"},
+		"all of it":       {"a\nb\n", "c\n"},
+		"unended changed": {"a\nb", "a\nc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var before []byte
+			if test.before != "" {
+				before = []byte(test.before)
+				must(t, os.WriteFile(filepath.Join(dir, "f"), before, 0o600))
+			}
+			shown := filepath.Join(dir, "shown")
+			must(t, os.WriteFile(shown, []byte(diff("/f", before, []byte(test.after), diffContext)), 0o600))
+			command(t, "patch", "-s", "-p1", "-d", dir, "-i", shown)
+			if got, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(got) != test.after {
+				t.Errorf("patch made %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestNoDiff(t *testing.T) {
+	if got := diff("/f", []byte("a\n"), []byte("a\n"), diffContext); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Nothing around a change is shown of a file that holds hashes.
+func TestDiffWithoutContext(t *testing.T) {
+	if got, want := diff("/etc/shadow", []byte("root:hash\n"), []byte("root:hash\nme:!\n"), 0), "--- a/etc/shadow\n+++ b/etc/shadow\n@@ -1,0 +2,1 @@\n+me:!\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
+// An edit goes back and forth, and is not taken back where its bytes are not.
+func FuzzEdit(f *testing.F) {
+	f.Fuzz(func(t *testing.T, before, after []byte) {
+		e := editOf(before, after)
+		got, ok := e.revert(after)
+		if !ok || !bytes.Equal(got, before) {
+			t.Fatalf("%q, %q: %+v gives %q", before, after, e, got)
+		}
+		if len(e.Added)+len(e.Removed) == 0 && !bytes.Equal(before, after) {
+			t.Fatalf("%q, %q: no edit", before, after)
+		}
+		if _, ok := e.revert(nil); ok && len(e.Added) > 0 {
+			t.Fatal("an edit was taken back where it is not")
+		}
+		diff("/f", before, after, diffContext)
+	})
+}
+
+// Whatever a rule file holds, request-key can read it after the action.
+func FuzzRules(f *testing.F) {
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if goodRules(content, ruleOf([]byte(ourRule))) && !goodRules(ended(content), ruleOf([]byte(ourRule))) {
+			t.Fatalf("%q is good and is not when it is ended", content)
+		}
+	})
+}

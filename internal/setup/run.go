@@ -1,0 +1,147 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// Show tells what the actions would change, and writes it to out with diffs. It changes nothing.
+// Errors are faults.
+func Show(ctx context.Context, h Host, actions []Action, out io.Writer) ([]Change, error) {
+	p, err := plan(ctx, h, actions)
+	if err != nil {
+		return nil, fault.From(err)
+	}
+	var b strings.Builder
+	for _, c := range p.changes {
+		fmt.Fprintf(&b, "%s: %s: %s\n%s", c.Action, c.Path, c.What, c.Diff)
+	}
+	for _, note := range p.notes {
+		b.WriteString("note: " + note + "\n")
+	}
+	if _, err := io.WriteString(out, b.String()); err != nil {
+		return nil, fault.Wrap(fault.OutputFailed, err, nil)
+	}
+	return p.changes, nil
+}
+
+// Run shows what the actions change, as Show does, and then changes it. It gives what it changed,
+// also beside an error; nothing when all is as it should be. Errors are faults.
+func Run(ctx context.Context, h Host, actions []Action, out io.Writer) ([]Change, error) {
+	changes, err := Show(ctx, h, actions, out)
+	if err != nil || len(changes) == 0 {
+		return nil, err
+	}
+	j, err := h.readJournal()
+	if err != nil {
+		return nil, failed(JournalPath, err)
+	}
+	if slices.ContainsFunc(changes, func(c Change) bool { return isAccount(c.Path) }) {
+		unlock, err := h.lockAccounts()
+		if err != nil {
+			return nil, failed(accountsLock, err)
+		}
+		defer unlock()
+	}
+	for i, c := range changes {
+		if err := j.do(ctx, h, c); err != nil {
+			return changes[:i], failed(c.Path, err)
+		}
+	}
+	if h.Forget != nil {
+		_, _ = h.Forget() // else the next mount fails for up to a minute; nothing else is lost
+	}
+	return changes, nil
+}
+
+// do makes one change. It is in the journal first, so that what an interruption leaves can be taken
+// back.
+func (j *journal) do(ctx context.Context, h Host, c Change) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j.Entries = append(j.Entries, entry{c.Action, c.Path, h.now().UTC(), c.step})
+	if err := j.write(h); err != nil {
+		return err
+	}
+	err := c.apply(ctx, h)
+	if errors.Is(err, errChanged) { // then nothing was done
+		j.Entries = j.Entries[:len(j.Entries)-1]
+		return errors.Join(err, j.write(h))
+	}
+	return err
+}
+
+// Undo takes back all that Run did, the last change first, and writes to out what it does. A file
+// that somebody changed since stays as it is, and in the journal; the error, a fault of the kind
+// SetupChanged, names all such files. A folder that is not empty stays.
+func Undo(ctx context.Context, h Host, out io.Writer) error {
+	j, err := h.readJournal()
+	if err != nil {
+		return failed(JournalPath, err)
+	}
+	if slices.ContainsFunc(j.Entries, func(e entry) bool { return isAccount(e.Path) }) {
+		unlock, err := h.lockAccounts()
+		if err != nil {
+			return failed(accountsLock, err)
+		}
+		defer unlock()
+	}
+	changed, err := j.undo(ctx, h, out)
+	if err := errors.Join(err, j.write(h)); err != nil {
+		return failed(JournalPath, err)
+	}
+	if len(changed) > 0 {
+		return fault.New(fault.SetupChanged, fault.V{"paths": strings.Join(changed, ", ")})
+	}
+	return nil
+}
+
+// undo leaves in the journal what it could not take back.
+func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []string, err error) {
+	var kept []entry
+	service := false
+	for len(j.Entries) > 0 {
+		e := j.Entries[len(j.Entries)-1]
+		if slices.Contains(changed, e.Path) { // what came before cannot be told apart
+			err = errChanged
+		} else {
+			err = e.undo(ctx, h, e.Path)
+		}
+		switch {
+		case err == nil:
+			say(out, e.Path+": as it was before "+e.Action)
+		case errors.Is(err, errKept):
+			say(out, e.Path+": kept, because "+err.Error())
+			if slices.ContainsFunc(changed, func(path string) bool { return strings.HasPrefix(path, e.Path+"/") }) {
+				kept = append(kept, e) // for the next time
+			}
+		case errors.Is(err, errChanged):
+			kept = append(kept, e)
+			if !slices.Contains(changed, e.Path) {
+				changed = append(changed, e.Path)
+			}
+		default:
+			slices.Reverse(kept)
+			j.Entries = append(j.Entries, kept...)
+			return changed, failed(e.Path, err)
+		}
+		service = service || e.Kind == stepService
+		j.Entries = j.Entries[:len(j.Entries)-1]
+	}
+	slices.Reverse(kept)
+	j.Entries = kept
+	if service && h.Systemctl != nil {
+		return changed, h.Systemctl(ctx, "daemon-reload")
+	}
+	return changed, nil
+}
+
+// say tells what was done. That it was done is more than that it was told.
+func say(out io.Writer, line string) { _, _ = fmt.Fprintln(out, line) }

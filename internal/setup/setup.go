@@ -1,0 +1,109 @@
+// Package setup brings a machine into the state in which a share can be mounted, and back.
+//
+// An Action knows one thing that a machine needs. Asked for its plan, it looks at the machine and
+// gives the changes that are missing: none when all is as it should be, so that everything may be
+// run any number of times. A change is shown, with a unified diff where it is one of a file, before
+// any is made; it is made only while the machine is still as it was shown; and it is written into a
+// journal first, by which Undo takes it back.
+//
+// Invariants: no file of another package is edited, but for the accounts of our own user and, when
+// asked for by name, krb5.conf. Every file is replaced whole, by a rename, with its owner and mode.
+// The journal holds only the bytes that a change removed and added, so no password hash and no ticket
+// gets into it. Undo gives back bytes, owner and mode exactly, and leaves alone what anybody else
+// changed since. All paths are beneath Host.Root, whose symbolic links do not lead out of it.
+package setup
+
+import (
+	"context"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+)
+
+// Host is the machine that actions change.
+type Host struct {
+	Root string           // every path is beneath it; "" is this machine
+	Now  func() time.Time // nil is time.Now
+
+	// Systemctl runs systemctl(1) with these arguments; nil where no systemd is running.
+	Systemctl func(ctx context.Context, args ...string) error
+
+	// Forget makes the kernel forget its failed requests for tickets, so that a mount succeeds at
+	// once after a change; nil does not.
+	Forget func() (bool, error)
+}
+
+// At is the machine whose files are beneath root, such as an image that is being built: nothing is
+// started there. The root "" or "/" is this machine.
+func At(root string) Host {
+	if root != "" && root != "/" {
+		return Host{Root: root}
+	}
+	h := Host{Forget: keyring.ForgetFailures}
+	if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3)
+		h.Systemctl = systemctl
+	}
+	return h
+}
+
+func (h Host) now() time.Time {
+	if h.Now != nil {
+		return h.Now()
+	}
+	return time.Now()
+}
+
+// Action is one thing that a machine needs.
+type Action struct {
+	ID    string // stable, such as "request-key-rule"
+	Title string // what it sees to, without a full stop
+	asked bool   // only on request, see Default
+	plan  func(*planner) error
+}
+
+// The actions' ids.
+const (
+	Folders      = "folders"
+	Config       = "config"
+	Rule         = "request-key-rule"
+	Links        = "links"
+	User         = "user"
+	Unit         = "unit"
+	CCache       = "ccache"
+	UserGroups   = "user-groups"
+	KRB5Conf     = "krb5-conf"
+	StockHandler = "stock-handler"
+)
+
+// Actions are all actions, in the order in which they are run.
+func Actions() []Action {
+	return []Action{
+		{ID: Folders, Title: "the folders of tickets and configuration", plan: planFolders},
+		{ID: Config, Title: "a configuration, where there is none", plan: planConfig},
+		{ID: Links, Title: "the program's other names", plan: planLinks},
+		{ID: Rule, Title: "the rule by which the kernel's requests reach azfiles.upcall", plan: planRule},
+		{ID: User, Title: "the system user of a configuration without USER_UID", plan: planUser},
+		{ID: Unit, Title: "the service that renews tickets", plan: planUnit},
+		{ID: CCache, Title: "a credential cache that is damaged or somebody else's, out of the way", plan: planCCache},
+		{ID: UserGroups, Title: "the system user out of the groups that may become root", asked: true, plan: planGroups},
+		{ID: KRB5Conf, Title: "a default_realm in krb5.conf", asked: true, plan: planKRB5},
+		{ID: StockHandler, Title: "the realm of Azure Files for cifs.upcall", asked: true, plan: planDomainRealm},
+	}
+}
+
+// Default are the actions that need not be asked for one by one.
+func Default() []Action {
+	return slices.DeleteFunc(Actions(), func(a Action) bool { return a.asked })
+}
+
+// ByID finds an action.
+func ByID(id string) (Action, bool) {
+	all := Actions()
+	i := slices.IndexFunc(all, func(a Action) bool { return a.ID == id })
+	if i < 0 {
+		return Action{}, false
+	}
+	return all[i], true
+}

@@ -1,0 +1,213 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// What somebody else changed since stays, is named, and is taken back when it is as it was.
+func TestUndoLeavesWhatWasChanged(t *testing.T) {
+	h := tree(t, usual, map[string]string{RulePath: ourRule[:len(ourRule)-1]})
+	before := snapshot(t, h.Root)
+	apply(t, h, Folders, Config, Rule, Unit)
+	const config = "/etc/azfilesauth/config.yaml"
+	shipped := h.content(t, config)
+	must(t, os.WriteFile(h.Root+config, []byte("USER_UID: 7\n"), 0o600))
+	must(t, os.Chmod(h.Root+RulePath, 0o600))
+
+	var out strings.Builder
+	err := Undo(context.Background(), h, &out)
+	if !fault.Is(err, fault.SetupChanged) || !strings.Contains(err.Error(), config) || !strings.Contains(err.Error(), RulePath) || strings.Contains(err.Error(), adminUnit) {
+		t.Errorf("got %v", err)
+	}
+	if h.content(t, config) != "USER_UID: 7\n" || h.content(t, adminUnit) != "missing" || h.content(t, RulePath) != ourRule {
+		t.Error("the wrong files were taken back")
+	}
+	if !strings.Contains(out.String(), "/etc/azfilesauth: kept, because it is not empty\n") {
+		t.Errorf("%s", &out)
+	}
+
+	must(t, os.WriteFile(h.Root+config, []byte(shipped), 0o600))
+	must(t, os.Chmod(h.Root+RulePath, 0o644))
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back at last")
+}
+
+// Tickets in our folder are no reason to fail.
+func TestUndoKeepsTickets(t *testing.T) {
+	h := tree(t, usual)
+	apply(t, h, Default()[0].ID)
+	must(t, os.WriteFile(h.Root+runFolder+"/krb5cc_0", nil, 0o600))
+	must(t, Undo(context.Background(), h, io.Discard))
+	if h.content(t, runFolder+"/krb5cc_0") != "" || h.content(t, JournalPath) != "missing" {
+		t.Error("the cache or the journal is not as it should be")
+	}
+}
+
+// A cache that has a successor is not put over it.
+func TestUndoAfterANewCache(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{runFolder + "/krb5cc_0 0640": "damage"})
+	apply(t, h, CCache)
+	must(t, os.WriteFile(h.Root+runFolder+"/krb5cc_0", []byte("new"), 0o600))
+	if err := Undo(context.Background(), h, io.Discard); !fault.Is(err, fault.SetupChanged) {
+		t.Errorf("got %v", err)
+	}
+	if h.content(t, runFolder+"/krb5cc_0") != "new" {
+		t.Error("the new cache is gone")
+	}
+}
+
+// Changes of one file by several runs are taken back one by one, or none of them.
+func TestUndoSeveralRuns(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{
+		groupFile: "sudo:x:27:me,azfilesuser\n", "/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n",
+	})
+	before := snapshot(t, h.Root)
+	apply(t, h, UserGroups)
+	apply(t, h, User)
+	made := h.content(t, groupFile)
+	must(t, os.WriteFile(h.Root+groupFile, []byte(made+"x:x:5:\n"), 0o644))
+	err := Undo(context.Background(), h, io.Discard)
+	if !fault.Is(err, fault.SetupChanged) || strings.Count(err.Error(), groupFile) != 1 {
+		t.Errorf("got %v", err)
+	}
+	must(t, os.WriteFile(h.Root+groupFile, []byte(made), 0o644))
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back")
+}
+
+// A change that is no longer what was shown is not made.
+func TestChangedBeforeApply(t *testing.T) {
+	h := tree(t, usual, map[string]string{RulePath: ourRule[:len(ourRule)-1]})
+	swap := Action{ID: Rule, plan: func(p *planner) error {
+		err := planRule(p)
+		return errors.Join(err, os.WriteFile(h.Root+RulePath, []byte("# mine\n"), 0o644))
+	}}
+	p := &planner{host: h, ctx: context.Background(), planned: map[string]view{}}
+	must(t, swap.plan(p))
+	j := &journal{Schema: journalSchema}
+	if err := j.do(context.Background(), h, p.changes[0]); !errors.Is(err, errChanged) {
+		t.Errorf("got %v", err)
+	}
+	if h.content(t, RulePath) != "# mine\n" || h.content(t, JournalPath) != "missing" {
+		t.Error("it was changed all the same")
+	}
+}
+
+// What an interruption leaves can be taken back.
+func TestInterrupted(t *testing.T) {
+	h := tree(t, usual)
+	before := snapshot(t, h.Root)
+	p, err := plan(context.Background(), h, Default())
+	must(t, err)
+	j := &journal{Schema: journalSchema}
+	for i, c := range p.changes {
+		j.Entries = append(j.Entries, entry{c.Action, c.Path, testTime, c.step})
+		must(t, j.write(h))
+		if i == len(p.changes)/2 {
+			break // written down, and not made
+		}
+		must(t, c.apply(context.Background(), h))
+	}
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Run(ctx, h, Default(), io.Discard); !fault.Is(err, fault.Interrupted) {
+		t.Errorf("got %v", err)
+	}
+	unchanged(t, h, before, "interrupted at once")
+}
+
+// A journal that others could have written is not followed.
+func TestJournalIsRoots(t *testing.T) {
+	for name, test := range map[string]struct {
+		text  string
+		mode  os.FileMode
+		owner int
+	}{
+		"user's":   {`{"schema":1}`, 0o600, 65534},
+		"writable": {`{"schema":1}`, 0o622, 0},
+		"damaged":  {`{"schema`, 0o600, 0},
+		"newer":    {`{"schema":2}`, 0o600, 0},
+	} {
+		h := tree(t, usual)
+		must(t, os.MkdirAll(h.Root+"/var/lib/azfilesauth", 0o755))
+		must(t, os.WriteFile(h.Root+JournalPath, []byte(test.text), 0o600))
+		must(t, os.Chmod(h.Root+JournalPath, test.mode))
+		must(t, os.Chown(h.Root+JournalPath, test.owner, 0))
+		before := snapshot(t, h.Root)
+		if err := Undo(context.Background(), h, io.Discard); !fault.Is(err, fault.SetupFailed) {
+			t.Errorf("%s: undo: %v", name, err)
+		}
+		if _, err := Run(context.Background(), h, Default(), io.Discard); !fault.Is(err, fault.SetupFailed) {
+			t.Errorf("%s: run: %v", name, err)
+		}
+		unchanged(t, h, before, name)
+	}
+	h := tree(t, usual)
+	apply(t, h, Config)
+	info, err := os.Stat(h.Root + JournalPath)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// fakeSystemd notes what it is asked; active is what it says of the service.
+type fakeSystemd struct {
+	active, broken bool
+	asked          []string
+}
+
+func (f *fakeSystemd) ctl(_ context.Context, args ...string) error {
+	f.asked = append(f.asked, strings.Join(args, " "))
+	switch args[0] {
+	case "is-active":
+		if !f.active {
+			return errors.New("inactive")
+		}
+	case "restart":
+		if f.broken {
+			return errors.New("failed")
+		}
+		f.active = true
+	case "stop":
+		f.active = false
+	}
+	return nil
+}
+
+func TestService(t *testing.T) {
+	var systemd fakeSystemd
+	forgotten := 0
+	h := tree(t, usual)
+	h.Systemctl = systemd.ctl
+	h.Forget = func() (bool, error) { forgotten++; return true, nil }
+	apply(t, h, Unit)
+	if got, want := strings.Join(systemd.asked, "; "), "is-active --quiet azfilesrefresh.service; daemon-reload; restart azfilesrefresh.service"; got != want {
+		t.Errorf("got %s", got)
+	}
+	if len(apply(t, h, Unit)) > 0 || forgotten != 1 {
+		t.Errorf("the second run changed something; the failures were forgotten %d times", forgotten)
+	}
+	systemd.active, systemd.asked = false, nil // somebody stopped it
+	if changes := apply(t, h, Unit); len(changes) != 1 || !systemd.active {
+		t.Errorf("%+v", changes)
+	}
+	systemd.asked = nil
+	must(t, Undo(context.Background(), h, io.Discard))
+	if got, want := strings.Join(systemd.asked, "; "), "stop azfilesrefresh.service; stop azfilesrefresh.service; daemon-reload"; got != want {
+		t.Errorf("got %s", got)
+	}
+	systemd.broken = true
+	if _, err := Run(context.Background(), h, []Action{action(t, Unit)}, io.Discard); !fault.Is(err, fault.ServiceFailed) {
+		t.Errorf("got %v", err)
+	}
+}
