@@ -1,0 +1,159 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+)
+
+// cacheFile is the credential cache of one uid as it was found.
+type cacheFile struct {
+	cruid   int
+	name    string      // as the configuration has it
+	path    string      // "" when the name is none of a file
+	info    fs.FileInfo // of the file, its link not followed; nil when there is none
+	err     error       // why the file could not be looked at or read
+	cache   *ccache.Cache
+	damage  error
+	trusted bool // nobody but root could have written it
+}
+
+// cruids are the credential uids in use, the usual one first.
+func (s *Subject) cruids() []int {
+	uids := []int{s.Config.CredentialUID()}
+	for i := range s.Targets {
+		for _, use := range s.logins(&s.Targets[i]) {
+			if !slices.Contains(uids, use.cruid) {
+				uids = append(uids, use.cruid)
+			}
+		}
+	}
+	slices.Sort(uids[1:])
+	return uids
+}
+
+// cacheOf reads the credential cache of a uid beneath the root.
+func (s *Subject) cacheOf(cruid int) *cacheFile {
+	return once(s, "cache "+strconv.Itoa(cruid), func() *cacheFile {
+		c := &cacheFile{cruid: cruid, name: s.Config.CCacheName(cruid)}
+		c.path = strings.TrimPrefix(c.name, "FILE:")
+		if !filepath.IsAbs(c.path) {
+			c.path = ""
+			return c
+		}
+		if c.info, c.err = s.Lstat(c.path); c.err != nil {
+			c.info = nil
+			if errors.Is(c.err, fs.ErrNotExist) {
+				c.err = nil
+			}
+			return c
+		}
+		c.read(s)
+		return c
+	})
+}
+
+func (c *cacheFile) read(s *Subject) {
+	if !c.info.Mode().IsRegular() { // said by the check of the file
+		return
+	}
+	c.trusted = unsafe(c.info) == ""
+	f, err := s.Open(c.path)
+	if c.err = err; err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }() // only read
+	data, err := io.ReadAll(io.LimitReader(f, ccache.MaxSize+1))
+	if c.err = err; err == nil {
+		c.cache, c.damage = ccache.Parse(data)
+	}
+}
+
+// recorded gives the identity that obtained the ticket of an endpoint.
+func (c *cacheFile) recorded(e endpoint.Endpoint) (id identity.Identity, ok bool) {
+	if c.cache == nil {
+		return id, false
+	}
+	rec, known := c.cache.Record(e.SPN())
+	if !known {
+		return id, false
+	}
+	id, err := identity.Parse(rec.Identity)
+	return id, err == nil
+}
+
+// refusal says why every face refuses the file without reading it, or "".
+func (c *cacheFile) refusal() string {
+	st, ok := c.info.Sys().(*syscall.Stat_t)
+	switch uid := owner(c.info); {
+	case c.info.Mode()&fs.ModeSymlink != 0:
+		return "it is a symbolic link"
+	case !c.info.Mode().IsRegular():
+		return "it is no regular file"
+	case uid != 0 && uid != c.cruid:
+		return fmt.Sprintf("it belongs to uid %d, neither to root nor to the credential uid %d", uid, c.cruid)
+	case c.info.Mode().Perm()&0o022 != 0:
+		return fmt.Sprintf("others than its owner can write to it, its mode is %04o", c.info.Mode().Perm())
+	case ok && st.Nlink > 1:
+		return fmt.Sprintf("it has %d names (hard links)", st.Nlink)
+	}
+	return ""
+}
+
+// folderProblem says what is wrong with the folders above the file, or "". Links in the path have been
+// followed where root's folders hold them; a link of somebody else's shows in the folder that holds it.
+func (s *Subject) folderProblem(path string) (problem string, missing bool) {
+	for _, dir := range above(path) {
+		info, err := s.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return dir + " does not exist", true
+		case err != nil:
+			return fmt.Sprintf("%s cannot be looked at: %v", dir, reason(err)), false
+		case !info.IsDir():
+			return dir + " is no folder", false
+		case owner(info) != 0:
+			return fmt.Sprintf("%s belongs to uid %d, not to root", dir, owner(info)), false
+		case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
+			return fmt.Sprintf("others than root can write to %s, its mode is %04o", dir, info.Mode().Perm()), false
+		}
+	}
+	return "", false
+}
+
+// above are the folders on the way to a path, from the top, without /.
+func above(path string) []string {
+	var dirs []string
+	for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+		dirs = append(dirs, dir)
+	}
+	slices.Reverse(dirs)
+	return dirs
+}
+
+// mending names the action that moves the cache aside, which serves that of USER_UID.
+func (s *Subject) mending(c *cacheFile, r Result) Result {
+	if c.cruid == s.Config.CredentialUID() {
+		return r.By("ccache")
+	}
+	return r
+}
+
+func (c *cacheFile) fault(id fault.ID, problem string) error {
+	name := c.path
+	if name == "" {
+		name = c.name
+	}
+	return fault.New(id, fault.V{"ccache": name, "problem": problem})
+}

@@ -1,0 +1,191 @@
+// Package doctor finds out why a share would not mount, or would stop working later, and says how to
+// mend it.
+//
+// It is a list of checks, one file for each, in the order in which a mount meets what they look at.
+// A check proves one thing about the machine, or about one endpoint of those under test. Run makes
+// them in parallel and gives a Report, which is text for people or JSON for programs.
+//
+// Invariants: nothing is changed; a mount point is never touched, since its server may be gone; a
+// check that hangs or panics costs its own result alone; what could not be looked at is reported as
+// not checked with the reason, never as healthy; no token, key or ticket is in a result. Every file is
+// opened beneath Subject.Root, where symbolic links end too. What asks programs, the network or the
+// kernel is left out with another root and offline.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// ID names a check, such as "request-key-rule". It never changes its meaning.
+type ID string
+
+// Severity is the worst that a check's finding means.
+type Severity string
+
+// The severities.
+const (
+	Fails    Severity = "fails"  // a mount would fail now
+	CIFSMode Severity = "cifs"   // a mount would fail now if cifs.upcall answers; otherwise it is a warning
+	Latent   Severity = "latent" // it works, and something will fail later or is unsafe
+	Tells    Severity = "info"   // there is nothing to mend
+)
+
+// Group is a heading of the report. The groups are in the order of the chain.
+type Group string
+
+// The groups, from the configuration to what surrounds a mount.
+const (
+	Configuration Group = "configuration"
+	Identity      Group = "identity"
+	Network       Group = "network"
+	Exchange      Group = "ticket"
+	Cache         Group = "credential cache"
+	Machine       Group = "machine"
+	Upcall        Group = "upcall"
+	Kerberos      Group = "Kerberos on this host"
+	Surroundings  Group = "surroundings"
+)
+
+func groups() []Group {
+	return []Group{Configuration, Identity, Network, Exchange, Cache, Machine, Upcall, Kerberos, Surroundings}
+}
+
+// Check is one thing to look at.
+type Check struct {
+	ID       ID
+	Group    Group
+	Title    string // what is looked at, a few words
+	Proves   string // a sentence: what holds when the status is OK
+	Why      string // a sentence: why it matters
+	Severity Severity
+	Needs    []ID // checks that must not have failed, or this one is not made
+
+	// Offline tells that files beneath the root are all that it looks at. Others are left out with
+	// another root and offline.
+	Offline bool
+	// PerEndpoint tells that it is made for each endpoint under test, which is Subject.Target.
+	PerEndpoint bool
+
+	Timeout time.Duration // zero is DefaultTimeout
+	Run     func(ctx context.Context, s *Subject) Result
+}
+
+// DefaultTimeout bounds a check that names no bound of its own.
+const DefaultTimeout = 5 * time.Second
+
+// Status is how a check ended.
+type Status string
+
+// The statuses.
+const (
+	OK      Status = "ok"
+	Info    Status = "info"    // worth to know, nothing to mend
+	Warning Status = "warning" // it works, but
+	Problem Status = "problem" // a mount would fail now
+	Skipped Status = "skipped" // not checked; the evidence says why
+)
+
+// Result is what a check found.
+type Result struct {
+	Status   Status
+	Evidence []string // lines: what was seen, with file and line; never a secret
+	Fix      string   // the exact command, or the line to change; "" where there is nothing to mend
+	Action   string   // the id of the action of setup that mends it, or ""
+	Fault    fault.ID // of the failure that was met, or ""
+}
+
+// Good is the result of a check that found all well.
+func Good(format string, a ...any) Result { return said(OK, "", format, a) }
+
+// Known is a result worth to know.
+func Known(format string, a ...any) Result { return said(Info, "", format, a) }
+
+// NotChecked is the result of a check that could not look; the text is the reason.
+func NotChecked(format string, a ...any) Result { return said(Skipped, "", format, a) }
+
+// Warned is the finding that something works, but.
+func Warned(fix, format string, a ...any) Result { return said(Warning, fix, format, a) }
+
+// Broken is the finding that a mount would fail now.
+func Broken(fix, format string, a ...any) Result { return said(Problem, fix, format, a) }
+
+func said(s Status, fix, format string, a []any) Result {
+	return Result{Status: s, Fix: fix, Evidence: []string{fmt.Sprintf(format, a...)}}
+}
+
+// And adds a line of evidence.
+func (r Result) And(format string, a ...any) Result {
+	r.Evidence = append(slices.Clip(r.Evidence), fmt.Sprintf(format, a...))
+	return r
+}
+
+// By names the action of setup that mends it.
+func (r Result) By(action string) Result {
+	r.Action = action
+	return r
+}
+
+// Failed is the finding that err, a fault, makes.
+func Failed(err error) Result {
+	f := fault.From(err)
+	r := Broken(f.Fix(), "%s", f.What())
+	if cause := f.Cause(); cause != "" {
+		r = r.And("%s", cause)
+	}
+	r.Fault = f.ID()
+	return r
+}
+
+// All gives every check in the order of the chain.
+func All() []Check {
+	all := append(hostChecks(), azureChecks()...)
+	order := groups()
+	slices.SortStableFunc(all, func(a, b Check) int {
+		return slices.Index(order, a.Group) - slices.Index(order, b.Group)
+	})
+	return all
+}
+
+// Offline gives those of the checks that look at files alone.
+func Offline(checks []Check) []Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Offline })
+}
+
+// capped is a result as severe as the check allows; delegates tells that cifs.upcall answers the
+// kernel.
+func (c Check) capped(r Result, delegates bool) Result {
+	if r.Status == Problem && (c.Severity == Latent || c.Severity == CIFSMode && !delegates) {
+		r.Status = Warning
+		if c.Severity == CIFSMode {
+			r = r.And("azfiles.upcall answers the kernel by itself (upcall.mode: native) and does without this; klist, kvno and cifs.upcall do not")
+		}
+	}
+	if c.Severity == Tells && (r.Status == Problem || r.Status == Warning) {
+		r.Status = Info
+	}
+	return r
+}
+
+// legible makes every text of a result safe to print: files and servers choose parts of them.
+func (r Result) legible() Result {
+	const most = 600 // bytes of a line
+	lines := make([]string, len(r.Evidence))
+	for i, line := range r.Evidence {
+		lines[i] = shorten(printable(line), most)
+	}
+	r.Evidence, r.Fix = lines, shorten(printable(r.Fix), 2*most)
+	return r
+}
+
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "..."
+}

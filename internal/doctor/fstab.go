@@ -1,0 +1,150 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+)
+
+func fstabCheck() Check {
+	return Check{
+		ID: "fstab", Group: Configuration, Title: "lines of type azfiles in /etc/fstab", Severity: Fails, Offline: true,
+		Proves: "The lines of type azfiles can be mounted, also at boot.",
+		Why:    "mount.azfiles refuses what cannot work, and a mount that does not wait for the network fails at boot.",
+		Run:    checkFstab,
+	}
+}
+
+func checkFstab(_ context.Context, s *Subject) Result {
+	if s.FstabErr != nil && !errors.Is(s.FstabErr, fs.ErrNotExist) {
+		return s.CannotSee("/etc/fstab", s.FstabErr)
+	}
+	var f several
+	for _, l := range s.Fstab {
+		if l.Type == azfilesType {
+			f.add(s.examineLine(l))
+		}
+	}
+	return f.result(Result{Status: OK, Evidence: []string{"there are none"}}.onlyIf(len(f.results) == 0))
+}
+
+// examineLine judges a line of type azfiles. What a line says of the identity is judged elsewhere.
+func (s *Subject) examineLine(l mounts.FstabLine) Result {
+	var f several
+	f.add(s.examineSource(l))
+	for _, option := range l.Options {
+		name, value, _ := strings.Cut(option, "=")
+		if problem := refusedOption(strings.ToLower(name), value); problem != "" {
+			r := Failed(fault.New(fault.OptionRefused, fault.V{"option": name, "problem": problem})) // never its value
+			r.Evidence[0] = entryPlace(l) + ": " + r.Evidence[0]
+			f.add(r)
+		}
+	}
+	_, network := l.Option("_netdev")
+	if _, byHand := l.Option("noauto"); !network && !byHand {
+		f.add(Warned("add _netdev to the options of "+entryPlace(l), "%s: without _netdev the share is mounted at boot before the network is there", entryPlace(l)))
+	}
+	for _, m := range s.Mounts {
+		if m.Target == filepath.Clean(l.Target) && m.Source != l.Spec {
+			f.add(Warned("write "+m.Source+" as the source of "+entryPlace(l), "%s: on %s is mounted %s, which mount -a does not recognise as %s", entryPlace(l), m.Target, m.Source, l.Spec))
+		}
+	}
+	return f.result(Result{Status: OK})
+}
+
+// examineSource judges the source of a line.
+func (s *Subject) examineSource(l mounts.FstabLine) Result {
+	unc, typed := strings.ReplaceAll(l.Spec, `\`, "/"), strings.HasPrefix(l.Spec, "//")
+	if _, rest, ok := strings.Cut(l.Spec, "://"); ok {
+		unc = "//" + rest
+	}
+	if strings.ContainsAny(unc, "?@") { // what is there may be a password or a signature
+		_, end, _ := strings.Cut(unc, "@")
+		end, _, _ = strings.Cut(end, "?")
+		return Failed(fault.New(fault.SourceInvalid, fault.V{"source": "..." + end, "problem": "user names and queries do not belong there"})).And("%s", entryPlace(l))
+	}
+	src, err := mounts.ParseSource(unc)
+	if err != nil {
+		return Failed(err).And("%s", entryPlace(l))
+	}
+	e, err := s.Config.Resolver().Resolve(src.Host)
+	var unknown *endpoint.Error
+	if errors.As(err, &unknown) {
+		return Failed(fault.New(fault.HostUnknown, fault.V{"host": src.Host, "problem": unknown.Problem})).And("%s", entryPlace(l))
+	}
+	if !typed {
+		return Warned("write //"+strings.TrimPrefix(unc, "//")+" as the source of "+entryPlace(l), "%s: the kernel shows %s in another form, so that mount -a mounts it again", entryPlace(l), l.Spec)
+	}
+	return Good("%s: %s", entryPlace(l), e)
+}
+
+// refusedOption says why mount.azfiles refuses an option, or "".
+func refusedOption(name, value string) string {
+	has := func(prefixes ...string) bool {
+		for _, p := range prefixes {
+			if strings.HasPrefix(name, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("pass", "cred"):
+		return "the login is by Kerberos, there is no password"
+	case name == "guest", has("dom", "workg", "netbiosname", "servern"):
+		return "the ticket says who the client is"
+	case name == "unc", name == "target", name == "path", name == "source", has("prefixpath", "prepath"):
+		return "the share and its directory belong into the source"
+	case name == "multiuser":
+		return "every user would need a ticket of their own"
+	case name == "sec" && value != "krb5" && value != "krb5i":
+		return "the login is by Kerberos: krb5 or krb5i"
+	case name == "vers" && (strings.HasPrefix(value, "1") || strings.HasPrefix(value, "2")):
+		return "Azure Files wants SMB 3"
+	case (name == "username" || name == "user" && value != "") && clientID(value) == "":
+		return "a user name can only be a client id"
+	}
+	return ""
+}
+
+func fstabCIFSCheck() Check {
+	return Check{
+		ID: "fstab-cifs", Group: Surroundings, Title: "lines of type cifs in /etc/fstab", Severity: Tells, Offline: true,
+		Proves: "No line of type cifs mounts a share of Azure Files.",
+		Why:    "With the type azfiles, the mount fetches its ticket by itself.",
+		Run:    checkFstabCIFS,
+	}
+}
+
+func checkFstabCIFS(_ context.Context, s *Subject) Result {
+	if s.FstabErr != nil && !errors.Is(s.FstabErr, fs.ErrNotExist) {
+		return s.CannotSee("/etc/fstab", s.FstabErr)
+	}
+	var f several
+	for _, l := range s.Fstab {
+		if l.Type != "cifs" && l.Type != "smb3" {
+			continue
+		}
+		if e, err := s.Config.Resolver().Resolve(hostOf(l.Spec)); err == nil {
+			f.add(examineCIFSLine(l, e))
+		}
+	}
+	return f.result(Good("there are none for Azure Files"))
+}
+
+func examineCIFSLine(l mounts.FstabLine, e endpoint.Endpoint) Result {
+	if !isKerberos(optionOf(l, "sec")) {
+		return Known("%s mounts %s with the account's key; with the type azfiles and without username=, password= and credentials= an identity logs in", entryPlace(l), e)
+	}
+	r := Known("%s mounts %s with a ticket that something else has to fetch before; with the type azfiles the mount fetches it", entryPlace(l), e)
+	if optionOf(l, "x-systemd.requires") == "azfilesrefresh.service" {
+		r = Known("%s mounts %s with a ticket that azfilesrefresh fetches at boot", entryPlace(l), e)
+	}
+	return r
+}
