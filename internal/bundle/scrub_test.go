@@ -1,0 +1,51 @@
+package bundle
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/doctor"
+)
+
+// What looks like a secret is found by its looks alone.
+func TestScrubByLooks(t *testing.T) {
+	for text, secret := range map[string]string{
+		"got eyJhbGciOiJub25lIn0.eyJhIjoxfQ.abc today":                       "eyJhIjoxfQ",
+		"Authorization: Basic cm9ib3Q6cHc=":                                  "cm9ib3Q6cHc",
+		"proxy http://robot:hunter2@proxy:3128":                              "hunter2",
+		"//me:hun/ter2@acct.file.core.windows.net/share":                     "ter2",
+		"GET /x?sv=1&sig=hunter2&x":                                          "hunter2",
+		"client_secret = hunter2":                                            "hunter2",
+		`{"access_token": "hunter2"}`:                                        "hunter2",
+		"PASSWORD: hunter2":                                                  "hunter2",
+		"rw,pass=hunter2,seal":                                               "hunter2",
+		"key 00112233445566778899aabbccddeeff":                               "00112233",
+		"dump 00 11 22 33 44 55 66 77 88 99 aa bb cc dd ee ff":               "33 44 55",
+		"blob " + strings.Repeat("aB3", 12):                                  "aB3aB3",
+		"-----BEGIN RSA PRIVATE KEY-----\nab\n-----END RSA PRIVATE KEY-----": "ab\n",
+	} {
+		if got := (&secrets{}).scrub(text); strings.Contains(got, secret) || !strings.Contains(got, "REDACTED") {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
+// What this machine holds is known, however it looks.
+func TestKnownSecrets(t *testing.T) {
+	c := canaries{}
+	s, err := doctor.New(doctor.Options{Root: machineOf(t, c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &machine{Subject: s, secrets: &secrets{}}
+	m.findSecrets()
+	for _, name := range []string{"session key", "ticket", "secret file", "token file", "private key"} {
+		if !slices.Contains(m.secrets.texts, string(c[name])) {
+			t.Errorf("%s is not known", name)
+		}
+	}
+	if got := m.secrets.scrub("x" + string(c["secret file"]) + "y"); got != "xREDACTEDy" {
+		t.Errorf("got %q", got)
+	}
+}

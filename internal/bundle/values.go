@@ -1,0 +1,75 @@
+package bundle
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+// The forms of values that hold no secret. They are narrow, because people put secrets in the wrong
+// place.
+var (
+	filePath = regexp.MustCompile(`^(FILE:)?/[A-Za-z0-9._%{}@:/+-]{1,200}$`)
+	guid     = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	number   = regexp.MustCompile(`^-?[0-9]{1,10}(\.[0-9]{1,6})?(%|ms|s|m|h)?([0-9]{1,4}(ms|s|m))?$`)
+	octal    = regexp.MustCompile(`^0[0-7]{3,4}$`)
+	domain   = regexp.MustCompile(`^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){1,8}$`)
+	webPlace = regexp.MustCompile(`^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[a-z0-9./_-]{0,100})?$`)
+	resource = regexp.MustCompile(`^/subscriptions/[0-9a-fA-F-]{36}/[A-Za-z0-9._()/-]{1,200}$`)
+	address  = regexp.MustCompile(`^[0-9a-fA-F.:]{2,45}$`)
+	account  = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+	keyName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,40}$`)
+)
+
+type form func(string) bool
+
+func matches(forms ...*regexp.Regexp) form {
+	return func(value string) bool {
+		return slices.ContainsFunc(forms, func(f *regexp.Regexp) bool { return f.MatchString(value) }) && !random(value)
+	}
+}
+
+// among is for values of which there are only some.
+func among(words ...string) form {
+	return func(value string) bool { return slices.Contains(words, strings.ToLower(value)) }
+}
+
+func either(forms ...form) form {
+	return func(value string) bool { return slices.ContainsFunc(forms, func(f form) bool { return f(value) }) }
+}
+
+var kinds = among("system", "user-assigned", "workload", "service-principal", "cli", "arc", "token", "")
+
+// shown gives a value that has the form, and REDACTED for another one, which is then a secret.
+func (s *secrets) shown(value string, ok form) string {
+	if value == "" || ok != nil && ok(value) {
+		return value
+	}
+	s.add([]byte(value))
+	return secret.Redacted
+}
+
+// proxy shows of a proxy where it is. A URL that url.Parse does not understand may hold anything.
+func (s *secrets) proxy(value string) string {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" {
+		return s.shown(value, nil)
+	}
+	if u.User != nil {
+		s.add([]byte(u.User.String()))
+		s.add([]byte(u.User.Username()))
+		password, _ := u.User.Password()
+		s.add([]byte(password))
+	}
+	place := u.Scheme + "://" + u.Host
+	if !webPlace.MatchString(place) {
+		return s.shown(value, nil)
+	}
+	if u.User != nil {
+		place = u.Scheme + "://" + secret.Redacted + "@" + u.Host
+	}
+	return place
+}
