@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -44,7 +45,16 @@ type App struct {
 	Config     string // path of the configuration
 	MountTable string // as /proc/self/mountinfo
 	Passwd     string // as /etc/passwd
+	Socket     string // where the daemon listens
+	LastFaults string // as fault.LastFolder
 	Now        func() time.Time
+
+	Rows     func() int    // the height of the terminal that is Stdout, 0 is not known; nil when it cannot be drawn on
+	Interval time.Duration // from one look of status --watch to the next
+
+	// Watch is the daemon, which runs until a signal and gives the exit status. It is a face of its
+	// own, so it is handed in.
+	Watch func(WatchOptions) int
 
 	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
 	// means what the configuration says.
@@ -57,8 +67,8 @@ type App struct {
 	ForgetFailures func() (bool, error)
 }
 
-// Main is azfilesauth on this machine. It takes os.Args and gives the exit status.
-func Main(args []string, version string) int {
+// Main is azfilesauth on this machine. It takes os.Args and the daemon, and gives the exit status.
+func Main(args []string, version string, watch func(WatchOptions) int) int {
 	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	a := App{
@@ -68,7 +78,12 @@ func Main(args []string, version string) int {
 		Config:     config.DefaultPath,
 		MountTable: "/proc/self/mountinfo",
 		Passwd:     "/etc/passwd",
+		Socket:     control.DefaultPath,
+		LastFaults: fault.LastFolder,
 		Now:        time.Now,
+		Rows:       rows(isTerminal(unix.Stdout), os.Getenv),
+		Interval:   time.Second,
+		Watch:      watch,
 		OpenRing:   keyring.OpenRing,
 
 		ForgetFailures: keyring.ForgetFailures,
@@ -81,6 +96,7 @@ type session struct {
 	*App
 	json  bool     // for a program, not for a person
 	notes []string // what belongs to a failure beside its fault
+	exit  int      // the exit status of a command that has told its failures itself
 }
 
 // Run does what args, a whole command line with the program's name, say and gives the exit status.
@@ -90,7 +106,7 @@ func (a *App) Run(args []string) int {
 	root.SetArgs(args[1:])
 	err := root.Execute()
 	if err == nil {
-		return 0
+		return s.exit
 	}
 	var f *fault.Fault
 	if !errors.As(err, &f) { // all but cobra's own errors are faults
@@ -119,8 +135,13 @@ func (s *session) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON value, for programs")
 	root.AddCommand(
 		s.setCommand(), s.listCommand(), s.clearCommand(),
+		s.statusCommand(), s.refreshCommand(), s.doctorCommand(),
 		s.configCommand(), s.versionCommand(), s.completionCommand(),
 	)
+	if s.Watch != nil {
+		root.AddCommand(s.watchCommand())
+	}
+	root.AddCommand(s.setupCommand(), s.bundleCommand(), s.explainCommand())
 	return root
 }
 

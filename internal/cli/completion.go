@@ -44,7 +44,7 @@ func (s *session) completions(root *cobra.Command, shell string) error {
 	return s.print(b.Bytes())
 }
 
-// completeEndpoint proposes the hosts that have a ticket or are in the configuration. What cannot be
+// completeEndpoint proposes the hosts that are mounted, have a ticket or are in the configuration. What cannot be
 // read is not proposed: nobody wants to see an error while typing.
 func (s *session) completeEndpoint(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	cfg, err := s.load()
@@ -56,6 +56,10 @@ func (s *session) completeEndpoint(_ *cobra.Command, args []string, _ string) ([
 		if e, err := cfg.Resolver().Resolve(name); err == nil {
 			hosts = append(hosts, e.Host())
 		}
+	}
+	mounted, _ := s.mounted(cfg)
+	for _, a := range mounted {
+		hosts = append(hosts, a.Host())
 	}
 	if m, err := s.manager(cfg, nil); err == nil {
 		listing, _ := m.List(cfg.CredentialUID())

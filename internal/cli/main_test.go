@@ -30,7 +30,7 @@ var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"azfilesauth": appMain,
-		"true-main":   func() { os.Exit(Main(os.Args, "2.0.0")) },
+		"true-main":   func() { os.Exit(Main(os.Args, "2.0.0", nil)) },
 	})
 }
 
@@ -48,7 +48,11 @@ func appMain() {
 		Config:     in("config.yaml"),
 		MountTable: in("mountinfo"),
 		Passwd:     in("passwd"),
+		Socket:     in("run/watch.sock"),
+		LastFaults: in("run/last-fault"),
 		Now:        func() time.Time { return now },
+		Interval:   10 * time.Millisecond,
+		Watch:      playWatch,
 		Transport:  transport,
 		IMDS:       transport,
 	}
@@ -71,15 +75,15 @@ func must(err error) {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
-		Setup:         setup,
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"cli": cmdCLI, "asked": cmdAsked, "order": cmdOrder, "json": cmdJSON, "clean": cmdClean},
+		Setup:         surroundings,
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"cli": cmdCLI, "asked": cmdAsked, "order": cmdOrder, "json": cmdJSON, "clean": cmdClean, "secretless": cmdSecretless, "daemon": cmdDaemon, "until": cmdUntil},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }
 
-// setup gives a script an Azure of its own and a machine: configuration, mount table, password file
+// surroundings gives a script an Azure of its own and a machine: configuration, mount table, password file
 // and access tokens. Files of the script take precedence.
-func setup(env *testscript.Env) error {
+func surroundings(env *testscript.Env) error {
 	fake, err := azurefake.Start(azurefake.Options{
 		Hosts:      []string{host1, "other.file.core.windows.net"},
 		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: "b0000000-0000-4000-8000-0000000000ff"}},
@@ -90,6 +94,13 @@ func setup(env *testscript.Env) error {
 	}
 	env.Defer(fake.Close)
 	env.Values["fake"] = fake
+	var end func()
+	env.Values["end of the daemon"] = &end
+	env.Defer(func() {
+		if end != nil {
+			end()
+		}
+	})
 	for name, value := range map[string]string{
 		"TEST_STORAGE": fake.StorageAddr(),
 		"TEST_IMDS":    fake.IMDSAddr(),

@@ -119,6 +119,20 @@ func coloured(terminal bool, getenv func(string) string) bool {
 	return terminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && getenv("TERM") != ""
 }
 
+// rows gives how to find out the height of the terminal, nil when there is none that can be drawn on.
+func rows(terminal bool, getenv func(string) string) func() int {
+	if !terminal || getenv("TERM") == "dumb" || getenv("TERM") == "" {
+		return nil
+	}
+	return func() int {
+		size, err := unix.IoctlGetWinsize(unix.Stdout, unix.TIOCGWINSZ)
+		if err != nil {
+			return 0
+		}
+		return int(size.Row)
+	}
+}
+
 func isTerminal(fd int) bool {
 	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	return err == nil

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azfilesauth/azfilesauth/internal/doctor"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+func (s *session) explainCommand() *cobra.Command {
+	var list bool
+	cmd := s.command("explain ID | --list", "Tell what a failure or a check of the doctor means", nil,
+		func(_ context.Context, args []string) error { return s.explain(args) })
+	cmd.Long = "Tell what a failure, such as AZF-ROLE-MISSING, or a check of the doctor, such as request-key-rule,\n" +
+		"means and how to mend it. Words in <> stand for what the failure itself names."
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if list {
+			return words()(cmd, args)
+		}
+		return words("id (or --list)")(cmd, args)
+	}
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var ids []string
+		for _, e := range explanations() {
+			ids = append(ids, e.ID)
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp
+	}
+	cmd.Flags().BoolVar(&list, "list", false, "tell about all of them, in one line each")
+	return cmd
+}
+
+// explained is the result of explain. A fault has no why, needs and severity; a check has no exit.
+type explained struct {
+	ID        string   `json:"id"`
+	Kind      string   `json:"kind"` // fault or check
+	What      string   `json:"what"` // of a fault: what happened; of a check: what holds when all is well
+	Why       string   `json:"why,omitempty"`
+	Fix       string   `json:"fix,omitempty"`
+	Severity  string   `json:"severity,omitempty"`
+	Needs     []string `json:"needs,omitempty"`
+	Exit      int      `json:"exit,omitempty"` // exit status of a mount that ends so
+	Retryable bool     `json:"retryable"`      // trying again may help
+}
+
+// explanations are all faults, then all checks.
+func explanations() []explained {
+	var all []explained
+	for _, k := range fault.Table() {
+		f := fault.New(k.ID, nil)
+		all = append(all, explained{ID: string(k.ID), Kind: "fault", What: f.What(), Fix: f.Fix(), Exit: int(k.Exit), Retryable: k.Retryable})
+	}
+	for _, c := range doctor.All() {
+		e := explained{ID: string(c.ID), Kind: "check", What: c.Proves, Why: c.Why, Severity: string(c.Severity)}
+		for _, id := range c.Needs {
+			e.Needs = append(e.Needs, string(id))
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// explain tells about the id in args, or about all without one.
+func (s *session) explain(args []string) error {
+	all := explanations()
+	if len(args) == 0 {
+		return s.result(all, func(w io.Writer) {
+			rows := [][]string{{"ID", "MEANING"}}
+			for _, e := range all {
+				rows = append(rows, []string{e.ID, e.What})
+			}
+			table(w, rows)
+		})
+	}
+	word := strings.ToLower(args[0])
+	i := slices.IndexFunc(all, func(e explained) bool {
+		id := strings.ToLower(e.ID)
+		return id == word || id == "azf-"+word
+	})
+	if i < 0 {
+		return usage(program+" explain", "there is no failure and no check of that name; did you mean "+nearest(word, all)+"?")
+	}
+	return s.result(all[i], all[i].write)
+}
+
+func (e explained) write(w io.Writer) {
+	line := func(name, text string) {
+		if text != "" {
+			_, _ = fmt.Fprintf(w, "  %-9s %s\n", name, text)
+		}
+	}
+	_, _ = fmt.Fprintln(w, e.ID)
+	if e.Kind == "check" {
+		line("proves", e.What)
+		line("why", e.Why)
+		line("severity", severity(doctor.Severity(e.Severity)))
+		line("needs", strings.Join(e.Needs, ", "))
+		line("look", program+" doctor")
+		return
+	}
+	line("what", e.What)
+	line("fix", e.Fix)
+	again := "no"
+	if e.Retryable {
+		again = "may help"
+	}
+	line("again", again)
+	line("exit", fmt.Sprint(e.Exit))
+}
+
+func severity(s doctor.Severity) string {
+	switch s {
+	case doctor.Fails:
+		return "a mount fails"
+	case doctor.CIFSMode:
+		return "a mount fails with upcall.mode: cifs"
+	case doctor.Latent:
+		return "it works, and will fail later or is unsafe"
+	}
+	return "good to know"
+}
+
+// nearest is the id that looks most like a word.
+func nearest(word string, all []explained) string {
+	best, id := -1, ""
+	for _, e := range all {
+		name := strings.ToLower(e.ID)
+		d := min(distance(word, name), distance(word, strings.TrimPrefix(name, "azf-")))
+		if best < 0 || d < best {
+			best, id = d, e.ID
+		}
+	}
+	return id
+}
+
+const maxWord = 64 // bytes that count
+
+// distance is the number of letters to insert, delete or replace to make b of a (Levenshtein).
+func distance(a, b string) int {
+	a = a[:min(len(a), maxWord)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

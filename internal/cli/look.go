@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+// account is a storage account as one credential uid has it mounted.
+type account struct {
+	endpoint.Endpoint
+	cruid    int    // -1: the login is not by Kerberos
+	username string // "" when its mounts do not agree
+	mounts   []control.Mount
+}
+
+// accounts gathers the mounts by endpoint and credential uid, in that order.
+func accounts(all []mounts.Mount) []account {
+	var found []account
+	for _, m := range all {
+		i := slices.IndexFunc(found, func(a account) bool { return a.Host() == m.Endpoint.Host() && a.cruid == m.CRUID })
+		if i < 0 {
+			found = append(found, account{Endpoint: m.Endpoint, cruid: m.CRUID, username: m.Username})
+			i = len(found) - 1
+		}
+		if found[i].username != m.Username {
+			found[i].username = ""
+		}
+		found[i].mounts = append(found[i].mounts, control.Mount{Source: m.Source, Target: m.Target})
+	}
+	slices.SortFunc(found, func(a, b account) int {
+		return cmp.Or(cmp.Compare(a.Host(), b.Host()), cmp.Compare(a.cruid, b.cruid))
+	})
+	return found
+}
+
+// mounted gives what the mount table has.
+func (s *session) mounted(cfg *config.Config) ([]account, error) {
+	all, err := mounts.ListFrom(s.MountTable, cfg.Resolver())
+	return accounts(all), err
+}
+
+// look tells without the daemon what can be told: nothing of plans and attempts.
+func (s *session) look() (control.Status, error) {
+	cfg, err := s.load()
+	if err != nil {
+		return control.Status{}, err
+	}
+	m, err := s.manager(cfg, nil)
+	if err != nil {
+		return control.Status{}, err
+	}
+	all, err := s.mounted(cfg)
+	if err != nil {
+		return control.Status{}, err
+	}
+	status := control.Status{Schema: control.Schema, CCache: cfg.CCacheName(cfg.CredentialUID()), Mountinfo: s.MountTable}
+	for _, a := range all {
+		status.Endpoints = append(status.Endpoints, s.inspect(m, cfg, a))
+	}
+	return status, nil
+}
+
+// inspect looks for the ticket of one account. A cache that cannot be read is a reason to show.
+func (s *session) inspect(m *tickets.Manager, cfg *config.Config, a account) control.Endpoint {
+	e := control.Endpoint{Host: a.Host(), CRUID: a.cruid, Mounts: a.mounts, State: control.Missing}
+	if a.cruid < 0 {
+		e.State, e.Why = control.Foreign, "it is mounted with a password, not by Kerberos"
+		return e
+	}
+	e.CCache = cfg.CCacheName(a.cruid)
+	if id, err := m.Owner(a.Endpoint, a.cruid, a.username); err != nil {
+		e.Why = err.Error()
+	} else {
+		e.Identity = id.String()
+	}
+	listing, err := m.List(a.cruid)
+	if err != nil {
+		e.Why = err.Error()
+	}
+	for _, t := range listing.Tickets {
+		if host(t) == a.Host() && t.EndTime.After(e.TicketEnd) {
+			e.TicketEnd, e.State = t.EndTime, control.Fresh
+		}
+	}
+	if e.State == control.Fresh && !e.TicketEnd.After(s.Now()) {
+		e.State = control.Expired
+	}
+	return e
+}

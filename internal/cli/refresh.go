@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+const refreshTimeout = 2 * time.Minute
+
+func (s *session) refreshCommand() *cobra.Command {
+	timeout := refreshTimeout
+	cmd := s.command("refresh [ENDPOINT] [flags]", "Get new tickets for mounted shares now", nil,
+		func(ctx context.Context, args []string) error { return s.refresh(ctx, args, timeout) })
+	cmd.Long = "Get new tickets now, for all endpoints whose shares are mounted or for one. The daemon does it, or\n" +
+		"this command itself when it is not running. Each ticket is fetched with the identity of the one that\n" +
+		"it replaces; to choose another one, see set."
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usage(cmd.CommandPath(), "there are too many arguments")
+		}
+		return nil
+	}
+	cmd.ValidArgsFunction = s.completeEndpoint
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "bound on all of it")
+	s.socketFlag(cmd)
+	return cmd
+}
+
+// Who refreshed.
+const (
+	byDaemon = "daemon"
+	byItself = "azfilesauth"
+)
+
+// renewed is the result of refresh.
+type renewed struct {
+	By       string            `json:"by"` // "daemon" or "azfilesauth"
+	Outcomes []control.Outcome `json:"outcomes"`
+}
+
+func (s *session) refresh(ctx context.Context, args []string, timeout time.Duration) error {
+	if err := s.needRoot("refresh"); err != nil {
+		return err
+	}
+	if timeout <= 0 || timeout > maxTimeout {
+		return usage("azfilesauth refresh", "--timeout must be a time between 0 and 1h, such as 30s")
+	}
+	cfg, err := s.load()
+	if err != nil {
+		return err
+	}
+	var one endpoint.Endpoint
+	if len(args) > 0 {
+		if one, err = resolve(args[0], cfg.Resolver()); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	r, err := s.renew(ctx, cfg, one)
+	if err != nil {
+		return err
+	}
+	return s.presentRenewed(r)
+}
+
+// renew has the daemon do it, or does it. An endpoint that is not mounted is not the daemon's.
+func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) (renewed, error) {
+	outcomes, err := control.NewClient(s.Socket).Refresh(ctx, one.Host())
+	var refused *control.Refused
+	switch {
+	case errors.Is(err, control.ErrNotRunning):
+		s.notes = append(s.notes, "the daemon is not running, so this was done without it; to start it: "+startDaemon)
+	case errors.As(err, &refused) && refused.ID == string(fault.TicketUnknown):
+	case errors.As(err, &refused):
+		return renewed{By: byDaemon, Outcomes: []control.Outcome{{Host: one.Host(), Fault: &refused.Fault}}}, nil
+	case err != nil:
+		return renewed{}, err
+	case len(outcomes) > 0 || one.IsZero():
+		return renewed{By: byDaemon, Outcomes: outcomes}, nil
+	}
+	outcomes, err = s.renewHere(ctx, cfg, one)
+	return renewed{By: byItself, Outcomes: outcomes}, err
+}
+
+// renewHere gets the tickets of the mounted endpoints, or of the one that is not mounted.
+func (s *session) renewHere(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) ([]control.Outcome, error) {
+	m, err := s.manager(cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.mounted(cfg)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(a account) bool { return a.cruid < 0 || !one.IsZero() && a.Host() != one.Host() })
+	if len(all) == 0 && !one.IsZero() {
+		all = []account{{Endpoint: one, cruid: cfg.CredentialUID()}}
+	}
+	outcomes := make([]control.Outcome, len(all))
+	slots := make(chan struct{}, cfg.Refresh().Concurrency)
+	var done sync.WaitGroup
+	for i, a := range all {
+		slots <- struct{}{}
+		done.Go(func() {
+			defer func() { <-slots }()
+			outcomes[i] = s.renewOne(ctx, m, a)
+		})
+	}
+	done.Wait()
+	return outcomes, nil
+}
+
+func (s *session) renewOne(ctx context.Context, m *tickets.Manager, a account) control.Outcome {
+	o := control.Outcome{Host: a.Host(), CRUID: a.cruid}
+	id, err := m.Owner(a.Endpoint, a.cruid, a.username)
+	var got tickets.Result
+	if err == nil {
+		got, err = m.Ensure(ctx, tickets.Request{Endpoint: a.Endpoint, Identity: id, CRUID: a.cruid, Fresh: tickets.Always})
+	}
+	if err != nil {
+		o.Fault = control.FaultOf(err, s.Now())
+	}
+	o.TicketEnd = got.EndTime
+	return o
+}
+
+// presentRenewed shows the outcomes. The exit status is that of the first failure.
+func (s *session) presentRenewed(r renewed) error {
+	if r.Outcomes == nil {
+		r.Outcomes = []control.Outcome{}
+	}
+	for _, o := range r.Outcomes {
+		if o.Fault != nil && s.exit == 0 {
+			s.exit = exitOf(o.Fault)
+		}
+	}
+	if err := s.result(r, func(w io.Writer) { s.writeRenewed(w, r) }); err != nil || s.json {
+		return err
+	}
+	for _, o := range r.Outcomes {
+		if o.Fault != nil {
+			s.say("%s: %s: %s", printable(o.Host), printable(o.Fault.ID), printable(o.Fault.What))
+			s.say("fix: %s", printable(o.Fault.Fix))
+		}
+	}
+	for _, note := range s.notes {
+		s.say("%s", note)
+	}
+	return nil
+}
+
+func (s *session) writeRenewed(w io.Writer, r renewed) {
+	if len(r.Outcomes) == 0 {
+		_, _ = fmt.Fprintln(w, "no share of Azure Files is mounted, so there is nothing to refresh")
+	}
+	for _, o := range r.Outcomes {
+		if o.Fault == nil {
+			_, _ = fmt.Fprintf(w, "%s: new ticket until %s (%s left)\n", printable(o.Host), localTime(o.TicketEnd), timeLeft(s.Now(), o.TicketEnd))
+		}
+	}
+}
+
+// exitOf is the exit status of a fault that the daemon, maybe of another version, told of.
+func exitOf(f *control.Fault) int {
+	if kind, ok := fault.Lookup(fault.ID(f.ID)); ok {
+		return int(kind.Exit)
+	}
+	return int(fault.ExitMount)
+}

@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// startDaemon is the command that starts the daemon, now and at boot.
+const startDaemon = "systemctl enable --now azfilesrefresh"
+
+// askTimeout bounds a question that the daemon answers from memory.
+const askTimeout = 5 * time.Second
+
+func (s *session) statusCommand() *cobra.Command {
+	var follow bool
+	cmd := s.command("status [flags]", "Show how it stands with the shares that are mounted", words(),
+		func(ctx context.Context, _ []string) error { return s.status(ctx, follow) })
+	cmd.Long = "Show the endpoints whose shares are mounted: who logs in there, how long the ticket lasts, when it\n" +
+		"will be replaced and what came of the last attempt. The daemon tells; without it, what the credential\n" +
+		"caches and the mount table tell is shown.\n\n" +
+		"With --watch, a terminal shows it anew each second, and elsewhere there is a line for each change,\n" +
+		"until SIGINT."
+	cmd.Flags().BoolVarP(&follow, "watch", "w", false, "go on until interrupted")
+	s.socketFlag(cmd)
+	return cmd
+}
+
+// socketFlag is for a daemon that was told to listen elsewhere.
+func (s *session) socketFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.Socket, "socket", s.Socket, "where the daemon listens: a `PATH`")
+}
+
+// overview is the result of status: what the daemon tells (control.Status, schema 1) and what it
+// cannot know.
+type overview struct {
+	Running bool   `json:"running"`           // the daemon answered
+	Problem string `json:"problem,omitempty"` // why it did not
+	Start   string `json:"start,omitempty"`   // the command that starts it
+	control.Status
+	Endpoints []mountedEndpoint `json:"endpoints"` // in place of that of control.Status
+}
+
+// mountedEndpoint is an endpoint as status shows it.
+type mountedEndpoint struct {
+	control.Endpoint
+	LoginFault *control.Fault `json:"login_fault,omitempty"` // why the kernel's last request for a login failed
+}
+
+// status presents the overview, once or until it is interrupted.
+func (s *session) status(ctx context.Context, follow bool) error {
+	if follow {
+		return s.follow(ctx)
+	}
+	o, err := s.overview(ctx)
+	if err != nil {
+		return err
+	}
+	return s.result(o, func(w io.Writer) { s.writeOverview(w, o) })
+}
+
+// overview asks the daemon, or looks itself. A daemon that does not answer well is a problem to show,
+// and none that stops the showing.
+func (s *session) overview(ctx context.Context) (overview, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	told, err := control.NewClient(s.Socket).Status(ctx)
+	switch {
+	case err == nil:
+		return s.withLogins(overview{Running: true, Status: told}), nil
+	case errors.Is(err, fs.ErrPermission):
+		return overview{}, err
+	}
+	o := overview{Start: startDaemon}
+	if !errors.Is(err, control.ErrNotRunning) {
+		o.Problem, o.Start = printable(err.Error()), "systemctl restart azfilesrefresh"
+	}
+	o.Status, err = s.look()
+	return s.withLogins(o), err
+}
+
+// withLogins adds what the kernel's upcall left.
+func (s *session) withLogins(o overview) overview {
+	o.Endpoints = make([]mountedEndpoint, 0, len(o.Status.Endpoints))
+	for _, e := range o.Status.Endpoints {
+		m := mountedEndpoint{Endpoint: e}
+		if last, ok := fault.LoadLast(s.LastFaults, e.Host); ok {
+			m.LoginFault = &control.Fault{ID: string(last.ID), What: last.Text, Fix: last.Fix, At: last.At}
+		}
+		o.Endpoints = append(o.Endpoints, m)
+	}
+	return o
+}
+
+// writeOverview is status for people.
+func (s *session) writeOverview(w io.Writer, o overview) {
+	_, _ = fmt.Fprintf(w, "daemon: %s\n", s.daemonLine(o))
+	if o.CCache != "" {
+		_, _ = fmt.Fprintf(w, "credential cache: %s\n", printable(o.CCache))
+	}
+	if len(o.Endpoints) == 0 {
+		_, _ = fmt.Fprintln(w, "no share of Azure Files is mounted")
+		return
+	}
+	_, _ = fmt.Fprintln(w)
+	table(w, s.overviewRows(o))
+	for _, e := range o.Endpoints {
+		s.writeReasons(w, e)
+	}
+}
+
+// daemonLine tells of the daemon itself.
+func (s *session) daemonLine(o overview) string {
+	switch {
+	case o.Problem != "":
+		return s.colour(red, "no answer") + " (" + o.Problem + "); start it anew: " + o.Start
+	case !o.Running:
+		return s.colour(red, "not running") + ", so no ticket is replaced before a login needs it; start it: " + o.Start
+	}
+	text := fmt.Sprintf("running since %s, pid %d, version %s", s.when(o.Started), o.PID, printable(o.Version))
+	if !o.Active {
+		other := "another instance"
+		if o.HolderPID != 0 {
+			other = fmt.Sprintf("pid %d", o.HolderPID)
+		}
+		return text + "; " + s.colour(yellow, "waiting") + " for the end of " + other + ", which keeps the credential cache"
+	}
+	if !o.NextLook.IsZero() {
+		text += ", next look " + s.when(o.NextLook)
+	}
+	return text
+}
+
+// overviewRows is the table for people.
+func (s *session) overviewRows(o overview) [][]string {
+	colours := map[control.State]string{
+		control.Fresh: green, control.Due: green, control.Foreign: yellow,
+		control.Missing: red, control.Expired: red, control.Failing: red,
+	}
+	rows := [][]string{{"ENDPOINT", "MOUNTED ON", "IDENTITY", "TIME LEFT", "END", "NEXT REFRESH", "LAST RESULT", "STATE"}}
+	for _, e := range o.Endpoints {
+		identity := "?"
+		if e.Identity != "" {
+			identity = e.Identity
+		}
+		left, end := "-", "-"
+		if !e.TicketEnd.IsZero() {
+			left, end = timeLeft(s.Now(), e.TicketEnd), localTime(e.TicketEnd)
+		}
+		rows = append(rows, []string{
+			printable(nameOf(e)), printable(targets(e.Mounts)), printable(identity), left, end, s.when(e.NextRefresh), s.lastResult(e),
+			s.colour(colours[e.State], printable(string(e.State))),
+		})
+	}
+	return rows
+}
+
+// nameOf is the host, and the credential uid where it is not root's.
+func nameOf(e mountedEndpoint) string {
+	if e.CRUID > 0 {
+		return fmt.Sprintf("%s (cruid %d)", e.Host, e.CRUID)
+	}
+	return e.Host
+}
+
+// targets is the first mount point and the number of the others.
+func targets(all []control.Mount) string {
+	switch len(all) {
+	case 0:
+		return "-"
+	case 1:
+		return all[0].Target
+	}
+	return fmt.Sprintf("%s and %d more", all[0].Target, len(all)-1)
+}
+
+// lastResult tells what came of the daemon's last attempt.
+func (s *session) lastResult(e mountedEndpoint) string {
+	switch {
+	case e.LastFault != nil && e.Failures > 1:
+		return fmt.Sprintf("failed %d times, last %s", e.Failures, s.when(e.LastFault.At))
+	case e.LastFault != nil:
+		return "failed " + s.when(e.LastFault.At)
+	case !e.LastSuccess.IsZero():
+		return "ok " + s.when(e.LastSuccess)
+	}
+	return "-"
+}
+
+// writeReasons tells why it stands with an endpoint as it does, and what mends it.
+func (s *session) writeReasons(w io.Writer, e mountedEndpoint) {
+	name := printable(nameOf(e))
+	if e.Why != "" && (e.LastFault == nil || e.LastFault.What != e.Why) {
+		_, _ = fmt.Fprintf(w, "\n%s: %s\n", name, printable(e.Why))
+	}
+	for _, f := range []struct {
+		what string
+		*control.Fault
+	}{{"the refresh", e.LastFault}, {"a login", e.LoginFault}} {
+		if f.Fault != nil {
+			_, _ = fmt.Fprintf(w, "\n%s: %s failed %s: %s: %s\n  fix: %s\n", name, f.what, s.when(f.At), printable(f.ID), printable(f.What), printable(f.Fix))
+		}
+	}
+}
+
+// when is a time of day, with the date unless that is today's, and how far it is; "-" for none.
+func (s *session) when(t time.Time) string {
+	now := s.Now()
+	if t.IsZero() {
+		return "-"
+	}
+	format := "15:04:05"
+	if t.Local().Format(time.DateOnly) != now.Local().Format(time.DateOnly) {
+		format = time.DateTime
+	}
+	far := timeLeft(now, t)
+	if !strings.HasSuffix(far, "ago") {
+		far = "in " + far
+	}
+	return t.Local().Format(format) + " (" + far + ")"
+}
