@@ -64,7 +64,7 @@ func (s *Store) lockByte(ctx context.Context, at int64) (func(), error) {
 // lock takes one byte of the lock file that belongs to the cache in f. The file is opened anew each
 // time: these locks belong to the open file, so goroutines exclude each other as processes do.
 func (s *Store) lock(ctx context.Context, f *folder, at int64) (func(), error) {
-	file, err := s.openLock(f)
+	file, err := s.openLock(f, ".lock")
 	if err != nil {
 		return nil, err
 	}
@@ -110,10 +110,10 @@ func release(file *os.File, at int64) {
 	_ = file.Close()
 }
 
-// openLock opens the lock file: beside the cache, or in root's own folder when others can write
+// openLock opens a lock file: beside the cache, or in root's own folder when others can write
 // beside the cache, since they could put a file of theirs in its place or hold a lock on it for ever.
-func (s *Store) openLock(f *folder) (*os.File, error) {
-	name := "." + s.name + ".lock"
+func (s *Store) openLock(f *folder, ending string) (*os.File, error) {
+	name := "." + s.name + ending
 	if f.shared {
 		locks, err := openFolder(s.lockFolder(), s.ownFolders())
 		if err != nil {
@@ -121,7 +121,7 @@ func (s *Store) openLock(f *folder) (*os.File, error) {
 		}
 		defer locks.close()
 		sum := sha256.Sum256([]byte(filepath.Join(f.path, s.name)))
-		f, name = locks, s.name+"."+hex.EncodeToString(sum[:8])+".lock"
+		f, name = locks, s.name+"."+hex.EncodeToString(sum[:8])+ending
 	}
 	path := filepath.Join(f.path, name)
 	fd, err := unix.Openat(f.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)

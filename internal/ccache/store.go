@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
@@ -36,6 +37,8 @@ type Store struct {
 	name string // path after its last slash
 	run  string // runFolder
 	own  Owner
+
+	last atomic.Pointer[loaded]
 }
 
 // Open checks the name of a cache, "FILE:/path" or "/path", and its folder. /run/azfilesauth is made
@@ -103,6 +106,9 @@ func (s *Store) Load() (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	defer f.close()
+	if snap, ok := s.again(f); ok {
+		return snap, nil
+	}
 	old, err := s.read(f)
 	if err != nil || old == nil {
 		return Snapshot{}, err
@@ -111,7 +117,8 @@ func (s *Store) Load() (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, fault.New(fault.CCacheDamaged, fault.V{"ccache": s.path, "problem": err.Error()})
 	}
-	return Snapshot{Cache: cache, Trusted: old.stat.Uid == 0}, nil
+	s.last.Store(&loaded{old.stat, cache})
+	return s.snapshot(old.stat, cache), nil
 }
 
 // Update changes the cache: it waits for the lock, reads, calls change, and puts the result in
