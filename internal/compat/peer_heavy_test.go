@@ -84,7 +84,8 @@ func diskFull(m *machine) string {
 	cmd.Path, cmd.Err = exec.LookPath("unshare")
 	b, err := cmd.CombinedOutput()
 	out := string(b)
-	if err != nil || !strings.Contains(out, program+": "+string(fault.CCacheIO)) || !strings.Contains(out, "no space left") || strings.Count(out, "cifs/"+host) != 2 {
+	if err != nil || !strings.Contains(out, program+": "+string(fault.CCacheIO)) || !strings.Contains(out, "no space left") ||
+		!strings.Contains(out, "  cifs/"+host) || strings.Count(out, `"server":"cifs/`+host) != 1 {
 		m.Errorf("%v\n%s", err, out)
 	}
 	return "1: `" + string(fault.CCacheIO) + "`; the tickets that are there stay"

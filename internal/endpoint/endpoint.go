@@ -67,6 +67,16 @@ func (e Endpoint) Alias() string {
 	return e.typed
 }
 
+// PrivateLink is the host by which the account is reached over a private endpoint, "" where that is not known.
+func (e Endpoint) PrivateLink() string {
+	account, domain, _ := strings.Cut(e.canonical, ".")
+	name := account + privatelink + "." + domain
+	if known, err := wellKnown(name); err != nil || known.canonical != e.canonical {
+		return ""
+	}
+	return name
+}
+
 // Cloud tells where tokens for the endpoint come from and what they are for.
 func (e Endpoint) Cloud() Cloud { return e.cloud }
 

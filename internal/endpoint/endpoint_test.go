@@ -51,6 +51,21 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestPrivateLink(t *testing.T) {
+	for host, want := range map[string]string{
+		"acct.file.core.windows.net":             "acct.privatelink.file.core.windows.net",
+		"acct.privatelink.file.core.windows.net": "acct.privatelink.file.core.windows.net",
+		"acct.z12.file.storage.azure.net":        "acct.privatelink.z12.file.storage.azure.net",
+		"acct.file.core.usgovcloudapi.net":       "acct.privatelink.file.core.usgovcloudapi.net",
+		"acct.file.core.airgap.test":             "",
+	} {
+		e, err := Resolver{Custom: map[string]Custom{"acct.file.core.airgap.test": {}}}.Resolve(host)
+		if err != nil || e.PrivateLink() != want {
+			t.Errorf("%s: %q, %v", host, e.PrivateLink(), err)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for host, part := range map[string]string{
 		"":            "missing",

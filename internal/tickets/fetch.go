@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
@@ -20,9 +21,9 @@ func (m *Manager) fetch(ctx context.Context, c *cache, r Request) (Result, error
 		return Result{}, err
 	}
 	m.Step("ticket: obtained from %s, ends at %s", r.Endpoint, cred.EndTime.Format(time.RFC3339))
-	rec := ccache.Record{Identity: r.Identity.String(), ObtainedAt: m.Now(), Refreshable: r.Identity.Refreshable()}
-	if alias := r.Endpoint.Alias(); alias != "" {
-		rec.Aliases = []string{alias}
+	rec := ccache.Record{Identity: r.Identity.String(), ObtainedAt: m.Now(), Refreshable: r.Identity.Refreshable(), Aliases: slices.Clone(r.Aliases)}
+	if alias := r.Endpoint.Alias(); alias != "" && !slices.Contains(rec.Aliases, alias) {
+		rec.Aliases = append(rec.Aliases, alias)
 	}
 	if err := c.writer.put(ctx, c.Store, cred, rec); err != nil {
 		return Result{}, err

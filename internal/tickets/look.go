@@ -18,6 +18,9 @@ func (m *Manager) look(ctx context.Context, c *cache, r Request) (Result, bool, 
 	if err != nil && !fault.Is(err, fault.CCacheDamaged) { // a damaged one is moved aside at the write
 		return Result{}, false, err
 	}
+	if r.Fresh == Always && r.Replace {
+		return Result{}, false, nil // whatever is there
+	}
 	var rec ccache.Record
 	var known bool
 	if snap.Cache != nil {

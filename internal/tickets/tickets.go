@@ -142,6 +142,7 @@ type Request struct {
 	Fresh    Freshness
 	Token    secret.Value // an access token that the caller was handed; none: Identity obtains one
 	Replace  bool         // take the place of another identity even while its mount is live
+	Aliases  []string     // hosts under which a new ticket is stored as well, beside the endpoint's own alias
 }
 
 // Result is what Ensure did.
