@@ -1,0 +1,241 @@
+package watcher
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+)
+
+const (
+	// maxShare of its lifetime is what a ticket is used at most, whatever the configuration adds up to.
+	maxShare = 0.95
+	// minUse is the shortest time between two exchanges that succeed, for tickets that live seconds.
+	minUse = time.Second
+	// skew is how far a ticket's start may lie ahead: clocks may differ by as much (RFC 4120, 7.5.1).
+	skew = 5 * time.Minute
+
+	// The waits between attempts that fail: 1, 2, 4 s and so on, less up to a half by chance. The longest
+	// is shorter when a share is without a ticket and what is wrong may pass by itself.
+	firstWait   = time.Second
+	maxWait     = 5 * time.Minute
+	maxLateWait = time.Minute
+	// maxRetryAfter bounds what the other side can ask for.
+	maxRetryAfter = time.Hour
+)
+
+// Key names a ticket: the canonical host of the endpoint and whose cache it is in.
+type Key struct {
+	Host  string
+	CRUID int
+}
+
+// Ticket is what is known of one service ticket in a cache.
+type Ticket struct {
+	Key
+	Start, End  time.Time
+	Obtained    time.Time // by our clock; zero is not known for sure
+	Identity    string    // the record's line, "" without a record
+	Refreshable bool      // what the record says; counts only with an Identity
+	Trusted     bool      // nobody but root could have written the record
+	Aliases     []string
+}
+
+// Attempt is what came of the attempts for a key.
+type Attempt struct {
+	At       time.Time    // when the last one ended; zero: retry at once
+	Failures int          // in a row; 0: the last one succeeded
+	Fault    *fault.Fault // of the last one
+	Success  time.Time    // when the last one that succeeded ended
+	Spread   string       // who else fails for the same reason, and shall try at the same time
+	Foreign  *fault.Fault // why the ticket is not ours to refresh, nil when it is
+}
+
+// Policy says when tickets are replaced.
+type Policy struct {
+	config.Refresh
+	Seed string // differs from machine to machine, so that a fleet does not ask at the same moment
+}
+
+// Decision is what is to be done about one mounted endpoint.
+type Decision struct {
+	Key
+	State control.State
+	Why   string    // a sentence without its full stop, "" for nothing to tell
+	When  time.Time // of the attempt; for a state that needs none, when to look again; zero is never
+	Late  bool      // an application may have been refused already
+	Alias bool      // the ticket is good and only lacks one of the names it is mounted by
+}
+
+// Acts reports whether the decision is to get a ticket.
+func (d Decision) Acts() bool { return d.State != control.Fresh && d.State != control.Foreign }
+
+// Plan decides about every endpoint that mounts name, by host and credential uid. It knows no clock but
+// now and reads nothing: the same arguments give the same decisions.
+//
+// Without a failure, an endpoint's ticket is due when it has used up the share p.At of its lifetime, at
+// the latest p.BeforeExpiry before its end, spread by p.Jitter. A ticket that lives less than twice that
+// margin is used for half of its life. After failures the wait doubles, and is never shorter than the
+// other side asked for.
+func Plan(now time.Time, mounted []mounts.Mount, tickets map[Key]Ticket, history map[Key]Attempt, p Policy) []Decision {
+	keys, byKey := group(mounted)
+	plan := make([]Decision, 0, len(keys))
+	for _, k := range keys {
+		t, known := tickets[k]
+		plan = append(plan, p.decide(now, k, byKey[k], t, known, history[k]))
+	}
+	return plan
+}
+
+// group collects the mounts of each key, which are sorted.
+func group(mounted []mounts.Mount) ([]Key, map[Key][]mounts.Mount) {
+	byKey := make(map[Key][]mounts.Mount, len(mounted))
+	var keys []Key
+	for _, m := range mounted {
+		k := Key{m.Endpoint.Host(), m.CRUID}
+		if len(byKey[k]) == 0 {
+			keys = append(keys, k)
+		}
+		byKey[k] = append(byKey[k], m)
+	}
+	slices.SortFunc(keys, func(a, b Key) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.CRUID, b.CRUID)) })
+	return keys, byKey
+}
+
+func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, known bool, a Attempt) Decision {
+	d := Decision{Key: k}
+	switch why := p.foreign(now, mounted, t, known, a); {
+	case why != "":
+		d.State, d.Why, d.When = control.Foreign, why, p.nextChange(now, t, known)
+		return d
+	case !known:
+		d.State, d.Late, d.When = control.Missing, true, now
+	case !t.End.After(now):
+		d.State, d.Late, d.When = control.Expired, true, now
+	default:
+		d = p.current(now, d, mounted, t)
+	}
+	if d.Acts() && a.Failures > 0 {
+		d.When, d.Why = p.retry(now, k, a, d.Late), a.Fault.What()
+		d.State, d.Late = control.Failing, true
+	}
+	return d
+}
+
+// current decides about a ticket that has not ended.
+func (p Policy) current(now time.Time, d Decision, mounted []mounts.Mount, t Ticket) Decision {
+	d.State, d.When = control.Fresh, p.due(t)
+	switch name := lacking(mounted, t); {
+	case t.Start.Sub(now) > skew:
+		d.State, d.When, d.Why = control.Due, now, "its ticket begins in the future, so the clock was set back"
+	case !d.When.After(now):
+		d.State, d.When = control.Due, now
+	case name != "":
+		d.State, d.When, d.Alias, d.Why = control.Due, now, true, "it is also mounted as "+name
+	}
+	return d
+}
+
+// lacking is a name that the endpoint is mounted by and its ticket is not stored under. Without a record
+// nobody knows whose ticket would get the name.
+func lacking(mounted []mounts.Mount, t Ticket) string {
+	if t.Identity == "" {
+		return ""
+	}
+	for _, m := range mounted {
+		if alias := m.Endpoint.Alias(); alias != "" && !slices.Contains(t.Aliases, alias) {
+			return alias
+		}
+	}
+	return ""
+}
+
+// foreign says why a ticket is not ours to refresh.
+func (p Policy) foreign(now time.Time, mounted []mounts.Mount, t Ticket, known bool, a Attempt) string {
+	if !slices.ContainsFunc(mounted, byKerberos) {
+		return "it is mounted without Kerberos"
+	}
+	if a.Foreign != nil {
+		return a.Foreign.What()
+	}
+	if !known || t.Identity == "" || t.Refreshable {
+		return ""
+	}
+	switch {
+	case !t.End.After(now):
+		return "its token was handed over once, and the ticket has ended: azfilesauth set gets the next"
+	case !p.due(t).After(now):
+		return "its token was handed over once, and the ticket ends soon: azfilesauth set gets the next"
+	}
+	return "its token was handed over once, only a person can get the next ticket"
+}
+
+// nextChange is when the reason of a foreign ticket changes.
+func (p Policy) nextChange(now time.Time, t Ticket, known bool) time.Time {
+	if known && t.Identity != "" && !t.Refreshable {
+		for _, at := range []time.Time{p.due(t), t.End} {
+			if at.After(now) {
+				return at
+			}
+		}
+	}
+	return time.Time{}
+}
+
+func byKerberos(m mounts.Mount) bool {
+	return m.CRUID >= 0 && (m.Sec == "krb5" || m.Sec == "krb5i")
+}
+
+// due is when a ticket is to be replaced.
+func (p Policy) due(t Ticket) time.Time {
+	begin := t.Start
+	if t.Obtained.After(t.Start) && t.Obtained.Before(t.End) {
+		begin = t.Obtained // a server may hand out a ticket again that it issued earlier
+	}
+	life := t.End.Sub(begin)
+	share := func(s float64) time.Duration { return time.Duration(s * float64(life)) }
+	latest := min(share(min(p.At+p.Jitter, maxShare)), life-min(p.BeforeExpiry, life/2))
+	earliest := min(share(p.At), max(latest-share(p.Jitter), latest/2))
+	spread := time.Duration(chance(p.Seed, t.Host, strconv.Itoa(t.CRUID)) * float64(latest-earliest))
+	return begin.Add(max(earliest+spread, minUse))
+}
+
+// retry is when an attempt follows a's failures; late says that there is no ticket meanwhile.
+func (p Policy) retry(now time.Time, k Key, a Attempt, late bool) time.Time {
+	if now.Before(a.At) {
+		return now // the clock was set back, and nobody knows how long ago it was
+	}
+	spread := cmp.Or(a.Spread, k.Host)
+	by := chance(p.Seed, spread, strconv.Itoa(a.Failures))
+	longest := maxWait
+	if late && a.Fault.Retryable() {
+		longest = maxLateWait
+	}
+	wait := min(firstWait<<min(a.Failures-1, 20), longest)
+	wait = wait/2 + time.Duration(by*float64(wait/2))
+	if asked := min(a.Fault.RetryAfter, maxRetryAfter); asked > 0 {
+		wait = max(wait, asked+time.Duration(by*float64(asked/10)))
+	}
+	if at := a.At.Add(wait); at.After(now) {
+		return at
+	}
+	return now
+}
+
+// chance is a number from 0 up to but not 1 that depends on the words alone.
+func chance(words ...string) float64 {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%q", words) // a hash.Hash never fails
+	x := h.Sum64()
+	x ^= x >> 33 // fnv changes the upper bits of similar words too little
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return float64(x>>11) / (1 << 53)
+}

@@ -1,0 +1,187 @@
+package watcher
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+)
+
+const provisionClient = "b0000000-0000-4000-8000-00000000000b"
+
+// provisioned runs --provision over a table and gives its log and the identities in the cache by host.
+func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fake, *provisioner)) (log string, found map[string]string) {
+	t.Helper()
+	fake := must(azurefake.Start(azurefake.Options{
+		Hosts:      []string{account(1), account(2), account(3)},
+		Identities: []azurefake.ManagedIdentity{{ClientID: provisionClient, ObjectID: "b0000000-0000-4000-8000-0000000000ff"}},
+	}))
+	t.Cleanup(fake.Close)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	check(os.WriteFile(in("fstab"), []byte(table), 0o600))
+	check(os.WriteFile(in("mountinfo"), nil, 0o600))
+	check(os.WriteFile(in("passwd"), []byte("root:x:0:0::/root:/bin/sh\n"), 0o600))
+	check(os.WriteFile(in("config.yaml"), []byte("USER_UID: 0\nKRB5_CC_NAME: "+in("cc")+"\n"+conf), 0o600))
+	var stderr shared
+	l, _ := openLog(in("log"), &stderr)
+	p := provisioner{
+		config: in("config.yaml"), fstab: in("fstab"), passwd: in("passwd"), mountTable: in("mountinfo"),
+		transport: fake.Transport(), imds: fake.Transport(), log: l,
+	}
+	for _, f := range prepare {
+		f(fake, &p)
+	}
+	p.run(t.Context())
+	found = map[string]string{}
+	snap := must(must(ccache.Open(in("cc"), ccache.Owner{})).Load())
+	if snap.Cache != nil {
+		for _, c := range snap.Cache.Tickets() {
+			rec, _ := snap.Cache.Record("cifs/" + c.Server.Components[1])
+			found[c.Server.Components[1]] = strings.Join(append([]string{rec.Identity}, rec.Aliases...), " ")
+		}
+	}
+	return stderr.String(), found
+}
+
+func TestProvisionTakesWhatOptedIn(t *testing.T) {
+	const us = "x-systemd.requires=azfilesrefresh.service"
+	managed := "user-assigned client_id=" + provisionClient
+	for _, test := range []struct {
+		name, line, want string // want: the identity for account 1
+	}{
+		{"cifs of the machine", share(1) + " /mnt cifs sec=krb5,username=root," + us, "system"},
+		{"cifs without a user", share(1) + " /mnt cifs _netdev,sec=krb5i," + us, "system"},
+		{"cifs of a managed identity", share(1) + "\t/mnt\tcifs\tsec=krb5,username=" + provisionClient + "," + us + "\t0 0", managed},
+		{"by our other name", share(1) + " /mnt smb3 sec=krb5,x-systemd.requires=azfilesauth.service", "system"},
+		{"an escaped space", share(1) + `/a\040b /mnt\040x cifs sec=krb5,` + us, "system"},
+		{"azfiles", share(1) + " /mnt azfiles _netdev,nofail", "system"},
+		{"azfiles with an entry", share(1) + " /mnt azfiles identity=backup", managed},
+		{"azfiles with a client id", share(1) + " /mnt azfiles client_id=" + provisionClient, managed},
+		{"azfiles by username", share(1) + " /mnt azfiles username=" + provisionClient, managed},
+		{"azfiles by URL", "https://" + account(1) + "/share /mnt azfiles identity=system", "system"},
+		{"azfiles with backslashes", `\134\134` + account(1) + `\134share /mnt azfiles identity=system`, "system"},
+		{"a private link", "//acct1.privatelink.file.core.windows.net/s /mnt cifs sec=krb5," + us, "system acct1.privatelink.file.core.windows.net"},
+
+		{"cifs that did not opt in", share(1) + " /mnt cifs sec=krb5", ""},
+		{"cifs that wants another unit", share(1) + " /mnt cifs sec=krb5,x-systemd.requires=nothing.service", ""},
+		{"cifs with a password", share(1) + " /mnt cifs sec=ntlmssp," + us, ""},
+		{"azfiles by hand", share(1) + " /mnt azfiles noauto", ""},
+		{"another file system", "/dev/sda1 /mnt ext4 sec=krb5," + us, ""},
+		{"a comment", "#" + share(1) + " /mnt azfiles identity=system", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			log, found := provisioned(t, test.line+"\n", "identities: {backup: {client_id: "+provisionClient+"}}\n")
+			if found[account(1)] != test.want || (test.want == "") != (log == "") {
+				t.Errorf("got %q, want %q; %s", found[account(1)], test.want, log)
+			}
+			if test.want != "" && !strings.HasPrefix(log, "INFO - ticket for a line of fstab endpoint="+account(1)+" identity=") {
+				t.Errorf("log: %s", log)
+			}
+		})
+	}
+}
+
+// What is wrong with one line is told and costs no other line its ticket.
+func TestProvisionGoesOn(t *testing.T) {
+	table := strings.Join([]string{
+		"//server.example/share /a azfiles identity=system",
+		share(1) + " /b azfiles identity=nobody",
+		share(1) + " /c azfiles identity=cli,client_id=system",
+		share(1) + " /d azfiles cruid=nosuchuser",
+		share(1) + " /e azfiles identity=token",
+		"//" + account(1) + " /f azfiles identity=system",
+		share(4) + " /g azfiles identity=system", // Azure has no such account
+		share(2) + " /h azfiles identity=system",
+		share(2) + " /i azfiles client_id=" + provisionClient,
+		share(2) + "/dir /j azfiles identity=system",
+		"",
+	}, "\n")
+	log, found := provisioned(t, table, "")
+	for i, id := range []string{
+		"AZF-HOST-UNKNOWN", "AZF-IDENTITY-INVALID", "AZF-OPTION-INVALID", "AZF-UID-UNKNOWN", "AZF-", "AZF-SOURCE-INVALID",
+		"AZF-ACCOUNT-NOT-FOUND", "", "AZF-IDENTITY-CONFLICT",
+	} {
+		line := logLine(log, i+1)
+		if id == "" && !strings.HasPrefix(line, "INFO") || id != "" && (!strings.HasPrefix(line, "ERROR") || !strings.Contains(line, "id="+id) || !strings.Contains(line, "fix=")) {
+			t.Errorf("line %d: %q, want %s", i+1, line, id)
+		}
+	}
+	if len(found) != 1 || found[account(2)] != "system" || logLine(log, 10) != "" {
+		t.Errorf("found %v: %s", found, log)
+	}
+}
+
+// logLine is the line of the log that is about a line of fstab.
+func logLine(log string, number int) string {
+	for line := range strings.Lines(log) {
+		if slices.Contains(strings.Fields(line), fmt.Sprintf("line=%d", number)) {
+			return line
+		}
+	}
+	return ""
+}
+
+// Who obtained the ticket before is asked before the table is taken to mean the machine.
+func TestProvisionKeepsTheIdentity(t *testing.T) {
+	line := share(1) + " /mnt cifs sec=krb5,username=root,x-systemd.requires=azfilesrefresh.service\n"
+	_, found := provisioned(t, line, "endpoints: {"+account(1)+": {identity: backup}}\nidentities: {backup: {client_id: "+provisionClient+"}}\n")
+	if found[account(1)] != "user-assigned client_id="+provisionClient {
+		t.Errorf("by the configuration: %v", found)
+	}
+	log, found := provisioned(t, line, "", func(_ *azurefake.Fake, p *provisioner) {
+		first := *p
+		first.fstab += ".first"
+		check(os.WriteFile(first.fstab, []byte(share(1)+" /mnt azfiles client_id="+provisionClient+"\n"), 0o600))
+		first.run(t.Context())
+	})
+	if found[account(1)] != "user-assigned client_id="+provisionClient || !strings.Contains(log, "fetched=false") {
+		t.Errorf("by the record: %v, %s", found, log)
+	}
+}
+
+func TestProvisionWithoutAnything(t *testing.T) {
+	broken := func(path string) func(*azurefake.Fake, *provisioner) {
+		return func(_ *azurefake.Fake, p *provisioner) {
+			switch path {
+			case "config":
+				check(os.WriteFile(p.config, []byte("USER_UID: [x]\n"), 0o600))
+			case "fstab":
+				p.fstab = "/nonexistent/fstab"
+			case "folder":
+				p.fstab = filepath.Dir(p.fstab)
+			}
+		}
+	}
+	line := share(1) + " /mnt azfiles identity=system\n"
+	for what, want := range map[string]string{"config": "id=AZF-CONFIG-INVALID", "folder": "ERROR - the table of file systems cannot be read"} {
+		if log, _ := provisioned(t, line, "", broken(what)); !strings.Contains(log, want) || strings.Count(log, "\n") != 1 {
+			t.Errorf("%s: %s", what, log)
+		}
+	}
+	if log, _ := provisioned(t, line, "", broken("fstab")); log != "" {
+		t.Errorf("no table: %s", log)
+	}
+}
+
+func TestEndpointOf(t *testing.T) {
+	for spec, want := range map[string]string{
+		"//" + account(1) + "/s": account(1), `\\` + account(1) + `\s\d`: account(1), "HTTPS://" + account(1) + "/s": account(1),
+		"smb://" + account(1) + "/s": account(1), "ftp://" + account(1) + "/s": "", account(1) + ":/s": "", "": "", "//": "",
+	} {
+		e, err := endpointOf(spec, endpoint.Resolver{})
+		if e.Host() != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %v, %v", spec, e, err)
+		}
+	}
+	if provisionTimeout >= 90*time.Second {
+		t.Error("systemd would give the unit up")
+	}
+}

@@ -1,0 +1,441 @@
+package watcher
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+const clientID = "11111111-2222-3333-4444-555555555555"
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	check(err)
+	return v
+}
+
+// azure is a fake of Azure whose servers run in real time, while the watcher runs in virtual time: every
+// request crosses the border in a slot. Its clock is the virtual one, and is right when the machine's is
+// wrong.
+type azure struct {
+	*azurefake.Fake
+	slots chan *slot
+	clock atomic.Int64
+	slept time.Duration // while the machine did
+	shut  chan struct{}
+
+	mu    sync.Mutex
+	given map[int]bool
+}
+
+type slot struct {
+	start, done chan struct{}
+	request     *http.Request
+	response    *http.Response
+	body        []byte
+	err         error
+}
+
+func newAzure(t testing.TB, hosts ...string) *azure {
+	t.Helper()
+	a := &azure{slots: make(chan *slot, 64), shut: make(chan struct{}), given: map[int]bool{}}
+	a.clock.Store(time.Now().UnixNano())
+	a.Fake = must(azurefake.Start(azurefake.Options{
+		Hosts:      hosts,
+		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: "99999999-2222-3333-4444-555555555555"}},
+		Now:        func() time.Time { return time.Unix(0, a.clock.Load()) },
+	}))
+	var workers sync.WaitGroup
+	transport := a.Fake.Transport()
+	for range cap(a.slots) {
+		s := &slot{start: make(chan struct{}), done: make(chan struct{})}
+		workers.Go(func() { a.serve(transport, s) })
+		a.slots <- s
+	}
+	t.Cleanup(func() {
+		close(a.shut)
+		workers.Wait()
+		a.Close()
+	})
+	return a
+}
+
+func (a *azure) serve(transport http.RoundTripper, s *slot) {
+	for {
+		select {
+		case <-s.start:
+		case <-a.shut:
+			return
+		}
+		s.response, s.err = transport.RoundTrip(s.request)
+		if s.err == nil {
+			s.body, s.err = io.ReadAll(s.response.Body)
+			check(s.response.Body.Close())
+		}
+		s.done <- struct{}{}
+	}
+}
+
+// ask does a request outside.
+func (a *azure) ask(r *http.Request) (*http.Response, error) {
+	a.clock.Store(time.Now().Add(a.slept).UnixNano())
+	s := <-a.slots
+	defer func() { a.slots <- s }()
+	s.request = r.Clone(context.Background())
+	s.start <- struct{}{}
+	<-s.done
+	if s.err != nil {
+		return nil, s.err
+	}
+	response := *s.response
+	response.Body = io.NopCloser(bytes.NewReader(s.body))
+	return &response, nil
+}
+
+// who gives the identity of a request that it has not yet given one for.
+func (a *azure) who(host string, status int) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, q := range a.Requests() {
+		to := q.Host == host || q.Target == azurefake.TargetIMDS && host == "169.254.169.254"
+		if to && q.Status == status && !a.given[i] {
+			a.given[i] = true
+			return q.Identity
+		}
+	}
+	return "nobody"
+}
+
+// world is a machine in virtual time and the Azure beyond it.
+type world struct {
+	t       *testing.T
+	azure   *azure
+	dir     string // of the configuration and the cache
+	begun   time.Time
+	ahead   time.Duration // of the machine's clock
+	deaf    bool          // events get lost
+	silent  bool          // nothing is written down
+	trouble map[string]string
+	mountID int
+
+	mu        sync.Mutex
+	table     []string
+	lines     []entry
+	ring      chan ring
+	timer     *time.Timer
+	remounted chan struct{}
+	changed   []chan struct{}
+	hangups   chan os.Signal
+	looks     atomic.Int32 // at the mount table
+	tell      func(string) // what systemd is told
+	alive     time.Duration
+
+	enter, leave func() // around each request
+	forgotten    atomic.Int32
+
+	*watcher
+	stop func()
+}
+
+// entry is a line of the transcript.
+type entry struct {
+	at   time.Duration
+	text string
+}
+
+// newWorld must be called in a bubble; the rest of its arguments are from outside.
+func newWorld(t *testing.T, a *azure, dir, conf string) *world {
+	w := &world{
+		t: t, azure: a, dir: dir, begun: time.Now(), trouble: map[string]string{}, mountID: 30,
+		tell: func(string) {}, enter: func() {}, leave: func() {},
+		ring: make(chan ring, 1), remounted: make(chan struct{}, 1), hangups: make(chan os.Signal, 1),
+	}
+	w.timer = time.AfterFunc(time.Hour, func() { w.toll(ring{}) })
+	w.timer.Stop()
+	w.configure(conf)
+	return w
+}
+
+func (w *world) configure(text string) {
+	check(os.WriteFile(w.path("config.yaml"), []byte("KRB5_CC_NAME: "+w.path("cc/krb5cc_%{uid}")+"\nUSER_UID: 0\n"+text), 0o600))
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *world) options() Options {
+	return Options{
+		Name: "test", Version: "2.0.0", ConfigPath: w.path("config.yaml"), Mountinfo: "/mountinfo",
+		Log: slog.New(&transcriber{world: w}), Transport: w, IMDS: w,
+		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); w.write("kernel: forgets"); return true, nil },
+	}
+}
+
+func (w *world) machine() machine {
+	return machine{
+		now: w.wall, alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups,
+		watchCache: w.follow, notify: w.tell, alive: w.alive, seed: "seed",
+	}
+}
+
+// start begins the daemon; the world's stop ends it.
+func (w *world) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.watcher = must(newWatcher(ctx, w.options(), w.machine()))
+	go w.run(ctx)
+	synctest.Wait()
+	w.stop = func() {
+		cancel()
+		<-w.ended
+		synctest.Wait()
+	}
+}
+
+func (w *world) wall() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.ahead).Round(0)
+}
+
+// set, rings and close are for alarm.
+func (w *world) set(at time.Time)   { w.timer.Reset(max(at.Sub(w.wall()), 0)) }
+func (w *world) rings() <-chan ring { return w.ring }
+func (w *world) close()             {}
+
+func (w *world) toll(r ring) {
+	select {
+	case w.ring <- r:
+	default:
+	}
+}
+
+// step sets the machine's clock.
+func (w *world) step(by time.Duration) {
+	w.mu.Lock()
+	w.ahead += by
+	w.mu.Unlock()
+	w.toll(ring{stepped: true})
+	synctest.Wait()
+}
+
+func (w *world) list(r endpoint.Resolver) ([]mounts.Mount, error) {
+	w.looks.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return mounts.Parse(strings.NewReader(strings.Join(w.table, "\n")), r)
+}
+
+func (w *world) follow(ctx context.Context, _ string) (<-chan struct{}, error) {
+	c := make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changed = append(w.changed, c)
+	context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.changed = slices.DeleteFunc(w.changed, func(o chan struct{}) bool { return o == c })
+		close(c)
+	})
+	return c, nil
+}
+
+// cacheChanged is what inotify tells.
+func (w *world) cacheChanged() {
+	if w.deaf {
+		return
+	}
+	w.mu.Lock()
+	for _, c := range w.changed {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+	w.mu.Unlock()
+	synctest.Wait()
+}
+
+// mount adds a line to the mount table.
+func (w *world) mount(source, target string, options ...string) {
+	w.mu.Lock()
+	w.mountID++
+	super := append([]string{"rw", "vers=3.1.1"}, options...)
+	if len(options) == 0 || !strings.HasPrefix(options[0], "sec=") {
+		super = append([]string{"rw", "sec=krb5", "cruid=0"}, options...)
+	}
+	w.table = append(w.table, fmt.Sprintf("%d 1 0:%d / %s rw,relatime - cifs %s %s", w.mountID, w.mountID, target, source, strings.Join(super, ",")))
+	w.mu.Unlock()
+	w.tableChanged()
+}
+
+func (w *world) unmount(target string) {
+	w.mu.Lock()
+	w.table = slices.DeleteFunc(w.table, func(l string) bool { return strings.Contains(l, " / "+target+" ") })
+	w.mu.Unlock()
+	w.tableChanged()
+}
+
+// tableChanged is what the kernel tells.
+func (w *world) tableChanged() {
+	if w.deaf {
+		return
+	}
+	select {
+	case w.remounted <- struct{}{}:
+	default:
+	}
+	if w.watcher != nil {
+		synctest.Wait()
+	}
+}
+
+// RoundTrip is for http.RoundTripper. What a server cannot do is done here: to hang in virtual time, to
+// have no name or no trust.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.enter()
+	defer w.leave()
+	host := r.URL.Hostname()
+	switch w.trouble[host] {
+	case "hang":
+		<-r.Context().Done()
+		w.write("azure: " + host + " was asked and hangs")
+		return nil, r.Context().Err()
+	case "dns":
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+	case "tls":
+		return nil, x509.UnknownAuthorityError{}
+	case "down":
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: unix.ECONNREFUSED}
+	}
+	response, err := w.azure.ask(r)
+	if err != nil {
+		w.write(fmt.Sprintf("azure: %s was asked: %v", host, err))
+		return nil, err
+	}
+	if w.silent {
+		return response, nil
+	}
+	who := w.azure.who(host, response.StatusCode)
+	w.write(fmt.Sprintf("azure: %s was asked as %s: %d", host, who, response.StatusCode))
+	return response, nil
+}
+
+func (w *world) write(text string) {
+	if w.silent {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, entry{time.Since(w.begun), text})
+}
+
+// transcript takes the lines since it was last called. Those of one second are sorted and each is there
+// once, because workers run beside each other.
+func (w *world) transcript() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.lines {
+		w.lines[i].at = w.lines[i].at.Round(time.Second)
+	}
+	slices.SortStableFunc(w.lines, func(a, b entry) int {
+		if a.at != b.at {
+			return int(a.at - b.at)
+		}
+		return strings.Compare(a.text, b.text)
+	})
+	var out strings.Builder
+	for _, l := range slices.Compact(w.lines) {
+		fmt.Fprintf(&out, "%s %s\n", l.at, l.text)
+	}
+	w.lines = nil
+	return out.String()
+}
+
+// exchanges counts the tickets that the host was asked for.
+func (w *world) exchanges(host string) (n int) {
+	for _, r := range w.azure.Requests() {
+		if r.Target == azurefake.TargetStorage && (host == "" || r.Host == host) {
+			n++
+		}
+	}
+	return n
+}
+
+// other is another process that stores a ticket.
+// A token is one that was handed to it.
+func (w *world) other(host, who, token string, cruid int) error {
+	cfg := must(config.Load(w.path("config.yaml")))
+	quiet := &world{azure: w.azure, trouble: map[string]string{}, begun: w.begun, enter: w.enter, leave: w.leave}
+	m := must(tickets.New(tickets.Options{
+		Config: cfg, Transport: quiet, IMDS: quiet, Now: w.wall,
+		Mounted: func() ([]mounts.Mount, error) { return nil, nil },
+	}))
+	e := must(cfg.Resolver().Resolve(host))
+	_, err := m.Ensure(w.t.Context(), tickets.Request{
+		Endpoint: e, Identity: must(identity.Parse(who)), CRUID: cruid, Fresh: tickets.Always, Replace: true,
+		Token: secret.FromString(token),
+	})
+	w.cacheChanged()
+	return err
+}
+
+var random = regexp.MustCompile(`request id \w+|krb5cc_0\.[0-9a-f]{16}`)
+
+// plain leaves out what differs from run to run.
+func (w *world) plain(text string) string {
+	return random.ReplaceAllString(strings.ReplaceAll(text, w.dir, "$WORK"), "...")
+}
+
+// transcriber logs to the transcript; times are since the beginning, by the machine's clock.
+type transcriber struct {
+	*world
+	attrs []slog.Attr
+}
+
+func (h *transcriber) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *transcriber) Handle(_ context.Context, r slog.Record) error {
+	text := fmt.Sprintf("%s: %s", strings.ToLower(r.Level.String()), r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		v := a.Value.Any()
+		if at, ok := v.(time.Time); ok {
+			v = at.Sub(h.begun).Round(time.Second)
+		}
+		text += fmt.Sprintf(" %s=%v", a.Key, v)
+		return true
+	})
+	h.write(h.plain(text))
+	return nil
+}
+
+func (h *transcriber) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h *transcriber) WithGroup(string) slog.Handler      { return h }
