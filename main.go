@@ -14,6 +14,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/mounthelper"
 	"github.com/azfilesauth/azfilesauth/upcall"
+	"github.com/azfilesauth/azfilesauth/watcher"
 )
 
 // version is set by the Makefile.
@@ -23,7 +24,7 @@ func main() {
 	config.IgnoreEnvironment()
 	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
 	debug.SetGCPercent(400)
-	face := cli.Main
+	face := commands
 	switch filepath.Base(os.Args[0]) {
 	case "mount.azfiles":
 		face = mounthelper.Main
@@ -31,6 +32,15 @@ func main() {
 		face = upcall.Main
 	case "azfilesauthmanager":
 		face = compat.Main
+	case "azfilesrefresh":
+		face = watcher.Main
 	}
 	os.Exit(face(os.Args, version))
+}
+
+// commands is azfilesauth, one of whose commands is the daemon.
+func commands(args []string, version string) int {
+	return cli.Main(args, version, func(o cli.WatchOptions) int {
+		return watcher.Watch(watcher.Options{Version: version, ConfigPath: o.Config, Mountinfo: o.Mountinfo, Socket: o.Socket})
+	})
 }
