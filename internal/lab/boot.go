@@ -16,10 +16,9 @@ import (
 // guestEnd begins the guest's last line; the exit status of its program follows.
 const guestEnd = "guest: exit "
 
-// boot runs the guest to its end. The console goes to line and to console.txt, the guest's own logs
-// come over a second serial port.
-func (l *Lab) boot(ctx context.Context, img image, line func(string), mode string) error {
-	logs := l.Logs()
+// boot runs the guest to its end. The console goes to line and to console.txt in the folder logs, the
+// guest's own logs come there over a second serial port.
+func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string), mode string) error {
 	if err := os.RemoveAll(logs); err != nil {
 		return err
 	}
@@ -27,12 +26,12 @@ func (l *Lab) boot(ctx context.Context, img image, line func(string), mode strin
 		return err
 	}
 	tarball := filepath.Join(logs, "logs.tar")
-	qemu := exec.CommandContext(ctx, "qemu-system-x86_64",
-		"-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-smp", "2", "-m", "1536",
+	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", append([]string{
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-smp", "2",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
-		"-kernel", img.kernel, "-initrd", img.initrd,
-		"-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on lab.mode="+mode,
-		"-serial", "stdio", "-serial", "file:"+tarball)
+		"-kernel", img.kernel,
+		"-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on lab.mode=" + mode + " " + img.options,
+		"-serial", "stdio", "-serial", "file:" + tarball}, img.args...)...)
 	qemu.WaitDelay = 5 * time.Second
 	var stderr strings.Builder
 	qemu.Stderr = &stderr

@@ -11,10 +11,14 @@ import (
 )
 
 // image is what qemu boots.
-type image struct{ kernel, initrd string }
+type image struct {
+	kernel  string
+	options string   // for the kernel
+	args    []string // for qemu: memory, and what the root file system is in
+}
 
 func (l *Lab) build(ctx context.Context) (image, error) {
-	base, err := l.base(ctx)
+	base, err := l.base(ctx, "base.sh")
 	if err != nil {
 		return image{}, fmt.Errorf("the Debian half of the guest: %w", err)
 	}
@@ -22,13 +26,15 @@ func (l *Lab) build(ctx context.Context) (image, error) {
 	if err != nil {
 		return image{}, fmt.Errorf("our half of the guest: %w", err)
 	}
-	img := image{filepath.Join(base, "vmlinuz"), filepath.Join(l.Cache, "out", "initrd")}
-	return img, concat(img.initrd, filepath.Join(base, "base.cpio"), overlay)
+	initrd := filepath.Join(l.Cache, "out", "initrd")
+	img := image{kernel: filepath.Join(base, "vmlinuz"), args: []string{"-m", "1536", "-initrd", initrd}}
+	return img, concat(initrd, filepath.Join(base, "base.cpio"), overlay)
 }
 
-// base gives the folder with vmlinuz and base.cpio; it is named after the script that makes it.
-func (l *Lab) base(ctx context.Context) (string, error) {
-	script := filepath.Join(l.Repo, "internal/lab/base.sh")
+// base gives the folder that the script makes, with vmlinuz and what Debian has to say besides; it is
+// named after the script's text.
+func (l *Lab) base(ctx context.Context, name string) (string, error) {
+	script := filepath.Join(l.Repo, "internal/lab", name)
 	text, err := os.ReadFile(script)
 	if err != nil {
 		return "", err
@@ -54,8 +60,8 @@ func (l *Lab) base(ctx context.Context) (string, error) {
 	return dir, os.Rename(tmp, dir)
 }
 
-// overlay packs what is laid over the base: the guest's files, the stories, our programs and the
-// product as it is installed.
+// overlay packs what is laid over the base: the guest's files, the stories, our programs, the product as
+// it is installed and a program that uses its C library.
 func (l *Lab) overlay(ctx context.Context) (string, error) {
 	root := filepath.Join(l.Cache, "out", "overlay")
 	if err := os.RemoveAll(root); err != nil {
@@ -69,7 +75,8 @@ func (l *Lab) overlay(ctx context.Context) (string, error) {
 		{"cp", "-r", "internal/lab/root/.", root},
 		{"cp", "-r", "internal/lab/stories", filepath.Join(root, "lab")},
 		{"go", "build", "-trimpath", "-o", filepath.Join(root, "lab") + "/", "./internal/lab/guest", "./internal/azurefake/cmd/azurefake"},
-		{"make", "-s", "install", "DESTDIR=" + root},
+		{"make", "-s", "install", "install-clib", "DESTDIR=" + root},
+		{"gcc", "-pthread", "-Iinternal/clib", "-o", filepath.Join(root, "lab/caller"), "internal/clib/testdata/caller.c", "bin/libazfilesauth.so.0"},
 		{"sh", "-c", `cd "$1" && find . -print0 | cpio --null -o -H newc --quiet -R 0:0 >"$2"`, "sh", root, archive},
 	} {
 		if err := l.command(ctx, args[0], args[1:]...); err != nil {
@@ -79,8 +86,8 @@ func (l *Lab) overlay(ctx context.Context) (string, error) {
 	return archive, nil
 }
 
-// command runs a step of the build in the repository. The guest has no C library to share with
-// what we build.
+// command runs a step of the build in the repository. What is written in Go does not depend on the
+// guest's C library.
 func (l *Lab) command(ctx context.Context, name string, args ...string) error {
 	c := exec.CommandContext(ctx, name, args...)
 	c.Dir, c.Stdout, c.Stderr = l.Repo, l.Log, l.Log

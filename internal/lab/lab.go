@@ -8,13 +8,17 @@
 // (native); the stories in stories/stock and stories/native are told there alone. All of them run in
 // one boot, which "go test -tags lab" starts; without the tag no test boots anything.
 //
-// Invariants: nothing is installed on this machine; the guest has no network but its own two
+// What systemd has to do with it is told by a second guest, whose PID 1 it is and which has the product
+// from its Debian package (NewSystemd): each of its stories (systemd/boots/*.txtar) is one boot of the
+// same machine, in the order of their names.
+//
+// Invariants: nothing is installed on this machine; a guest has no network but its own two
 // namespaces; the processor is emulated, because a /dev/kvm that exists need not work. One run at a
 // time uses a suite's folder, .cache/lab/<suite> at the top of the repository:
 //
 //	apt/            downloaded packages, kept
-//	out/base-<key>  kernel and Debian files, made anew when base.sh changes
-//	out/logs        what the last run left: console.txt and the guest's /var/log
+//	out/base-<key>  kernel and Debian files, made anew when base.sh (or systemd.sh) changes
+//	out/logs        what the last run left: console.txt and the guest's /var/log; a folder for each boot
 package lab
 
 import (
@@ -40,7 +44,7 @@ type Lab struct {
 // New makes a Lab for a Debian suite; "" is that of this machine. It fails when a program that the
 // lab needs on this machine is missing.
 func New(suite string, log io.Writer) (*Lab, error) {
-	for _, tool := range []string{"qemu-system-x86_64", "cpio", "dpkg-deb", "apt-get", "make"} {
+	for _, tool := range []string{"qemu-system-x86_64", "cpio", "dpkg-deb", "apt-get", "make", "gcc"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return nil, fmt.Errorf("the lab needs %s: run make deps, which installs qemu-system-x86 and cpio", tool)
 		}
@@ -126,5 +130,5 @@ func (l *Lab) Run(ctx context.Context, line func(string), mode string, args ...s
 	if err != nil {
 		return err
 	}
-	return l.boot(ctx, img, line, strings.Join(append([]string{mode}, args...), ","))
+	return l.boot(ctx, img, l.Logs(), line, strings.Join(append([]string{mode}, args...), ","))
 }

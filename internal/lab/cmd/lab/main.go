@@ -3,6 +3,8 @@
 //	lab build [-suite SUITE]            makes the guest
 //	lab test [-suite SUITE] [STORY...]  runs the stories, all or the named ones: mount under both
 //	                                    handlers, native/mount under ours, native is all of ours
+//	lab boots [-suite SUITE]            boots the systemd guest once for each of its stories
+//	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
 package main
@@ -39,7 +41,11 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	l, err := lab.New(*suite, os.Stderr)
+	newLab := lab.New
+	if verb == "boots" {
+		newLab = lab.NewSystemd
+	}
+	l, err := newLab(*suite, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -52,10 +58,14 @@ func run(args []string) error {
 		return l.Build(ctx)
 	case "test":
 		return explain(l, l.Run(ctx, show, "stories", flags.Args()...))
+	case "boots":
+		return explain(l, l.RunBoots(ctx, show))
+	case "doctor":
+		return explain(l, l.Run(ctx, show, "doctor", flags.Args()...))
 	case "demo", "bench":
 		return explain(l, l.Run(ctx, show, verb))
 	}
-	return fmt.Errorf("usage: lab build|test|demo|bench [-suite SUITE] [STORY...]")
+	return fmt.Errorf("usage: lab build|test|boots|doctor|demo|bench [-suite SUITE] [STORY...|ROW...]")
 }
 
 func show(line string) { fmt.Println(line) }

@@ -1,0 +1,172 @@
+// Package etc_test reads the files as they are installed.
+package etc_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// exposure is what systemd-analyze(1) may find at most, in tenths: 100 is a unit without a sandbox.
+var exposure = map[string]int{"azfilesrefresh.service": 28, "azfiles-mount-retry.service": 18}
+
+// tool gives a program of systemd.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%v: apt-get install systemd", err)
+	}
+	return path
+}
+
+// units writes the units to a folder, with programs that every machine has: verify looks for them.
+func units(t *testing.T) (paths []string) {
+	t.Helper()
+	names, err := filepath.Glob("systemd/*.service")
+	if err != nil || len(names) != len(exposure) {
+		t.Fatalf("units %q, %v", names, err)
+	}
+	dir := t.TempDir()
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := strings.NewReplacer("/usr/bin/azfilesrefresh", "/bin/true", "/usr/lib/azfilesauth/azfiles-mount-retry", "/bin/true")
+		path := filepath.Join(dir, filepath.Base(name))
+		if err := os.WriteFile(path, []byte(plain.Replace(string(text))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+func TestUnitsAreRight(t *testing.T) {
+	analyze := tool(t, "systemd-analyze")
+	for _, unit := range units(t) {
+		out, err := exec.Command(analyze, "verify", "--man=no", unit).CombinedOutput()
+		if err != nil || len(out) > 0 { // an unknown key is but a warning
+			t.Errorf("verify %s: %v\n%s", filepath.Base(unit), err, out)
+		}
+	}
+}
+
+func TestUnitsAreSandboxed(t *testing.T) {
+	analyze := tool(t, "systemd-analyze")
+	for _, unit := range units(t) {
+		most := strconv.Itoa(exposure[filepath.Base(unit)])
+		out, err := exec.Command(analyze, "security", "--no-pager", "--offline=true", "--threshold="+most, unit).CombinedOutput()
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		if err != nil {
+			t.Errorf("%s: more than %s tenths: %v: %s", filepath.Base(unit), most, err, lines[len(lines)-1])
+		}
+	}
+}
+
+// What would undo what the unit promises, though systemd takes it.
+func TestTheDaemonsUnit(t *testing.T) {
+	text, err := os.ReadFile("systemd/azfilesrefresh.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for _, want := range []string{
+		"Type=notify", "WatchdogSec=300", "Alias=azfilesauth.service",
+		"Wants=network-online.target remote-fs-pre.target", "Before=remote-fs-pre.target", // at boot: up before the mounts
+		"RuntimeDirectoryPreserve=yes", // the tickets of live mounts
+		"ProtectSystem=strict",
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("the unit has no line %s", want)
+		}
+	}
+	for _, l := range lines {
+		key, _, _ := strings.Cut(l, "=")
+		if slices.Contains([]string{"PrivateTmp", "PrivateUsers", "DynamicUser", "PrivateNetwork", "RootDirectory"}, key) {
+			t.Errorf("%s hides the mounts, the caches or Azure", l)
+		}
+	}
+}
+
+func TestRunFolder(t *testing.T) {
+	root := t.TempDir()
+	text, err := os.ReadFile("tmpfiles.d/azfilesauth.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(tool(t, "systemd-tmpfiles"), "--root="+root, "--create", "-")
+	c.Stdin = bytes.NewReader(text)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	info, err := os.Stat(filepath.Join(root, "run/azfilesauth"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode() != fs.ModeDir|0o711 {
+		t.Errorf("/run/azfilesauth is %v", info.Mode())
+	}
+}
+
+func TestGenerator(t *testing.T) {
+	tool(t, "systemd-escape")
+	const line = "//acct.file.core.windows.net/share "
+	for name, c := range map[string]struct {
+		fstab string
+		want  []string
+	}{
+		"one line":           {line + "/mnt/share azfiles _netdev,nofail 0 0\n", []string{"mnt-share.mount"}},
+		"no end of line":     {line + "/mnt/share azfiles _netdev", []string{"mnt-share.mount"}},
+		"tabs, no numbers":   {"\t" + line + "\t/srv/a-b\tazfiles\t_netdev\n", []string{`srv-a\x2db.mount`}},
+		"a space":            {line + `/mnt/my\040share azfiles _netdev 0 0` + "\n", []string{`mnt-my\x20share.mount`}},
+		"automount":          {line + "/mnt/a azfiles noauto,x-systemd.automount 0 0\n", []string{"mnt-a.automount"}},
+		"two among others":   {"UUID=1 / ext4 defaults 0 1\n\n" + line + "/a azfiles rw 0 0\n" + line + "/b azfiles rw 0 0\n", []string{"a.mount", "b.mount"}},
+		"by hand":            {line + "/mnt/share azfiles _netdev,noauto 0 0\n", nil},
+		"comments":           {"#" + line + "/mnt/share azfiles _netdev 0 0\n# azfiles azfiles azfiles\n", nil},
+		"others":             {line + "/mnt/share cifs _netdev 0 0\nserver:/x /x nfs _netdev 0 0\n", nil},
+		"an empty file":      {"", nil},
+		"automount, disused": {line + "/mnt/a azfiles x-systemd.automount2 0 0\n", []string{"mnt-a.mount"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := generate(t, c.fstab); !slices.Equal(got, c.want) {
+				t.Errorf("units %q, not %q", got, c.want)
+			}
+		})
+	}
+}
+
+// generate gives the units that the generator makes start the retries.
+func generate(t *testing.T, fstab string) (names []string) {
+	t.Helper()
+	dir := t.TempDir()
+	table := filepath.Join(dir, "fstab")
+	if err := os.WriteFile(table, []byte(fstab), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	c := exec.Command("systemd/azfiles-generator", out, out+".early", out+".late")
+	c.Env = append(os.Environ(), "SYSTEMD_FSTAB="+table)
+	if said, err := c.CombinedOutput(); err != nil || len(said) > 0 {
+		t.Fatalf("%v: %s", err, said)
+	}
+	files, err := filepath.Glob(filepath.Join(out, "*.d", "azfiles-retry.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil || string(text) != "[Unit]\nOnFailure=azfiles-mount-retry.service\n" {
+			t.Errorf("%s: %q, %v", f, text, err)
+		}
+		names = append(names, strings.TrimSuffix(filepath.Base(filepath.Dir(f)), ".d"))
+	}
+	return names
+}
