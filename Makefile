@@ -17,7 +17,7 @@ GO       ?= go
 FUZZTIME ?= 20000x
 
 BIN     := bin/azfilesauth
-BINNAMES  := azfilesauthmanager
+BINNAMES  := azfilesauthmanager azfilesrefresh
 SBINNAMES := mount.azfiles azfiles.upcall
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools.mod
@@ -45,18 +45,52 @@ install: $(BIN) ## installs under DESTDIR and PREFIX (default /usr)
 	[ -e $(DESTDIR)/etc/azfilesauth/config.yaml ] || \
 	  install -D -m 0600 etc/azfilesauth/config.yaml $(DESTDIR)/etc/azfilesauth/config.yaml
 	install -D -m 0644 etc/request-key.d/azfiles.conf $(DESTDIR)/etc/request-key.d/azfiles.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system etc/systemd/*.service
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/systemd/system-generators etc/systemd/azfiles-generator
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/azfilesauth etc/systemd/azfiles-mount-retry
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d etc/tmpfiles.d/azfilesauth.conf
+	install -D -m 0644 etc/logrotate.d/azfilesauth $(DESTDIR)/etc/logrotate.d/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man7 packaging/man/*.7
+
+# The C library. GOARCH and CC make one for another architecture: GOARCH=arm64 CC=aarch64-linux-gnu-gcc
+CLIB        := bin/libazfilesauth.so.0
+LIBDIR      ?= $(PREFIX)/lib
+CLIB_SOURCE := $(wildcard internal/clib/*.c internal/clib/*.h internal/clib/*.map internal/clib/*.in)
+comma       := ,
+# An empty build id, because the path of the version script would be in it.
+CLIB_LINK   := -soname,$(notdir $(CLIB)) --version-script=$(CURDIR)/internal/clib/libazfilesauth.map -z,now
+
+.PHONY: clib
+clib: $(CLIB) ## builds the C library into bin/
+
+$(CLIB): $(SOURCES) $(CLIB_SOURCE)
+	@mkdir -p $(@D)
+	CGO_ENABLED=1 CGO_CFLAGS='-O2 -g -DAZFILESAUTH_VERSION="$(VERSION)"' $(GO) build -buildmode=c-shared -trimpath \
+	  -tags clib,netgo,osusergo -ldflags '-s -w -buildid= -extldflags "$(addprefix -Wl$(comma),$(CLIB_LINK))"' -o $@ ./internal/clib
+	@rm -f $(basename $@).h
+
+.PHONY: install-clib
+install-clib: $(CLIB) ## installs the C library, its header and its pkg-config file
+	install -D -m 0644 $(CLIB) $(DESTDIR)$(LIBDIR)/libazfilesauth.so.0
+	ln -sf libazfilesauth.so.0 $(DESTDIR)$(LIBDIR)/libazfilesauth.so
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include internal/clib/azfilesauth.h
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' internal/clib/azfilesauth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
+	chmod 0644 $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
 
 # command:package pairs; what is there already is not installed again
 NEEDS := gcc:gcc qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
-         mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3
+         mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3 promtool:prometheus mmdebstrap:mmdebstrap patch:patch systemd-analyze:systemd \
+         readelf:binutils aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
 
 .PHONY: deps
 deps: ## installs the Debian packages that the tests and the demo need
 	@missing=; for n in $(NEEDS); do command -v $${n%%:*} >/dev/null || missing+=" $${n##*:}"; done; \
 	/usr/bin/python3 -c 'import gssapi' 2>/dev/null || missing+=" python3-gssapi"; \
 	[ -e /usr/include/errno.h ] || missing+=" libc6-dev"; \
+	[ -e /usr/aarch64-linux-gnu/include/errno.h ] || missing+=" libc6-dev-arm64-cross"; \
 	if [ -n "$$missing" ]; then \
 	  echo "deps: installing$$missing"; \
 	  export DEBIAN_FRONTEND=noninteractive; \
@@ -75,12 +109,13 @@ test: deps test-static test-unit test-fips test-guest ## runs every suite
 test-static: ## formatting, vet, manual pages
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	[ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
-	$(GO) vet -tags lab ./...
-	mandoc -T lint -W warning packaging/man/*.[58]
+	$(GO) vet -tags lab,clib,packages ./...
+	mandoc -T lint -W warning packaging/man/*.[578]
 
 .PHONY: test-unit
 test-unit: ## the packages' own tests, with the race detector
 	$(GO) test -race ./...
+	cd packaging/kubernetes/test && $(GO) test ./...
 
 .PHONY: test-fips
 test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module
@@ -88,11 +123,21 @@ test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module
 
 .PHONY: test-guest
 test-guest: deps ## the stories, in a guest with a real kernel
-	$(GO) test -tags lab -count=1 -timeout 20m -v ./internal/lab
+	$(GO) test -tags lab -run '^TestStories$$' -count=1 -timeout 25m -v ./internal/lab
+
+.PHONY: test-systemd
+test-systemd: NEEDS += mke2fs:e2fsprogs dpkg-buildpackage:dpkg-dev dh:debhelper
+test-systemd: deps ## the stories of boot, in a guest with systemd
+	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 25m -v ./internal/lab
+
+.PHONY: test-policies
+test-policies: NEEDS += apparmor_parser:apparmor checkmodule:checkpolicy semodule_package:semodule-utils \
+                        semodule:policycoreutils sesearch:setools
+test-policies: deps ## the AppArmor profiles and the SELinux module
+	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
 .PHONY: test-long
-test-long: test ## also in a guest of Debian 13
-	SUITE=trixie $(MAKE) test-guest
+test-long: test test-systemd test-packages test-policies ## also boots with systemd, and the packages
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME
@@ -112,6 +157,47 @@ bench: NEEDS += cifs.upcall:cifs-utils
 bench: deps build ## medians and ratios, measured in one run
 	$(GO) run ./internal/lab/cmd/bench $(BIN)
 	$(LAB) bench $(if $(SUITE),-suite $(SUITE))
+
+# Packages: packaging/debian and packaging/rpm are thin over the two install targets.
+DOCDIR  = $(PREFIX)/share/doc/azfilesauth
+ZSHDIR  = $(PREFIX)/share/zsh/vendor-completions
+# Programs that run while a package for another processor is built.
+HOSTGO  = env -u GOARCH -u CC CGO_ENABLED=0 $(GO)
+RELEASE = $(HOSTGO) run ./packaging/release
+
+.PHONY: install-package
+install-package: install install-clib ## install, and what only packages ship: C library, completions, licences
+	@mkdir -p bin
+	$(HOSTGO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/host . && trap 'rm -f bin/host' EXIT && \
+	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,fish/vendor_completions.d} $(DESTDIR)$(ZSHDIR) && \
+	bin/host completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/azfilesauth && \
+	bin/host completion zsh > $(DESTDIR)$(ZSHDIR)/_azfilesauth && \
+	bin/host completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/azfilesauth.fish
+	install -d $(DESTDIR)$(DOCDIR)
+	$(RELEASE) third-party $(BIN) $(CLIB) > $(DESTDIR)$(DOCDIR)/THIRD-PARTY
+
+.PHONY: deb
+deb: NEEDS += dpkg-buildpackage:dpkg-dev dh:debhelper
+deb: deps ## builds the Debian package for this machine's kind into dist/
+	packaging/build deb $$(dpkg --print-architecture)
+
+.PHONY: rpm
+rpm: NEEDS += rpmbuild:rpm dpkg-parsechangelog:dpkg-dev
+rpm: deps ## builds the RPM package for this machine's kind into dist/
+	packaging/build rpm $$(dpkg --print-architecture)
+
+PACKAGENEEDS := dpkg-buildpackage:dpkg-dev dh:debhelper rpmbuild:rpm aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+
+.PHONY: packages
+packages: NEEDS += $(PACKAGENEEDS)
+packages: deps ## builds all packages, amd64 and arm64, into dist/
+	[ -e /usr/aarch64-linux-gnu/include/errno.h ] || apt-get -qq install -y --no-install-recommends libc6-dev-arm64-cross >/dev/null
+	for a in amd64 arm64; do packaging/build deb $$a; packaging/build rpm $$a; done
+
+.PHONY: test-packages
+test-packages: NEEDS += $(PACKAGENEEDS) lintian:lintian rpmlint:rpmlint mmdebstrap:mmdebstrap qemu-aarch64-static:qemu-user-static
+test-packages: deps ## installs, upgrades and removes the packages in roots of Debian 12 and 13
+	$(GO) test -tags packages -count=1 -timeout 15m -v ./packaging
 
 .PHONY: clean
 clean: ## removes what the targets made, but not the downloads
