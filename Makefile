@@ -19,7 +19,11 @@ FUZZTIME ?= 20000x
 BIN     := bin/azfilesauth
 BINNAMES  := azfilesauthmanager azfilesrefresh
 SBINNAMES := mount.azfiles azfiles.upcall
-LDFLAGS := -s -w -X main.version=$(VERSION)
+# What "azfilesauth version" tells; a package's build, which sees no repository, is given them.
+COMMIT  ?= $(shell c=$$(git rev-parse -q --verify HEAD 2>/dev/null) && { git diff --quiet HEAD && echo $$c || echo $$c+changes; })
+COMMITTED ?= $(shell TZ=UTC0 git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+CLI     := github.com/azfilesauth/azfilesauth/internal/cli
+LDFLAGS := -s -w -X main.version=$(VERSION) -X $(CLI).commit=$(COMMIT) -X $(CLI).committed=$(COMMITTED)
 TOOL    := $(GO) tool -modfile=tools.mod
 LAB     := $(GO) run ./internal/lab/cmd/lab
 SOURCES := $(shell find . -name '*.go' -not -path './.cache/*') go.mod go.sum

@@ -6,9 +6,15 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
+
+// commit and committed are set by the Makefile: the commit, with "+changes" behind it when there were
+// some, and its date. The Go toolchain notes them only where it sees the repository, which the build
+// of a package does not.
+var commit, committed string
 
 func (s *session) versionCommand() *cobra.Command {
 	return s.command("version [flags]", "Show the version", words(), func(context.Context, []string) error {
@@ -28,10 +34,12 @@ type version struct {
 	Platform string `json:"platform"` // operating system and processor
 }
 
-// versionOf takes what the Go toolchain noted in the binary, see "go help buildvcs".
+// versionOf takes what the Makefile gave, or what the Go toolchain noted in the binary, see "go help
+// buildvcs".
 func versionOf(number string, info *debug.BuildInfo) version {
-	v := version{Version: number, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if info == nil {
+	v := version{Version: number, Date: committed, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v.Commit, v.Modified = strings.CutSuffix(commit, "+changes")
+	if v.Commit != "" || info == nil {
 		return v
 	}
 	for _, kv := range info.Settings {

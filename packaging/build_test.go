@@ -1,0 +1,115 @@
+//go:build packages
+
+package packaging
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The second build of the Debian package is the one with sources, "dpkg-buildpackage -us -uc".
+func TestTwoBuildsGiveTheSameBytes(t *testing.T) {
+	first, second := packages(t), t.TempDir()
+	for _, p := range []struct{ kind, arch, name string }{
+		{"deb", "amd64", debAMD64}, {"rpm", "amd64", rpmAMD64}, {"deb", "arm64", debARM64}, {"rpm", "arm64", rpmARM64},
+	} {
+		var env []string
+		if p.kind == "deb" && p.arch == "amd64" {
+			env = []string{"FULL=1"}
+		}
+		if err := build(second, p.kind, p.arch, env...); err != nil {
+			t.Fatal(err)
+		}
+		a, err := os.ReadFile(filepath.Join(first, p.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(second, p.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s: two builds differ", p.name)
+		}
+	}
+}
+
+func TestVersionTellsTheCommit(t *testing.T) {
+	head := strings.TrimSpace(command(t, "git", "rev-parse", "HEAD"))
+	out := command(t, unpacked(t, debAMD64).path("usr/bin/azfilesauth"), "version", "--json")
+	if !strings.Contains(out, `"commit": "`+head+`"`) {
+		t.Errorf("the package does not tell its commit: %s", out)
+	}
+}
+
+func unpacked(t *testing.T, deb string) root {
+	t.Helper()
+	dir := t.TempDir()
+	command(t, "dpkg-deb", "-x", filepath.Join(packages(t), deb), dir)
+	return root(dir)
+}
+
+func TestLicencesOfAllThatIsLinkedIn(t *testing.T) {
+	for _, deb := range []string{debAMD64, debARM64} {
+		r := unpacked(t, deb)
+		text := r.read(t, "usr/share/doc/azfilesauth/THIRD-PARTY")
+		for _, program := range []string{"usr/bin/azfilesauth", "usr/lib/libazfilesauth.so.0"} {
+			info, err := buildinfo.ReadFile(r.path(program))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range info.Deps {
+				if strings.Count(text, m.Path+" ") < 2 || !strings.Contains(text, m.Version) {
+					t.Errorf("%s: no licence of %s %s", deb, m.Path, m.Version)
+				}
+			}
+		}
+	}
+}
+
+func TestARM64RunsUnderQemu(t *testing.T) {
+	const qemu = "qemu-aarch64-static"
+	r := unpacked(t, debARM64)
+	if out := command(t, qemu, r.path("usr/bin/azfilesauth"), "version"); !strings.HasPrefix(out, "azfilesauth 2.0.0 (") || !strings.Contains(out, "linux/arm64") {
+		t.Errorf("version: %s", out)
+	}
+	command(t, qemu, r.path("usr/bin/azfilesauth"), "config", "check", "--file", r.path("usr/share/azfilesauth/config.yaml"))
+	for _, pkg := range []string{"ccache", "spnego"} {
+		t.Run(pkg, func(t *testing.T) {
+			dir, err := filepath.Abs("../internal/" + pkg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			program := filepath.Join(t.TempDir(), pkg+".test")
+			with(t, []string{"GOARCH=arm64", "CGO_ENABLED=0"}, "go", "test", "-c", "-o", program, dir)
+			// The tests start their own program by its name: that leads back to qemu.
+			again := program + ".sh"
+			script := "#!/bin/sh\nexec " + qemu + " -0 \"$0\" " + program + " \"$@\"\n"
+			if err := os.WriteFile(again, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			command(t, "env", "-C", dir, again)
+		})
+	}
+}
+
+// What is said in several places is said alike.
+func TestOneVersion(t *testing.T) {
+	for file, want := range map[string]string{
+		"debian/changelog":     "azfilesauth (2.0.0-1) ",
+		"rpm/azfilesauth.spec": "Version:        2.0.0\nRelease:        1\n",
+		"../Makefile":          "\nVERSION  ?= 2.0.0\n",
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s is of another version", file)
+		}
+	}
+}

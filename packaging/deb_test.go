@@ -1,0 +1,224 @@
+//go:build packages
+
+package packaging
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestDebDependsOnTwoPackages(t *testing.T) {
+	for _, deb := range []string{debAMD64, debARM64} {
+		equal(t, deb, command(t, "dpkg-deb", "-f", filepath.Join(packages(t), deb), "Depends"), "cifs-utils, keyutils\n")
+	}
+}
+
+// Tags with a reason are in azfilesauth.lintian-overrides; an override that is no longer used is a tag, too.
+func TestDebIsLintianClean(t *testing.T) {
+	for _, deb := range []string{debAMD64, debARM64} {
+		out := command(t, "lintian", "--allow-root", "--display-info", "--fail-on=error,warning,info", filepath.Join(packages(t), deb))
+		if tags := regexp.MustCompile(`(?m)^[EWI]: .*`).FindAllString(out, -1); tags != nil {
+			t.Errorf("%s:\n%s", deb, strings.Join(tags, "\n"))
+		}
+	}
+}
+
+func TestDebInstallUpgradeRemovePurge(t *testing.T) {
+	for _, suite := range suites {
+		t.Run(suite, func(t *testing.T) {
+			r := newRoot(t, suite)
+			before := r.files(t)
+			first := filepath.Join(packages(t), debAMD64)
+			r.install(t, first)
+			equal(t, "mode of config.yaml", r.mode(t, "etc/azfilesauth/config.yaml").String(), "-rw-------")
+			equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), r.read(t, "usr/share/azfilesauth/config.yaml"))
+			r.enabled(t)
+			r.works(t)
+
+			use(t, r)
+			unit := r.read(t, "usr/lib/systemd/system/azfilesrefresh.service") + "# by the administrator\n"
+			r.write(t, "etc/systemd/system/azfilesrefresh.service", unit)
+			r.install(t, next(t, first))
+			used(t, r)
+			equal(t, "the administrator's unit", r.read(t, "etc/systemd/system/azfilesrefresh.service"), unit)
+			if err := os.Remove(r.path("etc/systemd/system/azfilesrefresh.service")); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "version", command(t, "dpkg-query", "--admindir="+r.path("var/lib/dpkg"), "-Wf", "${Version}", "azfilesauth"), "2.0.1-1")
+
+			r.mounted(t)
+			out := command(t, "dpkg", "--root="+string(r), "--remove", "azfilesauth")
+			if !strings.Contains(out, "still mounted") || !strings.Contains(out, "umount /mnt/share\n") || strings.Contains(out, "/mnt/other") {
+				t.Errorf("the removal does not tell what is mounted: %s", out)
+			}
+			used(t, r)
+			if r.has("usr/bin/azfilesauth") || r.has("usr/lib/libazfilesauth.so.0") {
+				t.Error("removed, and there still")
+			}
+			if err := os.RemoveAll(r.path("proc/self")); err != nil {
+				t.Fatal(err)
+			}
+			command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth")
+			for _, f := range []string{"var/log/azfilesauth.log", "var/log/azfilesrefresh.log.1.gz"} {
+				if r.has(f) {
+					t.Errorf("purged, and there still: %s", f)
+				}
+			}
+			r.sameFiles(t, before)
+		})
+	}
+}
+
+// TestDebKeepsAnEarlierConfiguration installs over a configuration of root's own making, such as a container image has.
+func TestDebKeepsAnEarlierConfiguration(t *testing.T) {
+	r := newRoot(t, "bookworm")
+	r.write(t, "etc/azfilesauth/config.yaml", "USER_UID: 0\n")
+	r.install(t, filepath.Join(packages(t), debAMD64))
+	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), "USER_UID: 0\n")
+	if r.has("etc/azfilesauth/config.yaml.dpkg-keep") {
+		t.Error("a second configuration is left")
+	}
+}
+
+const ownConfig = "USER_UID: 1001\nKRB5_CC_NAME: /tmp/krb5cc_1001 # ours\n"
+
+// use leaves what use leaves: an edited configuration, tickets and logs.
+func use(t *testing.T, r root) {
+	t.Helper()
+	r.write(t, "etc/azfilesauth/config.yaml", ownConfig)
+	r.write(t, "run/azfilesauth/krb5cc_1001", "ticket")
+	r.write(t, "var/log/azfilesauth.log", "line\n")
+	r.write(t, "var/log/azfilesrefresh.log.1.gz", "line\n")
+}
+
+func used(t *testing.T, r root) {
+	t.Helper()
+	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)
+	equal(t, "mode of config.yaml", r.mode(t, "etc/azfilesauth/config.yaml").String(), "-rw-------")
+	equal(t, "ticket", r.read(t, "run/azfilesauth/krb5cc_1001"), "ticket")
+}
+
+// next makes the package of a later version, whose default configuration is another.
+func next(t *testing.T, deb string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "deb")
+	command(t, "dpkg-deb", "-R", deb, dir)
+	command(t, "sed", "-i", "s/^Version: .*/Version: 2.0.1-1/", dir+"/DEBIAN/control")
+	command(t, "sed", "-i", "$ a # changed", dir+"/usr/share/azfilesauth/config.yaml")
+	command(t, "dpkg-deb", "--root-owner-group", "-Zgzip", "-b", dir, dir+".deb")
+	return dir + ".deb"
+}
+
+// upstream is what Azure/AzFilesAuthenticator's package has.
+var upstream = map[string]string{
+	"etc/azfilesauth/config.yaml":                "# USER_UID: 0\nKRB5_CC_NAME: /tmp/krb5cc_1001\n",
+	"etc/systemd/system/azfilesrefresh.service":  "[Service]\nExecStart=/usr/bin/azfilesrefresh\n[Install]\nWantedBy=multi-user.target\n",
+	"usr/bin/azfilesauthmanager":                 "#!/usr/bin/env python3\nupstream\n",
+	"usr/bin/azfilesrefresh":                     "#!/usr/bin/env python3\nupstream\n",
+	"usr/include/azfilesauth.h":                  "/* upstream */\n",
+	"usr/lib/libazfilesauth.so.0.0.0":            "upstream",
+	"usr/lib/libazfilesauth.la":                  "upstream",
+	"opt/azfilesauth/venv/lib/python3/module.py": "upstream\n",
+}
+
+// upstreamTree writes the files of upstream's package and its links.
+func upstreamTree(t *testing.T) string {
+	t.Helper()
+	dir := root(t.TempDir())
+	for name, content := range upstream {
+		dir.write(t, name, content)
+	}
+	if err := os.Chmod(dir.path("etc/azfilesauth/config.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{"libazfilesauth.so", "libazfilesauth.so.0"} {
+		if err := os.Symlink("libazfilesauth.so.0.0.0", dir.path("usr/lib/"+link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return string(dir)
+}
+
+// upstreamUsed does what upstream's first run and its README do.
+func (r root) upstreamUsed(t *testing.T) {
+	t.Helper()
+	r.run(t, "groupadd", "-f", "sudo")
+	r.run(t, "groupadd", "-f", "wheel")
+	r.run(t, "useradd", "-m", "azfilesuser")
+	r.run(t, "useradd", "-G", "sudo", "admin")
+	r.run(t, "usermod", "-aG", "sudo,wheel", "azfilesuser")
+	r.write(t, "etc/azfilesauth/config.yaml", ownConfig)
+	command(t, "systemctl", "--root="+string(r), "enable", "azfilesrefresh")
+	r.write(t, "run/azfilesauth/krb5cc_1001", "ticket")
+}
+
+// replaced looks for what is left of upstream.
+func (r root) replaced(t *testing.T) {
+	t.Helper()
+	used(t, r)
+	equal(t, "groups of azfilesuser", r.run(t, "id", "-nG", "azfilesuser"), "azfilesuser\n")
+	equal(t, "groups of admin", r.run(t, "id", "-nG", "admin"), "admin sudo\n")
+	for _, name := range []string{"usr/lib/libazfilesauth.la", "usr/lib/libazfilesauth.so.0.0.0", "opt/azfilesauth", "etc/systemd/system/azfilesrefresh.service"} {
+		if r.has(name) {
+			t.Errorf("upstream's is there still: %s", name)
+		}
+	}
+	r.enabled(t)
+	r.works(t)
+}
+
+func TestDebTakesUpstreamsPlace(t *testing.T) {
+	for _, suite := range suites {
+		for _, kind := range []string{"conffiles", "plain files", "make install"} {
+			t.Run(suite+"/"+kind, func(t *testing.T) {
+				r := newRoot(t, suite)
+				before := r.files(t)
+				tree := upstreamTree(t)
+				if kind == "make install" {
+					command(t, "cp", "-a", tree+"/.", string(r))
+				} else {
+					r.install(t, upstreamDeb(t, tree, kind == "conffiles"))
+				}
+				r.upstreamUsed(t)
+				out := r.install(t, filepath.Join(packages(t), debAMD64))
+				if kind == "make install" { // what no package owns stays, but hides nothing of ours
+					for _, f := range []string{"usr/lib/libazfilesauth.la", "usr/lib/libazfilesauth.so.0.0.0", "opt/azfilesauth"} {
+						if err := os.RemoveAll(r.path(f)); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				if strings.Count(out, "took azfilesuser out of") != 2 {
+					t.Errorf("not told: %s", out)
+				}
+				r.replaced(t)
+				command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth")
+				r.run(t, "userdel", "-r", "azfilesuser")
+				r.run(t, "userdel", "admin")
+				left := slices.DeleteFunc(r.files(t), func(f string) bool { return !strings.Contains(f, "azfiles") })
+				for _, f := range left {
+					if !slices.Contains(before, f) {
+						t.Errorf("left behind: %s", f)
+					}
+				}
+			})
+		}
+	}
+}
+
+// upstreamDeb packs the tree as debhelper does, where files below /etc are conffiles, or by hand.
+func upstreamDeb(t *testing.T, tree string, conffiles bool) string {
+	t.Helper()
+	dir := root(tree)
+	dir.write(t, "DEBIAN/control", "Package: azfilesauth\nVersion: 1.0-11\nArchitecture: amd64\nMaintainer: upstream <a@example.com>\n"+
+		"Description: stand-in for the package of Azure/AzFilesAuthenticator\n")
+	if conffiles {
+		dir.write(t, "DEBIAN/conffiles", "/etc/azfilesauth/config.yaml\n/etc/systemd/system/azfilesrefresh.service\n")
+	}
+	command(t, "dpkg-deb", "--root-owner-group", "-Zgzip", "-b", tree, tree+".deb")
+	return tree + ".deb"
+}

@@ -1,0 +1,293 @@
+//go:build packages
+
+// Package packaging builds the packages and uses them as an administrator does: installs, upgrades,
+// removes and purges them in roots of Debian, with nothing to answer a question and no systemd that
+// runs. The roots and what they are made of are kept in .cache/packages.
+//
+// The RPM packages go into a root of Debian, too, with a database of their own: dependences have other
+// packages' names there, so --nodeps; the scriptlets run.
+package packaging
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const (
+	debAMD64 = "azfilesauth_2.0.0-1_amd64.deb"
+	debARM64 = "azfilesauth_2.0.0-1_arm64.deb"
+	rpmAMD64 = "azfilesauth-2.0.0-1.x86_64.rpm"
+	rpmARM64 = "azfilesauth-2.0.0-1.aarch64.rpm"
+)
+
+var suites = []string{"bookworm", "trixie"}
+
+// command runs a program without input and gives what it printed; a failure ends the test.
+func command(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	return with(t, nil, name, args...)
+}
+
+// with is command with additions to the environment.
+func with(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), append(env, "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// packages gives the folder with all four packages, built once for the whole run.
+func packages(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(cache(t), "dist")
+	if err := built(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// built builds the packages at the first call; later calls give the same result.
+var built = func() func(dir string) error {
+	var once sync.Once
+	var failed error
+	return func(dir string) error {
+		once.Do(func() { failed = buildAll(dir) })
+		return failed
+	}
+}()
+
+func buildAll(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		for _, kind := range []string{"deb", "rpm"} {
+			if err := build(dir, kind, arch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func build(dir, kind, arch string, env ...string) error {
+	cmd := exec.Command("./build", kind, arch)
+	cmd.Env = append(os.Environ(), append(env, "DIST="+dir)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s %s: %w\n%s", kind, arch, err, out)
+	}
+	return nil
+}
+
+func cache(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("AZFILES_CACHE")
+	if dir == "" {
+		dir = "../.cache"
+	}
+	dir, err := filepath.Abs(filepath.Join(dir, "packages"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// root is the folder of a Debian without our package.
+type root string
+
+// newRoot unpacks a small Debian that has what our package depends on, and more.
+func newRoot(t *testing.T, suite string, more ...string) root {
+	t.Helper()
+	have := append([]string{"cifs-utils", "keyutils"}, more...)
+	tarball := filepath.Join(cache(t), strings.Join(append([]string{suite}, have...), "-")+".tar")
+	if _, err := os.Stat(tarball); err != nil {
+		site, unfinished := archive(t), strings.TrimSuffix(tarball, ".tar")+"-unfinished.tar"
+		command(t, "mmdebstrap", "--quiet", "--variant=minbase", "--include="+strings.Join(have, ","), suite, unfinished,
+			"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "+site+" "+suite+" main")
+		if err := os.Rename(unfinished, tarball); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	command(t, "tar", "-xf", tarball, "-C", dir, "--exclude=./dev/*")
+	r := root(dir)
+	r.write(t, "dev/null", "") // the scripts' programs open it; a file is enough, and needs no mknod
+	return r
+}
+
+// archive is the mirror of Debian that this machine's apt uses.
+func archive(t *testing.T) string {
+	t.Helper()
+	for line := range strings.Lines(command(t, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")) {
+		if strings.HasSuffix(strings.TrimSpace(line), "/debian/") {
+			return strings.TrimSpace(line)
+		}
+	}
+	t.Fatal("no Debian archive is configured for apt on this machine")
+	return ""
+}
+
+func (r root) path(name string) string { return filepath.Join(string(r), name) }
+
+func (r root) write(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(r.path(name)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.path(name), []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r root) read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(r.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func (r root) has(name string) bool {
+	_, err := os.Lstat(r.path(name))
+	return err == nil
+}
+
+// run runs a program inside.
+func (r root) run(t *testing.T, args ...string) string {
+	t.Helper()
+	return command(t, "chroot", append([]string{string(r)}, args...)...)
+}
+
+// install installs a .deb from outside, as an image builder does.
+func (r root) install(t *testing.T, deb string) string {
+	t.Helper()
+	return command(t, "dpkg", "--root="+string(r), "--install", deb)
+}
+
+// files lists what there is, with the kind and mode of each and where links lead, but for what the
+// packaging system itself notes.
+func (r root) files(t *testing.T) []string {
+	t.Helper()
+	own := regexp.MustCompile(`^(var/lib/dpkg|var/log|var/cache|etc/ld\.so\.cache|dev|tmp)(/|$)`)
+	var all []string
+	err := filepath.WalkDir(string(r), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(string(r), path)
+		if own.MatchString(name) {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		target, _ := os.Readlink(path)
+		all = append(all, fmt.Sprintf("%s %s %s", info.Mode(), name, target))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func (r root) sameFiles(t *testing.T, before []string) {
+	t.Helper()
+	after := r.files(t)
+	for _, f := range after {
+		if !slices.Contains(before, f) {
+			t.Errorf("left behind: %s", f)
+		}
+	}
+	for _, f := range before {
+		if !slices.Contains(after, f) {
+			t.Errorf("gone: %s", f)
+		}
+	}
+}
+
+func (r root) mode(t *testing.T, name string) fs.FileMode {
+	t.Helper()
+	info, err := os.Lstat(r.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode()
+}
+
+// enabled tells whether systemd would start our unit at boot, and that it is the packaged one.
+func (r root) enabled(t *testing.T) {
+	t.Helper()
+	for _, link := range []string{"multi-user.target.wants/azfilesrefresh.service", "azfilesauth.service"} {
+		target, err := os.Readlink(r.path("etc/systemd/system/" + link))
+		if err != nil {
+			t.Error(err)
+		} else if target != "/usr/lib/systemd/system/azfilesrefresh.service" && target != "/lib/systemd/system/azfilesrefresh.service" {
+			t.Errorf("%s leads to %s", link, target)
+		}
+	}
+}
+
+// works uses what is installed.
+func (r root) works(t *testing.T) {
+	t.Helper()
+	if out := r.run(t, "azfilesauth", "version"); !strings.HasPrefix(out, "azfilesauth 2.0.0 (") {
+		t.Errorf("azfilesauth version: %s", out)
+	}
+	if out := r.run(t, "azfilesauthmanager", "--version"); out != "2.0.0\n" {
+		t.Errorf("azfilesauthmanager --version: %q", out)
+	}
+	r.run(t, "azfilesauth", "config", "check")
+	for _, name := range []string{"/sbin/mount.azfiles", "/usr/sbin/azfiles.upcall", "/usr/bin/azfilesrefresh"} {
+		if out := strings.TrimSpace(r.run(t, "readlink", "-e", name)); out != "/usr/bin/azfilesauth" {
+			t.Errorf("%s leads to %s", name, out)
+		}
+	}
+	// The request-key rule names a program that is there.
+	if !strings.Contains(r.read(t, "etc/request-key.d/azfiles.conf"), " /usr/sbin/azfiles.upcall %k") {
+		t.Error("no rule for the kernel's requests")
+	}
+	if out := r.run(t, "ldconfig", "-p"); !strings.Contains(out, "libazfilesauth.so.0 ") {
+		t.Error("the loader does not find the library")
+	}
+	r.run(t, "bash", "-n", "/usr/share/bash-completion/completions/azfilesauth")
+	for range 2 {
+		command(t, "systemctl", "--root="+string(r), "enable", "azfilesrefresh")
+	}
+	if out := command(t, "systemctl", "--root="+string(r), "is-enabled", "azfilesrefresh"); out != "enabled\n" {
+		t.Errorf("is-enabled: %s", out)
+	}
+}
+
+// mounted makes the scripts believe that a share is mounted.
+func (r root) mounted(t *testing.T) {
+	t.Helper()
+	r.write(t, "proc/self/mountinfo", `21 1 254:0 / / rw - ext4 /dev/vda rw
+60 21 0:50 / /mnt/share rw - cifs //acct.file.core.windows.net/share rw,vers=3.1.1,sec=krb5,cruid=0,username=root
+61 21 0:51 / /mnt/other rw - cifs //nas.example.org/x rw,vers=3.1.1,sec=ntlmssp
+`)
+}
+
+func equal(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
