@@ -2,12 +2,10 @@ package mounthelper
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
 )
 
 // TestMain makes the test binary play the programs of the scripts: mount.azfiles with the seams that
@@ -33,11 +32,8 @@ func TestMain(m *testing.M) {
 
 func helperMain() {
 	in := func(name string) string { return filepath.Join(os.Getenv("WORK"), name) }
-	ca, err := os.ReadFile(in("ca.pem"))
-	if err != nil {
-		panic(err)
-	}
-	transport := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), ca)
+	transport, err := stage.Transport()
+	must(err)
 	h := Helper{
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
 		Config:     in("config.yaml"),
@@ -137,7 +133,7 @@ func TestScript(t *testing.T) {
 		Dir:           filepath.Join("testdata", "script"),
 		Setup:         setup,
 		Deadline:      time.Now().Add(2 * patience), // rather than hang on a pipe
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"helper": cmdHelper, "asked": cmdAsked, "order": cmdOrder, "clean": cmdClean, "arrived": cmdArrived, "fault": cmdFault},
+		Cmds:          stage.With(map[string]stage.Command{"helper": stage.Status("mount.azfiles"), "fault": cmdFault}),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }
@@ -145,7 +141,7 @@ func TestScript(t *testing.T) {
 // setup gives a script an Azure of its own and a machine: configuration, mount table, password file,
 // mount point and the programs in sbin. Files of the script take precedence.
 func setup(env *testscript.Env) error {
-	fake, err := azurefake.Start(azurefake.Options{
+	fake, err := stage.Open(env, azurefake.Options{
 		Hosts:      []string{host, "other.file.core.windows.net"},
 		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: objectID, ResourceID: resourceID}},
 		Apps:       []azurefake.App{{ClientID: appID, Secret: "s3cr3t-of-the-app", Federated: true}},
@@ -153,134 +149,44 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Defer(fake.Close)
-	env.Values["fake"] = fake
-	for name, value := range map[string]string{
-		"TEST_STORAGE": fake.StorageAddr(),
-		"TEST_IMDS":    fake.IMDSAddr(),
-		"GORACE":       "atexit_sleep_ms=0",
-		"SHARE":        "//" + host + "/share",
-		"CLIENT":       clientID,
-		"OBJECT":       objectID,
-		"RESOURCE":     resourceID,
-		"APP":          appID,
-		"TENANT":       azurefake.TenantID,
-		"PASSWD":       "must-not-reach-mount.cifs",
-		"KRB5CCNAME":   "FILE:/must/not/count",
-		"HTTPS_PROXY":  "http://127.0.0.1:1",
-		"USER":         "somebody",
-		"SUDO_UID":     "1000",
-	} {
-		env.Setenv(name, value)
-	}
+	stage.Set(env, map[string]string{
+		"SHARE":       "//" + host + "/share",
+		"CLIENT":      clientID,
+		"OBJECT":      objectID,
+		"RESOURCE":    resourceID,
+		"APP":         appID,
+		"TENANT":      azurefake.TenantID,
+		"PASSWD":      "must-not-reach-mount.cifs",
+		"KRB5CCNAME":  "FILE:/must/not/count",
+		"HTTPS_PROXY": "http://127.0.0.1:1",
+		"USER":        "somebody",
+		"SUDO_UID":    "1000",
+	})
 	in := func(name string) string { return filepath.Join(env.WorkDir, name) }
-	config, _ := os.ReadFile(in("config.yaml"))
-	config = append([]byte("KRB5_CC_NAME: "+in("cc")+"/krb5cc_%{uid}\n"), bytes.ReplaceAll(config, []byte("$WORK"), []byte(env.WorkDir))...)
-	_ = os.Remove(in("config.yaml"))
+	if config, err := os.ReadFile(in("config.yaml")); err == nil {
+		must(os.WriteFile(in("config.yaml"), bytes.ReplaceAll(config, []byte("$WORK"), []byte(env.WorkDir)), 0o600))
+	}
+	self, err := os.Executable()
 	for _, err := range []error{
-		os.WriteFile(in("config.yaml"), config, 0o600),
-		os.WriteFile(in("ca.pem"), fake.CA(), 0o600),
-		os.WriteFile(in("token"), []byte(fake.MintToken(azurefake.MintOptions{})), 0o600),
-		os.WriteFile(in("federated"), []byte(fake.FederatedToken(appID)), 0o600),
-		os.Mkdir(in("cc"), 0o700), os.Mkdir(in("mnt"), 0o755), os.Mkdir(in("sbin"), 0o755),
-		unlessThere(in("mountinfo"), ""),
-		unlessThere(in("passwd"), "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
-		unlessThere(in("sbin/request-key"), ""),
-		unlessThere(in("boot_id"), "this boot\n"),
-		os.MkdirAll(in("run"), 0o711),
-		unlessThere(in("run/no-upcall-target"), "this boot\n"), // as if the kernel had refused it before
+		err,
+		stage.Configure(env, "KRB5_CC_NAME: "+in("cc")+"/krb5cc_%{uid}\n"),
+		os.Mkdir(in("cc"), 0o700), os.Mkdir(in("mnt"), 0o755),
+		stage.Write(env, map[string]string{
+			"token":                fake.MintToken(azurefake.MintOptions{}),
+			"federated":            fake.FederatedToken(appID),
+			"mountinfo":            "",
+			"passwd":               "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+			"sbin/request-key":     "",
+			"boot_id":              "this boot\n",
+			"run/no-upcall-target": "this boot\n", // as if the kernel had refused it before
+		}),
+		os.Symlink(self, in("sbin/mount.cifs")),
 	} {
 		if err != nil {
 			return err
 		}
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	return os.Symlink(self, in("sbin/mount.cifs"))
-}
-
-func unlessThere(name, content string) error {
-	if _, err := os.Stat(name); err == nil {
-		return nil
-	}
-	return os.WriteFile(name, []byte(content), 0o600)
-}
-
-func fakeOf(ts *testscript.TestScript) *azurefake.Fake { return ts.Value("fake").(*azurefake.Fake) }
-
-// helper STATUS ARG... runs mount.azfiles and checks its exit status.
-func cmdHelper(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: helper STATUS ARG...")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	err = ts.Exec("mount.azfiles", args[1:]...)
-	got := 0
-	if err != nil {
-		got = exitStatus(ts, err)
-	}
-	if got != want {
-		ts.Fatalf("exit status %d, want %d", got, want)
-	}
-}
-
-func exitStatus(ts *testscript.TestScript, err error) int {
-	e, ok := err.(interface{ ExitCode() int })
-	if !ok {
-		ts.Fatalf("mount.azfiles did not run: %v", err)
-	}
-	return e.ExitCode()
-}
-
-// asked N [TARGET] checks how many requests the fake Azure got so far.
-func cmdAsked(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: asked N [storage|imds]")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	requests := fakeOf(ts).Requests()
-	if len(args) > 1 {
-		requests = slices.DeleteFunc(requests, func(r azurefake.Request) bool { return r.Target != args[1] })
-	}
-	if len(requests) != want {
-		ts.Fatalf("%d requests, want %d: %+v", len(requests), want, requests)
-	}
-}
-
-// order JSON makes the fake Azure misbehave.
-func cmdOrder(ts *testscript.TestScript, neg bool, args []string) {
-	var o azurefake.Order
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: order JSON")
-	}
-	ts.Check(o.UnmarshalJSON([]byte(args[0])))
-	fakeOf(ts).Order(o)
-}
-
-// clean FILE... checks that no access token is in the files.
-func cmdClean(ts *testscript.TestScript, neg bool, args []string) {
-	for _, name := range args {
-		// Every token of the fake is a JWT, whose header begins like this.
-		if text := ts.ReadFile(name); strings.Contains(text, "eyJ") == !neg {
-			ts.Fatalf("%s: token: %v", name, !neg)
-		}
-	}
-}
-
-// arrived TARGET N waits until the fake Azure has got so many requests.
-func cmdArrived(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: arrived TARGET N")
-	}
-	n, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	ts.Check(fakeOf(ts).WaitRequests(ctx, args[0], n))
+	return nil
 }
 
 // fault WHEN TEXT leaves a failure of azfiles.upcall at a time from now; 1h is enough for the mount

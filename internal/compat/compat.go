@@ -46,7 +46,7 @@ const help = `usage:
                      --token-file FILE [--authority-host URL] [--resource URL]
   azfilesauthmanager clear URI
   azfilesauthmanager list [--json]
-  azfilesauthmanager --version | --help
+  azfilesauthmanager --version | --help | -h
 URI: https://ACCOUNT.file.core.windows.net
 --force: replace the identity of a live mount; -v, --verbose: tell each step
 `

@@ -30,15 +30,15 @@ const resourceID = "/subscriptions/50000000-0000-4000-8000-000000000005/resource
 // hosts are the storage accounts of a machine's Azure.
 var hosts = []string{host, other, "third.file.core.windows.net", "fourth.file.core.windows.net"}
 
-func startFake() (*azurefake.Fake, error) {
-	return azurefake.Start(azurefake.Options{
+func fakeOptions() azurefake.Options {
+	return azurefake.Options{
 		Hosts: hosts,
 		Identities: []azurefake.ManagedIdentity{{
 			ClientID: clientID, ObjectID: "b0000000-0000-4000-8000-0000000000ff",
 			ResourceID: resourceID,
 		}},
 		Apps: []azurefake.App{{ClientID: appID, Federated: true}},
-	})
+	}
 }
 
 // machine is one on which azfilesauthmanager runs in this process, and its Azure.
@@ -53,7 +53,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	fake, err := startFake()
+	fake, err := azurefake.Start(fakeOptions())
 	must(t, err)
 	t.Cleanup(fake.Close)
 	m := &machine{T: t, fake: fake, dir: t.TempDir(), token: fake.MintToken(azurefake.MintOptions{})}
