@@ -36,13 +36,19 @@ const help = `usage: mount.azfiles SOURCE MOUNTPOINT [-fnsv] [-o OPTIONS]
        mount -t azfiles //ACCOUNT.file.core.windows.net/SHARE MOUNTPOINT -o identity=system
 
 options of its own, all others go to mount.cifs:
-  identity=NAME        system, token, or an entry of identities: in the configuration
-  client_id=GUID       a user-assigned managed identity
-  token_file=PATH      a file with an access token (identity=token)
+  identity=NAME        system, arc, workload, cli, token, or an entry of identities: in the configuration
+  client_id=GUID       a user-assigned managed identity, also as username=GUID or user=GUID
+  object_id=GUID       the same by the id of its principal, or by resource_id=ID
+  tenant_id=TENANT     of a workload identity, which also needs client_id= and token_file=
+  token_file=PATH      a file with its token, or alone with an access token (identity=token)
+  authority_host=URL   where Entra issues tokens for a workload identity
+  resource=URL         what tokens are for
   cruid=UID            whose credential cache holds the ticket
+  sec=krb5|krb5i       how the kernel logs in
   azfiles_timeout=30s  bound on getting the ticket
 
-switches: -f check only, -n no mtab, -s ignore unknown options, -v tell each step, -h, -V
+switches: -f check only, -n no mtab, -s ignore unknown options, -v tell each step, -h or --help,
+          -V or --version; -t TYPE and -N NAMESPACE are ignored
 `
 
 // Helper is mount.azfiles with its surroundings.

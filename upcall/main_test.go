@@ -120,7 +120,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, fake: fake, dir: dir, setupFile: &setupFile{
 		Config: in("config.yaml"), Run: in("run"), MountTable: in("mountinfo"), RulesFolder: in("request-key.d"),
 		RulesFile: in("request-key.conf"), Helper: in("cifs.upcall"), Syslog: in("log"), Kmsg: in("kmsg"),
-		Storage: fake.StorageAddr(), IMDS: fake.IMDSAddr(), CA: in("ca"), Deadline: 2 * time.Second,
+		Storage: fake.StorageAddr(), IMDS: fake.IMDSAddr(), CA: in("ca"), Deadline: 5 * time.Second,
 	}}
 	check(os.WriteFile(w.CA, fake.CA(), 0o600))
 	check(os.WriteFile(w.MountTable, nil, 0o600))

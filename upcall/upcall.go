@@ -95,7 +95,7 @@ func Main(args []string, version string) int {
 	}
 	key, ok := serial(args[1:])
 	if !ok {
-		fmt.Fprintf(os.Stderr, "usage: %s KEY\nIt is called by request-key(8), by way of /etc/request-key.d/azfiles.conf.\n", program)
+		fmt.Fprintf(os.Stderr, "usage: %s KEY | -V | --version\nIt is called by request-key(8), by way of /etc/request-key.d/azfiles.conf.\n", program)
 		return 1
 	}
 	return surroundings(env).serve(key)

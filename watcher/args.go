@@ -25,7 +25,8 @@ SIGHUP reads the configuration again and opens the log file anew.
   --mountinfo PATH  the mount table to follow (` + defaultMountinfo + `)
   --socket PATH     where azfilesauth status and refresh reach it (` + control.DefaultPath + `)
   --config PATH     the configuration (` + config.DefaultPath + `)
-  --version, --help
+  -V, --version     print the version
+  -h, --help        print this
 `
 
 // arguments are a command line of azfilesrefresh.

@@ -27,6 +27,7 @@ func (s *session) bundleCommand() *cobra.Command {
 	f.StringVarP(&file, "output", "o", "", "write to `FILE`, - is stdout (default azfilesauth-bundle-TIME.tar.gz)")
 	f.StringVar(&root, "root", "", "look at the machine whose files are in this `DIR`; ask nothing else")
 	f.BoolVar(&offline, "offline", false, "look at files alone: run no program, ask neither the network nor the kernel")
+	completeFlags(cmd, nil)
 	return cmd
 }
 

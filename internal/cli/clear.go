@@ -29,9 +29,10 @@ func (s *session) clearCommand() *cobra.Command {
 		}
 		return words("endpoint (or --all)")(cmd, args)
 	}
-	cmd.ValidArgsFunction = s.completeEndpoint
+	cmd.ValidArgsFunction = s.firstOf(s.endpoints)
 	cmd.Flags().BoolVar(&all, "all", false, "erase all tickets")
 	cmd.Flags().StringVar(&cruid, "cruid", "", "the `UID` whose credential cache it is (default USER_UID)")
+	completeFlags(cmd, nil)
 	return cmd
 }
 

@@ -44,6 +44,7 @@ type App struct {
 
 	Config     string // path of the configuration
 	MountTable string // as /proc/self/mountinfo
+	Fstab      string // as /etc/fstab
 	Passwd     string // as /etc/passwd
 	Socket     string // where the daemon listens
 	LastFaults string // as fault.LastFolder
@@ -77,6 +78,7 @@ func Main(args []string, version string, watch func(WatchOptions) int) int {
 		Version:  version, EUID: os.Geteuid(),
 		Config:     config.DefaultPath,
 		MountTable: "/proc/self/mountinfo",
+		Fstab:      "/etc/fstab",
 		Passwd:     "/etc/passwd",
 		Socket:     control.DefaultPath,
 		LastFaults: fault.LastFolder,

@@ -3,9 +3,14 @@ package cli
 import (
 	"bytes"
 	"context"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 func (s *session) completionCommand() *cobra.Command {
@@ -44,13 +49,32 @@ func (s *session) completions(root *cobra.Command, shell string) error {
 	return s.print(b.Bytes())
 }
 
-// completeEndpoint proposes the hosts that are mounted, have a ticket or are in the configuration. What cannot be
-// read is not proposed: nobody wants to see an error while typing.
-func (s *session) completeEndpoint(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completer proposes words for an argument or for the value of a flag. What cannot be read is not
+// proposed: nobody wants to see an error while typing.
+type completer = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective)
+
+// firstOf proposes what list gives, for the first argument.
+func (s *session) firstOf(list func(*config.Config) []string) completer {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return s.fromConfig(list)
+	}
+}
+
+func (s *session) fromConfig(list func(*config.Config) []string) ([]string, cobra.ShellCompDirective) {
 	cfg, err := s.load()
-	if err != nil || len(args) > 0 {
+	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	words := list(cfg)
+	slices.Sort(words)
+	return slices.Compact(words), cobra.ShellCompDirectiveNoFileComp
+}
+
+// endpoints are the hosts that are mounted, have a ticket or are in the configuration.
+func (s *session) endpoints(cfg *config.Config) []string {
 	var hosts []string
 	for name := range cfg.Resolver().Custom {
 		if e, err := cfg.Resolver().Resolve(name); err == nil {
@@ -67,6 +91,80 @@ func (s *session) completeEndpoint(_ *cobra.Command, args []string, _ string) ([
 			hosts = append(hosts, host(t))
 		}
 	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts), cobra.ShellCompDirectiveNoFileComp
+	return hosts
+}
+
+// endpointsAndMountpoints adds where shares are mounted, and where fstab wants them.
+func (s *session) endpointsAndMountpoints(cfg *config.Config) []string {
+	words := s.endpoints(cfg)
+	mounted, _ := s.mounted(cfg)
+	for _, a := range mounted {
+		for _, m := range a.mounts {
+			words = append(words, m.Target)
+		}
+	}
+	f, err := os.Open(s.Fstab)
+	if err != nil {
+		return words
+	}
+	defer func() { _ = f.Close() }()
+	lines, _ := mounts.ParseFstab(f)
+	for _, l := range lines {
+		if src, err := mounts.ParseSource(l.Spec); err == nil {
+			if e, err := cfg.Resolver().Resolve(src.Host); err == nil {
+				words = append(words, e.Host(), l.Target)
+			}
+		}
+	}
+	return words
+}
+
+// completeIdentity proposes the kinds of identities, and the names that the configuration gives.
+func (s *session) completeIdentity(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return s.fromConfig((*config.Config).IdentityNames)
+}
+
+// completeCommand proposes the commands, and the commands of a command.
+func completeCommand(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	group, rest, err := cmd.Root().Find(args)
+	if err != nil || len(rest) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var words []string
+	for _, c := range group.Commands() {
+		words = append(words, c.Name()+"\t"+c.Short)
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeExplained proposes what can be explained, with a few words on each.
+func completeExplained(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var words []string
+	if len(args) == 0 {
+		for _, e := range explanations() {
+			words = append(words, e.ID+"\t"+e.What)
+		}
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeFlags says what the values of flags are: a shell proposes files for those that are named
+// neither here nor by propose.
+func completeFlags(cmd *cobra.Command, propose map[string]completer) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		kind, _ := pflag.UnquoteUsage(f)
+		take := propose[f.Name]
+		switch {
+		case take != nil:
+		case kind == "DIR":
+			take = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+				return nil, cobra.ShellCompDirectiveFilterDirs
+			}
+		case kind == "FILE" || kind == "PATH" || kind == "": // the last takes no value
+			return
+		default:
+			take = cobra.NoFileCompletions
+		}
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, take) // fails for a flag that is not there
+	})
 }

@@ -35,11 +35,12 @@ func (s *session) doctorCommand() *cobra.Command {
 		"The exit status is 0 when all is well, 1 when mounts work but something is to be mended, and 2 when a\n" +
 		"mount would fail now. The last line names the first broken link of the chain and its fix."
 	cmd.Args = atMostOne("ENDPOINT or MOUNTPOINT")
-	cmd.ValidArgsFunction = s.completeEndpoint
+	cmd.ValidArgsFunction = s.firstOf(s.endpointsAndMountpoints)
 	flags := cmd.Flags()
 	flags.StringVar(&e.root, "root", "", "look at the machine whose files are in this `DIR`, such as an image; ask nothing else")
 	flags.BoolVar(&e.offline, "offline", false, "look at files alone: run no program, ask neither the network nor the kernel")
 	flags.BoolVar(&e.fix, "fix", false, "mend what setup can mend, as root, and look again; setup --undo takes it back")
+	completeFlags(cmd, nil)
 	cmd.AddCommand(s.doctorConfigCommand())
 	return cmd
 }
@@ -55,6 +56,7 @@ func (s *session) doctorConfigCommand() *cobra.Command {
 	check := s.command("check [flags]", "Look at the files alone: configuration, krb5.conf, request-key", words(),
 		func(ctx context.Context, _ []string) error { return s.doctor(ctx, e) })
 	check.Flags().StringVar(&e.root, "root", "", "look at the machine whose files are in this `DIR`")
+	completeFlags(check, nil)
 	group.AddCommand(check)
 	return group
 }

@@ -25,13 +25,7 @@ func (s *session) explainCommand() *cobra.Command {
 		}
 		return words("id (or --list)")(cmd, args)
 	}
-	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var ids []string
-		for _, e := range explanations() {
-			ids = append(ids, e.ID)
-		}
-		return ids, cobra.ShellCompDirectiveNoFileComp
-	}
+	cmd.ValidArgsFunction = completeExplained
 	cmd.Flags().BoolVar(&list, "list", false, "tell about all of them, in one line each")
 	return cmd
 }

@@ -21,6 +21,7 @@ func (s *session) listCommand() *cobra.Command {
 		"shown; --json has them as aliases. The identity of a ticket is not known when another program\n" +
 		"stored it, and not certain when others than root can write the cache."
 	cmd.Flags().StringVar(&cruid, "cruid", "", "the `UID` whose credential cache it is (default USER_UID)")
+	completeFlags(cmd, nil)
 	return cmd
 }
 

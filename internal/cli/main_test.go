@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
 )
 
 const (
@@ -36,17 +37,17 @@ func TestMain(m *testing.M) {
 
 func appMain() {
 	in := func(name string) string { return filepath.Join(os.Getenv("WORK"), name) }
-	ca, err := os.ReadFile(in("ca.pem"))
+	transport, err := stage.Transport()
 	must(err)
 	now, err := time.Parse(time.RFC3339, os.Getenv("TEST_NOW"))
 	must(err)
-	transport := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), ca)
 	a := App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
 		Coloured:   coloured(os.Getenv("TEST_TERMINAL") != "", os.Getenv),
 		EUID:       os.Geteuid(),
 		Config:     in("config.yaml"),
 		MountTable: in("mountinfo"),
+		Fstab:      in("fstab"),
 		Passwd:     in("passwd"),
 		Socket:     in("run/watch.sock"),
 		LastFaults: in("run/last-fault"),
@@ -76,7 +77,7 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		Setup:         surroundings,
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"cli": cmdCLI, "asked": cmdAsked, "order": cmdOrder, "json": cmdJSON, "clean": cmdClean, "secretless": cmdSecretless, "daemon": cmdDaemon, "until": cmdUntil},
+		Cmds:          stage.With(map[string]stage.Command{"cli": stage.Status("azfilesauth"), "json": cmdJSON, "secretless": cmdSecretless, "daemon": cmdDaemon, "until": cmdUntil}),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }
@@ -84,7 +85,7 @@ func TestScript(t *testing.T) {
 // surroundings gives a script an Azure of its own and a machine: configuration, mount table, password file
 // and access tokens. Files of the script take precedence.
 func surroundings(env *testscript.Env) error {
-	fake, err := azurefake.Start(azurefake.Options{
+	fake, err := stage.Open(env, azurefake.Options{
 		Hosts:      []string{host1, "other.file.core.windows.net"},
 		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: "b0000000-0000-4000-8000-0000000000ff"}},
 		Now:        func() time.Time { return start },
@@ -92,8 +93,6 @@ func surroundings(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Defer(fake.Close)
-	env.Values["fake"] = fake
 	var end func()
 	env.Values["end of the daemon"] = &end
 	env.Defer(func() {
@@ -101,86 +100,25 @@ func surroundings(env *testscript.Env) error {
 			end()
 		}
 	})
-	for name, value := range map[string]string{
-		"TEST_STORAGE": fake.StorageAddr(),
-		"TEST_IMDS":    fake.IMDSAddr(),
-		"TEST_NOW":     start.Format(time.RFC3339),
-		"TZ":           "UTC",
-		"TERM":         "xterm",
-		"GORACE":       "atexit_sleep_ms=0",
-		"HOST":         host1,
-		"CLIENT":       clientID,
-	} {
-		env.Setenv(name, value)
-	}
+	stage.Set(env, map[string]string{
+		"TEST_NOW": start.Format(time.RFC3339),
+		"TZ":       "UTC",
+		"TERM":     "xterm",
+		"HOST":     host1,
+		"CLIENT":   clientID,
+	})
 	in := func(name string) string { return filepath.Join(env.WorkDir, name) }
-	config, _ := os.ReadFile(in("config.yaml"))
-	config = append([]byte("KRB5_CC_NAME: "+in("cc")+"/krb5cc_%{uid}\n"), config...)
-	_ = os.Remove(in("config.yaml"))
 	for _, err := range []error{
-		os.WriteFile(in("config.yaml"), config, 0o600),
-		os.WriteFile(in("ca.pem"), fake.CA(), 0o600),
-		os.WriteFile(in("token"), []byte(fake.MintToken(azurefake.MintOptions{})+"\n"), 0o600),
+		stage.Configure(env, "KRB5_CC_NAME: "+in("cc")+"/krb5cc_%{uid}\n"),
 		os.Mkdir(in("cc"), 0o711),
-		unlessThere(in("mountinfo"), ""),
 		os.WriteFile(in("passwd"), []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"), 0o644),
+		stage.Write(env, map[string]string{"token": fake.MintToken(azurefake.MintOptions{}) + "\n", "mountinfo": ""}),
 	} {
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func unlessThere(name, content string) error {
-	if _, err := os.Stat(name); err == nil {
-		return nil
-	}
-	return os.WriteFile(name, []byte(content), 0o600)
-}
-
-func fakeOf(ts *testscript.TestScript) *azurefake.Fake { return ts.Value("fake").(*azurefake.Fake) }
-
-// cli STATUS ARG... runs azfilesauth and checks its exit status.
-func cmdCLI(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: cli STATUS ARG...")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	if err := ts.Exec("azfilesauth", args[1:]...); err != nil {
-		e, ok := err.(interface{ ExitCode() int })
-		if !ok {
-			ts.Fatalf("azfilesauth did not run: %v", err)
-		}
-		got = e.ExitCode()
-	}
-	if got != want {
-		ts.Fatalf("exit status %d, want %d", got, want)
-	}
-}
-
-// asked N checks how many requests the fake Azure got so far.
-func cmdAsked(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: asked N")
-	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	if requests := fakeOf(ts).Requests(); len(requests) != want {
-		ts.Fatalf("%d requests, want %d: %+v", len(requests), want, requests)
-	}
-}
-
-// order JSON makes the fake Azure misbehave.
-func cmdOrder(ts *testscript.TestScript, neg bool, args []string) {
-	var o azurefake.Order
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: order JSON")
-	}
-	ts.Check(o.UnmarshalJSON([]byte(args[0])))
-	fakeOf(ts).Order(o)
 }
 
 // json FILE checks that stdout is one JSON value, equal to that in the file with $NAME expanded.
@@ -202,16 +140,6 @@ func decode(ts *testscript.TestScript, text string) (v any) {
 		ts.Fatalf("more than one value: %s", text)
 	}
 	return v
-}
-
-// clean FILE... checks that no access token is in the files.
-func cmdClean(ts *testscript.TestScript, neg bool, args []string) {
-	for _, name := range args {
-		// Every token of the fake is a JWT, whose header begins like this.
-		if text := ts.ReadFile(name); strings.Contains(text, "eyJ") == !neg {
-			ts.Fatalf("%s: token: %v", name, !neg)
-		}
-	}
 }
 
 // failing is a stdout that is full.

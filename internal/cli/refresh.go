@@ -33,9 +33,10 @@ func (s *session) refreshCommand() *cobra.Command {
 		}
 		return nil
 	}
-	cmd.ValidArgsFunction = s.completeEndpoint
-	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "bound on all of it")
+	cmd.ValidArgsFunction = s.firstOf(s.endpoints)
+	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "bound on all of it, a `TIME` such as 90s")
 	s.socketFlag(cmd)
+	completeFlags(cmd, nil)
 	return cmd
 }
 

@@ -38,7 +38,7 @@ func (s *session) setCommand() *cobra.Command {
 		"  azfilesauth set acct.file.core.windows.net --client-id 00000000-0000-0000-0000-000000000000\n" +
 		"  az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv |\n" +
 		"    azfilesauth set acct.file.core.windows.net --token-stdin"
-	cmd.ValidArgsFunction = s.completeEndpoint
+	cmd.ValidArgsFunction = s.firstOf(s.endpoints)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.choice.Name, "identity", "", "a `NAME` under identities: in the configuration, or a kind: system,\nuser-assigned, workload, service-principal, cli, arc, token")
@@ -55,8 +55,9 @@ func (s *session) setCommand() *cobra.Command {
 	f.StringVar(&o.choice.Resource, "resource", "", "the `URL` that tokens are for")
 	f.StringVar(&o.cruid, "cruid", "", "the `UID` whose credential cache it is (default USER_UID)")
 	f.BoolVar(&o.force, "force", false, "replace another identity even while its mount is live")
-	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "bound on all of it")
+	f.DurationVar(&o.timeout, "timeout", defaultTimeout, "bound on all of it, a `TIME` such as 90s")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell each step")
+	completeFlags(cmd, map[string]completer{"identity": s.completeIdentity})
 	return cmd
 }
 

@@ -45,6 +45,7 @@ func (s *session) setupCommand() *cobra.Command {
 	f.BoolVar(&o.krb5, "edit-krb5-conf", false, "also set default_realm in /etc/krb5.conf and keep a copy")
 	f.BoolVar(&o.stockHandler, "stock-handler", false, "also tell a stock cifs.upcall the realm of Azure Files")
 	f.StringVar(&o.root, "root", "", "prepare the machine whose files are in this `DIR`, such as an image; start nothing")
+	completeFlags(cmd, nil)
 	return cmd
 }
 

@@ -36,6 +36,11 @@ func (p *parser) takeIdentities(n *yaml.Node) error {
 	return nil
 }
 
+// IdentityNames are the words that identity= takes: the kinds, then the names of entries.
+func (c *Config) IdentityNames() []string {
+	return append(kinds[:len(kinds):len(kinds)], slices.Sorted(maps.Keys(c.identities))...)
+}
+
 // checkName refuses names that could not stand in a mount option or mean something else there.
 func checkName(name string) error {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -1,7 +1,7 @@
 // Command gen writes what the manual says of failures and of the doctor's checks: the page
-// azfilesauth-faults(7) and the table between the markers of README.md. Both come from the table in
-// package fault and from the checks in package doctor, so that they cannot differ from what the
-// programs say. Run it as "go generate ./internal/fault/gen" after a change there.
+// azfilesauth-faults(7), the list between the markers of azfilesauth-doctor(8) and the table between
+// those of README.md. They come from the table in package fault and from the checks in package
+// doctor, so that they cannot differ from what the programs say. Run it as "go generate ./internal/fault/gen" after a change there.
 package main
 
 import (
@@ -18,13 +18,22 @@ import (
 
 //go:generate go run . ../../..
 
-// Where the texts are in the repository, and what marks the table in README.md.
-const (
-	manual = "packaging/man/azfilesauth-faults.7"
-	readme = "README.md"
-	begin  = "<!-- faults begin -->\n"
-	end    = "<!-- faults end -->\n"
-)
+// Where the page is that is written whole.
+const manual = "packaging/man/azfilesauth-faults.7"
+
+// section is what is written between two lines of a text that people write.
+type section struct {
+	file       string // in the repository
+	begin, end string // the lines
+	content    func() string
+}
+
+func sections() []section {
+	return []section{
+		{"packaging/man/azfilesauth-doctor.8", ".\\\" checks begin\n", ".\\\" checks end\n", checkList},
+		{"README.md", "<!-- faults begin -->\n", "<!-- faults end -->\n", readmeTable},
+	}
+}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -41,25 +50,30 @@ func run(args []string) error {
 	if err := os.WriteFile(page, []byte(manualPage()), 0o644); err != nil {
 		return err
 	}
-	name := filepath.Join(args[0], readme)
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
+	for _, s := range sections() {
+		name := filepath.Join(args[0], s.file)
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if text, err = s.renew(text); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			return err
+		}
 	}
-	if text, err = withTable(text); err != nil {
-		return err
-	}
-	return os.WriteFile(name, text, 0o644)
+	return nil
 }
 
-// withTable puts the table between the markers of README.md.
-func withTable(text []byte) ([]byte, error) {
-	before, rest, found := bytes.Cut(text, []byte(begin))
-	_, after, closed := bytes.Cut(rest, []byte(end))
+// renew puts the content between the markers.
+func (s section) renew(text []byte) ([]byte, error) {
+	before, rest, found := bytes.Cut(text, []byte(s.begin))
+	_, after, closed := bytes.Cut(rest, []byte(s.end))
 	if !found || !closed {
-		return nil, fmt.Errorf("%s lacks the lines %q and %q", readme, strings.TrimSpace(begin), strings.TrimSpace(end))
+		return nil, fmt.Errorf("%s lacks the lines %q and %q", s.file, strings.TrimSpace(s.begin), strings.TrimSpace(s.end))
 	}
-	return bytes.Join([][]byte{before, []byte(begin), []byte(readmeTable()), []byte(end), after}, nil), nil
+	return bytes.Join([][]byte{before, []byte(s.begin), []byte(s.content()), []byte(s.end), after}, nil), nil
 }
 
 // readmeTable is what README.md says: of faults what happened and how to mend it, of checks what they
@@ -78,6 +92,23 @@ func readmeTable() string {
 	return b.String()
 }
 
+// checkList is what azfilesauth-doctor(8) says: the checks by group, in the order of the report.
+func checkList() string {
+	var b strings.Builder
+	var group doctor.Group
+	for _, c := range doctor.All() {
+		if c.Group != group {
+			if group != "" {
+				b.WriteString(".El\n")
+			}
+			group = c.Group
+			fmt.Fprintf(&b, ".Ss Group: %s\n.Bl -tag -width 20n -compact\n", group)
+		}
+		fmt.Fprintf(&b, ".It Sy %s\n%s\n", c.ID, roff(c.Title))
+	}
+	return b.String() + ".El\n"
+}
+
 // cell makes a text fit for a cell of a Markdown table: nothing in it may be taken for markup.
 func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "`", "\\`").Replace(text)
@@ -87,7 +118,7 @@ func cell(text string) string {
 func manualPage() string {
 	var b strings.Builder
 	b.WriteString(`.\" Made by "go generate ./internal/fault/gen"; edit the tables there instead.
-.Dd November 23, 2026
+.Dd November 24, 2026
 .Dt AZFILESAUTH-FAULTS 7
 .Os azfilesauth
 .Sh NAME
@@ -98,7 +129,8 @@ Every failure of
 .Xr mount.azfiles 8 ,
 .Xr azfiles.upcall 8 ,
 .Xr azfilesauth 8
-and the service has one of these names, in what is printed, in the logs and in JSON.
+and the service has one of these names, in what is printed, in the logs and
+in JSON.
 A name keeps its meaning.
 .Dq azfilesauth explain NAME
 tells the same as this page.
@@ -112,28 +144,30 @@ Words in <> stand for what the failure itself names.
 		if k.Retryable {
 			again = "Trying again may help."
 		}
-		fmt.Fprintf(&b, ".It Sy %s\n%s.\nFix: %s.\nExit status %d.\n%s\n", k.ID, roff(f.What()), roff(f.Fix()), k.Exit, again)
+		fmt.Fprintf(&b, ".It Sy %s\n%s\n%s\nExit status %d.\n%s\n", k.ID, roff(f.What()+"."), roff("Fix: "+f.Fix()+"."), k.Exit, again)
 	}
 	b.WriteString(`.El
 .Sh CHECKS
 What
-.Dq azfilesauth doctor
+.Xr azfilesauth-doctor 8
 looks at, in the order of the chain.
 .Bl -tag -width Ds
 `)
 	for _, c := range doctor.All() {
 		fmt.Fprintf(&b, ".It Sy %s\n%s\n%s\n", c.ID, roff(c.Proves), roff(c.Why))
 		if len(c.Needs) > 0 {
-			fmt.Fprintf(&b, "Needs: %s.\n", needs(c))
+			b.WriteString(roff("Needs: "+needs(c)+".") + "\n")
 		}
 	}
 	b.WriteString(`.El
 .Sh EXIT STATUS
 The exit statuses are those of
 .Xr mount 8 :
-1 incorrect invocation, 2 system error, 4 a mistake of azfilesauth, 8 interrupted, 32 the mount failed.
+1 incorrect invocation, 2 system error, 4 a mistake of azfilesauth,
+8 interrupted, 32 the mount failed.
 .Sh SEE ALSO
 .Xr azfilesauth 8 ,
+.Xr azfilesauth-doctor 8 ,
 .Xr mount.azfiles 8
 `)
 	return b.String()
@@ -147,11 +181,27 @@ func needs(c doctor.Check) string {
 	return strings.Join(ids, ", ")
 }
 
+// width is how long a line of a manual page may be before mandoc(1) complains, in bytes.
+const width = 78
+
 // roff makes a text fit for lines of its own in mdoc(7): a backslash begins an escape, a dot or an
 // apostrophe at the start of a line a request, and every sentence begins a line.
 func roff(text string) string {
-	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
-	lines := strings.Split(strings.ReplaceAll(text, ". ", ".\n"), "\n")
+	var lines []string
+	for sentence := range strings.SplitSeq(strings.ReplaceAll(text, ". ", ".\n"), "\n") {
+		line := ""
+		for _, word := range strings.Fields(strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(sentence)) {
+			switch {
+			case line != "" && len(line)+1+len(word) > width:
+				lines, line = append(lines, line), word
+			case line != "":
+				line += " " + word
+			default:
+				line = word
+			}
+		}
+		lines = append(lines, line)
+	}
 	for i, line := range lines {
 		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 			lines[i] = `\&` + line

@@ -2,11 +2,11 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/azfilesauth/azfilesauth/internal/doctor"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
@@ -18,25 +18,29 @@ func TestGenerated(t *testing.T) {
 	if err != nil || string(page) != manualPage() {
 		t.Errorf("%s is old: go generate ./internal/fault/gen (%v)", manual, err)
 	}
-	text, err := os.ReadFile(filepath.Join(repository, readme))
-	if err != nil {
-		t.Fatal(err)
-	}
-	now, err := withTable(text)
-	if err != nil || string(now) != string(text) {
-		t.Errorf("%s is old: go generate ./internal/fault/gen (%v)", readme, err)
+	for _, s := range sections() {
+		text, err := os.ReadFile(filepath.Join(repository, s.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := s.renew(text)
+		if err != nil || string(now) != string(text) {
+			t.Errorf("%s is old: go generate ./internal/fault/gen (%v)", s.file, err)
+		}
 	}
 }
 
-func TestReadmeNeedsItsMarkers(t *testing.T) {
-	for _, text := range []string{"", begin, end + begin, "a\n" + begin + "b\n"} {
-		if _, err := withTable([]byte(text)); err == nil {
-			t.Errorf("%q is accepted", text)
+func TestTextsNeedTheirMarkers(t *testing.T) {
+	for _, s := range sections() {
+		for _, text := range []string{"", s.begin, s.end + s.begin, "a\n" + s.begin + "b\n"} {
+			if _, err := s.renew([]byte(text)); err == nil {
+				t.Errorf("%s: %q is accepted", s.file, text)
+			}
 		}
-	}
-	got, err := withTable([]byte("a\n" + begin + "BEFORE\n" + end + "z\n"))
-	if err != nil || !strings.HasPrefix(string(got), "a\n"+begin+"| failure |") || !strings.HasSuffix(string(got), "|\n"+end+"z\n") || strings.Contains(string(got), "BEFORE") {
-		t.Errorf("%v: %s", err, got)
+		got, err := s.renew([]byte("a\n" + s.begin + "BEFORE\n" + s.end + "z\n"))
+		if want := "a\n" + s.begin + s.content() + s.end + "z\n"; err != nil || string(got) != want {
+			t.Errorf("%v: %s", err, got)
+		}
 	}
 }
 
@@ -55,12 +59,27 @@ func TestEveryFault(t *testing.T) {
 	}
 }
 
-// mandoc(1) finds nothing wrong with the page.
-func TestManualPage(t *testing.T) {
-	cmd := exec.Command("mandoc", "-T", "lint", "-W", "warning")
-	cmd.Stdin = strings.NewReader(manualPage())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
+// Every check is in both manual pages.
+func TestEveryCheck(t *testing.T) {
+	list, page := checkList(), manualPage()
+	for _, c := range doctor.All() {
+		if line := "\n.It Sy " + string(c.ID) + "\n"; !strings.Contains(list, line) || !strings.Contains(page, line) {
+			t.Errorf("%s is missing", c.ID)
+		}
+	}
+}
+
+func TestRoff(t *testing.T) {
+	long := strings.Repeat("word ", 30)
+	for text, want := range map[string]string{
+		"One. Two":  "One.\nTwo",
+		".a 'b":     `\&.a 'b`,
+		`a\b-c`:     `a\eb\-c`,
+		long + "'x": strings.TrimSpace(strings.Repeat("word ", 15)) + "\n" + strings.Repeat("word ", 15) + "'x",
+	} {
+		if got := roff(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
 	}
 }
 
@@ -69,14 +88,16 @@ func TestRun(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(manual)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, readme), []byte(begin+end), 0o644); err != nil {
-		t.Fatal(err)
+	for _, s := range sections() {
+		if err := os.WriteFile(filepath.Join(dir, s.file), []byte(s.begin+s.end), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := run([]string{dir}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{readme, manual} {
-		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), string(fault.RoleMissing)) {
+	for name, want := range map[string]string{"README.md": string(fault.RoleMissing), manual: string(fault.RoleMissing), sections()[0].file: "request-key-rule"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

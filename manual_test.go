@@ -1,0 +1,280 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/setup"
+)
+
+// What a program understands, what it tells of itself, what its manual page says and what a shell
+// proposes are one and the same.
+
+// command is a command of azfilesauth as its help shows it.
+type command struct {
+	name  string   // such as "config check", "" is azfilesauth itself
+	flags []string // with their hyphens
+	below []string // names of its commands
+}
+
+func commandTree(t *testing.T) (all []command) {
+	t.Helper()
+	todo := []string{""}
+	for len(todo) > 0 {
+		name := todo[0]
+		todo = todo[1:]
+		help := run(t, append(strings.Fields(name), "--help")...)
+		c := command{name: name, flags: matches(`(?m)^ +(?:(-\w), |)(--[\w-]+)`, help)}
+		if _, list, group := strings.Cut(help, "Available Commands:\n"); group {
+			list, _, _ = strings.Cut(list, "\n\n")
+			c.below = matches(`(?m)^  (\S+)`, list)
+		}
+		for _, below := range c.below {
+			todo = append(todo, strings.TrimSpace(name+" "+below))
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// everywhere are flags that each command has.
+var everywhere = []string{"-h", "--help", "--json"}
+
+func long(flags []string) []string {
+	return slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return !strings.HasPrefix(f, "--") })
+}
+
+func TestManualOfCommands(t *testing.T) {
+	main := readPage(t, "azfilesauth.8")
+	var names []string
+	for _, c := range commandTree(t) {
+		switch {
+		case c.name == "":
+			same(t, "azfilesauth(8)", main.part(t, "Sh", "DESCRIPTION").flags(), c.flags)
+		case len(c.below) == 0 || c.name == "doctor": // a command by itself
+			names = append(names, c.name)
+			inManual(t, c, main)
+		}
+	}
+	var written []string
+	for name := range main.synopsis(t) {
+		written = append(written, name)
+	}
+	same(t, "SYNOPSIS of azfilesauth(8)", written, names)
+	same(t, "COMMANDS of azfilesauth(8)", main.headings("Ss"), without(names, "doctor config check"))
+}
+
+// inManual checks what is written of a command: its synopsis, and its flags one by one in
+// azfilesauth(8) or in a page of their own.
+func inManual(t *testing.T, c command, main page) {
+	t.Helper()
+	own := without(c.flags, everywhere...)
+	if len(own) == 0 {
+		return
+	}
+	same(t, "SYNOPSIS of azfilesauth(8), "+c.name, main.synopsis(t)[c.name], long(own))
+	first, _, below := strings.Cut(c.name, " ")
+	name := "azfilesauth-" + first + ".8"
+	if !exists(filepath.Join("packaging", "man", name)) {
+		same(t, "azfilesauth(8), "+c.name, main.part(t, "Ss", c.name).items().flags(), own)
+		return
+	}
+	page := readPage(t, name)
+	same(t, "SYNOPSIS of "+name, without(page.synopsis(t)[c.name], everywhere...), long(own))
+	if !below { // else it is described with its parent
+		same(t, name, without(page.part(t, "Sh", "DESCRIPTION").items().flags(), everywhere...), own)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func TestCompletionOfCommands(t *testing.T) {
+	for _, c := range commandTree(t) {
+		proposed := func(word string) []string {
+			out := run(t, append(append([]string{"__complete"}, strings.Fields(c.name)...), word)...)
+			return matches(`(?m)^([^:\s][^\t\n]*)`, out)
+		}
+		same(t, "completion of "+c.name+" -", proposed("-"), c.flags)
+		if len(c.below) > 0 {
+			same(t, "completion of "+c.name, proposed(""), c.below)
+		}
+	}
+}
+
+// programs are those that read their command line themselves: the page, where the command line is
+// read, and where the help is.
+var programs = [][3]string{
+	{"azfilesauthmanager.8", "internal/compat/args.go", "internal/compat/compat.go"},
+	{"azfilesrefresh.8", "watcher/args.go", "watcher/args.go"},
+	{"azfiles.upcall.8", "upcall/upcall.go", "upcall/upcall.go"},
+	{"mount.azfiles.8", "mounthelper/argv.go", "mounthelper/helper.go"},
+}
+
+func TestManualOfSwitches(t *testing.T) {
+	for _, p := range programs {
+		reader := source(t, p[1])
+		want := literals(`--?[a-zA-Z][a-z-]*`, reader...)
+		for _, letter := range literals(`[a-zA-Z]`, reader...) {
+			want = append(want, "-"+letter)
+		}
+		page := readPage(t, p[0])
+		same(t, "items of "+p[0], page.items().flags(), want)
+		same(t, p[0], without(page.flags(), "-fnsv"), want)
+		help := strings.Join(literals(`(?s).*\n.*`, source(t, p[2])...), "\n")
+		same(t, "help of "+p[0], matches(`(?:^|[\s\[(|])(-[A-Za-z]|--[a-z][a-z-]+)\b`, help), want)
+	}
+}
+
+// A page of azfilesauth names no flag that none of its commands has.
+func TestManualNamesNoOtherFlag(t *testing.T) {
+	known := []string{"-v", "--version"}
+	for _, c := range commandTree(t) {
+		known = append(known, c.flags...)
+	}
+	pages, err := filepath.Glob("packaging/man/azfilesauth*.[578]")
+	if err != nil || len(pages) < 8 {
+		t.Fatal(pages, err)
+	}
+	for _, page := range pages {
+		for _, flag := range readPage(t, filepath.Base(page)).flags() {
+			if !slices.Contains(known, flag) && !strings.HasSuffix(page, "manager.8") {
+				t.Errorf("%s: there is no flag %s", page, flag)
+			}
+		}
+	}
+}
+
+func TestManualOfMountOptions(t *testing.T) {
+	const settings = "mounthelper/settings.go"
+	const name = `[a-z_-]{3,}`
+	page := readPage(t, "mount.azfiles.8").part(t, "Sh", "OPTIONS")
+	var written []string
+	for _, word := range page.part(t, "Ss", "Options of azfiles").items().arguments("Cm") {
+		if option, ok := strings.CutSuffix(word, "="); ok {
+			written = append(written, option)
+		}
+	}
+	known := literals(name, function(t, settings, "own"))
+	known = append(known, cases(name, function(t, settings, "add"))...)
+	same(t, "options of mount.azfiles(8)", written, known)
+	same(t, "help of mount.azfiles", without(matches(`\b([a-z_]+)=`, strings.Join(literals(`(?s).*\n.*`, source(t, "mounthelper/helper.go")...), "")), "o"), known)
+
+	dropped := literals(`[a-z_-]+`, function(t, settings, "dropped"))
+	same(t, "dropped options", page.part(t, "Ss", "Options that are dropped").arguments("Cm"), dropped)
+
+	refused := cases(name, function(t, settings, "refusal"))
+	words := page.part(t, "Ss", "Options that are refused").arguments("Cm")
+	begins := func(word, with string) bool { return strings.HasPrefix(word, with) }
+	for _, word := range words {
+		if !slices.ContainsFunc(refused, func(r string) bool { return begins(word, r) }) {
+			t.Errorf("mount.azfiles(8): %s is not refused", word)
+		}
+	}
+	for _, r := range refused {
+		if !slices.ContainsFunc(words, func(word string) bool { return begins(word, r) }) {
+			t.Errorf("mount.azfiles(8): that %s is refused is missing", r)
+		}
+	}
+}
+
+func TestManualOfConfiguration(t *testing.T) {
+	page := readPage(t, "azfilesauth.yaml.5")
+	const folder = "internal/config/"
+	known := fields(function(t, folder+"parse.go", "top"))
+	for _, key := range fields(function(t, folder+"endpoints.go", "host")) {
+		known = append(known, "endpoints."+key)
+	}
+	same(t, "keys", page.part(t, "Sh", "KEYS").keys(), known)
+
+	entry := append(fields(function(t, folder+"choose.go", "parts")), fields(function(t, folder+"identities.go", "entry"))...)
+	identities := page.part(t, "Sh", "IDENTITIES")
+	same(t, "keys of an entry", identities.part(t, "Ss", "Keys of an entry").keys(), entry)
+
+	defaults, err := config.Load("/nonexistent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "kinds", identities.part(t, "Ss", "Kinds").items().arguments("Cm"), defaults.IdentityNames())
+}
+
+// What programs read is written down: the keys of each JSON value.
+func TestManualOfJSON(t *testing.T) {
+	for _, v := range []struct{ page, macro, part, types string }{
+		{"azfilesauth.8", "Ss", "set", "internal/cli.granted"},
+		{"azfilesauth.8", "Ss", "list", "internal/cli.listed"},
+		{"azfilesauth.8", "Ss", "clear", "internal/cli.erased"},
+		{"azfilesauth.8", "Ss", "status", "internal/cli.overview internal/cli.mountedEndpoint internal/control.Status internal/control.Endpoint internal/control.Mount internal/control.Fault"},
+		{"azfilesauth.8", "Ss", "refresh", "internal/cli.renewed internal/control.Outcome internal/control.Fault"},
+		{"azfilesauth.8", "Ss", "explain", "internal/cli.explained"},
+		{"azfilesauth.8", "Ss", "config check", "internal/cli.checked"},
+		{"azfilesauth.8", "Ss", "config show", "internal/cli.shownConfig internal/cli.setting"},
+		{"azfilesauth.8", "Ss", "version", "internal/cli.version"},
+		{"azfilesauth-doctor.8", "Sh", "JSON", "internal/cli.examined internal/doctor.Report internal/doctor.Finding"},
+		{"azfilesauth-setup.8", "Sh", "JSON", "internal/cli.prepared internal/setup.Change"},
+		{"azfilesauth-bundle.8", "Sh", "JSON", "internal/cli.packed"},
+	} {
+		var keys []string
+		for _, name := range strings.Fields(v.types) {
+			keys = append(keys, jsonKeys(t, name)...)
+		}
+		same(t, v.page+", "+v.part, readPage(t, v.page).part(t, v.macro, v.part).arguments("Va"), keys)
+	}
+}
+
+func TestManualOfListsOfNames(t *testing.T) {
+	var actions []string
+	for _, a := range setup.Actions() {
+		actions = append(actions, a.ID)
+	}
+	same(t, "actions", readPage(t, "azfilesauth-setup.8").part(t, "Sh", "NAMES OF ACTIONS").items().arguments("Sy"), actions)
+
+	parts := fields(function(t, "internal/bundle/bundle.go", "parts"))
+	same(t, "parts", readPage(t, "azfilesauth-bundle.8").part(t, "Sh", "PARTS OF A BUNDLE").items().arguments("Pa"), parts)
+
+	variables := literals(`AZFILES_\w+`, source(t, "watcher")...)
+	same(t, "variables", readPage(t, "azfilesrefresh.8").arguments("Ev"), variables)
+
+	var states []string
+	for _, s := range []control.State{control.Fresh, control.Due, control.Missing, control.Expired, control.Failing, control.Foreign} {
+		states = append(states, string(s))
+	}
+	same(t, "states", readPage(t, "azfilesauth-watch.8").part(t, "Ss", "States of an endpoint").items().arguments("Sy"), states)
+}
+
+// mandoc(1) has nothing to say, but that pages of other packages are not installed here. Those of
+// ours are there.
+func TestManualPages(t *testing.T) {
+	pages, err := filepath.Glob("packaging/man/*.[578]")
+	if err != nil || len(pages) < 11 {
+		t.Fatal(pages, err)
+	}
+	out, _ := exec.Command("mandoc", append([]string{"-T", "lint", "-W", "style"}, pages...)...).Output()
+	for line := range strings.Lines(string(out)) {
+		if !strings.Contains(line, "referenced manual not found") {
+			t.Error(strings.TrimSpace(line))
+		}
+	}
+	for _, path := range pages {
+		page := readPage(t, filepath.Base(path))
+		for _, line := range page {
+			if i := slices.Index(line, "Xr"); i >= 0 && strings.Contains(line[i+1], "azfiles") &&
+				!slices.Contains(pages, "packaging/man/"+line[i+1]+"."+line[i+2]) {
+				t.Errorf("%s: there is no page %s(%s)", path, line[i+1], line[i+2])
+			}
+		}
+		title := page.headings("Dt")[0]
+		name, section, _ := strings.Cut(title, " ")
+		if got := strings.ToLower(name) + "." + section; got != filepath.Base(path) {
+			t.Errorf("%s has the title %s", path, title)
+		}
+	}
+}
