@@ -50,6 +50,7 @@ func (s *session) bundle(ctx context.Context, file, root string, offline bool) e
 		}
 		o.ConfigPath = config.DefaultPath
 	}
+	o.Self, _ = os.Executable() // as the doctor does
 	subject, err := doctor.New(o)
 	if err != nil {
 		return err

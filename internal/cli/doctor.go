@@ -139,7 +139,7 @@ func (s *session) mend(ctx context.Context, e examination, r doctor.Report) ([]s
 			todo = append(todo, a)
 		}
 	}
-	var out io.Writer = s.Stdout // the diffs are there before the first change
+	out := s.Stdout // the diffs are there before the first change
 	if s.json {
 		out = io.Discard
 	}

@@ -98,7 +98,10 @@ func defaults(path string) *Config {
 // Load reads the configuration at path. A missing file gives the defaults. A symbolic link is
 // followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
 // ConfigInvalid or ConfigUnsafe; those about the content name line and key.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return LoadFor(path, "/etc/passwd") }
+
+// LoadFor is Load for another machine, whose users are in passwd, a file as in passwd(5).
+func LoadFor(path, passwd string) (*Config, error) {
 	c := defaults(path)
 	content, err := read(path)
 	switch {
@@ -112,7 +115,7 @@ func Load(path string) (*Config, error) {
 		}
 	}
 	if c.lines["USER_UID"] == 0 { // the system user's, or root's where there is none
-		c.uid, _, _ = lookupUser("/etc/passwd", SystemUser)
+		c.uid, _, _ = lookupUser(passwd, SystemUser)
 	}
 	return c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
@@ -32,7 +33,7 @@ func (c *Config) CRUID(want, passwd string) (int, error) {
 
 // lookupUser finds a user by name or number in a file as in passwd(5).
 func lookupUser(passwd, want string) (uid int, found bool, err error) {
-	f, err := os.Open(passwd)
+	f, err := os.OpenFile(passwd, os.O_RDONLY|syscall.O_NONBLOCK, 0) // which may be a FIFO in an image
 	if err != nil {
 		return 0, false, err
 	}

@@ -21,10 +21,12 @@ func checkHostForm(_ context.Context, s *Subject) Result {
 	var f several
 	for _, t := range s.Targets {
 		for _, from := range t.From {
-			switch {
-			case from.Fstab != nil:
+			if from.Fstab != nil { // before the mounts, which may be made by such a line
 				f.add(examineHost(t, from.Host, entryPlace(*from.Fstab), "edit "+entryPlace(*from.Fstab)))
-			case from.Mount != nil:
+			}
+		}
+		for _, from := range t.From {
+			if from.Mount != nil {
 				f.add(examineHost(t, from.Host, "the mount "+from.Mount.Target, "umount '"+from.Mount.Target+"' and mount it again"))
 			}
 		}

@@ -71,7 +71,7 @@ func TestOfflineFindings(t *testing.T) {
 		"unknown identity":      {change: put("etc/fstab", fstabHead+"_netdev,identity=nobody 0 0\n"), id: "identity-choice", status: Problem, fault: fault.IdentityInvalid},
 		"half an identity":      {change: put("etc/fstab", fstabHead+"_netdev,identity=token 0 0\n"), id: "identity-choice", status: Problem, says: "token_file="},
 		"two client ids":        {change: put("etc/fstab", fstabHead+"_netdev,client_id=system,identity=cli 0 0\n"), id: "identity-choice", status: Problem, says: "client_id", fault: fault.OptionInvalid},
-		"unknown uid":           {change: put("etc/fstab", fstabHead+"_netdev,cruid=4242 0 0\n"), id: "identity-choice", status: Problem, fault: fault.UIDUnknown},
+		"unknown uid":           {change: put("etc/fstab", fstabHead+"_netdev,cruid=4242 0 0\n"), id: "identity-choice", status: Skipped, says: "because of user-uid"},
 		"a mount of nobody":     {change: map[string]string{"etc/fstab": "-", cachePath[1:]: string(aCache(noon.Add(time.Hour), 18, ""))}, id: "identity-choice", status: Warning, fault: fault.IdentityUnknown},
 		"colliding lines":       {change: unmounted(fstabHead + "_netdev,identity=system\n//" + acct + "/two /two azfiles _netdev,client_id=" + oneClient + "\n"), id: "identity-collisions", status: Problem, says: "/etc/fstab:3", fault: fault.IdentityConflict},
 		"colliding mount":       {change: put("etc/fstab", fstabHead+"_netdev,identity=system\n//"+acct+"/two /two azfiles _netdev,client_id="+oneClient+"\n"), id: "identity-collisions", status: Problem, says: "cruid="},

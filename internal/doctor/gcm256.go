@@ -24,7 +24,7 @@ func checkGCM256(_ context.Context, s *Subject) Result {
 	case parameter("require_gcm_256") == "Y":
 		return Good("required")
 	case parameter("enable_gcm_256") == "N":
-		return Warned("echo Y > "+folder+"enable_gcm_256; remove enable_gcm_256 from /etc/modprobe.d", "the module cifs has enable_gcm_256=N")
+		return Warned("echo Y > "+folder+"enable_gcm_256, and remove enable_gcm_256 from /etc/modprobe.d", "the module cifs has enable_gcm_256=N")
 	case parameter("enable_gcm_256") == "Y":
 		return Good("offered")
 	}

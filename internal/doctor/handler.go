@@ -25,10 +25,12 @@ func checkHandler(ctx context.Context, s *Subject) Result {
 		return s.CannotSee(path, err)
 	case strings.HasPrefix(problem, unsafePrefix):
 		return Warned("chown root:root "+path+" && chmod go-w "+path, "%s %s", path, problem)
+	case problem == "is missing" || problem == "is a link that leads nowhere":
+		return s.missingLink(path, path+" "+problem)
 	case problem != "":
-		return Broken("azfilesauth setup", "%s %s", path, problem).By("links")
+		return Broken(anew(path), "%s %s", path, problem)
 	case !s.ours(path):
-		return Broken("azfilesauth setup", "%s is not azfilesauth but %s", path, s.beneath(s.Path(path))).By("links")
+		return Broken(anew(path), "%s is not azfilesauth but %s", path, s.beneath(s.resolve(path, true)))
 	}
 	if dir := s.unsafeFolder(path); dir != "" {
 		return Warned("chown root:root "+dir+" && chmod go-w "+dir, "others than root can put something in the place of %s: they can write to %s", path, dir)

@@ -69,7 +69,7 @@ func configFindings() []wrong {
 		},
 		{
 			name: "a link to nowhere", tree: "-- run/azfilesauth -> /nowhere --\n",
-			id: "state-folders", status: Problem, text: "leads nowhere", fix: "rm /run/azfilesauth", action: "folders",
+			id: "state-folders", status: Problem, text: "leads nowhere", fix: "rm /run/azfilesauth",
 		},
 	}
 }
@@ -79,10 +79,10 @@ func machineFindings() []wrong {
 	with := "-- lib/modules/6.12.0-azure/modules.dep --\nkernel/fs/smb/client/cifs.ko.xz: kernel/lib/x.ko\n"
 	return []wrong{
 		{name: "no mount.azfiles", tree: "-- usr/sbin/mount.azfiles REMOVED --\n", id: "links", status: Problem, text: "mount.azfiles", fix: "azfilesauth setup", action: "links"},
-		{name: "dangling mount.azfiles", tree: "-- usr/sbin/mount.azfiles -> /opt/none --\n", id: "links", status: Problem, text: "neither", fix: "azfilesauth setup", action: "links"},
-		{name: "another mount.azfiles", tree: "-- usr/sbin/mount.azfiles 755 --\n", id: "links", status: Problem, text: "is not azfilesauth", fix: "azfilesauth setup", action: "links"},
+		{name: "dangling mount.azfiles", tree: "-- usr/sbin/mount.azfiles -> /opt/none --\n", id: "links", status: Problem, text: "neither", fix: "mv /usr/sbin/mount.azfiles /usr/sbin/mount.azfiles.old && azfilesauth setup"},
+		{name: "another mount.azfiles", tree: "-- usr/sbin/mount.azfiles 755 --\n", id: "links", status: Problem, text: "is not azfilesauth", fix: "mv /sbin/mount.azfiles /sbin/mount.azfiles.old && azfilesauth setup"},
 		{name: "no daemon's name", tree: "-- usr/bin/azfilesrefresh REMOVED --\n", id: "links", status: Warning, text: "no azfilesrefresh", fix: "azfilesauth setup", action: "links"},
-		{name: "incumbent's manager", tree: "-- usr/bin/azfilesauthmanager 755 --\n", id: "links", status: Warning, text: "azfilesauthmanager is not azfilesauth", fix: "remove", action: "links"},
+		{name: "incumbent's manager", tree: "-- usr/bin/azfilesauthmanager 755 --\n", id: "links", status: Warning, text: "azfilesauthmanager is not azfilesauth", fix: "remove"},
 		{name: "no mount.cifs", tree: "-- usr/sbin/mount.cifs REMOVED --\n", id: "mount-cifs", status: Problem, text: "/usr/local/sbin", fix: "apt-get install -y cifs-utils"},
 		{name: "mount.cifs not executable", tree: "-- usr/sbin/mount.cifs 644 --\n", id: "mount-cifs", status: Problem, text: "no x", fix: "--reinstall"},
 		{name: "mount.cifs of others", tree: "-- usr/sbin/mount.cifs 777 --\n", id: "mount-cifs", status: Warning, text: "0777", fix: "chmod go-w /sbin/mount.cifs"},
@@ -198,7 +198,7 @@ func ruleFindings() []wrong {
 			id: "request-key-rule", status: Problem, text: "the macro %z", fix: "line 1", action: "request-key-rule",
 		},
 		{name: "no handler", tree: "-- usr/sbin/azfiles.upcall REMOVED --\n", id: "handler", status: Problem, text: "/usr/sbin/azfiles.upcall is missing", fix: "azfilesauth setup", action: "links"},
-		{name: "another handler", tree: "-- usr/sbin/azfiles.upcall 755 --\n", id: "handler", status: Problem, text: "is not azfilesauth", fix: "azfilesauth setup", action: "links"},
+		{name: "another handler", tree: "-- usr/sbin/azfiles.upcall 755 --\n", id: "handler", status: Problem, text: "is not azfilesauth", fix: "mv /usr/sbin/azfiles.upcall /usr/sbin/azfiles.upcall.old && azfilesauth setup"},
 		{name: "handler of others", tree: "-- usr/bin/azfilesauth 775 --\n", id: "handler", status: Warning, text: "0775", fix: "chmod go-w", also: []string{"links"}},
 		{name: "handler does not run", change: func(o *Options) {
 			p := hostPrograms()
@@ -264,10 +264,13 @@ func krb5Findings() []wrong {
 }
 
 func surroundingsFindings() []wrong {
+	const share = "36 29 0:51 / /mnt/share rw - cifs //acct.file.core.windows.net/share rw,sec=krb5,cruid=0\n"
+	const sandboxed = "-- proc/200/ns/mnt -> mnt:[4026539999] --\n-- proc/1/mountinfo --\n" + share
 	avc := `type=AVC msg=audit(1795434000.123:45): avc:  denied  { name_connect } for  pid=1 comm="azfiles.upcall" dest=443 scontext=system_u:system_r:keyutils_request_t:s0`
 	armor := `audit: type=1400 audit(1795434000.1:7): apparmor="DENIED" operation="exec" profile="/sbin/request-key" comm="request-key"`
 	return []wrong{
-		{name: "daemon with mounts of its own", tree: "-- proc/200/ns/mnt -> mnt:[4026539999] --\n", id: "namespaces", status: Warning, text: "process 200", fix: "systemctl edit azfilesrefresh"},
+		{name: "sandboxed daemon", tree: sandboxed + "-- proc/200/mountinfo --\n" + share, id: "namespaces", status: OK, text: "that of the host"},
+		{name: "daemon that misses a mount", tree: sandboxed + "-- proc/200/mountinfo --\n", id: "namespaces", status: Warning, text: "does not see /mnt/share", fix: "remove MountFlags="},
 		{name: "in a container", tree: "-- proc/self/ns/mnt -> mnt:[4026539998] --\n", id: "namespaces", status: Info, text: "in a container"},
 		{name: "SELinux", tree: "-- sys/fs/selinux/enforce --\n1\n-- var/log/audit/audit.log --\n" + avc + "\n", id: "selinux", status: Warning, text: "name_connect", fix: "restorecon"},
 		{

@@ -17,7 +17,7 @@ func linksCheck() Check {
 func checkLinks(_ context.Context, s *Subject) Result {
 	helper := s.FirstOf("/sbin/mount.azfiles", "/usr/sbin/mount.azfiles")
 	if helper == "" {
-		return Broken("azfilesauth setup", "mount.azfiles is neither in /sbin nor in /usr/sbin").By("links")
+		return s.missingLink("/usr/sbin/mount.azfiles", "mount.azfiles is neither in /sbin nor in /usr/sbin")
 	}
 	problem, err := s.examineProgram(helper)
 	switch {
@@ -26,9 +26,9 @@ func checkLinks(_ context.Context, s *Subject) Result {
 	case strings.HasPrefix(problem, unsafePrefix):
 		return Warned("chown root:root "+helper+" && chmod go-w "+helper, "%s %s", helper, problem)
 	case problem != "":
-		return Broken("azfilesauth setup", "%s %s", helper, problem).By("links")
+		return Broken(anew(helper), "%s %s", helper, problem)
 	case !s.ours(helper):
-		return Broken("azfilesauth setup", "%s is not azfilesauth but %s", helper, s.beneath(s.Path(helper))).By("links")
+		return Broken(anew(helper), "%s is not azfilesauth but %s", helper, s.beneath(s.resolve(helper, true)))
 	}
 	for _, name := range []string{"azfilesrefresh", "azfilesauthmanager"} {
 		path := s.FirstOf("/usr/bin/"+name, "/usr/sbin/"+name, "/usr/local/bin/"+name, "/usr/local/sbin/"+name)
@@ -36,14 +36,25 @@ func checkLinks(_ context.Context, s *Subject) Result {
 		case path == "":
 			return Warned("azfilesauth setup", "there is no %s in /usr/bin", name).By("links")
 		case !s.ours(path):
-			return Warned("remove the package that brought "+path+", then: azfilesauth setup", "%s is not azfilesauth but %s", path, s.beneath(s.Path(path))).By("links")
+			return Warned("remove the package that brought "+path+", then: azfilesauth setup", "%s is not azfilesauth but %s", path, s.beneath(s.resolve(path, true)))
 		}
 	}
 	return Good("%s", helper)
 }
 
+// anew is the advice about a name of the program that is taken: setup leaves alone what is there.
+func anew(path string) string { return "mv " + path + " " + path + ".old && azfilesauth setup" }
+
+// missingLink is the finding that nothing, or a link that leads nowhere, has a name of the program.
+func (s *Subject) missingLink(path, text string) Result {
+	if _, err := s.Lstat(path); err == nil {
+		return Broken(anew(path), "%s", text)
+	}
+	return Broken("azfilesauth setup", "%s", text).By("links")
+}
+
 // ours reports whether a program is azfilesauth, under whatever name.
 func (s *Subject) ours(path string) bool {
-	real := s.Path(path)
+	real := s.resolve(path, true)
 	return strings.HasSuffix(real, "/azfilesauth") || sameFile(real, s.Self)
 }

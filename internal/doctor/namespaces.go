@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 func namespacesCheck() Check {
@@ -24,15 +26,34 @@ func checkNamespaces(_ context.Context, s *Subject) Result {
 	}
 	for _, pid := range s.daemons() {
 		ns, err := s.mountNamespace(pid)
-		if err == nil && ns != host {
-			return Warned("systemctl edit azfilesrefresh, and remove PrivateMounts=, ProtectSystem=, ProtectHome=, PrivateTmp= and ReadOnlyPaths= from [Service]",
-				"azfilesrefresh (process %s) has mounts of its own and does not see those of the host", pid)
+		if err != nil || ns == host { // a sandboxed one has a namespace of its own, into which mounts propagate
+			continue
+		}
+		if missed := s.missedBy(pid); missed != "" {
+			return Warned("remove MountFlags= from the unit (systemctl cat azfilesrefresh), then: mount --make-rshared / && systemctl restart azfilesrefresh",
+				"azfilesrefresh (process %s) has mounts of its own and does not see %s", pid, missed)
 		}
 	}
 	if own, err := s.mountNamespace("self"); err == nil && own != host {
 		return Known("this command runs in a container or another mount namespace: it sees the mounts of that, not those of the host")
 	}
 	return Good("that of the host")
+}
+
+// missedBy gives the mount point of a share of the host's that a process does not see, "" for none.
+func (s *Subject) missedBy(pid string) string {
+	resolver := s.Config.Resolver()
+	all, _ := mounts.ListFrom(s.Path("/proc/1/mountinfo"), resolver) // its namespace could be read
+	seen, err := mounts.ListFrom(s.Path(filepath.Join("/proc", pid, "mountinfo")), resolver)
+	if err != nil { // it has ended
+		return ""
+	}
+	for _, m := range all {
+		if !slices.ContainsFunc(seen, func(o mounts.Mount) bool { return o.Device == m.Device }) {
+			return m.Target
+		}
+	}
+	return ""
 }
 
 func (s *Subject) mountNamespace(pid string) (string, error) {

@@ -18,7 +18,12 @@ var errTooLarge = errors.New("the file is too large")
 
 // Path gives the path on this machine of a path beneath the root. Symbolic links, absolute ones too,
 // are followed as if the root were /. What does not exist has the path that it would have.
-func (s *Subject) Path(path string) string { return s.resolve(path, true) }
+func (s *Subject) Path(path string) string {
+	if filepath.Clean(s.Root) == "/" { // the kernel follows links, those of /proc too, which are no paths
+		return filepath.Clean(path)
+	}
+	return s.resolve(path, true)
+}
 
 // beneath gives the path beneath the root of a path on this machine.
 func (s *Subject) beneath(path string) string {
@@ -28,9 +33,6 @@ func (s *Subject) beneath(path string) string {
 // resolve is Path; the last component is followed if last says so.
 func (s *Subject) resolve(path string, last bool) string {
 	root := filepath.Clean(s.Root)
-	if root == "/" && last {
-		return filepath.Clean(path)
-	}
 	const mostLinks = 40 // as the kernel
 	todo := strings.Split(filepath.Clean("/"+path), "/")
 	at, links := "/", 0
@@ -54,7 +56,13 @@ func (s *Subject) resolve(path string, last bool) string {
 
 // Open opens a regular file beneath the root for reading. It never waits, as opening a FIFO would.
 func (s *Subject) Open(path string) (*os.File, error) {
-	f, err := os.OpenFile(s.Path(path), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	name := s.Path(path)
+	if info, err := os.Stat(name); err != nil { // before it is opened: some devices act on that
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}

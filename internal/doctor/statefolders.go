@@ -29,7 +29,7 @@ func checkStateFolders(_ context.Context, s *Subject) Result {
 			return s.CannotSee(dir, err)
 		case info.Mode()&fs.ModeSymlink != 0: // root's own arrangement, if the folder behind it is root's
 			if info, err = s.Stat(dir); err != nil {
-				return Broken("rm "+dir+" && "+fix, "%s is a link that leads nowhere", dir).By("folders")
+				return Broken("rm "+dir+" && "+fix, "%s is a link that leads nowhere", dir)
 			}
 		}
 		if !info.IsDir() {

@@ -103,9 +103,9 @@ type Origin struct {
 func New(o Options) (*Subject, error) {
 	o = o.complete()
 	s := &Subject{Options: o, memo: &memo{}}
-	s.Config, s.ConfigErr = config.Load(s.Path(o.ConfigPath))
+	s.Config, s.ConfigErr = config.LoadFor(s.Path(o.ConfigPath), s.Path("/etc/passwd"))
 	if s.ConfigErr != nil { // so that what does not depend on it is looked at all the same
-		s.Config, _ = config.Load("") // there is no such file, so these are the defaults
+		s.Config, _ = config.LoadFor("", s.Path("/etc/passwd")) // there is no such file, so these are the defaults
 	}
 	resolver := s.Config.Resolver()
 	s.Mounts, s.MountsErr = mounts.ListFrom(s.mountTable(), resolver)

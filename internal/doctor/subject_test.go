@@ -105,3 +105,25 @@ UUID=1 / ext4 rw 0 0
 		}
 	}
 }
+
+// The users are those beneath the root, never this machine's.
+func TestUsersBeneathRoot(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, "-- etc/passwd --\nazfilesuser:x:4321:4321::/:/usr/sbin/nologin\n")
+	s, err := New(Options{Root: root})
+	must(t, err)
+	if uids := s.cruids(); !slices.Equal(uids, []int{4321}) {
+		t.Errorf("got %v", uids)
+	}
+}
+
+// What a name of the program leads to is found on this machine too, whose links the kernel follows.
+func TestOursOnThisMachine(t *testing.T) {
+	folder := t.TempDir()
+	plant(t, folder, "-- azfilesauth 755 --\n-- other 755 --\n-- mount.azfiles -> azfilesauth --\n-- mount.other -> other --\n")
+	s, err := New(Options{Offline: true})
+	must(t, err)
+	if !s.ours(folder+"/mount.azfiles") || s.ours(folder+"/mount.other") {
+		t.Error("a link is not judged by where it leads")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,28 @@ func TestWholeMachine(t *testing.T) {
 		t.Errorf("got %s", show(r))
 	}
 	noSecrets(t, r)
+}
+
+// What is wrong once is called broken once.
+func TestWholeMachineBroken(t *testing.T) {
+	for name, row := range map[string]struct {
+		fstab, host string // in fstab, and as the share is mounted
+		id          ID
+		fix         string
+	}{
+		"unknown uid":             {fstabHead + "_netdev,cruid=4242 0 0\n", acct, "user-uid", "to a uid that getent passwd lists"},
+		"mounted by another name": {"//" + privAcct + "/share /mnt/share azfiles _netdev,identity=system 0 0\n", privAcct, "host-form", "edit /etc/fstab:1: the host is " + acct},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := wholeMachine(t)
+			plant(t, m.opts.Root, "-- etc/fstab --\n"+row.fstab+
+				"-- proc/1/mountinfo --\n"+strings.ReplaceAll(healthyFiles()["proc/1/mountinfo"], acct, row.host))
+			r := m.examine(t)
+			if r.First == nil || r.First.ID != row.id || !strings.Contains(r.First.Fix, row.fix) || r.Problems > 1 {
+				t.Errorf("got %s", show(r))
+			}
+		})
+	}
 }
 
 // BenchmarkWholeMachine is to take less than a second, at that latency.

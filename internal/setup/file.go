@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -88,11 +89,26 @@ func (h Host) look(path string) (*state, []byte, error) {
 		if st.Size > maxFile {
 			return nil, nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
 		}
-		content, err := os.ReadFile(name)
+		content, err := readFile(name)
 		s.Sum = sum(content)
 		return s, content, err
 	}
 	return s, nil, nil
+}
+
+// readFile reads what was a regular file a moment ago. In a folder of everybody's its owner may have
+// put a link or a FIFO in its place since.
+func readFile(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(content) > maxFile {
+		err = unix.EFBIG
+	}
+	return content, err
 }
 
 func sum(content []byte) string {

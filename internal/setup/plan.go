@@ -183,7 +183,15 @@ func (p *planner) exists(paths ...string) bool {
 
 // config is the configuration as it is now.
 func (p *planner) config() (*config.Config, error) {
-	return config.Load(filepath.Join("/", p.host.Root, config.DefaultPath))
+	path, err := p.host.within(config.DefaultPath + "/.") // the file behind a link, beneath the root too
+	if err != nil {
+		return nil, err
+	}
+	passwd, err := p.host.within(passwdFile)
+	if err != nil {
+		return nil, err
+	}
+	return config.LoadFor(path, passwd)
 }
 
 // saysUID reports whether the file sets USER_UID.
