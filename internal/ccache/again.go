@@ -1,8 +1,6 @@
 package ccache
 
 import (
-	"slices"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -10,7 +8,7 @@ import (
 // in a row, and to parse it each time would be most of its work.
 type loaded struct {
 	stat  unix.Stat_t
-	cache *Cache // is never changed
+	cache *Cache // is never changed, since all who load it share it
 }
 
 // again gives what Load found last if the file is still the same one: a cache is replaced by a rename, so
@@ -21,7 +19,7 @@ func (s *Store) again(f *folder) (Snapshot, bool) {
 	if last == nil || unix.Fstatat(f.fd, s.name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || !same(&st, &last.stat) || s.accept(&st) != nil {
 		return Snapshot{}, false
 	}
-	return s.snapshot(st, last.cache), true
+	return snapshot(&st, last.cache), true
 }
 
 // same reports whether nothing that stat(2) shows of a file has changed, the time of the last access apart.
@@ -30,10 +28,4 @@ func same(a, b *unix.Stat_t) bool {
 		a.Nlink == b.Nlink && a.Size == b.Size && a.Mtim == b.Mtim && a.Ctim == b.Ctim
 }
 
-// snapshot gives the caller entries of his own to change; the secrets in them are shared.
-func (s *Store) snapshot(st unix.Stat_t, c *Cache) Snapshot {
-	return Snapshot{
-		Cache:   &Cache{Principal: c.Principal, Credentials: slices.Clone(c.Credentials)},
-		Trusted: st.Uid == 0,
-	}
-}
+func snapshot(st *unix.Stat_t, c *Cache) Snapshot { return Snapshot{Cache: c, Trusted: st.Uid == 0} }

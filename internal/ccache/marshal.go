@@ -9,7 +9,7 @@ import (
 // Marshal writes the cache as a FILE cache of version 4 (MIT's doc/formats/ccache_file_format).
 // The result is secret: it holds session keys.
 func (c *Cache) Marshal() []byte {
-	w := writer{formatByte, version4}
+	w := append(make(writer, 0, c.size()), formatByte, version4)
 	if len(c.kdcOffset) == kdcOffsetLen {
 		w.u16(2 + 2 + kdcOffsetLen)
 		w.u16(tagKDCOffset)
@@ -23,6 +23,16 @@ func (c *Cache) Marshal() []byte {
 		w.credential(&c.Credentials[i])
 	}
 	return w
+}
+
+// size is about how long the result gets, rather more, so that it is not copied while it grows.
+func (c *Cache) size() int {
+	const fixed = 512 // names, times and lengths
+	n := fixed
+	for i := range c.Credentials {
+		n += fixed + c.Credentials[i].Ticket.Len() + c.Credentials[i].SecondTicket.Len()
+	}
+	return n
 }
 
 type writer []byte

@@ -87,7 +87,7 @@ func (s *Store) Path() string { return s.path }
 
 // Snapshot is what Load found.
 type Snapshot struct {
-	// Cache is nil when there is no file.
+	// Cache is nil when there is no file. It is shared by all who load it and must not be changed.
 	Cache *Cache
 
 	// Trusted reports that nobody but root could have written the cache: root owns the file and no
@@ -118,7 +118,7 @@ func (s *Store) Load() (Snapshot, error) {
 		return Snapshot{}, fault.New(fault.CCacheDamaged, fault.V{"ccache": s.path, "problem": err.Error()})
 	}
 	s.last.Store(&loaded{old.stat, cache})
-	return s.snapshot(old.stat, cache), nil
+	return snapshot(&old.stat, cache), nil
 }
 
 // Update changes the cache: it waits for the lock, reads, calls change, and puts the result in

@@ -49,7 +49,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case event := <-f.notify.Events:
 			f.take(event)
-		case <-f.notify.Errors: // as a rule the queue of events was full
+		case <-f.notify.Errors: //nolint:errcheck // as a rule the queue of events was full
 			f.tell()
 		}
 	}

@@ -12,12 +12,13 @@ import (
 
 // fetch obtains a new ticket and writes it. The endpoint's lock is held.
 func (m *Manager) fetch(ctx context.Context, c *cache, r Request) (Result, error) {
-	defer c.writer.enter()()
+	c.writer.expect()
 	cred, kept, err := m.obtain(ctx, c, r, false)
 	if kept && refused(err) {
 		cred, _, err = m.obtain(ctx, c, r, true)
 	}
 	if err != nil {
+		c.writer.giveUp()
 		return Result{}, err
 	}
 	m.Step("ticket: obtained from %s, ends at %s", r.Endpoint, cred.EndTime.Format(time.RFC3339))

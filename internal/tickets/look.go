@@ -38,6 +38,7 @@ func (m *Manager) look(ctx context.Context, c *cache, r Request) (Result, bool, 
 	}
 	if alias := r.Endpoint.Alias(); alias != "" && !slices.Contains(rec.Aliases, alias) {
 		rec.Aliases = append(rec.Aliases, alias)
+		c.writer.expect()
 		if err := c.writer.put(ctx, c.Store, cred, rec); err != nil {
 			return Result{}, false, err
 		}

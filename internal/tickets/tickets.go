@@ -82,7 +82,7 @@ type Manager struct {
 // cache is the credential cache of one credential uid and its writer.
 type cache struct {
 	*ccache.Store
-	writer writer
+	writer *writer
 }
 
 // New makes a Manager. It opens nothing: certificates and caches are read when they are needed.
@@ -209,7 +209,7 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cache{Store: store}
+	c := &cache{Store: store, writer: newWriter()}
 	m.caches[uid] = c
 	return c, nil
 }

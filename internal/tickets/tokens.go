@@ -19,8 +19,8 @@ import (
 const tokenMargin = 5 * time.Minute
 
 // token obtains an access token, unless the caller was handed one. kept says that it was obtained
-// earlier. The identity's lock makes twenty mounts at boot ask one after the other, so that the
-// first asks Entra and the others find its token in the keyring.
+// earlier. The identity's lock makes twenty mounts at boot that find none ask one after the other, so
+// that the first asks Entra and the others find its token in the keyring.
 func (m *Manager) token(ctx context.Context, c *cache, r Request, renew bool) (t identity.AccessToken, kept bool, err error) {
 	o := m.tokens
 	o.Cloud = r.Endpoint.Cloud()
@@ -31,16 +31,17 @@ func (m *Manager) token(ctx context.Context, c *cache, r Request, renew bool) (t
 		t, err = r.Identity.FromText(r.Token.Reveal(), "the caller", o)
 		return t, false, err
 	}
+	ring, name := m.ring(r.Identity), tokenName(r.Identity, o)
+	if t, ok := m.recall(ring, name); ok && !renew {
+		return t, true, nil
+	}
 	unlock, err := c.LockIdentity(ctx, r.Identity.String())
 	if err != nil {
 		return t, false, err
 	}
 	defer unlock()
-	ring, name := m.ring(r.Identity), tokenName(r.Identity, o)
-	if ring != nil && !renew {
-		if t, ok := m.recall(ring, name); ok {
-			return t, true, nil
-		}
+	if t, ok := m.recall(ring, name); ok && !renew {
+		return t, true, nil // whoever held the lock has kept one
 	}
 	if t, err = r.Identity.Token(ctx, o); err == nil && ring != nil {
 		m.keep(ring, name, t)
@@ -89,7 +90,11 @@ func (m *Manager) keep(ring keyring.Ring, name string, t identity.AccessToken) {
 	_ = ring.Set(name, secret.New(text), ttl) // a token that is not kept is asked for again
 }
 
+// recall gives a token that was kept and lasts long enough; a nil ring has none.
 func (m *Manager) recall(ring keyring.Ring, name string) (identity.AccessToken, bool) {
+	if ring == nil {
+		return identity.AccessToken{}, false
+	}
 	v, err := ring.Get(name)
 	if err != nil {
 		return identity.AccessToken{}, false

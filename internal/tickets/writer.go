@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// gather is how long a write waits for the tickets of other exchanges that are under way:
-	// 500 rewrites of a cache with 500 tickets cost over a second, one costs milliseconds.
-	gather = 3 * time.Millisecond
+	// A write waits for the tickets that are being fetched, gatherTimes as long as the last write took
+	// and within these bounds: 500 rewrites of a cache with 500 tickets take seconds, ten take none.
+	gatherTimes = 10
+	minGather   = 3 * time.Millisecond
+	maxGather   = 100 * time.Millisecond
 	// writeLimit bounds a write. It is not the caller's deadline, because others' tickets are in it.
 	writeLimit = 10 * time.Second
 )
@@ -19,10 +21,13 @@ const (
 // writer puts tickets into one cache. Tickets that arrive while others are being fetched or written
 // go out together in one rename.
 type writer struct {
-	mu      sync.Mutex
-	active  int // fetches under way
-	leading bool
-	pending []*write
+	all chan struct{} // told when nothing more is expected
+
+	mu       sync.Mutex
+	expected int  // fetches that have neither put their ticket nor given up
+	writing  bool // somebody is at flush, who alone uses took
+	pending  []*write
+	took     time.Duration // the last write
 }
 
 type write struct {
@@ -31,48 +36,90 @@ type write struct {
 	done chan error
 }
 
-// enter says that a fetch has begun; the function it returns says that it has ended.
-func (w *writer) enter() (leave func()) {
-	w.add(1)
-	return func() { w.add(-1) }
-}
+func newWriter() *writer { return &writer{all: make(chan struct{}, 1)} }
 
-func (w *writer) add(n int) {
+// expect says that a fetch has begun, which ends with put or giveUp.
+func (w *writer) expect() {
 	w.mu.Lock()
-	w.active += n
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	w.expected++
 }
 
-// put returns when the ticket is in the cache. The first caller writes for all that come meanwhile.
+// giveUp says that a fetch has failed.
+func (w *writer) giveUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arrived()
+}
+
+// arrived needs the lock.
+func (w *writer) arrived() {
+	if w.expected--; w.expected > 0 {
+		return
+	}
+	select {
+	case w.all <- struct{}{}:
+	default:
+	}
+}
+
+// put returns when the ticket is in the cache. The first caller writes for all that come meanwhile, but
+// does not wait for those that come later.
 func (w *writer) put(ctx context.Context, store *ccache.Store, cred ccache.Credential, rec ccache.Record) error {
 	mine := &write{cred, rec, make(chan error, 1)}
+	ctx = context.WithoutCancel(ctx)
 	w.mu.Lock()
 	w.pending = append(w.pending, mine)
-	lead, alone := !w.leading, w.active <= 1
-	w.leading = true
+	w.arrived()
+	lead := !w.writing
+	w.writing = true
 	w.mu.Unlock()
-	if lead {
-		if !alone {
-			time.Sleep(gather)
-		}
-		w.flush(context.WithoutCancel(ctx), store)
+	if lead && w.flush(ctx, store) {
+		go func() {
+			for w.flush(ctx, store) {
+			}
+		}()
 	}
 	return <-mine.done
 }
 
-// flush writes until nothing is pending.
-func (w *writer) flush(ctx context.Context, store *ccache.Store) {
-	for {
-		w.mu.Lock()
-		batch := w.pending
-		w.pending = nil
-		w.leading = len(batch) > 0
-		w.mu.Unlock()
-		if len(batch) == 0 {
+// flush writes what is pending, and reports whether there is more meanwhile.
+func (w *writer) flush(ctx context.Context, store *ccache.Store) (more bool) {
+	w.gather()
+	w.mu.Lock()
+	batch := w.pending
+	w.pending = nil
+	w.mu.Unlock()
+	begun := time.Now()
+	writeAll(ctx, store, batch)
+	w.took = time.Since(begun)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writing = len(w.pending) > 0
+	return w.writing
+}
+
+// gather waits for what is expected, but not for long: the tickets that are here may be late.
+func (w *writer) gather() {
+	if w.complete() {
+		return // as in every process that gets one ticket, where a timer would wake threads
+	}
+	limit := time.NewTimer(min(max(gatherTimes*w.took, minGather), maxGather))
+	defer limit.Stop()
+	for !w.complete() {
+		select {
+		case <-w.all:
+		case <-limit.C:
 			return
 		}
-		writeAll(ctx, store, batch)
 	}
+}
+
+// complete reports whether nothing more is expected.
+func (w *writer) complete() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.expected == 0
 }
 
 // writeAll puts a batch into the cache. When that fails each ticket is tried alone, so that one that
