@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -11,7 +12,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/metrics"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -24,11 +24,14 @@ func (w *watcher) Status() control.Status {
 
 // WriteMetrics is for control.Handler.
 func (w *watcher) WriteMetrics(out io.Writer) {
+	var s control.Status
 	served := false
-	_ = w.do(context.Background(), func() { served = w.cfg.Metrics().Served() })
+	_ = w.do(context.Background(), func() { s, served = w.describe(), w.cfg.Metrics().Served() })
 	if served {
-		w.counts.Write(out, w.Status(), metrics.Upcalls(upcallCounts))
+		w.counts.Write(out, s, w.upcalls())
+		return
 	}
+	_, _ = fmt.Fprintf(out, "# metrics are off; metrics: {socket: on} in %s turns them on\n", w.ConfigPath)
 }
 
 // Refresh is for control.Handler.
@@ -73,42 +76,46 @@ func (w *watcher) do(ctx context.Context, f func()) error {
 // room for as many outcomes as there will be.
 func (w *watcher) force(host string) (chan control.Outcome, error) {
 	w.look()
-	var keys []Key
-	if host != "" {
-		e, err := w.cfg.Resolver().Resolve(host)
-		if err != nil {
-			return nil, fault.New(fault.HostUnknown, fault.V{"host": host, "problem": err.Error()})
-		}
-		host = e.Host()
+	wanted, err := w.wanted(host)
+	if err != nil {
+		return nil, err
 	}
-	for _, d := range w.plan {
-		if (host == "" || d.Host == host) && len(w.names(d.Key)) > 0 {
-			keys = append(keys, d.Key)
-		}
-	}
-	extra := map[Key]endpoint.Endpoint{}
-	for k := range w.tickets { // a ticket that nobody mounts is refreshed when its host is named
-		if k.Host == host && !slices.Contains(keys, k) {
-			if e, err := w.cfg.Resolver().Resolve(host); err == nil {
-				keys, extra[k] = append(keys, k), e
-			}
-		}
-	}
-	if host != "" && len(keys) == 0 {
-		return nil, fault.New(fault.TicketUnknown, fault.V{"host": host, "ccache": w.paths[w.cfg.CredentialUID()]})
-	}
-	wait := make(chan control.Outcome, len(keys))
-	for _, k := range keys {
+	wait := make(chan control.Outcome, len(wanted))
+	for k, names := range wanted {
 		j := w.busy[k]
 		if j == nil {
-			names := w.names(k)
-			if e, ok := extra[k]; ok {
-				names = []endpoint.Endpoint{e}
-			}
 			j = w.enqueue(k, names, tickets.Always, true)
 		}
 		j.waiters = append(j.waiters, wait)
 	}
 	w.pump()
 	return wait, nil
+}
+
+// wanted are the endpoints of all that is mounted, or of one host: that one also when it has a ticket and
+// nobody mounts it.
+func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
+	found := map[Key][]endpoint.Endpoint{}
+	var named endpoint.Endpoint
+	if host != "" {
+		e, err := w.cfg.Resolver().Resolve(host)
+		if err != nil {
+			return nil, fault.New(fault.HostUnknown, fault.V{"host": host, "problem": err.Error()})
+		}
+		named = e
+	}
+	for k := range w.tickets {
+		if host != "" && k.Host == named.Host() {
+			found[k] = []endpoint.Endpoint{named}
+		}
+	}
+	for k := range w.mounts {
+		if names := w.names(k); len(names) > 0 && (host == "" || k.Host == named.Host()) {
+			found[k] = names
+		}
+	}
+	if host != "" && len(found) == 0 {
+		return nil, fault.New(fault.TicketUnknown, fault.V{"host": named.Host(), "ccache": w.paths[w.cfg.CredentialUID()]})
+	}
+	return found, nil
 }

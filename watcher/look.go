@@ -3,11 +3,14 @@ package watcher
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/control"
@@ -146,9 +149,9 @@ func (w *watcher) own() {
 		w.disown(k, nil)
 		if t.Identity != "" && t.Trusted {
 			w.owners[k] = t.Identity
-		} else if names := w.names(k); known && len(names) > 0 {
+		} else if names := w.names(k); len(names) > 0 && (known || w.owners[k] == "") {
 			// Only the configuration or the mount can tell. If they do not, a person shall hear of it
-			// before the ticket ends.
+			// before the ticket ends, and nobody be asked when there is none.
 			if _, err := w.manager.Owner(names[0], k.CRUID, ""); nobodys(err) {
 				w.disown(k, fault.From(err))
 			}
@@ -188,7 +191,7 @@ func (w *watcher) settle() {
 func (w *watcher) decide() {
 	policy := Policy{Refresh: w.cfg.Refresh(), Seed: w.seed}
 	if w.BeforeExpiry > 0 {
-		policy.Refresh.BeforeExpiry = w.BeforeExpiry
+		policy.BeforeExpiry = w.BeforeExpiry
 	}
 	now := w.now()
 	w.plan = Plan(now, w.table, w.tickets, w.history, policy)
@@ -241,13 +244,17 @@ func (w *watcher) expose() {
 		return
 	}
 	var text bytes.Buffer
-	w.counts.Write(&text, w.describe(), metrics.Upcalls(upcallCounts))
+	w.counts.Write(&text, w.describe(), w.upcalls())
 	if bytes.Equal(text.Bytes(), w.exposed) {
 		return
 	}
-	w.exposed = text.Bytes()
-	err := metrics.WriteFile(path, w.exposed)
-	w.tell(Key{Host: path}, fmt.Sprint(err), func() {
+	err := metrics.WriteFile(path, text.Bytes())
+	if err == nil {
+		w.exposed = text.Bytes()
+	}
+	var reason unix.Errno // the text names another temporary file each time
+	_ = errors.As(err, &reason)
+	w.tell(Key{Host: path}, reason.Error(), func() {
 		if err != nil {
 			w.Log.Warn("the metrics cannot be written: "+err.Error(), "file", path)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 )
 
-// run is the daemon's loop. Everything that happens comes in here.
+// run is the daemon's loop.
 func (w *watcher) run(ctx context.Context) {
 	defer close(w.ended)
 	jobs, cancel := context.WithCancel(ctx)
@@ -20,42 +20,53 @@ func (w *watcher) run(ctx context.Context) {
 	w.notify(ready) // nothing was asked over the network yet, so that boot does not wait for it
 	w.Log.Info("started", "version", w.Version, "config", w.cfg.Path(), "mountinfo", w.Mountinfo)
 	w.event()
-	for {
-		select {
-		case <-ctx.Done():
-			w.finish(cancel)
-			return
-		case _, open := <-w.remounted:
-			if !open {
-				w.remounted = nil // what remains is to look from time to time
-				w.Log.Warn("changes of the mount table are noticed late", "mountinfo", w.Mountinfo)
-			}
-			w.event()
-		case <-w.changed:
-			w.event()
-		case r := <-w.alarm.rings():
-			if r.stepped {
-				w.forgive()
-			}
-			w.event()
-		case <-w.quiet.C:
-			w.quieting = false
-			if w.again {
-				w.event()
-			}
-		case r := <-w.results:
-			w.finished(r)
-			w.event()
-		case j := <-w.answers:
-			w.answered(j)
-		case call := <-w.calls:
-			call()
-		case <-w.hangups:
-			w.reload()
-		case <-watchdog:
-			w.notify(alive)
-		}
+	for w.turn(ctx, watchdog) {
 	}
+	w.finish(cancel)
+}
+
+// turn waits for something and takes it, and reports whether to go on. Everything that happens comes in
+// here.
+func (w *watcher) turn(ctx context.Context, watchdog <-chan time.Time) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case _, open := <-w.remounted:
+		if !open {
+			w.deafened()
+		}
+		w.event()
+	case <-w.changed:
+		w.event()
+	case r := <-w.alarm.rings():
+		if r.stepped {
+			w.forgive()
+		}
+		w.event()
+	case <-w.quiet.C:
+		w.quieting = false
+		if w.again {
+			w.event()
+		}
+	case r := <-w.results:
+		w.finished(r)
+		w.event()
+	case j := <-w.answers:
+		w.answered(j)
+	case call := <-w.calls:
+		call()
+	case <-w.hangups:
+		w.reload()
+	case <-watchdog:
+		w.notify(alive)
+	}
+	return true
+}
+
+// deafened takes that no more changes of the mount table are told. What remains is to look from time to time.
+func (w *watcher) deafened() {
+	w.remounted = nil
+	w.Log.Warn("changes of the mount table are noticed late", "mountinfo", w.Mountinfo)
 }
 
 // ticks is when systemd wants to hear that the loop goes round, never without its watchdog.
@@ -92,26 +103,35 @@ func (w *watcher) forgive() {
 	}
 }
 
-// reload reads the configuration again. One that is broken changes nothing.
+// reload is what SIGHUP asks for.
 func (w *watcher) reload() {
 	w.notify(reloading())
 	if w.Reopen != nil {
 		w.Reopen()
 	}
-	cfg, err := config.Load(w.ConfigPath)
-	if err == nil {
-		if err = w.adopt(cfg); err == nil {
-			w.Log.Info("the configuration was read again", "config", cfg.Path())
-			clear(w.signs)
-			w.forgive()
-			w.claim()
-		}
-	}
-	if err != nil {
-		w.Log.Error("the configuration stays as it was: " + err.Error())
-	}
+	delete(w.told, Key{Host: w.ConfigPath}) // whoever asks again is told again
+	w.reread()
 	w.look()
 	w.notify(ready)
+}
+
+// reread reads the configuration again. One that is broken changes nothing.
+func (w *watcher) reread() {
+	cfg, err := config.Load(w.ConfigPath)
+	if err == nil {
+		err = w.adopt(cfg)
+	}
+	if err != nil {
+		w.tell(Key{Host: w.ConfigPath}, err.Error(), func() {
+			w.Log.Error("the configuration stays as it was: " + err.Error())
+		})
+		return
+	}
+	delete(w.told, Key{Host: w.ConfigPath})
+	w.Log.Info("the configuration was read again", "config", cfg.Path())
+	clear(w.signs)
+	w.forgive()
+	w.claim()
 }
 
 // appeared reads a configuration that was missing when the daemon was started.
@@ -120,7 +140,7 @@ func (w *watcher) appeared() {
 		return
 	}
 	if _, err := os.Stat(w.ConfigPath); err == nil {
-		w.reload()
+		w.reread()
 	}
 }
 

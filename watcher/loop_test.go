@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 )
 
@@ -258,6 +259,30 @@ func TestLoopLateRefreshForgetsTheKernelsFailures(t *testing.T) {
 	})
 }
 
+// TestLoopConfigurationAppears: what was missing at the start is read when it is there, and what is wrong
+// with it is said once.
+func TestLoopConfigurationAppears(t *testing.T) {
+	bubble(t, system, 1, func(w *world) {
+		w.start()
+		check(w.do(context.Background(), func() { w.cfg = must(config.Load(w.path("nowhere"))) }))
+		w.configure("refresh: {at: nonsense}\n")
+		for range 3 {
+			w.tableChanged()
+			time.Sleep(2 * time.Second) // the transcript has what is said twice in a second once
+		}
+		if log := w.transcript(); strings.Count(log, "the configuration stays as it was") != 1 {
+			t.Errorf("it logged\n%s", log)
+		}
+		w.configure(system)
+		w.mount(share(0), "/mnt/0")
+		settle()
+		if e := w.Status().Endpoints; len(e) != 1 || e[0].State != control.Fresh {
+			t.Errorf("%+v", e)
+		}
+		w.stop()
+	})
+}
+
 func TestLoopKeepsConnectionsOverAReload(t *testing.T) {
 	bubble(t, system, 1, func(w *world) {
 		w.start()
@@ -271,42 +296,6 @@ func TestLoopKeepsConnectionsOverAReload(t *testing.T) {
 		w.stop()
 	})
 }
-
-// TestTenThousandRefreshes: nothing is left behind by a refresh.
-func TestTenThousandRefreshes(t *testing.T) {
-	bubble(t, system, 4, func(w *world) {
-		check(unix.Mount("tmpfs", w.path("cc"), "tmpfs", 0, "size=1m,mode=0755")) // a disk takes its time
-		defer func() { check(unix.Unmount(w.path("cc"), 0)) }()
-		w.silent = true
-		w.azure.Order(azurefake.Order{Target: azurefake.TargetStorage, Lifetime: 10 * time.Minute})
-		for i := range 4 {
-			w.mount(share(i), fmt.Sprint("/mnt/", i))
-		}
-		w.start()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		w.azure.ResetRequests()
-		goroutines, files := runtime.NumGoroutine(), descriptors()
-		for done := 0; done < 10_000; done += w.exchanges("") {
-			w.azure.ResetRequests()
-			time.Sleep(6 * time.Hour)
-			synctest.Wait()
-		}
-		// The fake's connections come and go; what one refresh in a hundred left behind would be a hundred.
-		if n := runtime.NumGoroutine(); n > goroutines+30 {
-			t.Errorf("%d goroutines, then %d", goroutines, n)
-		}
-		if n := descriptors(); n > files+15 {
-			t.Errorf("%d descriptors, then %d", files, n)
-		}
-		if len(w.history) != 4 || len(w.told) != 4 || len(w.busy) != 0 || len(w.owners) != 4 || len(w.signs) != 4 {
-			t.Errorf("it remembers %d, %d, %d, %d, %d", len(w.history), len(w.told), len(w.busy), len(w.owners), len(w.signs))
-		}
-		w.stop()
-	})
-}
-
-func descriptors() int { return len(must(os.ReadDir("/proc/self/fd"))) }
 
 func TestLoopTriesAgainWhenTheClockIsSet(t *testing.T) {
 	bubble(t, system, 1, func(w *world) {

@@ -8,11 +8,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
-
-// upcallCounts is where the upcall counts.
-const upcallCounts = "/run/azfilesauth"
 
 // report logs what has changed about an endpoint. What is about to be mended is not worth a line: the
 // attempt's result is.
@@ -54,11 +50,6 @@ func (w *watcher) tell(k Key, text string, log func()) {
 	log()
 }
 
-// said is a fault for others.
-func said(f *fault.Fault, at time.Time) *control.Fault {
-	return &control.Fault{ID: string(f.ID()), What: f.What(), Fix: f.Fix(), At: at}
-}
-
 // describe is what the watcher knows.
 func (w *watcher) describe() control.Status {
 	s := control.Status{
@@ -85,7 +76,7 @@ func (w *watcher) endpoint(d Decision) control.Endpoint {
 		e.NextRefresh = time.Time{}
 	}
 	if f := cmp.Or(a.Fault, a.Foreign); f != nil {
-		e.LastFault = said(f, a.At)
+		e.LastFault = control.FaultOf(f, a.At)
 	}
 	return e
 }

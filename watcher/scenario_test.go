@@ -133,8 +133,8 @@ func (w *world) command(line string, out *strings.Builder) {
 		w.cacheChanged()
 	case "folder": // small|fill|free|readonly|writable
 		w.folder(f[1])
-	case "config": // TEXT
-		w.configure(strings.TrimPrefix(line, "config ") + "\n")
+	case "config": // TEXT, whose lines are parted by a semicolon
+		w.configure(strings.ReplaceAll(strings.TrimPrefix(line, "config "), "; ", "\n") + "\n")
 	case "reload":
 		w.hangups <- unix.SIGHUP
 		synctest.Wait()
@@ -159,6 +159,20 @@ func (w *world) command(line string, out *strings.Builder) {
 			fmt.Fprintf(out, "status: %s cruid=%d %s next=%s identity=%q mounts=%d failures=%d why=%q\n",
 				e.Host, e.CRUID, e.State, next, e.Identity, len(e.Mounts), e.Failures, w.plain(e.Why))
 		}
+	case "metrics": // [FILE]: what is counted, as the socket tells or as it was written
+		var text strings.Builder
+		if len(f) == 1 {
+			w.WriteMetrics(&text)
+		} else {
+			text.Write(must(os.ReadFile(w.path(f[1]))))
+		}
+		for line := range strings.Lines(text.String()) {
+			if strings.Contains(line, "_total{") || strings.Contains(line, "_failures{") || strings.Contains(line, " off;") {
+				out.WriteString(w.plain(line))
+			}
+		}
+	case "mkdir": // NAME
+		check(os.Mkdir(w.path(f[1]), 0o755))
 	case "asked": // how often each account
 		for i := 1; i <= 5; i++ {
 			fmt.Fprintf(out, "%d ", w.exchanges(host(strconv.Itoa(i))))

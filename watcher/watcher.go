@@ -14,6 +14,7 @@ package watcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -43,7 +44,8 @@ const (
 	// longestSleep bounds the time between two looks: events can get lost, and some mount namespaces
 	// tell of none.
 	longestSleep = 10 * time.Minute
-	// holderWait is how often a second instance asks whether the first one is still there.
+	// holderWait is how often a second instance asks whether the first one still has the cache, and the
+	// socket.
 	holderWait = 2 * time.Second
 	// stopLimit bounds the wait for exchanges under way at the end.
 	stopLimit = 4 * time.Second
@@ -51,6 +53,8 @@ const (
 	manyJobs = 8
 	restGC   = 100
 	burstGC  = 200
+	// runFolder is where the upcall counts.
+	runFolder = "/run/azfilesauth"
 	// memoryLimit is where the garbage collector begins to work harder, in bytes.
 	memoryLimit = 80 << 20
 )
@@ -89,6 +93,7 @@ type machine struct {
 	notify     func(state string)
 	alive      time.Duration // how often systemd wants to hear; zero is never
 	seed       string
+	upcalls    func() map[string]uint64 // the kernel's requests by result, see package metrics
 }
 
 // watcher is the daemon. What is not said to be shared belongs to the goroutine of run.
@@ -201,6 +206,7 @@ func real(ctx context.Context, o Options, hangups <-chan os.Signal) (machine, er
 		notify:     notify,
 		alive:      watchdog(),
 		seed:       machineID(),
+		upcalls:    func() map[string]uint64 { return metrics.Upcalls(runFolder) },
 	}, nil
 }
 
@@ -267,16 +273,27 @@ func (w *watcher) adopt(cfg *config.Config) error {
 	return nil
 }
 
-// serve answers on the socket until ctx ends. Without one the daemon does all the rest.
+// serve answers on the socket until ctx ends. Without one the daemon does all the rest. As long as
+// another one has it, as a rule the holder of the cache, serve asks for it again.
 func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if w.Socket == "" {
-			return
-		}
-		if err := control.Serve(ctx, w.Socket, w); err != nil {
-			w.Log.Warn("nobody can ask for the status: "+err.Error(), "socket", w.Socket)
+		for told := false; w.Socket != "" && ctx.Err() == nil; told = true {
+			err := control.Serve(ctx, w.Socket, w)
+			if err == nil {
+				return
+			}
+			if !told {
+				w.Log.Warn("nobody can ask for the status: "+err.Error(), "socket", w.Socket)
+			}
+			if !errors.Is(err, control.ErrInUse) {
+				return
+			}
+			select {
+			case <-time.After(holderWait):
+			case <-ctx.Done():
+			}
 		}
 	}()
 	return ended

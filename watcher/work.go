@@ -118,17 +118,18 @@ func (w *watcher) sweep(uid int) map[string]bool {
 			return nil
 		}
 	}
-	keep, ended := map[string]bool{}, false
-	for _, d := range w.plan {
-		if d.CRUID == uid {
-			keep["cifs/"+d.Host] = true
-		}
-	}
+	now, ended := w.now(), false
 	for k, t := range w.tickets {
-		ended = ended || k.CRUID == uid && !t.End.After(w.now()) && !keep["cifs/"+k.Host]
+		ended = ended || k.CRUID == uid && !t.End.After(now) && w.mounts[k] == nil
 	}
 	if !ended {
 		return nil
+	}
+	keep := map[string]bool{}
+	for k := range w.mounts {
+		if k.CRUID == uid {
+			keep["cifs/"+k.Host] = true
+		}
 	}
 	return keep
 }
@@ -287,7 +288,7 @@ func (w *watcher) finished(r result) {
 		w.Log.Info(message, "host", r.Host, "cruid", r.CRUID, "identity", r.identity, "ends", r.end.UTC())
 	} else {
 		f := fault.From(r.err)
-		id, outcome.Fault = string(f.ID()), said(f, r.at)
+		id, outcome.Fault = string(f.ID()), control.FaultOf(f, r.at)
 	}
 	w.counts.Refreshed(r.Host, id, r.took)
 	if w.mounts[r.Key] != nil { // of the others nothing is kept
@@ -300,7 +301,8 @@ func (w *watcher) finished(r result) {
 	if w.running == 0 && w.burst {
 		w.burst = false
 		debug.SetGCPercent(restGC)
-		debug.FreeOSMemory() // nothing may happen for hours
+		w.road.closeIdle() // nothing may happen for hours
+		debug.FreeOSMemory()
 	}
 }
 

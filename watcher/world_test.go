@@ -1,11 +1,9 @@
 package watcher
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,98 +42,6 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// azure is a fake of Azure whose servers run in real time, while the watcher runs in virtual time: every
-// request crosses the border in a slot. Its clock is the virtual one, and is right when the machine's is
-// wrong.
-type azure struct {
-	*azurefake.Fake
-	slots chan *slot
-	clock atomic.Int64
-	slept time.Duration // while the machine did
-	shut  chan struct{}
-
-	mu    sync.Mutex
-	given map[int]bool
-}
-
-type slot struct {
-	start, done chan struct{}
-	request     *http.Request
-	response    *http.Response
-	body        []byte
-	err         error
-}
-
-func newAzure(t testing.TB, hosts ...string) *azure {
-	t.Helper()
-	a := &azure{slots: make(chan *slot, 64), shut: make(chan struct{}), given: map[int]bool{}}
-	a.clock.Store(time.Now().UnixNano())
-	a.Fake = must(azurefake.Start(azurefake.Options{
-		Hosts:      hosts,
-		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: "99999999-2222-3333-4444-555555555555"}},
-		Now:        func() time.Time { return time.Unix(0, a.clock.Load()) },
-	}))
-	var workers sync.WaitGroup
-	transport := a.Fake.Transport()
-	for range cap(a.slots) {
-		s := &slot{start: make(chan struct{}), done: make(chan struct{})}
-		workers.Go(func() { a.serve(transport, s) })
-		a.slots <- s
-	}
-	t.Cleanup(func() {
-		close(a.shut)
-		workers.Wait()
-		a.Close()
-	})
-	return a
-}
-
-func (a *azure) serve(transport http.RoundTripper, s *slot) {
-	for {
-		select {
-		case <-s.start:
-		case <-a.shut:
-			return
-		}
-		s.response, s.err = transport.RoundTrip(s.request)
-		if s.err == nil {
-			s.body, s.err = io.ReadAll(s.response.Body)
-			check(s.response.Body.Close())
-		}
-		s.done <- struct{}{}
-	}
-}
-
-// ask does a request outside.
-func (a *azure) ask(r *http.Request) (*http.Response, error) {
-	a.clock.Store(time.Now().Add(a.slept).UnixNano())
-	s := <-a.slots
-	defer func() { a.slots <- s }()
-	s.request = r.Clone(context.Background())
-	s.start <- struct{}{}
-	<-s.done
-	if s.err != nil {
-		return nil, s.err
-	}
-	response := *s.response
-	response.Body = io.NopCloser(bytes.NewReader(s.body))
-	return &response, nil
-}
-
-// who gives the identity of a request that it has not yet given one for.
-func (a *azure) who(host string, status int) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i, q := range a.Requests() {
-		to := q.Host == host || q.Target == azurefake.TargetIMDS && host == "169.254.169.254"
-		if to && q.Status == status && !a.given[i] {
-			a.given[i] = true
-			return q.Identity
-		}
-	}
-	return "nobody"
-}
-
 // world is a machine in virtual time and the Azure beyond it.
 type world struct {
 	t       *testing.T
@@ -144,7 +50,7 @@ type world struct {
 	begun   time.Time
 	ahead   time.Duration // of the machine's clock
 	deaf    bool          // events get lost
-	silent  bool          // nothing is written down
+	replay  *replay       // in the place of Azure, and nothing is written down
 	trouble map[string]string
 	mountID int
 
@@ -187,7 +93,7 @@ func newWorld(t *testing.T, a *azure, dir, conf string) *world {
 }
 
 func (w *world) configure(text string) {
-	check(os.WriteFile(w.path("config.yaml"), []byte("KRB5_CC_NAME: "+w.path("cc/krb5cc_%{uid}")+"\nUSER_UID: 0\n"+text), 0o600))
+	check(os.WriteFile(w.path("config.yaml"), []byte("KRB5_CC_NAME: "+w.path("cc/krb5cc_%{uid}")+"\nUSER_UID: 0\n"+strings.ReplaceAll(text, "$WORK", w.dir)), 0o600))
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -195,7 +101,7 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 func (w *world) options() Options {
 	return Options{
 		Name: "test", Version: "2.0.0", ConfigPath: w.path("config.yaml"), Mountinfo: "/mountinfo",
-		Log: slog.New(&transcriber{world: w}), Transport: w, IMDS: w,
+		Log: slog.New(&transcriber{w}), Transport: w, IMDS: w,
 		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); w.write("kernel: forgets"); return true, nil },
 	}
 }
@@ -204,6 +110,7 @@ func (w *world) machine() machine {
 	return machine{
 		now: w.wall, alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups,
 		watchCache: w.follow, notify: w.tell, alive: w.alive, seed: "seed",
+		upcalls: func() map[string]uint64 { return map[string]uint64{"answered": 3} },
 	}
 }
 
@@ -336,13 +243,13 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "down":
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: unix.ECONNREFUSED}
 	}
+	if w.replay != nil {
+		return w.replay.answer(r, w.wall(), w.azure.ask)
+	}
 	response, err := w.azure.ask(r)
 	if err != nil {
 		w.write(fmt.Sprintf("azure: %s was asked: %v", host, err))
 		return nil, err
-	}
-	if w.silent {
-		return response, nil
 	}
 	who := w.azure.who(host, response.StatusCode)
 	w.write(fmt.Sprintf("azure: %s was asked as %s: %d", host, who, response.StatusCode))
@@ -350,7 +257,7 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (w *world) write(text string) {
-	if w.silent {
+	if w.replay != nil {
 		return
 	}
 	w.mu.Lock()
@@ -408,7 +315,7 @@ func (w *world) other(host, who, token string, cruid int) error {
 	return err
 }
 
-var random = regexp.MustCompile(`request id \w+|krb5cc_0\.[0-9a-f]{16}`)
+var random = regexp.MustCompile(`request id \w+|krb5cc_0\.[0-9a-f]{16}|\.azf\.prom\.\d+`)
 
 // plain leaves out what differs from run to run.
 func (w *world) plain(text string) string {
@@ -416,10 +323,7 @@ func (w *world) plain(text string) string {
 }
 
 // transcriber logs to the transcript; times are since the beginning, by the machine's clock.
-type transcriber struct {
-	*world
-	attrs []slog.Attr
-}
+type transcriber struct{ *world }
 
 func (h *transcriber) Enabled(context.Context, slog.Level) bool { return true }
 
