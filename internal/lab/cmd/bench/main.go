@@ -39,7 +39,11 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	run := outside
-	if os.Getenv(inside) != "" {
+	switch os.Getenv(inside) {
+	case "":
+	case insideWatcher:
+		run = measureWatcher
+	default:
 		run = measure
 	}
 	err := run(ctx, flag.Arg(0), *runs)
@@ -69,6 +73,9 @@ func outside(ctx context.Context, binary string, runs int) error {
 		return err
 	}
 	if err := enter(ctx, dir, binary, runs); err != nil {
+		return err
+	}
+	if err := enterWatcher(ctx, dir, binary); err != nil {
 		return err
 	}
 	return measureUpcall(ctx, dir)
