@@ -5,35 +5,31 @@ package packaging
 import (
 	"bytes"
 	"debug/buildinfo"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// The second build of the Debian package is the one with sources, "dpkg-buildpackage -us -uc".
+// The second build of the Debian packages is the one with sources, "dpkg-buildpackage -us -uc".
 func TestTwoBuildsGiveTheSameBytes(t *testing.T) {
 	first, second := packages(t), t.TempDir()
-	for _, p := range []struct{ kind, arch, name string }{
-		{"deb", "amd64", debAMD64}, {"rpm", "amd64", rpmAMD64}, {"deb", "arm64", debARM64}, {"rpm", "arm64", rpmARM64},
-	} {
-		var env []string
-		if p.kind == "deb" && p.arch == "amd64" {
-			env = []string{"FULL=1"}
-		}
-		if err := build(second, p.kind, p.arch, env...); err != nil {
-			t.Fatal(err)
-		}
-		a, err := os.ReadFile(filepath.Join(first, p.name))
+	if err := buildAll(second, "FULL=1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{debAMD64, rpmAMD64, debARM64, rpmARM64} {
+		a, err := os.ReadFile(filepath.Join(first, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := os.ReadFile(filepath.Join(second, p.name))
+		b, err := os.ReadFile(filepath.Join(second, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(a, b) {
-			t.Errorf("%s: two builds differ", p.name)
+			t.Errorf("%s: two builds differ", name)
 		}
 	}
 }
@@ -67,6 +63,31 @@ func TestLicencesOfAllThatIsLinkedIn(t *testing.T) {
 					t.Errorf("%s: no licence of %s %s", deb, m.Path, m.Version)
 				}
 			}
+		}
+	}
+}
+
+func TestBillOfMaterials(t *testing.T) {
+	program := unpacked(t, debAMD64).path("usr/bin/azfilesauth")
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type component struct{ Name, Version, PURL string }
+	var bom struct {
+		BOMFormat  string
+		Metadata   struct{ Component component }
+		Components []component
+	}
+	if err := json.Unmarshal([]byte(command(t, "go", "run", "./release", "sbom", "2.0.0", program)), &bom); err != nil {
+		t.Fatal(err)
+	}
+	if bom.BOMFormat != "CycloneDX" || bom.Metadata.Component != (component{Name: info.Main.Path, Version: "2.0.0"}) {
+		t.Errorf("it is of something else: %s %+v", bom.BOMFormat, bom.Metadata)
+	}
+	for _, m := range info.Deps {
+		if !slices.Contains(bom.Components, component{m.Path, m.Version, "pkg:golang/" + m.Path + "@" + m.Version}) {
+			t.Errorf("%s %s is missing", m.Path, m.Version)
 		}
 	}
 }

@@ -9,6 +9,7 @@
 package packaging
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -68,18 +69,27 @@ var built = func() func(dir string) error {
 	}
 }()
 
-func buildAll(dir string) error {
+// buildAll builds for both kinds of processor at once.
+func buildAll(dir string, env ...string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	for _, arch := range []string{"amd64", "arm64"} {
-		for _, kind := range []string{"deb", "rpm"} {
-			if err := build(dir, kind, arch); err != nil {
-				return err
+	failed := make(chan error)
+	arches := []string{"amd64", "arm64"}
+	for _, arch := range arches {
+		go func() {
+			err := build(dir, "deb", arch, env...)
+			if err == nil {
+				err = build(dir, "rpm", arch, env...)
 			}
-		}
+			failed <- err
+		}()
 	}
-	return nil
+	var errs []error
+	for range arches {
+		errs = append(errs, <-failed)
+	}
+	return errors.Join(errs...)
 }
 
 func build(dir, kind, arch string, env ...string) error {
@@ -266,6 +276,11 @@ func (r root) works(t *testing.T) {
 	}
 	if out := r.run(t, "ldconfig", "-p"); !strings.Contains(out, "libazfilesauth.so.0 ") {
 		t.Error("the loader does not find the library")
+	}
+	for _, name := range []string{"apparmor/azfilesauth", "apparmor/abstractions/azfilesauth", "selinux/azfilesauth.te", "selinux/azfilesauth.fc", "prometheus/azfilesauth.rules.yml"} {
+		if !r.mode(t, "usr/share/azfilesauth/"+name).IsRegular() {
+			t.Errorf("%s is no file", name)
+		}
 	}
 	r.run(t, "bash", "-n", "/usr/share/bash-completion/completions/azfilesauth")
 	for range 2 {

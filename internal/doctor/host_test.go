@@ -353,6 +353,14 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
+// A rule that confines azfiles.upcall is ours as well.
+func TestConfined(t *testing.T) {
+	root := hostTree(t, "-- etc/request-key.d/azfiles.conf --\ncreate cifs.spnego ver=0x2;host=* * /usr/bin/aa-exec -p azfiles.upcall -- /usr/sbin/azfiles.upcall %k\n")
+	if r := image(t, root); r.Exit != Healthy {
+		t.Errorf("got %s", show(r))
+	}
+}
+
 // Two rules that fit equally well compete only where the order of the files decides.
 func TestTies(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -60,8 +60,18 @@ type winner struct {
 	err  error // keyring.ErrNoRule, a *keyring.RuleError, or that of reading the files
 }
 
-// handler is the program of the rule.
-func (w winner) handler() string { return strings.TrimPrefix(w.rule.Command[0], "|") }
+// handler is the program that answers: the rule's own, or azfiles.upcall behind one that confines it,
+// such as aa-exec.
+func (w winner) handler() string { return handlerOf(w.rule) }
+
+func handlerOf(rule keyring.Rule) string {
+	for _, word := range rule.Command {
+		if filepath.IsAbs(word) && filepath.Base(word) == filepath.Base(ourHandler) {
+			return word
+		}
+	}
+	return strings.TrimPrefix(rule.Command[0], "|")
+}
 
 // winner finds the rule for the endpoints under test; if they have several, the first that is not
 // ours.
@@ -80,7 +90,7 @@ func (s *Subject) winner() winner {
 
 // ourRule reports whether a rule runs azfiles.upcall, wherever that is.
 func (s *Subject) ourRule(rule keyring.Rule) bool {
-	program := strings.TrimPrefix(rule.Command[0], "|")
+	program := handlerOf(rule)
 	return filepath.Base(program) == filepath.Base(ourHandler) || s.ours(program)
 }
 

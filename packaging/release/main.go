@@ -1,7 +1,7 @@
 // Command release tells what a built program is made of, for packages and releases.
 //
-//	release third-party PROGRAM...   names, versions, licences and notices of what is linked in, as text
-//	release sbom PROGRAM...          the same as a CycloneDX 1.6 bill of materials, as JSON
+//	release third-party PROGRAM...    names, versions, licences and notices of what is linked in, as text
+//	release sbom VERSION PROGRAM...   the same as a CycloneDX 1.6 bill of materials of that version, as JSON
 //
 // The list of modules is the one that the Go linker left in the programs, the licences are read from the
 // modules' own folders; a module whose licence is not recognised is an error, not a gap. The output
@@ -9,6 +9,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,18 +23,19 @@ func main() {
 }
 
 func run(w io.Writer, args []string) error {
-	if len(args) < 2 {
-		return fmt.Errorf("usage: release third-party|sbom PROGRAM...")
-	}
-	c, err := contents(args[1:])
-	if err != nil {
-		return err
-	}
-	switch args[0] {
-	case "third-party":
+	switch {
+	case len(args) > 1 && args[0] == "third-party":
+		c, err := contents(args[1:])
+		if err != nil {
+			return err
+		}
 		return writeThirdParty(w, c)
-	case "sbom":
-		return writeSBOM(w, c, os.Getenv("SOURCE_DATE_EPOCH"))
+	case len(args) > 2 && args[0] == "sbom":
+		c, err := contents(args[2:])
+		if err != nil {
+			return err
+		}
+		return writeSBOM(w, c, args[1], os.Getenv("SOURCE_DATE_EPOCH"))
 	}
-	return fmt.Errorf("unknown command %q", args[0])
+	return errors.New("usage: release third-party PROGRAMS, or release sbom VERSION PROGRAMS")
 }

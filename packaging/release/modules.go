@@ -11,7 +11,6 @@ import (
 	"maps"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -64,7 +63,11 @@ func contents(programs []string) (content, error) {
 
 // folders asks the go command where the modules are; it looks in the module cache first.
 func folders(paths []string) (map[string]string, error) {
-	dirs := map[string]string{"std": runtime.GOROOT()}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	dirs := map[string]string{"std": string(bytes.TrimSpace(root))}
 	args := []string{"list", "-m", "-json=Path,Dir"}
 	for _, p := range paths {
 		if p != "std" {

@@ -67,10 +67,10 @@ type (
 	}
 )
 
-// writeSBOM prints the bill of materials; epoch is in seconds, or empty for no time of its making.
-func writeSBOM(w io.Writer, c content, epoch string) error {
+// writeSBOM prints the bill of materials of a version; epoch is in seconds, or empty for no time of its making.
+func writeSBOM(w io.Writer, c content, version, epoch string) error {
 	doc := bom{Format: "CycloneDX", SpecVersion: "1.6", Version: 1}
-	doc.Metadata.Component = component{Type: "application", Ref: c.Main, Name: c.Main, Licences: []licence{{"MIT"}}}
+	doc.Metadata.Component = component{Type: "application", Ref: c.Main, Name: c.Main, Version: version, Licences: []licence{{"MIT"}}}
 	if epoch != "" {
 		seconds, err := strconv.ParseInt(epoch, 10, 64)
 		if err != nil {
