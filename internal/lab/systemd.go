@@ -94,8 +94,10 @@ func (l *Lab) disk(ctx context.Context) (image, error) {
 	}
 	return image{
 		kernel:  filepath.Join(base, "vmlinuz"),
-		options: "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw apparmor=0 selinux=0 audit=0 loglevel=1 systemd.show_status=0",
-		args: []string{"-m", "1024", "-drive", "file=" + disk + ",format=raw,if=none,id=disk,cache=unsafe",
-			"-device", "nvme,drive=disk,serial=lab"},
+		options: "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw selinux=0 loglevel=1 systemd.show_status=0",
+		args: []string{
+			"-m", "1024", "-drive", "file=" + disk + ",format=raw,if=none,id=disk,cache=unsafe",
+			"-device", "nvme,drive=disk,serial=lab",
+		},
 	}, os.RemoveAll(root)
 }

@@ -8,14 +8,14 @@ set -euo pipefail
 SUITE=$2 OUT=$3 ROOT=$3/root KERNEL=$3/kernel
 trap 'rm -rf "$KERNEL"' EXIT
 
-PACKAGES=systemd,systemd-sysv,kmod,mount,util-linux,iproute2,cifs-utils,keyutils,krb5-user,samba,logrotate,procps
+PACKAGES=systemd,systemd-sysv,kmod,mount,util-linux,iproute2,cifs-utils,keyutils,krb5-user,samba,logrotate,procps,apparmor
 MODULES="cifs cmac hmac md4 md5 sha512_generic sha256_generic ccm gcm ctr ecb aesni_intel ghash_generic ghash_clmulni_intel
   nls_utf8 dns_resolver veth autofs4"
-# What a machine without devices and terminals does not need, and what would run the packages' Samba
-# beside ours.
+# What a machine without devices and terminals does not need, what would run the packages' Samba beside
+# ours, and the profiles that Debian has for other programs.
 MASKED="getty@tty1.service getty.target serial-getty@ttyS0.service console-getty.service
   e2scrub_reap.service e2scrub_all.timer fstrim.timer dpkg-db-backup.timer logrotate.timer
-  smbd.service nmbd.service samba.service samba-ad-dc.service winbind.service
+  apparmor.service smbd.service nmbd.service samba.service samba-ad-dc.service winbind.service
   systemd-random-seed.service systemd-binfmt.service systemd-pstore.service systemd-hwdb-update.service
   systemd-journal-catalog-update.service systemd-update-done.service systemd-firstboot.service ldconfig.service
   modprobe@drm.service modprobe@efi_pstore.service modprobe@configfs.service modprobe@dm_mod.service modprobe@loop.service
