@@ -130,8 +130,8 @@ test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module
 	GODEBUG=fips140=on $(GO) test ./internal/azfiles ./internal/compat ./internal/identity ./internal/spnego ./internal/tickets ./mounthelper
 
 .PHONY: test-guest
-test-guest: deps ## the stories, in a guest with a real kernel
-	$(GO) test -tags lab -run '^TestStories$$' -count=1 -timeout 25m -v ./internal/lab
+test-guest: deps ## the stories and the doctor's table of breaks, in a guest with a real kernel
+	$(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 30m -v ./internal/lab
 
 .PHONY: test-systemd
 test-systemd: NEEDS += mke2fs:e2fsprogs dpkg-buildpackage:dpkg-dev dh:debhelper
