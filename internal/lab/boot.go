@@ -31,7 +31,8 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
 		"-kernel", img.kernel,
 		"-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on lab.mode=" + mode + " " + img.options,
-		"-serial", "stdio", "-serial", "file:" + tarball}, img.args...)...)
+		"-serial", "stdio", "-serial", "file:" + tarball,
+	}, img.args...)...)
 	qemu.WaitDelay = 5 * time.Second
 	var stderr strings.Builder
 	qemu.Stderr = &stderr

@@ -8,6 +8,9 @@
 // (native); the stories in stories/stock and stories/native are told there alone. All of them run in
 // one boot, which "go test -tags lab" starts; without the tag no test boots anything.
 //
+// The doctor's table of breaks is a run of its own: one thing after the other is broken, and the doctor has
+// to find it.
+//
 // What systemd has to do with it is told by a second guest, whose PID 1 it is and which has the product
 // from its Debian package (NewSystemd): each of its stories (systemd/boots/*.txtar) is one boot of the
 // same machine, in the order of their names.

@@ -17,6 +17,8 @@ type Result struct {
 // finished story to Done. A story's log comes first, each line after "| ", then its verdict:
 //
 //	PASS name 1.2s
+//
+// A part of a story can have a verdict of its own, which comes before the story's.
 type Results struct {
 	Done func(Result)
 	log  strings.Builder

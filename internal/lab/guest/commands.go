@@ -39,6 +39,17 @@ func (m *machine) commands() map[string]command {
 		"mark":           m.mark,
 		"outlasted":      m.outlasted,
 		"forget-orders":  m.forgetOrders,
+		"daemon":         m.startDaemon,
+		"daemon-ends":    m.endDaemon,
+		"memory":         m.memory,
+		"noticed":        noticed,
+		"planned":        m.planned,
+		"refreshed":      m.refreshed,
+		"unasked":        m.unasked,
+		"never-as":       m.neverAs,
+		"expiries":       m.expiries,
+		"kubelet":        kubelet,
+		"point":          m.point,
 	}
 }
 
@@ -167,10 +178,10 @@ func hasWord(line, word string) bool {
 	return false
 }
 
-// said kernel|syslog REGEXP demands that a log has a line of this story that matches; ! said none.
+// said kernel|syslog|daemon REGEXP demands that a log has a line of this story that matches; ! said none.
 func (m *machine) said(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
-		ts.Fatalf("usage: [!] said kernel|syslog REGEXP")
+		ts.Fatalf("usage: [!] said kernel|syslog|daemon REGEXP")
 	}
 	line, err := regexp.Compile("(?m)^.*" + args[1] + ".*$")
 	ts.Check(err)

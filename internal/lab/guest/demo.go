@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 )
 
 // demoSteps are what an administrator would type, each with what it shows.
@@ -17,10 +19,10 @@ var demoSteps = []struct{ why, command string }{
 	{"The service ticket is in an ordinary credential cache. There is no ticket-granting ticket.", "klist -e /run/azfilesauth/krb5cc_0"},
 	{"Our own handler gave it to the kernel: there is no other here.", "grep -h ^create.*cifs /etc/request-key.d/*.conf"},
 	{"A second mount uses the ticket that is there.", "umount /mnt/share && mount /mnt/share && cat /mnt/share/hello.txt"},
-	{"", "umount /mnt/share"},
 }
 
-// runDemo mounts the share of an fstab line and shows every step; the first that fails ends it.
+// runDemo mounts the share of an fstab line, keeps its ticket fresh for a while, has the doctor find
+// what is broken then, and shows every step; the first that fails ends it.
 func runDemo(m *machine) error {
 	if err := os.WriteFile("/etc/fstab", []byte(fstab), 0o644); err != nil {
 		return err
@@ -30,26 +32,42 @@ func runDemo(m *machine) error {
 	}
 	fmt.Printf("\nLinux %s mounts an Azure Files share; Samba and a fake of Azure play the other side.\n", kernelRelease())
 	for _, step := range demoSteps {
-		if step.why != "" {
-			fmt.Printf("\n# %s\n", step.why)
-		}
-		fmt.Printf("$ %s\n", step.command)
-		start := time.Now()
-		c := exec.Command("sh", "-c", step.command)
-		out, err := c.CombinedOutput()
-		fmt.Print(string(out))
-		if err != nil {
-			return fmt.Errorf("%s: %w", step.command, err)
-		}
-		if strings.Contains(step.command, "mount") && len(out) == 0 {
-			fmt.Printf("(%.1f s, on an emulated processor)\n", time.Since(start).Seconds())
+		if err := showStep(step.why, step.command); err != nil {
+			return err
 		}
 	}
-	list, err := m.azure.requests("storage")
+	list, err := m.azure.requests(azurefake.TargetStorage)
 	if err == nil && len(list) != 1 {
 		err = fmt.Errorf("two mounts asked Azure for %d tickets, not for one", len(list))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if err := showRefresh(m); err != nil {
+		return err
+	}
+	if err := showStep("", "umount /mnt/share"); err != nil {
+		return err
+	}
+	return showDoctor()
+}
+
+// showStep runs a command and shows what it prints.
+func showStep(why, command string) error {
+	if why != "" {
+		fmt.Printf("\n# %s\n", why)
+	}
+	fmt.Printf("$ %s\n", command)
+	start := time.Now()
+	out, err := exec.Command("sh", "-c", command).CombinedOutput()
+	fmt.Print(string(out))
+	if err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	if strings.Contains(command, "mount") && len(out) == 0 {
+		fmt.Printf("(%.1f s, on an emulated processor)\n", time.Since(start).Seconds())
+	}
+	return nil
 }
 
 func kernelRelease() string {

@@ -4,8 +4,10 @@ import "fmt"
 
 // doctorSteps break one thing, have the doctor find it and mend it. The share is not mounted.
 var doctorSteps = []struct{ why, command string }{
-	{"Now somebody edits the rule by which the kernel asks for tickets, and the last line loses its end.",
-		`r=/etc/request-key.d/azfiles.conf; printf %s "$(cat $r)" >$r.new && mv $r.new $r`},
+	{
+		"Now somebody edits the rule by which the kernel asks for tickets, and the last line loses its end.",
+		`r=/etc/request-key.d/azfiles.conf; printf %s "$(cat $r)" >$r.new && mv $r.new $r`,
+	},
 	{"The share does not mount. mount.cifs alone would say no more than: error 126.", "! mount /mnt/share"},
 	{"The doctor's last line names the first broken link of the chain, and the command that mends it.", "azfilesauth doctor >/tmp/report; tail -n 1 /tmp/report"},
 }

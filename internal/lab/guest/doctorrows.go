@@ -86,10 +86,14 @@ func azureRows() []row {
 func stockRows() []row {
 	krb5 := func(name, text string, first doctor.ID, fix, mend string) []row {
 		return []row{
-			{name: name, class: "C", handler: byUs, breaks: "krb5 '" + text + "'", mounts: true, exit: doctor.Degraded, first: first,
-				says: "mounts of Azure Files do not go by this file", fix: fix},
-			{name: name, class: "C", handler: byOrder, breaks: "krb5 '" + text + "'", mounts: true, exit: doctor.Degraded, first: first,
-				says: "mounts of Azure Files do not go by this file", fix: fix},
+			{
+				name: name, class: "C", handler: byUs, breaks: "krb5 '" + text + "'", mounts: true, exit: doctor.Degraded, first: first,
+				says: "mounts of Azure Files do not go by this file", fix: fix,
+			},
+			{
+				name: name, class: "C", handler: byOrder, breaks: "krb5 '" + text + "'", mounts: true, exit: doctor.Degraded, first: first,
+				says: "mounts of Azure Files do not go by this file", fix: fix,
+			},
 			{name: name, class: "C", handler: byOther, breaks: "krb5 '" + text + "'", exit: doctor.Failing, first: first, fix: fix, mend: mend},
 		}
 	}
@@ -105,16 +109,24 @@ printf '#!/bin/sh\n[ "$1" = -v ] && echo version: 6.11\n' >/usr/sbin/cifs.upcall
 	return append(all,
 		row{name: "krb5.conf: KCM is the default", class: "C", handler: byUs, breaks: kcm, mounts: true, says: says},
 		row{name: "krb5.conf: KCM is the default", class: "C", handler: byOrder, breaks: kcm, mounts: true, says: says},
-		row{name: "krb5.conf: KCM is the default", class: "C", handler: byOther, breaks: kcm, exit: doctor.Failing, first: "request-key-rule",
-			says: "cifs.upcall looks in KCM:", fix: "^azfilesauth setup$", mend: mendRun},
-		row{name: "cifs.upcall missing", class: "C", handler: byUs, breaks: "take /usr/sbin/cifs.upcall", mounts: true, exit: doctor.Degraded,
-			first: "cifs-spnego-conf", says: "not installed, and not needed: azfiles.upcall answers by itself", fix: "^apt-get install -y --reinstall .*cifs-utils$", mend: mendRun},
-		row{name: "cifs.upcall missing", class: "C", handler: byOrder, breaks: "take /usr/sbin/cifs.upcall", exit: doctor.Failing,
-			first: "cifs-upcall", also: "cifs-spnego-conf", fix: "^apt-get install -y --reinstall .*cifs-utils$", mend: mendRun},
+		row{
+			name: "krb5.conf: KCM is the default", class: "C", handler: byOther, breaks: kcm, exit: doctor.Failing, first: "request-key-rule",
+			says: "cifs.upcall looks in KCM:", fix: "^azfilesauth setup$", mend: mendRun,
+		},
+		row{
+			name: "cifs.upcall missing", class: "C", handler: byUs, breaks: "take /usr/sbin/cifs.upcall", mounts: true, exit: doctor.Degraded,
+			first: "cifs-spnego-conf", says: "not installed, and not needed: azfiles.upcall answers by itself", fix: "^apt-get install -y --reinstall .*cifs-utils$", mend: mendRun,
+		},
+		row{
+			name: "cifs.upcall missing", class: "C", handler: byOrder, breaks: "take /usr/sbin/cifs.upcall", exit: doctor.Failing,
+			first: "cifs-upcall", also: "cifs-spnego-conf", fix: "^apt-get install -y --reinstall .*cifs-utils$", mend: mendRun,
+		},
 		row{name: "cifs.upcall old", class: "C", handler: byUs, breaks: old, mounts: true, says: "6.11 could not answer for Azure Files, and need not"},
-		row{name: "cifs.upcall old", class: "C", handler: byOrder, breaks: old, exit: doctor.Failing,
+		row{
+			name: "cifs.upcall old", class: "C", handler: byOrder, breaks: old, exit: doctor.Failing,
 			first: "cifs-upcall", fix: "^set upcall: {mode: native} in /etc/azfilesauth/config.yaml$",
-			mend: "sed -i 's/^upcall: .*/upcall: {mode: native}/' /etc/azfilesauth/config.yaml"},
+			mend: "sed -i 's/^upcall: .*/upcall: {mode: native}/' /etc/azfilesauth/config.yaml",
+		},
 	)
 }
 
@@ -132,8 +144,10 @@ func latentRows() []row {
 		later("no _netdev", "line identity=system", "fstab", "^add _netdev to the options of /etc/fstab:1$", "line _netdev,identity=system"),
 		later("daemon stopped", stopDaemon, "daemon", "^systemctl enable --now azfilesrefresh$", mendDaemon),
 		realm,
-		{name: "no default_realm", class: "L", handler: byUs, breaks: noRealm, mounts: true,
-			says: "default_realm is not set in /etc/krb5.conf; it is not needed, since azfiles.upcall answers by itself"},
+		{
+			name: "no default_realm", class: "L", handler: byUs, breaks: noRealm, mounts: true,
+			says: "default_realm is not set in /etc/krb5.conf; it is not needed, since azfiles.upcall answers by itself",
+		},
 		later("source in upper case", "source ACCT.File.core.windows.net", "host-form", "^edit /etc/fstab:1: the host is acct.file.core.windows.net$",
 			"source acct.file.core.windows.net"),
 		later("source with privatelink", "source acct.privatelink.file.core.windows.net", "host-form", "^edit /etc/fstab:1: the host is acct.file.core.windows.net$",

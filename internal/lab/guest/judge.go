@@ -44,13 +44,21 @@ func ofTheKernel(e event) bool {
 	return e.err == "EAGAIN" || e.err == "EHOSTDOWN" || e.op == opReaddir && e.err == "ENOENT"
 }
 
+// limits are those of judgeHealing.
+type limits struct {
+	recovery time.Duration // after an error of the kernel's own, the operation is good again
+	patience time.Duration // longer than any stall
+	apart    time.Duration // two sessions did not end closer together
+	streaks  bool          // errors with no success between them are of one end
+}
+
 // judgeHealing finds what an application should not have seen while sessions ended and every login
-// was answered. Two sessions did not end closer together than apart.
-func judgeHealing(events []event, apart time.Duration) (problems []string) {
+// was answered.
+func judgeHealing(events []event, l limits) (problems []string) {
 	for _, op := range byOp(events) {
 		var last event // the last error
 		for i, e := range op {
-			if d := e.end.Sub(e.start); d > patience {
+			if d := e.end.Sub(e.start); d > l.patience {
 				problems = append(problems, fmt.Sprintf("it took %v: %v", d, e))
 			}
 			if e.err == "ok" {
@@ -59,10 +67,10 @@ func judgeHealing(events []event, apart time.Duration) (problems []string) {
 			switch {
 			case !ofTheKernel(e):
 				problems = append(problems, fmt.Sprintf("no such error should be seen: %v", e))
-			case e.end.Sub(last.end) < apart:
+			case e.end.Sub(last.end) < l.apart && (!l.streaks || op[i-1].err == "ok"):
 				problems = append(problems, fmt.Sprintf("the second error of one end: %v after %v", e, last))
-			case !good(op[i:], e.end, recovery):
-				problems = append(problems, fmt.Sprintf("not good again within %v: %v", recovery, e))
+			case !good(op[i:], e.end, l.recovery):
+				problems = append(problems, fmt.Sprintf("not good again within %v: %v", l.recovery, e))
 			}
 			last = e
 		}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 )
 
 // story makes events from lines "op start end err", in seconds after a fixed moment.
@@ -45,10 +47,57 @@ func TestJudgeHealing(t *testing.T) {
 		{"another operation is", []string{"stat 1s 1s EAGAIN", "held 2s 2s ok"}, "not good again"},
 		{"too long a stall", []string{"stat 1s 11.1s ok"}, "it took"},
 	} {
-		got := judgeHealing(story(t, c.lines...), 15*time.Second)
+		got := judgeHealing(story(t, c.lines...), limits{recovery: recovery, patience: patience, apart: 15 * time.Second})
 		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want)) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+func TestJudgeStreaks(t *testing.T) {
+	slow := limits{recovery: time.Minute, patience: time.Minute, apart: 15 * time.Second, streaks: true}
+	for lines, good := range map[string]bool{
+		"stat 1s 8s EHOSTDOWN;stat 9s 16s EAGAIN;stat 17s 30s ok":                    true,
+		"stat 1s 8s EHOSTDOWN;stat 9s 10s ok;stat 11s 12s EAGAIN;stat 13s 14s ok":    false,
+		"stat 1s 8s EHOSTDOWN;stat 9s 16s ENOKEY;stat 17s 30s ok":                    false,
+		"stat 1s 8s EHOSTDOWN;stat 9s 16s EAGAIN":                                    false,
+		"stat 1s 8s EHOSTDOWN;stat 9s 10s ok;stat 30s 31s EHOSTDOWN;stat 32s 33s ok": true,
+		"stat 1s 8s EHOSTDOWN;stat 9s 10s ok;stat 30s 91s EHOSTDOWN;stat 92s 93s ok": false,
+		"held 1s 60s ok;held 61s 62s EAGAIN;held 63s 64s ok":                         true,
+	} {
+		if got := judgeHealing(story(t, strings.Split(lines, ";")...), slow); good != (len(got) == 0) {
+			t.Errorf("%s: %q", lines, got)
+		}
+	}
+}
+
+func TestJudgeTickets(t *testing.T) {
+	ticket := func(after time.Duration, identity string) azurefake.Request {
+		return azurefake.Request{Host: "acct", Time: at(after), Identity: identity}
+	}
+	for _, c := range []struct {
+		list []azurefake.Request
+		want string
+	}{
+		{[]azurefake.Request{ticket(0, "system"), ticket(18*time.Second, "system")}, ""},
+		{[]azurefake.Request{ticket(0, "system"), ticket(18*time.Second, "other")}, "to other, not to system"},
+		{[]azurefake.Request{ticket(0, "system"), ticket(40*time.Second, "system")}, "40s after the last one"},
+	} {
+		got := judgeTickets(c.list, "system", 40*time.Second)
+		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want)) {
+			t.Errorf("%v: %q, want %q", c.list, got, c.want)
+		}
+	}
+}
+
+func TestLineTime(t *testing.T) {
+	log := "2026-11-24 00:00:01,250 - INFO - started\n2026-11-24 00:00:02,500 - INFO - watched host=a cruid=0\n"
+	want := time.Date(2026, 11, 24, 0, 0, 2, 500e6, time.Local)
+	if got := lineTime([]byte(log), " - INFO - watched host=a "); !got.Equal(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := lineTime([]byte(log), " - INFO - watched host=b "); !got.IsZero() {
+		t.Errorf("%v for no such line", got)
 	}
 }
 

@@ -68,15 +68,22 @@ func (m *machine) events(ts *testscript.TestScript, log string) []event {
 	return events
 }
 
-// healed LOG APART demands that the application saw every login answered, while sessions ended at
-// least that far apart.
+// healed LOG APART [PATIENCE] demands that the application saw every login answered, while sessions
+// ended at least that far apart. PATIENCE is how long it waits and tries
+// again; it is for cifs.upcall, which takes seconds where this machine has other things to do.
 func (m *machine) healed(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: healed LOG APART")
+	if neg || len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: healed LOG APART [PATIENCE]")
 	}
 	apart, err := time.ParseDuration(args[1])
 	ts.Check(err)
-	demand(ts, judgeHealing(m.events(ts, args[0]), apart))
+	l := limits{recovery: recovery, patience: patience, apart: apart}
+	if len(args) == 3 {
+		longest, err := time.ParseDuration(args[2])
+		ts.Check(err)
+		l.recovery, l.patience, l.streaks = longest, longest, true
+	}
+	demand(ts, judgeHealing(m.events(ts, args[0]), l))
 }
 
 // logged-in LOG demands that no login failed. It is for sessions that the server drops, where the

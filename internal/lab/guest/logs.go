@@ -2,43 +2,62 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 )
 
-const syslogFile = "/var/log/syslog"
-
-// logs are the kernel's log and syslog's.
-type logs struct {
-	mark   string // the line that begins the story in the kernel's log
-	syslog int64  // where the story begins in syslog's
+// logFiles are the files in which others than the kernel log.
+var logFiles = map[string]string{
+	"syslog": "/var/log/syslog",
+	"daemon": "/var/log/azfilesrefresh.log",
 }
 
-// begin puts the story's name into the kernel's log, and remembers where it begins in syslog's.
+// logs are the kernel's log and those in files.
+type logs struct {
+	mark   string           // the line that begins the story in the kernel's log
+	begins map[string]int64 // where the story begins in the others
+}
+
+// begin puts the story's name into the kernel's log, and remembers where it begins in the others.
 func (l *logs) begin(story string) error {
 	l.mark = fmt.Sprintf("lab: story %s", story)
 	if err := os.WriteFile("/dev/kmsg", []byte("<5>"+l.mark+"\n"), 0o600); err != nil {
 		return err
 	}
-	info, err := os.Stat(syslogFile)
-	if err != nil {
-		return err
+	l.begins = make(map[string]int64)
+	for name, file := range logFiles {
+		text, err := readLog(file)
+		if err != nil {
+			return err
+		}
+		l.begins[name] = int64(len(text))
 	}
-	l.syslog = info.Size()
 	return nil
 }
 
-// since is what a log, kernel or syslog, has to say of the story.
+// readLog reads a log, which is empty as long as nobody writes it.
+func readLog(file string) ([]byte, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// since is what a log, that of the kernel or one of logFiles, has to say of the story.
 func (l *logs) since(name string) ([]byte, error) {
-	switch name {
-	case "kernel":
+	if name == "kernel" {
 		out, err := exec.Command("dmesg").Output()
 		_, story, _ := bytes.Cut(out, []byte(l.mark+"\n"))
 		return story, err
-	case "syslog":
-		text, err := os.ReadFile(syslogFile)
-		return text[min(l.syslog, int64(len(text))):], err
 	}
-	return nil, fmt.Errorf("there is no log %q", name)
+	file, ok := logFiles[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no log %q", name)
+	}
+	text, err := readLog(file)
+	return text[min(l.begins[name], int64(len(text))):], err
 }

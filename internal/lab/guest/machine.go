@@ -25,6 +25,10 @@ type machine struct {
 	// What belongs to one story.
 	workers map[string]*worker   // by the path of their logs
 	marks   map[string]time.Time // by name
+	daemon  *daemon
+
+	part      string // of the story that is under way
+	partStart time.Time
 }
 
 // newMachines gives the same guest with each profile.

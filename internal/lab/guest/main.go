@@ -1,8 +1,10 @@
-// Command guest runs inside the lab's guest machine, after its init, and plays one of four parts.
+// Command guest runs inside the lab's guest machine, after its init, and plays one of six parts.
 //
 //	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine
+//	guest doctor[,ROW...]     breaks one thing after the other and has the doctor find it
 //	guest demo                shows a mount step by step
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
+//	guest boot,NAME           runs the story of this boot of the systemd guest
 //	guest io DIR              works in a folder until SIGTERM and prints how each operation went
 //
 // It prints for the host's side of the lab and ends with status 0 when nothing failed.
@@ -27,12 +29,19 @@ func run(args []string) error {
 		return runIO(args[1], os.Stdout)
 	}
 	mode, names, _ := strings.Cut(strings.Join(args, " "), ",")
+	if mode == "boot" {
+		return runBoot(names)
+	}
 	machines, err := newMachines()
 	if err != nil {
 		return err
 	}
-	if mode == "stories" {
-		return runStories(machines, strings.FieldsFunc(names, func(r rune) bool { return r == ',' }))
+	list := strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
+	switch mode {
+	case "stories":
+		return runStories(machines, list)
+	case "doctor":
+		return runDoctor(machines[0], list)
 	}
 	m := machines[slices.IndexFunc(machines, func(m *machine) bool { return m.name == "native" })]
 	if err := m.reset(); err != nil {

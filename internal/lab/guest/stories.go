@@ -11,7 +11,7 @@ import (
 )
 
 // storyTime bounds one story; what it started by then is killed.
-const storyTime = 3 * time.Minute
+const storyTime = 6 * time.Minute
 
 // storyFolder has the stories that are told under every profile; the others are in folders below it
 // that are named after theirs.
@@ -31,15 +31,10 @@ func runStories(machines []*machine, names []string) error {
 		for _, file := range files {
 			v := m.tell(file)
 			told++
-			word := "PASS"
 			if v.failed {
 				failed++
-				word = "FAIL"
-				for line := range strings.Lines(v.log.String()) {
-					fmt.Println("|", strings.TrimRight(line, "\n"))
-				}
 			}
-			fmt.Println(word, m.name+"/"+storyName(file), time.Since(v.start).Round(10*time.Millisecond))
+			v.print(m.name + "/" + storyName(file))
 		}
 	}
 	if failed > 0 || told == 0 {
@@ -66,8 +61,10 @@ func (m *machine) tell(file string) *verdict {
 		})
 	})
 	if v.failed {
+		m.endPoint("FAIL")
 		m.logTo(v)
 	}
+	m.endPoint("PASS")
 	if err := m.reset(); err != nil {
 		v.Log("cleaning up:", err)
 		v.failed = true
@@ -84,7 +81,7 @@ func (m *machine) prepare(file string) error {
 
 // logTo adds what kernel and handlers have to say to the log of a story that failed.
 func (m *machine) logTo(v *verdict) {
-	for _, name := range []string{"kernel", "syslog"} {
+	for _, name := range []string{"kernel", "syslog", "daemon"} {
 		text, err := m.log.since(name)
 		if err != nil {
 			v.Log(err)
@@ -111,6 +108,18 @@ func (v *verdict) Run(_ string, f func(testscript.T)) {
 		f(v)
 	}()
 	<-done
+}
+
+// print prints the verdict of a story, after its log when it failed; see lab.Results.
+func (v *verdict) print(name string) {
+	word := "PASS"
+	if v.failed {
+		word = "FAIL"
+		for line := range strings.Lines(v.log.String()) {
+			fmt.Println("|", strings.TrimRight(line, "\n"))
+		}
+	}
+	fmt.Println(word, name, time.Since(v.start).Round(10*time.Millisecond))
 }
 
 // FailNow ends the story.
