@@ -102,10 +102,12 @@ func (r *request) remember() {
 }
 
 func (r *request) notesFolder() error {
-	for path, mode := range map[string]os.FileMode{r.run: 0o711, r.notes(): 0o700} {
-		if err := os.MkdirAll(path, mode); err != nil {
-			return err
-		}
+	// First the outer one: users pass through it to their caches.
+	if err := os.MkdirAll(r.run, 0o711); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(r.notes(), 0o700); err != nil {
+		return err
 	}
 	return r.checkNotes()
 }
