@@ -183,7 +183,7 @@ var table = []Kind{
 	{MountCIFSMissing, "mount.cifs is not installed", "apt-get install cifs-utils (Debian, Ubuntu); dnf install cifs-utils (RHEL); zypper install cifs-utils (SLES); tdnf install cifs-utils (Azure Linux)", ExitSystem, false},
 	{MountFailed, "mount.cifs failed with {errno}", "dmesg | tail", ExitMount, false},
 	{ServerRefused, "the server refused the Kerberos ticket, or the identity may not use this share", "check in this order: the role \"Storage File Data SMB MI Admin\" on {account}; az storage account show -n {account} --query azureFilesIdentityBasedAuthentication; the clock (timedatectl)", ExitMount, false},
-	{UpcallFailed, "the kernel asked for the Kerberos ticket and got no answer ({errno})", "journalctl -b -t azfiles.upcall -t cifs.upcall -t request-key; klist -c {ccache}; ls /etc/request-key.d", ExitMount, true},
+	{UpcallFailed, "the kernel asked for the Kerberos ticket and got no answer ({errno})", "azfilesauth doctor; journalctl -b -t azfiles.upcall -t cifs.upcall -t request-key; klist -c {ccache}", ExitMount, true},
 	{ShareNotFound, "there is no share or directory {share} on {host}", "az storage share-rm list --storage-account {account} --query [].name", ExitMount, false},
 	{CIFSModule, "the kernel has no SMB client (module cifs)", "modprobe cifs; on Ubuntu: apt-get install linux-modules-extra-$(uname -r)", ExitMount, false},
 	{MountOption, "the kernel does not accept the mount options {options}", "dmesg | tail names the option; remove it from /etc/fstab", ExitMount, false},
