@@ -3,7 +3,6 @@ package bundle
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -23,7 +22,7 @@ func known() map[string]form {
 		"refresh.*":   matches(number), "upcall.mode": among("native", "cifs"), "upcall.deadline": matches(number),
 		"metrics.socket": among("on", "off"), "metrics.textfile": file,
 		"identities.*.kind": kinds, "identities.*.client_id": either(id, among("system")), "identities.*.object_id": id,
-		"identities.*.resource_id": resource.MatchString, "identities.*.tenant_id": either(id, matches(domain)),
+		"identities.*.resource_id": func(v string) bool { return resource().MatchString(v) }, "identities.*.tenant_id": either(id, matches(domain)),
 		"identities.*.token_file": file, "identities.*.secret_file": file, "identities.*.certificate_file": file,
 		"identities.*.user": matches(account), "identities.*.authority_host": place, "identities.*.resource": place,
 		"endpoints.*.canonical": matches(domain), "endpoints.*.authority": place, "endpoints.*.resource": place,
@@ -93,7 +92,7 @@ func (c *shownConfig) names(doc *yaml.Node) {
 	}
 }
 
-var invented = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,80}$`)
+var invented = lazily(`^[A-Za-z0-9_.-]{1,80}$`)
 
 // walk writes what is beneath a node. Way is the keys that lead there, pattern the same with * for
 // those that the user invents.
@@ -122,10 +121,10 @@ func (c *shownConfig) key(name string, above []string) (shown, star string) {
 	switch {
 	case len(above) == 1 && (above[0] == "identities" || above[0] == "endpoints" || above[0] == "refresh"):
 		star = "*"
-	case !keyName.MatchString(name):
+	case !keyName().MatchString(name):
 		star = "?"
 	}
-	if !invented.MatchString(name) || random(name) {
+	if !invented().MatchString(name) || random(name) {
 		c.secrets.add([]byte(name))
 		return secret.Redacted, star
 	}

@@ -27,13 +27,13 @@ func optionForm(name, value string) bool {
 	case "user", "username":
 		return either(words, matches(guid))(value)
 	case "resource_id":
-		return resource.MatchString(value)
+		return resource().MatchString(value)
 	}
 	return either(words, matches(guid, number, octal, address, filePath, webPlace, domain))(value)
 }
 
 // optionName is the form of an option's name, and of no password that a machine made.
-var optionName = regexp.MustCompile(`^[a-z_.-]{1,40}[0-9]?$`)
+var optionName = lazily(`^[a-z_.-]{1,40}[0-9]?$`)
 
 // options shows mount options. Systemd's (x-systemd...) are names of units and times.
 func (s *secrets) options(all []string) string {
@@ -41,7 +41,7 @@ func (s *secrets) options(all []string) string {
 	for _, option := range all {
 		name, value, has := strings.Cut(option, "=")
 		switch {
-		case !optionName.MatchString(name):
+		case !optionName().MatchString(name):
 			s.add([]byte(name))
 			s.add([]byte(value))
 			name, has = secret.Redacted, false
@@ -64,10 +64,10 @@ func (s *secrets) options(all []string) string {
 }
 
 // place is a share or a device without what stands before an @ or behind a ?.
-var place = regexp.MustCompile(`^(https:)?(//|\\\\)[A-Za-z0-9._-]+([/\\][^@?#%:;=\s]*)?$`)
+var place = lazily(`^(https:)?(//|\\\\)[A-Za-z0-9._-]+([/\\][^@?#%:;=\s]*)?$`)
 
 func (s *secrets) source(text string) string {
-	return s.shown(text, place.MatchString)
+	return s.shown(text, place().MatchString)
 }
 
 var networkFS = []string{"azfiles", "azsmb", "cifs", "smb3", "smbfs"}

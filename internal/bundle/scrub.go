@@ -40,29 +40,29 @@ func (s *secrets) add(value []byte) {
 var (
 	// bearer is a JSON Web Token (RFC 7519): its header begins so. Encodings of one inside another are
 	// caught by long.
-	bearer = regexp.MustCompile(`eyJ[A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]*)*`)
-	scheme = regexp.MustCompile(`(?i)\b(bearer|basic|negotiate)\s+[A-Za-z0-9+/_=.~-]{6,}`)
+	bearer = lazily(`eyJ[A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]*)*`)
+	scheme = lazily(`(?i)\b(bearer|basic|negotiate)\s+[A-Za-z0-9+/_=.~-]{6,}`)
 	// userinfo is the login in a URL or a UNC path. It may hold a / or an @ where somebody did not
 	// escape it.
-	userinfo = regexp.MustCompile(`(//)[^\s"'<>]*@`)
-	query    = regexp.MustCompile(`(?i)([?&](?:sig|code|token|secret|password|key|client_secret|access_token|assertion)=)([^&\s"']+)`)
-	named    = regexp.MustCompile(`(?i)((?:^|[^a-z0-9])"?[a-z0-9_.-]*(?:password|passwd|passphrase|passwort|pwd|secret|token|apikey|api_key|account_?key|access_?key|shared_?key|session_?key|assertion|signature|credential|credentials)[0-9]?"?\s*(?:=|:=|"\s*:)\s*)("[^"]*"|'[^']*'|[^\s,;]+)`)
-	colon    = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passwort|pwd)[0-9]?:\s*)([^\s,;]+)`)
-	short    = regexp.MustCompile(`(?i)(\b(?:pass[0-9]?|sig)=)([^\s,&]+)`)
-	hexes    = regexp.MustCompile(`\b(?:[0-9a-fA-F]{2}[ :]){15,}[0-9a-fA-F]{2}\b|[0-9a-fA-F]{32,}`)
-	long     = regexp.MustCompile(`[A-Za-z0-9+/_-]{32,}={0,2}`)
-	row      = regexp.MustCompile(secret.Redacted + `([.=]*` + secret.Redacted + `|=)+`) // of the pieces of one secret
-	armoured = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
+	userinfo = lazily(`(//)[^\s"'<>]*@`)
+	query    = lazily(`(?i)([?&](?:sig|code|token|secret|password|key|client_secret|access_token|assertion)=)([^&\s"']+)`)
+	named    = lazily(`(?i)((?:^|[^a-z0-9])"?[a-z0-9_.-]*(?:password|passwd|passphrase|passwort|pwd|secret|token|apikey|api_key|account_?key|access_?key|shared_?key|session_?key|assertion|signature|credential|credentials)[0-9]?"?\s*(?:=|:=|"\s*:)\s*)("[^"]*"|'[^']*'|[^\s,;]+)`)
+	colon    = lazily(`(?i)((?:password|passwd|passphrase|passwort|pwd)[0-9]?:\s*)([^\s,;]+)`)
+	short    = lazily(`(?i)(\b(?:pass[0-9]?|sig)=)([^\s,&]+)`)
+	hexes    = lazily(`\b(?:[0-9a-fA-F]{2}[ :]){15,}[0-9a-fA-F]{2}\b|[0-9a-fA-F]{32,}`)
+	long     = lazily(`[A-Za-z0-9+/_-]{32,}={0,2}`)
+	row      = lazily(secret.Redacted + `([.=]*` + secret.Redacted + `|=)+`) // of the pieces of one secret
+	armoured = lazily(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
 )
 
 // learn notes what stands in a text where secrets stand, so that it is found where nothing tells.
 func (s *secrets) learn(text string) {
-	for _, m := range userinfo.FindAllString(text, -1) {
+	for _, m := range userinfo().FindAllString(text, -1) {
 		for _, piece := range strings.FieldsFunc(m, func(r rune) bool { return strings.ContainsRune("/:@", r) }) {
 			s.add([]byte(piece))
 		}
 	}
-	for _, form := range []*regexp.Regexp{named, colon, short, query} {
+	for _, form := range []*regexp.Regexp{named(), colon(), short(), query()} {
 		for _, m := range form.FindAllStringSubmatch(text, -1) {
 			if value := strings.Trim(m[len(m)-1], `"'`); !harmless(value) {
 				s.add([]byte(value))
@@ -77,13 +77,13 @@ func (s *secrets) scrub(text string) string {
 		s.known = s.replacer()
 	}
 	text = s.known.Replace(text)
-	text = armoured.ReplaceAllString(text, secret.Redacted)
-	text = bearer.ReplaceAllString(text, secret.Redacted)
-	text = scheme.ReplaceAllString(text, "${1} "+secret.Redacted)
-	text = userinfo.ReplaceAllString(text, "${1}"+secret.Redacted+"@")
-	text = query.ReplaceAllString(text, "${1}"+secret.Redacted)
-	text = named.ReplaceAllStringFunc(text, func(match string) string {
-		parts := named.FindStringSubmatch(match)
+	text = armoured().ReplaceAllString(text, secret.Redacted)
+	text = bearer().ReplaceAllString(text, secret.Redacted)
+	text = scheme().ReplaceAllString(text, "${1} "+secret.Redacted)
+	text = userinfo().ReplaceAllString(text, "${1}"+secret.Redacted+"@")
+	text = query().ReplaceAllString(text, "${1}"+secret.Redacted)
+	text = named().ReplaceAllStringFunc(text, func(match string) string {
+		parts := named().FindStringSubmatch(match)
 		if harmless(parts[2]) {
 			return match
 		}
@@ -92,16 +92,16 @@ func (s *secrets) scrub(text string) string {
 		}
 		return parts[1] + secret.Redacted
 	})
-	text = colon.ReplaceAllString(text, "${1}"+secret.Redacted)
-	text = short.ReplaceAllString(text, "${1}"+secret.Redacted)
-	text = hexes.ReplaceAllString(text, secret.Redacted)
-	text = long.ReplaceAllStringFunc(text, func(run string) string {
+	text = colon().ReplaceAllString(text, "${1}"+secret.Redacted)
+	text = short().ReplaceAllString(text, "${1}"+secret.Redacted)
+	text = hexes().ReplaceAllString(text, secret.Redacted)
+	text = long().ReplaceAllStringFunc(text, func(run string) string {
 		if random(run) {
 			return secret.Redacted
 		}
 		return run
 	})
-	return row.ReplaceAllString(text, secret.Redacted)
+	return row().ReplaceAllString(text, secret.Redacted)
 }
 
 // replacer prefers the longer of two texts: the shorter one may be a part of it.
@@ -134,5 +134,5 @@ func random(run string) bool {
 // harmless reports whether a value that stands for a secret is only the way to one, or a truth value.
 func harmless(value string) bool {
 	value = strings.Trim(value, `"'`)
-	return filePath.MatchString(value) || slices.Contains([]string{"true", "false", "yes", "no", "null", "keyring", "off", "[]", "{}", secret.Redacted}, strings.ToLower(value))
+	return filePath().MatchString(value) || slices.Contains([]string{"true", "false", "yes", "no", "null", "keyring", "off", "[]", "{}", secret.Redacted}, strings.ToLower(value))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,11 +16,11 @@ import (
 )
 
 // principalForm is that of a name that a Kerberos principal of ours can have.
-var principalForm = regexp.MustCompile(`^[A-Za-z0-9_.@:-]{1,100}(/[A-Za-z0-9_.-]{1,253})?(@[A-Za-z0-9.-]{0,253})?$`)
+var principalForm = lazily(`^[A-Za-z0-9_.@:-]{1,100}(/[A-Za-z0-9_.-]{1,253})?(@[A-Za-z0-9.-]{0,253})?$`)
 
 func principal(text string) bool {
 	pieces := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("/@.", r) })
-	return principalForm.MatchString(text) && !slices.ContainsFunc(pieces, random)
+	return principalForm().MatchString(text) && !slices.ContainsFunc(pieces, random)
 }
 
 func clock(t time.Time) string {
@@ -175,7 +174,7 @@ func (m *machine) tail(b *strings.Builder, path string, wanted func(line string)
 	}
 }
 
-var kernelWords = regexp.MustCompile(`(?i)cifs|smb3|spnego|request-key|key_type|dns_resolver|apparmor="DENIED"|avc:\s+denied|fips|usermode`)
+var kernelWords = lazily(`(?i)cifs|smb3|spnego|request-key|key_type|dns_resolver|apparmor="DENIED"|avc:\s+denied|fips|usermode`)
 
 // maxKernelLines bounds what is shown of the kernel's log.
 const maxKernelLines = 400
@@ -188,7 +187,7 @@ func kernelLog(_ context.Context, m *machine) (string, error) {
 	all, err := m.Kernel.Log()
 	var lines []string
 	for _, l := range all {
-		if kernelWords.MatchString(l.Text) {
+		if kernelWords().MatchString(l.Text) {
 			lines = append(lines, fmt.Sprintf("[%12.6f] %s\n", l.At.Seconds(), legible(l.Text)))
 		}
 	}

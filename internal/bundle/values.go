@@ -12,23 +12,23 @@ import (
 // The forms of values that hold no secret. They are narrow, because people put secrets in the wrong
 // place.
 var (
-	filePath = regexp.MustCompile(`^(FILE:)?/[A-Za-z0-9._%{}@:/+-]{1,200}$`)
-	guid     = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	number   = regexp.MustCompile(`^-?[0-9]{1,10}(\.[0-9]{1,6})?(%|ms|s|m|h)?([0-9]{1,4}(ms|s|m))?$`)
-	octal    = regexp.MustCompile(`^0[0-7]{3,4}$`)
-	domain   = regexp.MustCompile(`^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){1,8}$`)
-	webPlace = regexp.MustCompile(`^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[a-z0-9./_-]{0,100})?$`)
-	resource = regexp.MustCompile(`^/subscriptions/[0-9a-fA-F-]{36}/[A-Za-z0-9._()/-]{1,200}$`)
-	address  = regexp.MustCompile(`^[0-9a-fA-F.:]{2,45}$`)
-	account  = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
-	keyName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,40}$`)
+	filePath = lazily(`^(FILE:)?/[A-Za-z0-9._%{}@:/+-]{1,200}$`)
+	guid     = lazily(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	number   = lazily(`^-?[0-9]{1,10}(\.[0-9]{1,6})?(%|ms|s|m|h)?([0-9]{1,4}(ms|s|m))?$`)
+	octal    = lazily(`^0[0-7]{3,4}$`)
+	domain   = lazily(`^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){1,8}$`)
+	webPlace = lazily(`^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(/[a-z0-9./_-]{0,100})?$`)
+	resource = lazily(`^/subscriptions/[0-9a-fA-F-]{36}/[A-Za-z0-9._()/-]{1,200}$`)
+	address  = lazily(`^[0-9a-fA-F.:]{2,45}$`)
+	account  = lazily(`^[a-z_][a-z0-9_-]{0,31}$`)
+	keyName  = lazily(`^[A-Za-z_][A-Za-z0-9_.-]{0,40}$`)
 )
 
 type form func(string) bool
 
-func matches(forms ...*regexp.Regexp) form {
+func matches(forms ...func() *regexp.Regexp) form {
 	return func(value string) bool {
-		return slices.ContainsFunc(forms, func(f *regexp.Regexp) bool { return f.MatchString(value) }) && !random(value)
+		return slices.ContainsFunc(forms, func(f func() *regexp.Regexp) bool { return f().MatchString(value) }) && !random(value)
 	}
 }
 
@@ -65,7 +65,7 @@ func (s *secrets) proxy(value string) string {
 		s.add([]byte(password))
 	}
 	place := u.Scheme + "://" + u.Host
-	if !webPlace.MatchString(place) {
+	if !webPlace().MatchString(place) {
 		return s.shown(value, nil)
 	}
 	if u.User != nil {

@@ -1,18 +1,19 @@
 // Package metrics counts what operators of many machines want to see, in the text exposition format
 // of Prometheus (version 0.0.4): when tickets end, how refreshes and upcalls went.
 //
+// It renders the few kinds it needs itself, because it is linked into a program that the kernel waits
+// for, and the libraries cost it half a millisecond and more at every start.
+//
 // Invariants: times are told as Unix timestamps, so a text stays true while nothing changes and
 // nobody has to wake up to write it again; labels are host names, uids and ids of faults, which are
 // bounded by what is mounted and by the table of faults, and never text from outside.
 package metrics
 
 import (
-	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
-
-	vm "github.com/VictoriaMetrics/metrics"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 )
@@ -46,17 +47,18 @@ var help = []struct{ name, kind, text string }{
 }
 
 // bounds of the histogram, in seconds: an exchange takes tenths of a second, its time limit is 30 s.
-var bounds = []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
+var bounds = [...]float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
 
 // Set counts since the daemon's start. It is safe for concurrent use.
-type Set struct{ counted *vm.Set }
+type Set struct {
+	lock      sync.Mutex
+	refreshes map[string]float64       // by labels
+	within    [len(bounds) + 1]float64 // refreshes by the first bound that they kept; the last is none
+	took      float64                  // seconds, of all refreshes
+}
 
 // New makes a Set that has counted nothing.
-func New() *Set {
-	s := &Set{vm.NewSet()}
-	s.counted.NewPrometheusHistogramExt(durations, bounds)
-	return s
-}
+func New() *Set { return &Set{refreshes: map[string]float64{}} }
 
 // Refreshed counts a refresh of the endpoint host that took d; faultID is "" when it succeeded.
 func (s *Set) Refreshed(host, faultID string, d time.Duration) {
@@ -64,31 +66,55 @@ func (s *Set) Refreshed(host, faultID string, d time.Duration) {
 	if faultID != "" {
 		result = "failed"
 	}
-	s.counted.GetOrCreateCounter(refreshes + labels("endpoint", host, "result", result, "fault", faultID)).Inc()
-	s.counted.GetOrCreatePrometheusHistogramExt(durations, bounds).Update(d.Seconds())
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.refreshes[labels("endpoint", host, "result", result, "fault", faultID)]++
+	i := 0
+	for i < len(bounds) && d.Seconds() > bounds[i] {
+		i++
+	}
+	s.within[i]++
+	s.took += d.Seconds()
 }
 
 // Write writes all metrics: what was counted, what status tells, and upcalls as Upcalls gives them.
 func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]uint64) {
-	now := vm.NewSet()
-	gauge := func(name string, value float64) { now.GetOrCreateGauge(name, nil).Set(value) }
-	gauge(buildInfo+labels("version", status.Version), 1)
-	gauge(active, truth(status.Active))
-	gauge(startTime, seconds(status.Started))
+	t := text{}
+	t.set(buildInfo, labels("version", status.Version), 1)
+	t.set(active, "", truth(status.Active))
+	t.set(startTime, "", seconds(status.Started))
 	for _, e := range status.Endpoints {
 		at := labels("endpoint", e.Host, "uid", strconv.Itoa(e.CRUID))
-		gauge(ticketEnd+at, seconds(e.TicketEnd))
-		gauge(nextRefresh+at, seconds(e.NextRefresh))
-		gauge(mountCount+at, float64(len(e.Mounts)))
-		gauge(failures+at, float64(e.Failures))
+		t.set(ticketEnd, at, seconds(e.TicketEnd))
+		t.set(nextRefresh, at, seconds(e.NextRefresh))
+		t.set(mountCount, at, float64(len(e.Mounts)))
+		t.set(failures, at, float64(e.Failures))
 	}
 	for result, n := range upcalls {
-		now.NewCounter(upcallsTotal + labels("result", result)).Set(n)
+		t.set(upcallsTotal, labels("result", result), float64(n))
 	}
-	lines := families(now, s.counted)
-	for _, h := range help {
-		_, _ = fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s", h.name, h.text, h.name, h.kind, lines[h.name])
+	s.counted(t)
+	t.write(w)
+}
+
+// counted adds what was counted.
+func (s *Set) counted(t text) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for at, n := range s.refreshes {
+		t.set(refreshes, at, n)
 	}
+	sum := 0.0
+	for i, n := range s.within {
+		bound := "+Inf"
+		if i < len(bounds) {
+			bound = number(bounds[i])
+		}
+		sum += n
+		t.add(durations, durations+"_bucket"+labels("le", bound), sum)
+	}
+	t.add(durations, durations+"_sum", s.took)
+	t.add(durations, durations+"_count", sum)
 }
 
 func truth(b bool) float64 {

@@ -21,7 +21,7 @@ var status = control.Status{
 	},
 }
 
-func text(t *testing.T, s *Set, upcalls map[string]uint64) string {
+func written(t *testing.T, s *Set, upcalls map[string]uint64) string {
 	t.Helper()
 	var b bytes.Buffer
 	s.Write(&b, status, upcalls)
@@ -38,7 +38,7 @@ func counted() *Set {
 }
 
 func TestWrite(t *testing.T) {
-	got := text(t, counted(), map[string]uint64{Answered: 7, "AZF-TIMEOUT": 1})
+	got := written(t, counted(), map[string]uint64{Answered: 7, "AZF-TIMEOUT": 1})
 	for _, line := range []string{
 		`azfilesauth_build_info{version="2.0.0 \"x\""} 1`,
 		`azfilesauth_active 1`,
@@ -70,7 +70,7 @@ func TestWrite(t *testing.T) {
 func TestPromtool(t *testing.T) {
 	for name, s := range map[string]*Set{"new": New(), "counted": counted()} {
 		cmd := exec.Command("promtool", "check", "metrics")
-		cmd.Stdin = strings.NewReader(text(t, s, map[string]uint64{Answered: 7}))
+		cmd.Stdin = strings.NewReader(written(t, s, map[string]uint64{Answered: 7}))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v (promtool is in Debian's package prometheus)\n%s", name, err, out)
 		}

@@ -1,46 +1,54 @@
 package metrics
 
 import (
-	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
 	"strings"
-
-	vm "github.com/VictoriaMetrics/metrics"
 )
 
-// escape is that of label values.
-var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+// text collects lines by metric, since the format wants those of one metric together, below its help.
+type text map[string][]line
+
+type line struct {
+	series string // name and labels
+	value  float64
+}
+
+// add puts a line behind those that the metric has.
+func (t text) add(metric, series string, value float64) {
+	t[metric] = append(t[metric], line{series, value})
+}
+
+// set puts a line in its place by its labels; the last value of a series counts.
+func (t text) set(metric, labels string, value float64) {
+	l := line{metric + labels, value}
+	i, found := slices.BinarySearchFunc(t[metric], l.series, func(l line, series string) int { return strings.Compare(l.series, series) })
+	if found {
+		t[metric][i] = l
+		return
+	}
+	t[metric] = slices.Insert(t[metric], i, l)
+}
+
+func (t text) write(w io.Writer) {
+	for _, h := range help {
+		_, _ = fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", h.name, h.text, h.name, h.kind)
+		for _, l := range t[h.name] {
+			_, _ = fmt.Fprintf(w, "%s %s\n", l.series, number(l.value))
+		}
+	}
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // labels renders pairs of names and values.
 func labels(pairs ...string) string {
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	var all []string
 	for i := 0; i < len(pairs); i += 2 {
 		all = append(all, pairs[i]+`="`+escape.Replace(pairs[i+1])+`"`)
 	}
 	return "{" + strings.Join(all, ",") + "}"
-}
-
-// families gives the lines of sets by metric: the format wants those of one metric together, below
-// its help.
-func families(sets ...*vm.Set) map[string][]byte {
-	var all bytes.Buffer
-	for _, set := range sets {
-		set.WritePrometheus(&all)
-	}
-	lines := map[string][]byte{}
-	for line := range bytes.Lines(all.Bytes()) {
-		name := family(string(line))
-		lines[name] = append(lines[name], line...)
-	}
-	return lines
-}
-
-// family is the metric that a line belongs to: a histogram's lines have suffixes.
-func family(line string) string {
-	name := line[:max(0, strings.IndexAny(line, "{ "))]
-	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-		if base := strings.TrimSuffix(name, suffix); base == durations {
-			return base
-		}
-	}
-	return name
 }
