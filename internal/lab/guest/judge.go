@@ -39,9 +39,10 @@ func byOp(events []event) map[string][]event {
 }
 
 // ofTheKernel says whether the kernel's SMB client shows this error at the end of a session, however
-// well it is answered: to an operation under way, or to one that still bears the old session's id.
+// well it is answered: to an operation under way, or to one that still bears the old session's id. The
+// size of a share is asked for by way of the folder that Linux 6.12 keeps open, EBADF is of that.
 func ofTheKernel(e event) bool {
-	return e.err == "EAGAIN" || e.err == "EHOSTDOWN" || e.op == opReaddir && e.err == "ENOENT"
+	return e.err == "EAGAIN" || e.err == "EHOSTDOWN" || e.op == opReaddir && e.err == "ENOENT" || e.op == opStatfs && e.err == "EBADF"
 }
 
 // limits are those of judgeHealing.

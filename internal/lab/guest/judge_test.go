@@ -38,6 +38,7 @@ func TestJudgeHealing(t *testing.T) {
 		{"a stall", []string{"stat 1s 1.1s ok", "stat 2s 4s ok"}, ""},
 		{"the kernel's own, at two ends", []string{"statfs 1s 1s EAGAIN", "statfs 2s 2s ok", "statfs 26s 26s EHOSTDOWN", "statfs 27s 27s ok"}, ""},
 		{"a listing under way", []string{"readdir 1s 1s ENOENT", "readdir 2s 2s ok"}, ""},
+		{"a folder that was open", []string{"statfs 1s 1s EBADF", "statfs 2s 2s ok"}, ""},
 		{"a file that is not there", []string{"stat 1s 1s ENOENT", "stat 2s 2s ok"}, "no such error"},
 		{"no ticket", []string{"stat 1s 1s ENOKEY", "stat 2s 2s ok"}, "no such error"},
 		{"lost file", []string{"held 1s 1s EBADF", "held 2s 2s ok"}, "no such error"},
