@@ -39,10 +39,15 @@ func byOp(events []event) map[string][]event {
 }
 
 // ofTheKernel says whether the kernel's SMB client shows this error at the end of a session, however
-// well it is answered: to an operation under way, or to one that still bears the old session's id. The
-// size of a share is asked for by way of the folder that Linux 6.12 keeps open, EBADF is of that.
+// well it is answered: to an operation under way, or to one that still bears the old session's id or that
+// of its tree (STATUS_NETWORK_NAME_DELETED is EREMCHG). The size of a share is asked for by way of the
+// folder that Linux 6.12 keeps open, EBADF is of that. No login without an answer shows so.
 func ofTheKernel(e event) bool {
-	return e.err == "EAGAIN" || e.err == "EHOSTDOWN" || e.op == opReaddir && e.err == "ENOENT" || e.op == opStatfs && e.err == "EBADF"
+	switch e.err {
+	case "EAGAIN", "EHOSTDOWN", "EREMCHG":
+		return true
+	}
+	return e.op == opReaddir && e.err == "ENOENT" || e.op == opStatfs && e.err == "EBADF"
 }
 
 // limits are those of judgeHealing.
