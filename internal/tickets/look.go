@@ -81,9 +81,13 @@ func (m *Manager) conflict(r Request, rec ccache.Record, known bool) error {
 	if r.Replace {
 		return nil
 	}
-	live, err := m.live(r)
-	if err != nil || len(live) == 0 {
+	all, err := m.mounted()
+	if err != nil {
 		return err
+	}
+	live := mountsOf(all, r.Endpoint, r.CRUID)
+	if len(live) == 0 {
+		return nil
 	}
 	mine, other := r.Identity.String(), ""
 	for _, mnt := range live {
@@ -102,13 +106,11 @@ func (m *Manager) conflict(r Request, rec ccache.Record, known bool) error {
 	return fault.New(fault.IdentityConflict, fault.V{"endpoint": r.Endpoint.Host(), "other": other, "identity": mine})
 }
 
-// live has the Kerberos mounts of the endpoint under the same credential uid.
-func (m *Manager) live(r Request) ([]mounts.Mount, error) {
+// mounted has the live mounts of every endpoint.
+func (m *Manager) mounted() ([]mounts.Mount, error) {
 	all, err := m.Mounted()
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, fmt.Errorf("reading the mount table: %w", err), nil)
 	}
-	return slices.DeleteFunc(all, func(mnt mounts.Mount) bool {
-		return mnt.Endpoint.Host() != r.Endpoint.Host() || mnt.CRUID != r.CRUID
-	}), nil
+	return all, nil
 }

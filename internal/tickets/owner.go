@@ -4,81 +4,68 @@ import (
 	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
-// Owner finds the identity with which a credential uid logs in at an endpoint, for a face that
-// nobody tells. username is what the mount calls itself, "" when that is not known.
+// Evidence is everything that can tell who logs in at an endpoint with a credential uid when nobody
+// says so. OwnerOf is the only judge of it; Manager.Owner gathers it on a running machine.
+type Evidence struct {
+	Endpoint endpoint.Endpoint
+	CRUID    int            // the credential uid
+	Config   *config.Config // the identities that root has named
+
+	Cache  ccache.Snapshot // the credential cache of the uid, the zero value when there is none
+	Path   string          // of the cache, for messages
+	Damage error           // why nothing can be read from the cache, nil when it can be
+
+	Username string         // what the mount calls itself, "" when that is not known
+	Mounted  []mounts.Mount // the live mounts of any endpoint; they count when there is no Username
+}
+
+// OwnerOf finds the identity that logs in. It is pure: it reads no file, no clock and no network.
 //
 // It is the identity of a trusted record; else that of an untrusted one, but only if root's
 // configuration or a live mount names it too; else the one whose client id the mount has as its
 // username=; else what the configuration says of the endpoint or in general. Any other user name,
 // such as root, tells nothing.
 //
-// Errors are faults: RecordUntrusted, IdentityUnknown and CCacheDamaged when there is no such identity,
+// Errors are faults: RecordUntrusted, IdentityUnknown and e.Damage when there is no such identity,
 // IdentityConflict when the mount was made with another client id than the one that was found.
-func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
-	o, err := m.newOwner(e, cruid, username)
-	if err != nil {
-		return identity.Identity{}, err
+func OwnerOf(e Evidence) (identity.Identity, error) {
+	client := e.client()
+	record, recorded := e.record()
+	id, found := e.find(record, recorded, client)
+	if !found {
+		return id, e.unknown(recorded)
 	}
-	id, ok := o.find()
-	switch {
-	case !ok && o.damage != nil:
-		return id, o.damage
-	case !ok && o.known:
-		return id, fault.New(fault.RecordUntrusted, fault.V{"host": e.Host(), "ccache": o.path})
-	case !ok:
-		return id, fault.New(fault.IdentityUnknown, fault.V{"host": e.Host()})
-	case o.client != "" && id.ClientID != "" && id.ClientID != o.client:
+	if client != "" && id.ClientID != "" && id.ClientID != client {
 		return id, fault.New(fault.IdentityConflict, fault.V{
-			"endpoint": e.Host(), "other": "username=" + o.client, "identity": id.String(),
+			"endpoint": e.Endpoint.Host(), "other": "username=" + client, "identity": id.String(),
 		})
 	}
 	return id, nil
 }
 
-// owner is what is known of who logs in.
-type owner struct {
-	*Manager
-	host    string
-	path    string // of the cache
-	damage  error  // of the cache
-	record  identity.Identity
-	known   bool // there is a record
-	trusted bool // and nobody but root could have written it
-	named   []identity.Identity
-	client  string // the client id that the mount has as its user name, "" when that is none
+func (e Evidence) unknown(recorded bool) error {
+	if e.Damage != nil {
+		return e.Damage
+	}
+	if recorded {
+		return fault.New(fault.RecordUntrusted, fault.V{"host": e.Endpoint.Host(), "ccache": e.Path})
+	}
+	return fault.New(fault.IdentityUnknown, fault.V{"host": e.Endpoint.Host()})
 }
 
-func (m *Manager) newOwner(e endpoint.Endpoint, cruid int, username string) (owner, error) {
-	c, err := m.cache(cruid)
-	if err != nil {
-		return owner{}, err
-	}
-	snap, err := c.Load()
-	if err != nil && !fault.Is(err, fault.CCacheDamaged) { // a damaged one has no record
-		return owner{}, err
-	}
-	o := owner{Manager: m, host: e.Host(), path: c.Path(), damage: err, named: m.cfg.NamedIdentities()}
-	o.record, o.known = recordOf(snap.Cache, e)
-	o.trusted = snap.Trusted
-	if username == "" {
-		if username, err = m.mountedAs(e, cruid); err != nil {
-			return owner{}, err
-		}
-	}
-	o.client = clientID(username)
-	return o, nil
-}
-
-func recordOf(c *ccache.Cache, e endpoint.Endpoint) (id identity.Identity, known bool) {
-	if c == nil {
+// record gives the identity that obtained the ticket of the cache. A record that cannot be parsed is none.
+func (e Evidence) record() (id identity.Identity, recorded bool) {
+	if e.Cache.Cache == nil {
 		return id, false
 	}
-	rec, known := c.Record(e.SPN())
+	rec, known := e.Cache.Cache.Record(e.Endpoint.SPN())
 	if !known {
 		return id, false
 	}
@@ -86,18 +73,48 @@ func recordOf(c *ccache.Cache, e endpoint.Endpoint) (id identity.Identity, known
 	return id, err == nil
 }
 
-// mountedAs gives the user name that all live mounts of the endpoint under the credential uid share.
-func (m *Manager) mountedAs(e endpoint.Endpoint, cruid int) (string, error) {
-	live, err := m.live(Request{Endpoint: e, CRUID: cruid})
-	if err != nil || len(live) == 0 {
-		return "", err
+// client gives the client id that the mount has as its user name, "" when it has another one. Without
+// a user name it is the one that all live mounts share.
+func (e Evidence) client() string {
+	if e.Username != "" {
+		return clientID(e.Username)
 	}
-	for _, mnt := range live {
-		if mnt.Username != live[0].Username {
-			return "", nil
-		}
+	live := mountsOf(e.Mounted, e.Endpoint, e.CRUID)
+	if len(live) == 0 || slices.ContainsFunc(live, func(m mounts.Mount) bool { return m.Username != live[0].Username }) {
+		return ""
 	}
-	return live[0].Username, nil
+	return clientID(live[0].Username)
+}
+
+func (e Evidence) find(record identity.Identity, recorded bool, client string) (identity.Identity, bool) {
+	named := e.Config.NamedIdentities()
+	byClient, one := identityOf(client, named)
+	if recorded && (e.Cache.Trusted || slices.Contains(named, record) || one && byClient == record) {
+		return record, true
+	}
+	if one {
+		return byClient, true
+	}
+	if id, ok := e.Config.EndpointIdentity(e.Endpoint.Host()); ok {
+		return id, true
+	}
+	return e.Config.DefaultIdentity()
+}
+
+// identityOf gives the identity with a client id: the only one that the configuration has with it, or
+// a managed identity when it has none.
+func identityOf(client string, named []identity.Identity) (id identity.Identity, ok bool) {
+	if client == "" {
+		return id, false
+	}
+	found := slices.DeleteFunc(slices.Clone(named), func(i identity.Identity) bool { return i.ClientID != client })
+	switch len(found) {
+	case 0:
+		return identity.Identity{Kind: identity.UserAssigned, ClientID: client}, true
+	case 1:
+		return found[0], true
+	}
+	return id, false
 }
 
 // clientID gives a user name in the form of a client id if it is one, else "".
@@ -109,34 +126,31 @@ func clientID(username string) string {
 	return id.ClientID
 }
 
-func (o owner) find() (identity.Identity, bool) {
-	byClient, one := o.byClient()
-	switch {
-	case o.known && o.trusted:
-		return o.record, true
-	case o.known && (slices.Contains(o.named, o.record) || one && byClient == o.record):
-		return o.record, true
-	case one:
-		return byClient, true
-	}
-	if id, ok := o.cfg.EndpointIdentity(o.host); ok {
-		return id, true
-	}
-	return o.cfg.DefaultIdentity()
+// mountsOf gives the mounts of an endpoint under a credential uid.
+func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) []mounts.Mount {
+	return slices.DeleteFunc(slices.Clone(all), func(m mounts.Mount) bool {
+		return m.Endpoint.Host() != e.Host() || m.CRUID != cruid
+	})
 }
 
-// byClient gives the identity with the client id that the mount names: the only one that the
-// configuration has with it, or a managed identity when it has none.
-func (o owner) byClient() (id identity.Identity, ok bool) {
-	if o.client == "" {
-		return id, false
+// Owner gathers the evidence on this machine and gives what OwnerOf makes of it. username is what the
+// mount calls itself, "" when that is not known. Its errors are faults, those of OwnerOf among them.
+func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
+	c, err := m.cache(cruid)
+	if err != nil {
+		return identity.Identity{}, err
 	}
-	found := slices.DeleteFunc(slices.Clone(o.named), func(i identity.Identity) bool { return i.ClientID != o.client })
-	switch len(found) {
-	case 0:
-		return identity.Identity{Kind: identity.UserAssigned, ClientID: o.client}, true
-	case 1:
-		return found[0], true
+	found := Evidence{Endpoint: e, CRUID: cruid, Config: m.cfg, Path: c.Path(), Username: username}
+	if found.Cache, err = c.Load(); err != nil {
+		if !fault.Is(err, fault.CCacheDamaged) {
+			return identity.Identity{}, err
+		}
+		found.Damage = err
 	}
-	return id, false
+	if username == "" {
+		if found.Mounted, err = m.mounted(); err != nil {
+			return identity.Identity{}, err
+		}
+	}
+	return OwnerOf(found)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -120,4 +121,38 @@ func TestOwnerOfDamagedCache(t *testing.T) {
 	if id, err := w.Owner(resolve(t, acct), 0, client); err != nil || id != (identity.Identity{Kind: identity.UserAssigned, ClientID: client}) {
 		t.Errorf("%s, %v", id, err)
 	}
+}
+
+// TestOwnerOfNeedsNoManager: whoever has gathered the evidence in another way, as the doctor does from
+// the files of a dead machine, gets the same answer.
+func TestOwnerOfNeedsNoManager(t *testing.T) {
+	const other = "99999999-2222-3333-4444-555555555555"
+	w := newWorld(t)
+	w.record("user-assigned client_id="+client, true)
+	e := Evidence{
+		Endpoint: resolve(t, acct), Config: must(config.Load(w.conf)), Path: w.path,
+		Cache: must(must(ccache.Open(w.path, ccache.Owner{})).Load()),
+	}
+	for username, want := range map[string]fault.ID{"root": "", client: "", other: fault.IdentityConflict} {
+		e.Username = username
+		id, err := OwnerOf(e)
+		if got := faultID(err); got != want {
+			t.Errorf("%s: %s, %v, want %q", username, id, err, want)
+		}
+	}
+	e.Username, e.Mounted = "", []mounts.Mount{{Endpoint: e.Endpoint, Username: other}}
+	if _, err := OwnerOf(e); !fault.Is(err, fault.IdentityConflict) {
+		t.Errorf("a live mount of another client id: %v", err)
+	}
+	e.CRUID = 1
+	if _, err := OwnerOf(e); err != nil {
+		t.Errorf("a live mount of another credential uid: %v", err)
+	}
+}
+
+func faultID(err error) fault.ID {
+	if err == nil {
+		return ""
+	}
+	return fault.From(err).ID()
 }
