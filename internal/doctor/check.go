@@ -1,7 +1,8 @@
 // Package doctor finds out why a share would not mount, or would stop working later, and says how to
 // mend it.
 //
-// It is a list of checks, one file for each, in the order in which a mount meets what they look at.
+// It is a table of checks, in the order in which a mount meets what they look at, and a file of functions
+// for each link of that chain.
 // A check proves one thing about the machine, or about one endpoint of those under test. Run makes
 // them in parallel and gives a Report, which is text for people or JSON for programs.
 //
@@ -142,21 +143,6 @@ func Failed(err error) Result {
 	return r
 }
 
-// All gives every check in the order of the chain.
-func All() []Check {
-	all := append(hostChecks(), azureChecks()...)
-	order := groups()
-	slices.SortStableFunc(all, func(a, b Check) int {
-		return slices.Index(order, a.Group) - slices.Index(order, b.Group)
-	})
-	return all
-}
-
-// Offline gives those of the checks that look at files alone.
-func Offline(checks []Check) []Check {
-	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Offline })
-}
-
 // capped is a result as severe as the check allows; delegates tells that cifs.upcall answers the
 // kernel.
 func (c Check) capped(r Result, delegates bool) Result {
@@ -188,4 +174,32 @@ func shorten(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "") + "..."
+}
+
+// several puts the results of several things of one kind together.
+type several struct{ results []Result }
+
+func (f *several) add(r Result) { f.results = append(f.results, r) }
+
+// result has the worst status, what makes it up as evidence, and the first fix of that status. Without
+// anything that was found it is healthy.
+func (f *several) result(healthy Result) Result {
+	order := []Status{Problem, Warning, Skipped, Info}
+	for _, status := range order {
+		at := slices.IndexFunc(f.results, func(r Result) bool { return r.Status == status })
+		if at < 0 {
+			continue
+		}
+		worst := f.results[at]
+		for i, r := range f.results {
+			if i != at && slices.Index(order, r.Status) >= slices.Index(order, status) {
+				worst.Evidence = append(slices.Clip(worst.Evidence), r.Evidence...)
+			}
+		}
+		return worst
+	}
+	for _, r := range f.results {
+		healthy.Evidence = append(slices.Clip(healthy.Evidence), r.Evidence...)
+	}
+	return healthy
 }

@@ -5,19 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
-
-func daemonCheck() Check {
-	return Check{
-		ID: "daemon", Group: Surroundings, Title: "daemon that renews tickets", Severity: Latent,
-		Proves: "The daemon runs, and its last attempts succeeded.",
-		Why:    "It renews tickets before they end. Without it the first access after the end waits for Azure, and fails when Azure does not answer.",
-		Run:    checkDaemon,
-	}
-}
 
 func checkDaemon(ctx context.Context, s *Subject) Result {
 	status, err := control.NewClient(s.Path(control.DefaultPath)).Status(ctx)
@@ -63,4 +55,29 @@ func failures(n int) string {
 		return "it failed once"
 	}
 	return fmt.Sprintf("it failed %d times in a row", n)
+}
+
+func checkLastFault(_ context.Context, s *Subject) Result {
+	entries, err := s.ReadDir(fault.LastFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Good("there was none")
+	} else if err != nil {
+		return s.CannotSee(fault.LastFolder, err)
+	}
+	var f several
+	for _, entry := range entries {
+		last, ok := fault.LoadLast(s.Path(fault.LastFolder), entry.Name())
+		if !ok || s.Endpoint != "" && !s.tests(entry.Name()) {
+			continue
+		}
+		r := Warned(last.Fix, "%s at %s: %s: %s", entry.Name(), s.left(last.At), last.ID, last.Text)
+		r.Fault = last.ID
+		f.add(r)
+	}
+	return f.result(Good("there was none"))
+}
+
+// tests reports whether a host is one of the endpoints under test.
+func (s *Subject) tests(host string) bool {
+	return slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Endpoint.Host() == host })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -189,6 +190,28 @@ func look(t testing.TB, root string, change func(*Options)) Report {
 	s, err := New(o)
 	must(t, err)
 	return Run(context.Background(), s, hostChecks())
+}
+
+// checksOf are the checks of some links of the chain, with or without those that are named.
+func checksOf(groups []Group, with, without []ID) []Check {
+	return slices.DeleteFunc(All(), func(c Check) bool {
+		return slices.Contains(without, c.ID) || !slices.Contains(groups, c.Group) && !slices.Contains(with, c.ID)
+	})
+}
+
+// hostChecks are those of the machine, the upcall and Kerberos on the host.
+func hostChecks() []Check {
+	return checksOf([]Group{Configuration, Machine, Upcall, Kerberos}, []ID{"namespaces", "selinux", "kernel-log"}, []ID{"fstab", "host-form"})
+}
+
+// azureChecks are those of the identity, Azure, the credential cache and the surroundings.
+func azureChecks() []Check {
+	return checksOf([]Group{Identity, Network, Exchange, Cache, Surroundings}, []ID{"fstab", "host-form"}, []ID{"namespaces", "selinux", "kernel-log"})
+}
+
+// checkOf is the check of that id.
+func checkOf(id ID) Check {
+	return checksOf(nil, []ID{id}, nil)[0]
 }
 
 // ids are the checks that ended with a status.

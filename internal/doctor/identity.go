@@ -3,7 +3,9 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -14,15 +16,6 @@ import (
 
 // azureTimeout bounds the checks that ask Azure: a connection is allowed 10 s.
 const azureTimeout = 12 * time.Second
-
-func identityChoiceCheck() Check {
-	return Check{
-		ID: "identity-choice", Group: Identity, Title: "who logs in", Severity: Fails, Offline: true, PerEndpoint: true,
-		Proves: "Every use of the endpoint says with which identity to log in, in a form that can be used.",
-		Why:    "Without an identity there is no access token and hence no ticket.",
-		Run:    checkIdentityChoice,
-	}
-}
 
 func checkIdentityChoice(_ context.Context, s *Subject) Result {
 	uses := s.logins(s.Target)
@@ -56,15 +49,6 @@ func (l login) judged() Result {
 		r = r.And("nobody can renew the ticket")
 	}
 	return r
-}
-
-func identityCheck() Check {
-	return Check{
-		ID: "identity", Group: Identity, Title: "access token", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity-choice", "imds"}, Timeout: azureTimeout,
-		Proves: "The identity obtains an access token for Azure Storage.",
-		Why:    "The storage account issues a ticket to nobody else.",
-		Run:    checkIdentity,
-	}
 }
 
 func checkIdentity(ctx context.Context, s *Subject) Result {
@@ -114,15 +98,6 @@ func word(claim string) string {
 	return shorten(claim, 100)
 }
 
-func identitySystemCheck() Check {
-	return Check{
-		ID: "identity-system", Group: Identity, Title: "identity=system is the machine's own", Severity: Latent, PerEndpoint: true, Needs: []ID{"identity"}, Timeout: azureTimeout,
-		Proves: "Where identity=system is used, the machine has a system-assigned identity.",
-		Why:    "A machine with a single user-assigned identity and no other answers with that one; as soon as a second is assigned, or a system-assigned one, somebody else logs in or nobody.",
-		Run:    checkIdentitySystem,
-	}
-}
-
 func checkIdentitySystem(ctx context.Context, s *Subject) Result {
 	at := slices.IndexFunc(s.identities(), func(id identity.Identity) bool { return id.Kind == identity.System })
 	if at < 0 {
@@ -138,4 +113,70 @@ func checkIdentitySystem(ctx context.Context, s *Subject) Result {
 	}
 	client := word(g.claims.AppID)
 	return Warned("write client_id="+client+" in place of identity=system", "the token is that of the user-assigned identity %s (client id %s)", word(resource), client)
+}
+
+// imdsURL is a request to the machine's identity service that needs no identity; any answer will do.
+const imdsURL = "http://169.254.169.254/metadata/versions"
+
+// himds is the program of Azure Arc's agent, which takes the service's place outside of Azure.
+const himds = "/opt/azcmagent/bin/himds"
+
+func checkIMDS(ctx context.Context, s *Subject) Result {
+	managed := func(id identity.Identity) bool {
+		return id.Kind == identity.UserAssigned || id.Kind == identity.System && s.FirstOf(himds) == ""
+	}
+	if !slices.ContainsFunc(s.identities(), managed) {
+		return Good("not needed by %v", s.identities())
+	}
+	return once(s, "imds", func() Result { return s.examineIMDS(ctx) })
+}
+
+func (s *Subject) examineIMDS(ctx context.Context) Result {
+	w := s.ways()
+	if w.err != nil {
+		return Failed(w.err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, imdsURL, http.NoBody)
+	if err != nil {
+		return Failed(err)
+	}
+	req.Header = http.Header{"Metadata": {"true"}}
+	resp, err := w.imds.RoundTrip(req)
+	if err != nil {
+		return Failed(fault.Wrap(fault.IMDSUnreachable, err, nil))
+	}
+	_ = resp.Body.Close() // not read
+	for _, mark := range []string{"Via", "X-Cache", "X-Forwarded-For", "Proxy-Agent"} {
+		if value := resp.Header.Get(mark); value != "" {
+			return Warned("let 169.254.169.254 be reached directly: ip route get 169.254.169.254; iptables -t nat -S",
+				"a proxy answers in the place of the identity service (%s: %s)", mark, shorten(value, 100))
+		}
+	}
+	if resp.StatusCode == http.StatusProxyAuthRequired || resp.StatusCode == http.StatusBadGateway {
+		return Failed(fault.New(fault.IMDSUnreachable, nil)).And("it answered %s, as a proxy does", resp.Status)
+	}
+	return Good("it answers, without a proxy")
+}
+
+func checkIdentityCollisions(_ context.Context, s *Subject) Result {
+	uses := s.logins(s.Target)
+	for i, one := range uses {
+		for _, other := range uses[i+1:] {
+			if one.collides(other) {
+				f := fault.New(fault.IdentityConflict, fault.V{"endpoint": s.Target.Endpoint.Host(), "other": one.identity.String(), "identity": other.identity.String()})
+				r := Broken(fmt.Sprintf("give %s a cruid= of its own, or the identity of %s", other.where, one.where),
+					"%s logs in as %s, %s as %s, both for the credential uid %d", one.where, one.identity, other.where, other.identity, one.cruid)
+				r.Fault = f.ID()
+				return r
+			}
+		}
+	}
+	return Good("uses: %d", len(uses))
+}
+
+// collides reports whether two uses cannot be mounted at the same time. A mount that is live takes the
+// place that its line of fstab would have.
+func (l login) collides(o login) bool {
+	return l.err == nil && o.err == nil && l.cruid == o.cruid && (l.target != o.target || l.live == o.live) &&
+		!identity.SamePrincipal(l.identity.String(), o.identity.String())
 }

@@ -1,8 +1,12 @@
 package doctor
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
@@ -106,4 +110,270 @@ func (s *Subject) delegates() bool { return s.Mode() == modeCIFS || s.stockWins(
 // shownRule is a rule with its place.
 func (s *Subject) shownRule(r keyring.Rule) string {
 	return fileLine(s.beneath(r.Path), r.Line) + " runs " + strings.Join(r.Command, " ")
+}
+
+// ruleFault is something wrong in a file of rules.
+type ruleFault struct {
+	place, text string
+	fix         string
+	action      string
+	breaks      bool // logins to endpoints fail by it
+}
+
+func checkRuleFiles(_ context.Context, s *Subject) Result {
+	var faults []ruleFault
+	paths, err := s.ruleFiles()
+	if err != nil {
+		return s.CannotSee(rulesFolder, err)
+	}
+	for _, path := range paths {
+		found, err := s.lintRules(path)
+		if err != nil {
+			return s.CannotSee(path, err)
+		}
+		faults = append(faults, found...)
+	}
+	var broken *keyring.RuleError
+	if errors.As(s.winner().err, &broken) && !slices.ContainsFunc(faults, func(f ruleFault) bool { return f.breaks }) {
+		faults = append(faults, ruleFault{
+			place: fileLine(s.beneath(broken.Path), broken.Line), text: broken.Problem, fix: s.correct(broken.Path, broken.Line), breaks: true,
+		})
+	}
+	if len(faults) == 0 {
+		return Good("%d files", len(paths))
+	}
+	return resultOf(faults)
+}
+
+// resultOf puts what breaks logins first.
+func resultOf(faults []ruleFault) Result {
+	first := faults[0]
+	for _, f := range faults {
+		if f.breaks {
+			first = f
+			break
+		}
+	}
+	r := Warned(first.fix, "%s: %s", first.place, first.text).By(first.action)
+	if first.breaks {
+		r.Status = Problem
+	}
+	for _, f := range faults {
+		if f != first {
+			r = r.And("%s: %s", f.place, f.text)
+		}
+	}
+	return r
+}
+
+// ruleFiles are the files that request-key reads, as paths beneath the root.
+func (s *Subject) ruleFiles() ([]string, error) {
+	entries, err := s.ReadDir(rulesFolder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		name := e.Name()
+		if e.Type().IsRegular() && name[0] != '.' && len(name) >= 5 && strings.HasSuffix(name, ".conf") {
+			paths = append(paths, filepath.Join(rulesFolder, name))
+		}
+	}
+	if _, err := s.Stat(rulesFile); err == nil {
+		paths = append(paths, rulesFile)
+	}
+	return paths, nil
+}
+
+// lintRules looks at one file: its owner, its end, and each line.
+func (s *Subject) lintRules(path string) ([]ruleFault, error) {
+	info, err := s.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	content, err := s.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var faults []ruleFault
+	if problem := unsafe(info); problem != "" {
+		faults = append(faults, ruleFault{place: path, text: "others than root can change it: " + problem, fix: "chown root:root " + path + " && chmod go-w " + path})
+	}
+	n := 0
+	for line := range strings.Lines(string(content)) {
+		n++
+		if f, wrong := s.lintLine(path, n, line); wrong {
+			faults = append(faults, f)
+		}
+	}
+	return faults, nil
+}
+
+// lintLine looks at one line, with its end.
+func (s *Subject) lintLine(path string, n int, line string) (ruleFault, bool) {
+	f := ruleFault{place: fileLine(path, n), fix: fmt.Sprintf("correct line %d of %s", n, path), breaks: s.winsHere(path, n)}
+	if strings.Trim(line, "\n") == "" || strings.ContainsAny(line[:1], "# \t\v\f\r") {
+		return ruleFault{}, false
+	}
+	const longest = 4095 // bytes
+	columns := strings.Fields(line)
+	switch {
+	case len(line) > longest:
+		f.text = "the line is too long for request-key, which gives up"
+	case len(columns) < 5:
+		f.text = "it has too few columns: operation, type, description, callout information, program"
+	case !strings.HasSuffix(line, "\n"):
+		f.text = "the last line has no line end, so request-key cuts off its last character"
+		f.fix = "echo >> " + path
+		if path == ourRules {
+			f.action = "request-key-rule"
+		}
+	case !strings.HasPrefix(strings.TrimPrefix(columns[4], "|"), "/"):
+		f.text = "the program is not an absolute path"
+	case twoStars(columns[:4]):
+		f.text = "of two * in a column the second is an ordinary character, so it hardly ever matches"
+		f.breaks = false
+	}
+	return f, f.text != ""
+}
+
+func twoStars(columns []string) bool {
+	return slices.ContainsFunc(columns, func(c string) bool { return strings.Count(c, "*") > 1 })
+}
+
+// winsHere reports whether a line decides about the logins to the endpoints: it is the rule for them,
+// or request-key gives up at it.
+func (s *Subject) winsHere(path string, line int) bool {
+	w := s.winner()
+	var broken *keyring.RuleError
+	if errors.As(w.err, &broken) {
+		return broken.Path == s.Path(path) && broken.Line == line
+	}
+	return w.err == nil && w.rule.Path == s.Path(path) && w.rule.Line == line
+}
+
+func checkRule(_ context.Context, s *Subject) Result {
+	const fix = "azfilesauth setup"
+	w := s.winner()
+	var broken *keyring.RuleError
+	switch {
+	case errors.As(w.err, &broken):
+		return Broken(s.correct(broken.Path, broken.Line), "%s: %s", fileLine(s.beneath(broken.Path), broken.Line), broken.Problem)
+	case errors.Is(w.err, keyring.ErrNoRule):
+		return Broken(fix, "no rule matches a login to %s: %s is missing or has none", w.host, ourRules).By("request-key-rule")
+	case w.err != nil:
+		return s.CannotSee(rulesFolder, w.err)
+	}
+	if _, _, _, err := w.rule.Argv(keyring.Macros{Wanted: wanted(w.host), Key: "1", UID: "0", GID: "0"}); err != nil {
+		r := Broken(s.correct(w.rule.Path, w.rule.Line), "%s: %s", s.shownRule(w.rule), problemOf(err))
+		if w.rule.Path == s.Path(ourRules) {
+			r = r.By("request-key-rule")
+		}
+		return r
+	}
+	if s.ourRule(w.rule) {
+		return Good("%s", s.shownRule(w.rule))
+	}
+	return s.overruled(w)
+}
+
+// correct is the advice about a line of a file of this machine.
+func (s *Subject) correct(path string, line int) string {
+	return fmt.Sprintf("correct line %d of %s", line, s.beneath(path))
+}
+
+// problemOf is what a *keyring.RuleError says without the place.
+func problemOf(err error) string {
+	var broken *keyring.RuleError
+	if errors.As(err, &broken) {
+		return broken.Problem
+	}
+	return err.Error()
+}
+
+// overruled is the result when another rule wins: for want of ours, or because it fits better.
+func (s *Subject) overruled(w winner) Result {
+	ours, err := s.rules().Winner(wanted(w.host), func(r keyring.Rule) bool { return !s.ourRule(r) })
+	if err == nil {
+		return Broken(fmt.Sprintf("remove line %d of %s", w.rule.Line, s.beneath(w.rule.Path)), "for %s, %s", w.host, s.shownRule(w.rule)).
+			And("it fits better than, or as well as, our rule in %s", fileLine(s.beneath(ours.Path), ours.Line))
+	}
+	if !s.stockWins() {
+		return Broken("azfilesauth setup", "our rule is missing, so for %s %s", w.host, s.shownRule(w.rule)).By("request-key-rule")
+	}
+	name, from, tickets, same := s.caches()
+	if same {
+		return Warned("azfilesauth setup", "our rule is missing, so for %s %s", w.host, s.shownRule(w.rule)).
+			And("cifs.upcall finds a ticket that is in the cache where libkrb5 looks by default, and fetches none").By("request-key-rule")
+	}
+	return Broken("azfilesauth setup", "our rule is missing, so for %s %s", w.host, s.shownRule(w.rule)).
+		And("cifs.upcall looks in %s (%s), and the tickets are in %s", name, from, tickets).By("request-key-rule")
+}
+
+func checkRuleTies(_ context.Context, s *Subject) Result {
+	for _, host := range []string{s.hosts()[0], "fileserver.example.com"} {
+		all, err := s.rules().Matching(wanted(host))
+		if err != nil {
+			return s.CannotSee(rulesFolder, err)
+		}
+		if a, b, tie := tied(all); tie {
+			return Warned("keep one of the two lines", "for %s, %s", host, s.shownRule(a)).And("just as well fits %s", s.shownRule(b))
+		}
+	}
+	return Good("none")
+}
+
+// tied finds two rules that fit equally well and run different commands, in different files of the
+// folder: the order within a file is fixed, and request-key.conf is always read last.
+func tied(rules []keyring.Rule) (a, b keyring.Rule, ok bool) {
+	for i, a := range rules {
+		for _, b := range rules[i+1:] {
+			if a.Wild == b.Wild && !slices.Equal(a.Command, b.Command) && a.Path != b.Path && filepath.Dir(a.Path) == filepath.Dir(b.Path) {
+				return a, b, true
+			}
+		}
+	}
+	return a, b, false
+}
+
+// checkSpnegoConf looks for the rule that other servers' logins go by, wherever it is.
+func checkSpnegoConf(_ context.Context, s *Subject) Result {
+	const other = "fileserver.example.com"
+	rule, err := s.rules().Winner(wanted(other), s.ourRule)
+	installed := s.FirstOf(stockHandler, "/sbin/cifs.upcall", "/usr/local/sbin/cifs.upcall")
+	switch {
+	case errors.Is(err, keyring.ErrNoRule) && installed == "":
+		return Known("there is neither %s nor cifs.upcall, as on distributions that do not package them; Azure Files does not need them", stockRules)
+	case errors.Is(err, keyring.ErrNoRule):
+		return Warned(s.reinstall("cifs-utils"), "%s is missing: Kerberos mounts from other servers have no handler", stockRules)
+	case err != nil:
+		return s.CannotSee(rulesFolder, err)
+	}
+	program := winner{rule: rule}.handler()
+	_, _, _, err = rule.Argv(keyring.Macros{Wanted: wanted(other), Key: "1", UID: "0", GID: "0"})
+	switch {
+	case err != nil:
+		return Warned(s.reinstall("cifs-utils"), "%s: %s", s.shownRule(rule), problemOf(err))
+	case filepath.Base(program) == filepath.Base(stockHandler) && !slices.Contains(rule.Command, "%k"):
+		return Warned(s.reinstall("cifs-utils"), "%s, without %%k, the key that it is to answer", s.shownRule(rule))
+	}
+	if _, err := s.Stat(program); errors.Is(err, fs.ErrNotExist) {
+		return Warned(s.reinstall("cifs-utils"), "%s, which is missing", s.shownRule(rule))
+	}
+	return Good("%s", s.shownRule(rule))
+}
+
+func checkDNSResolver(_ context.Context, s *Subject) Result {
+	rule, err := s.rules().Winner(keyring.Wanted{Op: "create", Type: "dns_resolver", Description: s.hosts()[0]}, nil)
+	if errors.Is(err, keyring.ErrNoRule) {
+		return Warned(s.reinstall("keyutils"), "no rule of request-key matches dns_resolver: %s is missing or changed", rulesFile)
+	}
+	if err != nil {
+		return s.CannotSee(rulesFolder, err)
+	}
+	program := winner{rule: rule}.handler()
+	if _, err := s.Stat(program); errors.Is(err, fs.ErrNotExist) {
+		return Warned(s.reinstall("keyutils"), "%s, which is missing", s.shownRule(rule))
+	}
+	return Good("%s", s.shownRule(rule))
 }

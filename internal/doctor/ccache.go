@@ -1,0 +1,206 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+func checkCCacheFile(_ context.Context, s *Subject) Result {
+	var f several
+	for _, uid := range s.cruids() {
+		f.add(s.examineFile(s.cacheOf(uid)))
+	}
+	return f.result(Result{Status: OK})
+}
+
+func (s *Subject) examineFile(c *cacheFile) Result {
+	if c.path == "" {
+		return Failed(c.fault(fault.CCacheType, "KRB5_CC_NAME is no absolute path of a file"))
+	}
+	if c.info == nil && errors.Is(c.err, fs.ErrPermission) {
+		return s.CannotSee(c.path, c.err)
+	}
+	if problem, missing := s.folderProblem(c.path); missing && above(c.path)[len(above(c.path))-1] == runFolder {
+		return Good("%s is not there yet; its folder is made when it is needed", c.path)
+	} else if problem != "" {
+		return Failed(fault.New(fault.CCacheFolder, fault.V{"problem": problem}))
+	}
+	switch {
+	case c.info == nil && c.err != nil:
+		return s.CannotSee(c.path, c.err)
+	case c.info == nil:
+		return Good("%s is not there yet; it is made with the first ticket", c.path)
+	}
+	mode := c.info.Mode().Perm()
+	if problem := c.refusal(); problem != "" {
+		return s.mending(c, Failed(c.fault(fault.CCacheForeign, problem)))
+	}
+	if mode&0o004 != 0 {
+		return Warned(fmt.Sprintf("chmod o-r '%s'", c.path), "every user of this machine can read the tickets in %s, its mode is %04o", c.path, mode)
+	}
+	return Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode)
+}
+
+func checkCCacheContent(_ context.Context, s *Subject) Result {
+	var f several
+	for _, uid := range s.cruids() {
+		f.add(s.examineContent(s.cacheOf(uid)))
+	}
+	return f.result(Result{Status: OK})
+}
+
+// ticketClient is the client that Azure Files names in its tickets; the realm may stand behind it.
+const ticketClient = "AzureFileClient"
+
+func (s *Subject) examineContent(c *cacheFile) Result {
+	switch {
+	case c.err != nil:
+		return s.CannotSee(c.path, c.err)
+	case c.damage != nil:
+		r := Failed(c.fault(fault.CCacheDamaged, c.damage.Error()))
+		r.Status = Warning // the next new ticket begins another file
+		return s.mending(c, r)
+	case c.cache == nil:
+		return Good("%s: nothing to read", c.path)
+	}
+	client := c.cache.Principal.String()
+	if len(c.cache.Tickets()) == 0 && len(c.cache.Credentials) > 0 && !strings.HasPrefix(client, ticketClient) {
+		return Failed(c.fault(fault.CCachePrincipal, "its client is "+client))
+	}
+	return Good("%s holds %d tickets for %s", c.path, len(c.cache.Tickets()), client)
+}
+
+func checkCCachePath(_ context.Context, s *Subject) Result {
+	var f several
+	for _, uid := range s.cruids() {
+		if c := s.cacheOf(uid); c.path != "" && uid != 0 {
+			f.add(s.examinePath(c))
+		}
+	}
+	return f.result(Result{Status: OK, Evidence: []string{"what belongs to root can read everything"}}.onlyIf(len(f.results) == 0))
+}
+
+// onlyIf keeps the evidence where it says something.
+func (r Result) onlyIf(so bool) Result {
+	if !so {
+		r.Evidence = nil
+	}
+	return r
+}
+
+func (s *Subject) examinePath(c *cacheFile) Result {
+	gid := s.primaryGroup(c.cruid)
+	for _, dir := range above(c.path) {
+		info, err := s.Stat(dir)
+		if err == nil && !may(info, c.cruid, gid, 0o1) {
+			return Broken(fmt.Sprintf("chmod o+x '%s'", dir), "uid %d cannot pass through %s, its mode is %04o", c.cruid, dir, info.Mode().Perm())
+		}
+	}
+	if c.info != nil && !may(c.info, c.cruid, gid, 0o4) {
+		return Broken(fmt.Sprintf("chgrp %d '%s' && chmod g+r '%s'", max(gid, 0), c.path, c.path),
+			"uid %d cannot read %s, which belongs to uid %d, mode %04o", c.cruid, c.path, owner(c.info), c.info.Mode().Perm())
+	}
+	return Good("uid %d can read %s", c.cruid, c.path)
+}
+
+// may reports whether a user with that primary group has the permission bit, 4, 2 or 1. Other groups of
+// the user are not looked at: cifs.upcall drops them.
+func may(info fs.FileInfo, uid, gid int, bit fs.FileMode) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return true
+	case int(st.Uid) == uid:
+		return info.Mode().Perm()&(bit<<6) != 0
+	case int(st.Gid) == gid:
+		return info.Mode().Perm()&(bit<<3) != 0
+	}
+	return info.Mode().Perm()&bit != 0
+}
+
+// primaryGroup is that of a uid in passwd(5), -1 when it is not listed.
+func (s *Subject) primaryGroup(uid int) int {
+	text, _ := s.ReadFile("/etc/passwd")
+	for line := range strings.SplitSeq(string(text), "\n") {
+		fields := strings.Split(line, ":")
+		if len(fields) < 7 || fields[2] != strconv.Itoa(uid) {
+			continue
+		}
+		if gid, err := strconv.Atoi(fields[3]); err == nil {
+			return gid
+		}
+	}
+	return -1
+}
+
+// soon is the time before its end in which a ticket that is in use should have been replaced.
+const soon = 5 * time.Minute
+
+// rc4 is the encryption type rc4-hmac (RFC 4757), which Microsoft is removing.
+const rc4 = 23
+
+func checkCCacheTicket(_ context.Context, s *Subject) Result {
+	var f several
+	seen := map[int]bool{}
+	for _, use := range s.logins(s.Target) {
+		if c := s.cacheOf(use.cruid); use.live && c.path != "" {
+			f.add(s.examineTicket(c, true))
+		} else if !seen[use.cruid] && c.path != "" {
+			f.add(s.examineTicket(c, false))
+		}
+		seen[use.cruid] = true
+	}
+	return f.result(Result{Status: OK})
+}
+
+func (s *Subject) examineTicket(c *cacheFile, live bool) Result {
+	host, renew := s.Target.Endpoint.Host(), "azfilesauth refresh "+s.Target.Endpoint.Host()
+	var cred ccache.Credential
+	var found bool
+	if c.cache != nil {
+		cred, found = c.cache.Ticket(s.Target.Endpoint.SPN())
+	}
+	left := cred.EndTime.Sub(s.Now())
+	switch {
+	case !found && live:
+		return Warned(renew, "%s is mounted and %s holds no ticket for it", host, c.path)
+	case !found:
+		return Good("%s holds no ticket for it yet; the mount fetches one", c.path)
+	case left <= 0 && live:
+		return Warned(renew, "%s is mounted and its ticket in %s ended at %s", host, c.path, s.left(cred.EndTime))
+	case left <= 0:
+		return Good("the ticket in %s ended at %s; the next mount fetches a new one", c.path, s.left(cred.EndTime))
+	case left < soon && live:
+		return Warned(renew, "%s is mounted and its ticket in %s ends at %s", host, c.path, s.left(cred.EndTime))
+	}
+	return s.examineKind(c, cred)
+}
+
+// examineKind looks at a ticket whose times are right.
+func (s *Subject) examineKind(c *cacheFile, cred ccache.Credential) Result {
+	size, known := ccache.KeySize(cred.Key.Etype)
+	switch {
+	case !known || size != cred.Key.Value.Len():
+		return Warned("azfilesauth refresh "+s.Target.Endpoint.Host(), "the ticket in %s has a key of the encryption type %d and %d bytes, which cannot be right", c.path, cred.Key.Etype, cred.Key.Value.Len())
+	case cred.Key.Etype == rc4:
+		return Warned("az storage account file-service-properties update -n "+s.Target.Endpoint.Account()+" -g <resource-group> --kerb-ticket-encryption-type AES-256",
+			"the ticket in %s is of the encryption type rc4-hmac, which is weak and about to go", c.path)
+	}
+	r := Good("the ticket in %s ends at %s, encryption type %d", c.path, s.left(cred.EndTime), cred.Key.Etype)
+	if rec, ok := c.cache.Record(s.Target.Endpoint.SPN()); !ok {
+		return r.And("who obtained it is not recorded")
+	} else if !c.trusted {
+		return r.And("obtained by %s, as the owner of the cache says: uid %d could have forged it", rec.Identity, owner(c.info))
+	} else {
+		return r.And("obtained by %s", rec.Identity)
+	}
+}

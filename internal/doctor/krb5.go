@@ -1,0 +1,174 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+)
+
+const krb5Path = "/etc/krb5.conf"
+
+func checkKrb5Conf(_ context.Context, s *Subject) Result {
+	c := s.krb5()
+	var wrong *krb5Error
+	switch {
+	case c.missing:
+		return Good("there is no %s, so the defaults of libkrb5 hold", krb5Path)
+	case errors.As(c.err, &wrong):
+		fix := wrong.fix
+		if fix == "" {
+			fix = "correct " + wrong.place
+		}
+		return s.forStock(Broken(fix, "%v", wrong))
+	case c.err != nil:
+		return s.CannotSee(krb5Path, c.err)
+	}
+	return Good("%s", krb5Path)
+}
+
+// forStock makes a warning of what only a cifs.upcall that we do not call would stumble over.
+func (s *Subject) forStock(r Result) Result {
+	if r.Status == Problem && !s.stockWins() {
+		r.Status = Warning
+		return r.And("mounts of Azure Files do not go by this file; klist, kvno and other programs with Kerberos do")
+	}
+	return r
+}
+
+// krb5 is the host's profile, read once.
+func (s *Subject) krb5() *krb5Conf {
+	s.memo.krb5.Do(func() { s.memo.krb5Conf = readKrb5(s, krb5Path) })
+	return s.memo.krb5Conf
+}
+
+func checkDefaultRealm(_ context.Context, s *Subject) Result {
+	c := s.krb5()
+	if r, ok := c.get("libdefaults", "default_realm"); ok && r.value != "" {
+		return Good("%s, %s", r.value, r.place)
+	}
+	text := "there is no " + krb5Path
+	if !c.missing {
+		text = "default_realm is not set in " + krb5Path
+		content, _ := s.ReadFile(krb5Path) // it was read before
+		commented := regexp.MustCompile(`^\s*[#;]\s*default_realm\s*=`)
+		if n := lineOf(string(content), commented.MatchString); n > 0 {
+			text = "default_realm is commented out in " + fileLine(krb5Path, n)
+		}
+	}
+	if s.Mode() != modeCIFS {
+		return Known("%s; it is not needed, since azfiles.upcall answers by itself (upcall.mode: native) and the realm stands in the ticket", text)
+	}
+	return Warned("azfilesauth setup --edit-krb5-conf", "%s", text)
+}
+
+// azureTypes are the names of the encryption types of Azure Files' tickets (krb5.conf(5), "Encryption
+// types").
+func azureTypes() []string {
+	return []string{"aes256-cts-hmac-sha1-96", "aes256-cts", "aes256-sha1", "aes128-cts-hmac-sha1-96", "aes128-cts", "aes128-sha1", "aes"}
+}
+
+func checkEnctypes(_ context.Context, s *Subject) Result {
+	for _, tag := range []string{"permitted_enctypes", "default_tgs_enctypes"} {
+		r, ok := s.krb5().get("libdefaults", tag)
+		if !ok || permits(r.value) {
+			continue
+		}
+		fix := "add aes256-cts-hmac-sha1-96 to " + r.place
+		if strings.Contains(r.place, "crypto-policies") {
+			fix = "update-crypto-policies --set $(update-crypto-policies --show):AD-SUPPORT"
+		}
+		return s.forStock(Broken(fix, "%s permits only %s", r.place, r.value))
+	}
+	return Good("AES is permitted")
+}
+
+// permits reports whether a list of types has one of those; a type with - before it is taken away.
+func permits(list string) bool {
+	have := map[string]bool{}
+	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+		bare := strings.TrimLeft(name, "+-")
+		for _, known := range azureTypes() {
+			if strings.EqualFold(bare, known) || strings.EqualFold(bare, "aes") || bare == "DEFAULT" {
+				have[known] = !strings.HasPrefix(name, "-")
+			}
+		}
+	}
+	return slices.ContainsFunc(azureTypes(), func(name string) bool { return have[name] })
+}
+
+func checkDomainRealm(_ context.Context, s *Subject) Result {
+	host := s.Target.Endpoint.Host()
+	mapped, ok := s.krb5().realmOf(host)
+	if !ok {
+		return Good("no mapping, so that of the ticket")
+	}
+	ticket, ok := s.cachedTicket(host)
+	if !ok {
+		return Known("%s maps the host to %s; without a ticket in the cache that cannot be compared", mapped.place, mapped.value)
+	}
+	if realm := ticket.Server.Realm; realm != mapped.value && ticket.Client.Realm != mapped.value {
+		return s.forStock(Broken("add to [domain_realm] of "+krb5Path+": "+host+" = "+realm,
+			"%s maps the host to %s, and the ticket is of %s", mapped.place, mapped.value, realm))
+	}
+	return Good("%s", mapped.value)
+}
+
+// realmOf finds the mapping of a host as libkrb5 does (lib/krb5/os/hostrealm_profile.c): that of the
+// host itself, or else that of the nearest of its domains, with a dot before it or without.
+func (c *krb5Conf) realmOf(host string) (relation, bool) {
+	for name := strings.ToLower(host); name != ""; {
+		if r, ok := c.get("domain_realm", name); ok {
+			return r, true
+		}
+		if strings.HasPrefix(name, ".") {
+			name = name[1:]
+			continue
+		}
+		dot := strings.IndexByte(name, '.')
+		if dot < 0 {
+			return relation{}, false
+		}
+		name = name[dot:]
+	}
+	return relation{}, false
+}
+
+// cachedTicket is the ticket of a host in the configured cache.
+func (s *Subject) cachedTicket(host string) (ccache.Credential, bool) {
+	uid, _ := s.credentialUID() // what is wrong with it is another check's
+	content, err := s.ReadFile(strings.TrimPrefix(s.Config.CCacheName(uid), "FILE:"))
+	if err != nil {
+		return ccache.Credential{}, false
+	}
+	cache, err := ccache.Parse(content)
+	if err != nil {
+		return ccache.Credential{}, false
+	}
+	return cache.Ticket("cifs/" + host)
+}
+
+func checkDefaultCache(_ context.Context, s *Subject) Result {
+	if name, from, ours, same := s.caches(); !same {
+		return Known("the default is %s (%s), and the tickets are in %s: look at them with azfilesauth list, or klist -c %s", name, from, ours, ours)
+	}
+	return Good("that of the tickets")
+}
+
+// caches compares libkrb5's default cache, and where its name comes from, with the one that the
+// tickets are put into.
+func (s *Subject) caches() (name, from, ours string, same bool) {
+	uid, _ := s.credentialUID() // what is wrong with it is another check's
+	ours = strings.TrimPrefix(s.Config.CCacheName(uid), "FILE:")
+	name, from = "FILE:/tmp/krb5cc_%{uid}", "libkrb5's own"
+	if r, ok := s.krb5().get("libdefaults", "default_ccache_name"); ok {
+		name, from = r.value, r.place
+	}
+	id := strconv.Itoa(uid)
+	expanded := strings.NewReplacer("%{uid}", id, "%{USERID}", id, "%{euid}", id).Replace(name)
+	return name, from, ours, strings.TrimPrefix(expanded, "FILE:") == ours
+}

@@ -1,0 +1,163 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+func checkDNS(ctx context.Context, s *Subject) Result {
+	var f several
+	for _, host := range s.Target.hosts() {
+		f.add(s.resolveName(ctx, host))
+	}
+	return f.result(Result{Status: OK})
+}
+
+// hosts are the canonical host and the other names under which the target is used, in lower case.
+func (t *Target) hosts() []string {
+	hosts := []string{t.Endpoint.Host()}
+	for _, from := range t.From {
+		if host := from.plain(); host != "" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// plain is the host of an origin as the DNS knows it.
+func (o Origin) plain() string {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(o.Host, ":443"), "."))
+}
+
+func (s *Subject) resolveName(ctx context.Context, host string) Result {
+	addresses, err := s.Lookup.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(addresses) == 0 {
+		return Failed(fault.Wrap(fault.DNSFailed, err, fault.V{"host": host}))
+	}
+	list := make([]string, len(addresses))
+	for i, a := range addresses {
+		list[i] = fmt.Sprintf("%s (%s)", a.Unmap(), reachOf(a.Unmap()))
+	}
+	r := Good("%s is %s", host, strings.Join(list, ", "))
+	name, err := s.Lookup.LookupCNAME(ctx, host)
+	if name = strings.TrimSuffix(name, "."); err != nil || name == "" || strings.EqualFold(name, host) {
+		return r
+	}
+	r = r.And("by way of %s", name)
+	if strings.Contains(strings.ToLower(name), ".privatelink.") && reachOf(addresses[0].Unmap()) == public {
+		r.Status = Info
+		r = r.And("the account has a private endpoint, and this network resolves to the public address")
+	}
+	return r
+}
+
+const public = "public"
+
+// reachOf says in which net an address is.
+func reachOf(a netip.Addr) string {
+	switch {
+	case a.IsLoopback():
+		return "this machine"
+	case a.IsPrivate(), a.IsLinkLocalUnicast():
+		return "private"
+	}
+	return public
+}
+
+func checkHTTPS(ctx context.Context, s *Subject) Result {
+	g := s.greet(ctx, s.Target.Endpoint)
+	if g.err != nil {
+		return Failed(g.err)
+	}
+	return Good("it answered after %s", g.Took.Round(time.Millisecond))
+}
+
+// The difference of the clocks from which Kerberos and Entra refuse (RFC 4120, 1.6: typically five
+// minutes), and that from which something is wrong with the clock.
+const (
+	mostSkew    = 5 * time.Minute
+	strangeSkew = time.Minute
+)
+
+func checkClock(ctx context.Context, s *Subject) Result {
+	g := s.greet(ctx, s.Target.Endpoint)
+	switch {
+	case g.err != nil:
+		return NotChecked("the account did not answer")
+	case g.Theirs.IsZero():
+		return NotChecked("the answer of the account has no Date")
+	}
+	// Theirs was cut to the second.
+	skew, direction := g.Ours.Sub(g.Theirs.Add(time.Second/2)).Round(time.Second), "ahead of"
+	if skew < 0 {
+		skew, direction = -skew, "behind"
+	}
+	f := fault.New(fault.ClockSkew, fault.V{"skew": skew.String(), "direction": direction, "host": s.Target.Endpoint.Host()})
+	switch {
+	case skew > mostSkew:
+		return Failed(f)
+	case skew > strangeSkew:
+		r := Failed(f)
+		r.Status = Warning
+		return r
+	}
+	return Good("it differs by %s", skew)
+}
+
+const smbPort = "445"
+
+func checkPort445(ctx context.Context, s *Subject) Result {
+	var f several
+	for _, address := range s.Target.smbAddresses() {
+		f.add(s.connect(ctx, address))
+	}
+	return f.result(Result{Status: OK})
+}
+
+// smbAddresses are where the mounts of the target connect: by each of its names, or where a line of
+// fstab says so.
+func (t *Target) smbAddresses() []string {
+	var all []string
+	for _, from := range t.From {
+		host, port := from.plain(), smbPort
+		if from.Fstab != nil {
+			for _, name := range []string{"addr", "ip"} {
+				if a := optionOf(*from.Fstab, name); a != "" {
+					host = a
+				}
+			}
+			if p := optionOf(*from.Fstab, "port"); p != "" {
+				port = p
+			}
+		}
+		if address := net.JoinHostPort(host, port); !slices.Contains(all, address) {
+			all = append(all, address)
+		}
+	}
+	if len(all) == 0 {
+		all = []string{net.JoinHostPort(t.Endpoint.Host(), smbPort)}
+	}
+	return all
+}
+
+func (s *Subject) connect(ctx context.Context, address string) Result {
+	began := s.Now()
+	conn, err := s.Dial(ctx, "tcp", address)
+	if err != nil {
+		host, _, _ := net.SplitHostPort(address)
+		errno := reason(err).Error()
+		if ctx.Err() != nil {
+			errno = "no answer in time"
+		}
+		return Failed(fault.New(fault.SMBUnreachable, fault.V{"host": host, "errno": errno}))
+	}
+	_ = conn.Close() // nothing was said
+	return Good("%s accepted a connection after %s", address, s.Now().Sub(began).Round(time.Millisecond))
+}

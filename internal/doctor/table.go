@@ -1,0 +1,265 @@
+package doctor
+
+import "slices"
+
+// All gives every check in the order of the chain.
+func All() []Check { return slices.Clone(table) }
+
+// Offline gives those of the checks that look at files alone.
+func Offline(checks []Check) []Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Offline })
+}
+
+// table has a row for each check, in the order of the chain. A check's prerequisites stand before it.
+var table = []Check{
+	{
+		ID: "config", Group: Configuration, Title: "config.yaml", Severity: Fails, Offline: true, Run: checkConfig,
+		Proves: "The configuration can be read, only root can change it, and every key in it is known and has a value of the right type.",
+		Why:    "mount.azfiles and azfiles.upcall refuse a configuration with a wrong value, and leave out a key that they do not know.",
+	},
+	{
+		ID: "user-uid", Group: Configuration, Title: "credential uid", Severity: Fails, Offline: true, Needs: []ID{"config"}, Run: checkUserUID,
+		Proves: "USER_UID, and each cruid= in fstab, is in /etc/passwd.",
+		Why:    "mount.azfiles refuses a credential uid that is not in /etc/passwd, since cifs.upcall 7.8 does and the kernel maps unknown uids to nobody.",
+	},
+	{
+		ID: "state-folders", Group: Configuration, Title: "folders", Severity: Fails, Offline: true, Run: checkStateFolders,
+		Proves: "The folders of azfilesauth are root's alone, and no link leads somewhere else.",
+		Why:    "Whoever can write to them can put tickets, notes and configuration of their own in place.",
+	},
+	{
+		ID: "fstab", Group: Configuration, Title: "lines of type azfiles in /etc/fstab", Severity: Fails, Offline: true, Run: checkFstab,
+		Proves: "The lines of type azfiles can be mounted, also at boot.",
+		Why:    "mount.azfiles refuses what cannot work, and a mount that does not wait for the network fails at boot.",
+	},
+	{
+		ID: "host-form", Group: Configuration, Title: "host names of the sources", Severity: Latent, Offline: true, Run: checkHostForm,
+		Proves: "Shares are mounted by the account's own name, in lower case.",
+		Why:    "Tickets are for that name; by another one cifs.upcall, klist and other tools look for a ticket that is not there.",
+	},
+	{
+		ID: "identity-choice", Group: Identity, Title: "who logs in", Severity: Fails, Offline: true, PerEndpoint: true, Run: checkIdentityChoice,
+		Proves: "Every use of the endpoint says with which identity to log in, in a form that can be used.",
+		Why:    "Without an identity there is no access token and hence no ticket.",
+	},
+	{
+		ID: "identity-collisions", Group: Identity, Title: "one identity for each account and credential uid", Severity: Fails, Offline: true, PerEndpoint: true, Run: checkIdentityCollisions,
+		Proves: "No two uses of the endpoint under the same credential uid have different identities.",
+		Why:    "The kernel shares a session by server and credential uid: the second would run as the first and, after a reconnect, the first as the second. The mount of the second is refused.",
+	},
+	{
+		ID: "imds", Group: Identity, Title: "machine's identity service (IMDS)", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity-choice"}, Run: checkIMDS,
+		Proves: "The identity service of the machine answers, and no proxy stands before it.",
+		Why:    "It gives the tokens of managed identities to this machine alone; a proxy would see them, and answers for another machine.",
+	},
+	{
+		ID: "identity", Group: Identity, Title: "access token", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity-choice", "imds"}, Timeout: azureTimeout, Run: checkIdentity,
+		Proves: "The identity obtains an access token for Azure Storage.",
+		Why:    "The storage account issues a ticket to nobody else.",
+	},
+	{
+		ID: "identity-system", Group: Identity, Title: "identity=system is the machine's own", Severity: Latent, PerEndpoint: true, Needs: []ID{"identity"}, Timeout: azureTimeout, Run: checkIdentitySystem,
+		Proves: "Where identity=system is used, the machine has a system-assigned identity.",
+		Why:    "A machine with a single user-assigned identity and no other answers with that one; as soon as a second is assigned, or a system-assigned one, somebody else logs in or nobody.",
+	},
+	{
+		ID: "dns", Group: Network, Title: "name resolution", Severity: Fails, PerEndpoint: true, Run: checkDNS,
+		Proves: "The names of the endpoint lead to addresses.",
+		Why:    "The ticket is fetched from the account's own name and the share is mounted by the name in the source; the kernel looks that up again at every reconnect.",
+	},
+	{
+		ID: "https", Group: Network, Title: "port 443 and certificate", Severity: Fails, PerEndpoint: true, Needs: []ID{"dns"}, Timeout: azureTimeout, Run: checkHTTPS,
+		Proves: "The storage account answers over HTTPS with a certificate that this machine trusts.",
+		Why:    "The access token is exchanged for the ticket there, and goes to nobody who cannot prove who they are.",
+	},
+	{
+		ID: "clock", Group: Network, Title: "clock", Severity: Fails, PerEndpoint: true, Needs: []ID{"https"}, Timeout: azureTimeout, Run: checkClock,
+		Proves: "The clock of this machine agrees with that of the storage account.",
+		Why:    "Kerberos and Entra refuse whoever is more than five minutes off.",
+	},
+	{
+		ID: "port-445", Group: Network, Title: "port 445", Severity: Fails, PerEndpoint: true, Needs: []ID{"dns"}, Run: checkPort445,
+		Proves: "The storage account accepts connections on the port of SMB.",
+		Why:    "The share is mounted over it; many networks block it towards the internet.",
+	},
+	{
+		ID: "exchange", Group: Exchange, Title: "ticket for the access token", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity", "https", "clock"}, Timeout: azureTimeout, Run: checkExchange,
+		Proves: "The storage account issues a ticket to the identity; it is thrown away.",
+		Why:    "The role of the identity, the settings of the account and its network rules are all tried by it.",
+	},
+	{
+		ID: "server-side", Group: Exchange, Title: "refusals by the server", Severity: Tells, PerEndpoint: true, Run: checkServerSide,
+		Proves: "The kernel's messages tell of no login that the server refused.",
+		Why:    "The server can refuse a ticket that it has issued itself: by the role, the settings for SMB or the clock.",
+	},
+	{
+		ID: "ccache-file", Group: Cache, Title: "credential cache file", Severity: Fails, Offline: true, Run: checkCCacheFile,
+		Proves: "The credential cache is a file that nobody but root or the credential uid can write, in folders that are root's.",
+		Why:    "A cache that somebody else can write could hold forged tickets; it is refused, and so is every mount.",
+	},
+	{
+		ID: "ccache-content", Group: Cache, Title: "credential cache content", Severity: Fails, Offline: true, Needs: []ID{"ccache-file"}, Run: checkCCacheContent,
+		Proves: "The credential cache can be read from its beginning to its end and holds the tickets of Azure Files alone.",
+		Why:    "A damaged cache is set aside with its tickets; libkrb5 finds no ticket of another client than the cache's own.",
+	},
+	{
+		ID: "ccache-path", Group: Cache, Title: "credential cache in reach of its user", Severity: CIFSMode, Offline: true, Needs: []ID{"ccache-file"}, Run: checkCCachePath,
+		Proves: "The credential uid can pass through the folders of its credential cache and read the file.",
+		Why:    "cifs.upcall, klist and kvno read the cache as that user.",
+	},
+	{
+		ID: "ccache-ticket", Group: Cache, Title: "ticket in the credential cache", Severity: Latent, Offline: true, PerEndpoint: true, Needs: []ID{"ccache-content"}, Run: checkCCacheTicket,
+		Proves: "An endpoint that is mounted has a ticket that lasts, of a modern encryption type.",
+		Why:    "Without one, the next reconnect of the kernel has to wait for Azure, and fails when Azure does not answer.",
+	},
+	{
+		ID: "links", Group: Machine, Title: "mount.azfiles", Severity: Fails, Offline: true, Run: checkLinks,
+		Proves: "mount.azfiles, azfilesrefresh and azfilesauthmanager lead to azfilesauth.",
+		Why:    "mount(8) runs mount.azfiles for file systems of type azfiles, and knows no such type without it.",
+	},
+	{
+		ID: "mount-cifs", Group: Machine, Title: "mount.cifs", Severity: Fails, Offline: true, Run: checkMountCIFS,
+		Proves: "mount.cifs is there and only root can change it.",
+		Why:    "mount.azfiles gets the ticket and leaves the mount itself to mount.cifs.",
+	},
+	{
+		ID: "cifs-module", Group: Machine, Title: "SMB client of the kernel", Severity: Fails, Offline: true, Run: checkCIFSModule,
+		Proves: "The kernel has its SMB client, cifs, or can load it, and it can ask for tickets.",
+		Why:    "No share can be mounted without it; kernels for clouds have it in a package of its own.",
+	},
+	{
+		ID: "aes-256-gcm", Group: Machine, Title: "AES-256-GCM", Severity: Latent, Offline: true, Run: checkGCM256,
+		Proves: "The SMB client offers AES-256-GCM to the server.",
+		Why:    "A storage account that allows nothing else for the channel refuses the mount with error 13, although the login is right.",
+	},
+	{
+		ID: "fips", Group: Machine, Title: "FIPS mode", Severity: Tells, Offline: true, Run: checkFIPS,
+		Proves: "Whether the kernel is in FIPS mode.",
+		Why:    "In FIPS mode tickets with RC4 keys cannot be used; Azure Files issues them with AES keys unless the account says otherwise.",
+	},
+	{
+		ID: "upcall-target", Group: Machine, Title: "upcall_target", Severity: Tells, Run: checkUpcallTarget,
+		Proves: "The kernel knows the mount option upcall_target=mount.",
+		Why:    "It keeps cifs.upcall in the namespaces of the host when a container has a share log in again; azfiles.upcall stays there in any case.",
+	},
+	{
+		ID: "key-forgery", Group: Machine, Title: "forged requests (CVE-2026-46243)", Severity: Latent, Run: checkKeyForgery,
+		Proves: "The kernel lets nobody but its SMB client ask for the keys of Kerberos logins.",
+		Why:    "Otherwise any user can have the handlers of such requests, which run as root, work on a description of his own. azfiles.upcall trusts none; cifs.upcall does.",
+	},
+	{
+		ID: "usermode-helper", Group: Upcall, Title: "programs that the kernel starts", Severity: Fails, Offline: true, Run: checkUsermodeHelper,
+		Proves: "The kernel may start programs, with all capabilities.",
+		Why:    "The kernel asks for a ticket by starting /sbin/request-key; hardened kernels forbid or redirect that.",
+	},
+	{
+		ID: "request-key", Group: Upcall, Title: "request-key", Severity: Fails, Offline: true, Run: checkRequestKey,
+		Proves: "/sbin/request-key is there and only root can change it.",
+		Why:    "The kernel asks for a ticket by starting /sbin/request-key; without it every mount ends with error 126.",
+	},
+	{
+		ID: "request-key-files", Group: Upcall, Title: "files of request-key", Severity: Fails, Offline: true, Run: checkRuleFiles,
+		Proves: "Every file of rules ends with a line end, has no line that request-key cannot read, and only root can change it.",
+		Why:    "One line that it cannot read, in whatever file, makes request-key give up before it comes to our rule.",
+	},
+	{
+		ID: "request-key-rule", Group: Upcall, Title: "rule of request-key", Severity: Fails, Offline: true, Needs: []ID{"request-key-files"}, Run: checkRule,
+		Proves: "Of all rules, ours answers the logins to the endpoints.",
+		Why:    "Another handler knows neither identities nor our cache, and does not fetch a ticket that has ended.",
+	},
+	{
+		ID: "handler", Group: Upcall, Title: "azfiles.upcall", Severity: Fails, Offline: true, Run: checkHandler,
+		Proves: "The handler that our rule names is there, is azfilesauth, runs, and only root can change it or the folders that it is in.",
+		Why:    "request-key runs it as root for every login; if it cannot, the login fails with error 126.",
+	},
+	{
+		ID: "request-key-ties", Group: Upcall, Title: "rules that compete", Severity: Latent, Offline: true, Needs: []ID{"request-key-files"}, Run: checkRuleTies,
+		Proves: "No two rules for logins fit equally well.",
+		Why:    "Of such rules the one wins that the folder happens to list first, which a copy of the machine may do in another order.",
+	},
+	{
+		ID: "cifs-spnego-conf", Group: Upcall, Title: "cifs.spnego.conf", Severity: Latent, Offline: true, Needs: []ID{"request-key-files"}, Run: checkSpnegoConf,
+		Proves: "The rule of cifs-utils for logins to other servers is there and runs a program that is there.",
+		Why:    "azfiles.upcall passes logins to other servers on to the rule that would win without ours. Azure Files does not need it.",
+	},
+	{
+		ID: "cifs-upcall", Group: Upcall, Title: "cifs.upcall", Severity: CIFSMode, Offline: true, Run: checkCIFSUpcall,
+		Proves: "cifs.upcall of cifs-utils is there and can do with a service ticket alone, where it is what answers the kernel.",
+		Why:    "Before 7.0 it demands a ticket-granting ticket, which Azure Files does not give.",
+	},
+	{
+		ID: "dns-resolver", Group: Upcall, Title: "names at a reconnect", Severity: Latent, Offline: true, Needs: []ID{"request-key", "request-key-files"}, Run: checkDNSResolver,
+		Proves: "The rule by which the kernel looks up a host name is there, and its program too.",
+		Why:    "At a reconnect the kernel asks for the server's address anew; without it a mount stays with an address that may be gone.",
+	},
+	{
+		ID: "negative-keys", Group: Upcall, Title: "failures that the kernel remembers", Severity: Latent, Run: checkNegativeKeys,
+		Proves: "The kernel remembers no failed login.",
+		Why:    "For up to a minute it fails the same login again without asking, also after the cause is mended.",
+	},
+	{
+		ID: "krb5-conf", Group: Kerberos, Title: "krb5.conf", Severity: CIFSMode, Offline: true, Run: checkKrb5Conf,
+		Proves: "libkrb5 can read /etc/krb5.conf and all that it includes.",
+		Why:    "One wrong line, or a missing folder that is included, stops every program that uses libkrb5. azfiles.upcall does not, and gives cifs.upcall a file of its own.",
+	},
+	{
+		ID: "default-realm", Group: Kerberos, Title: "default_realm", Severity: Latent, Offline: true, Needs: []ID{"krb5-conf"}, Run: checkDefaultRealm,
+		Proves: "default_realm is set in [libdefaults] of krb5.conf.",
+		Why:    "Programs that are given a name without a realm need it. azfiles.upcall does not: the realm stands in the ticket.",
+	},
+	{
+		ID: "domain-realm", Group: Kerberos, Title: "realm of the host", Severity: CIFSMode, Offline: true, PerEndpoint: true, Needs: []ID{"krb5-conf"}, Run: checkDomainRealm,
+		Proves: "[domain_realm] of krb5.conf does not send libkrb5 to another realm than that of the ticket.",
+		Why:    "libkrb5 looks in the cache for a ticket of the realm that [domain_realm] names, and does not see the one that is there.",
+	},
+	{
+		ID: "enctypes", Group: Kerberos, Title: "encryption types", Severity: CIFSMode, Offline: true, Needs: []ID{"krb5-conf"}, Run: checkEnctypes,
+		Proves: "krb5.conf permits the encryption types of Azure Files' tickets.",
+		Why:    "libkrb5 does not use a ticket whose key is of another type than those that it permits.",
+	},
+	{
+		ID: "default-ccache", Group: Kerberos, Title: "default credential cache", Severity: Tells, Offline: true, Needs: []ID{"config", "krb5-conf"}, Run: checkDefaultCache,
+		Proves: "libkrb5's default cache is the one that the tickets are put into.",
+		Why:    "klist without -c, and a cifs.upcall that we do not call, look there. azfiles.upcall knows the cache from its configuration, and tells it to cifs.upcall.",
+	},
+	{
+		ID: "namespaces", Group: Surroundings, Title: "mount namespaces", Severity: Latent, Run: checkNamespaces,
+		Proves: "The daemon, if it runs, sees the mounts of the host, and so does this command.",
+		Why:    "Shares that are mounted in another mount namespace are not seen, so their tickets are not refreshed before they end.",
+	},
+	{
+		ID: "selinux", Group: Surroundings, Title: "denials of SELinux and AppArmor", Severity: Latent, Run: checkSELinux,
+		Proves: "Neither SELinux nor AppArmor has denied anything to azfilesauth or request-key within the last hour.",
+		Why:    "The kernel starts request-key in a domain of its own, whose policy may forbid our handler to use the network or to read its files.",
+	},
+	{
+		ID: "kernel-log", Group: Surroundings, Title: "the kernel's log", Severity: Tells, Run: checkKernelLog,
+		Proves: "The kernel has not complained of SMB logins within the last hour.",
+		Why:    "What the kernel logs tells on which side the last failure was.",
+	},
+	{
+		ID: "last-fault", Group: Surroundings, Title: "failures of the kernel's upcall", Severity: Latent, Offline: true, Run: checkLastFault,
+		Proves: "The last answer to the kernel's request for a login was one, for every endpoint.",
+		Why:    "The kernel passes on a number only; the reason is kept until the next success.",
+	},
+	{
+		ID: "daemon", Group: Surroundings, Title: "daemon that renews tickets", Severity: Latent, Run: checkDaemon,
+		Proves: "The daemon runs, and its last attempts succeeded.",
+		Why:    "It renews tickets before they end. Without it the first access after the end waits for Azure, and fails when Azure does not answer.",
+	},
+	{
+		ID: "fstab-cifs", Group: Surroundings, Title: "lines of type cifs in /etc/fstab", Severity: Tells, Offline: true, Run: checkFstabCIFS,
+		Proves: "No line of type cifs mounts a share of Azure Files.",
+		Why:    "With the type azfiles, the mount fetches its ticket by itself.",
+	},
+	{
+		ID: "incumbent", Group: Surroundings, Title: "leftovers of AzFilesAuthenticator", Severity: Latent, Offline: true, Run: checkIncumbent,
+		Proves: "Nothing of the program that this one takes the place of is in the way.",
+		Why:    "It made its user an administrator of the machine; its programs and its unit would run in the place of these.",
+	},
+	{
+		ID: "kubernetes", Group: Surroundings, Title: "Kubernetes node", Severity: Latent, Offline: true, Run: checkKubernetes,
+		Proves: "On a node of Kubernetes, the Azure Files CSI driver and this program get along.",
+		Why:    "The driver overwrites the configuration and krb5.conf whenever its pod starts, and its containers see other folders than the node.",
+	},
+}
