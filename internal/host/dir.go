@@ -1,0 +1,197 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	othersWrite = 0o022 // the mode bits that let others than the owner write
+	othersAll   = 0o077
+	runMode     = 0o711
+	ownMode     = 0o700
+)
+
+// Dir is an open directory. What is in it is reached through the descriptor, so that nobody can exchange
+// the directory under a running operation. Its methods take names of files, never paths.
+type Dir struct {
+	Name   string // its path on the machine, without links
+	Shared bool   // others can make files in it; the sticky bit protects ours
+
+	host   Host
+	fd     int      // O_PATH
+	strict bool     // the rules of OpenDir are kept
+	made   []string // the directories that are made when they are missing
+}
+
+// DirError says why a directory cannot be used.
+type DirError struct {
+	Problem string // a sentence that names the directory
+	Err     error  // the cause, if there is another one
+}
+
+func (e *DirError) Error() string {
+	if e.Err == nil {
+		return e.Problem
+	}
+	return e.Problem + ": " + e.Err.Error()
+}
+
+func (e *DirError) Unwrap() error { return e.Err }
+
+func dirError(err error, format string, args ...any) error {
+	return &DirError{fmt.Sprintf(format, args...), err}
+}
+
+// OpenDir opens a directory whose name nobody but root can give another meaning: each directory on the
+// way, the last one included, belongs to root or the trusted user, and is closed to other writers, or
+// sticky so that they cannot exchange what is not theirs. A link is followed only if one of the two made
+// it in a directory where only they can write.
+//
+// The directories in made are our own. They are made when they are missing, Run for all to pass through
+// and others private, and must not be shared. The errors are *DirError.
+func (h Host) OpenDir(path string, made ...string) (*Dir, error) {
+	return h.walk(path, &Dir{host: h, fd: -1, strict: true, made: made})
+}
+
+// OwnDir is OpenDir for a directory of ours, such as one in Run.
+func (h Host) OwnDir(path string) (*Dir, error) { return h.OpenDir(path, h.Run, filepath.Clean(path)) }
+
+// AnyDir opens a directory, whoever it belongs to: only what cannot be misled may be done in it.
+func (h Host) AnyDir(path string) (*Dir, error) { return h.walk(path, &Dir{host: h, fd: -1}) }
+
+func (h Host) walk(path string, d *Dir) (*Dir, error) {
+	err := d.restart()
+	if err == nil {
+		err = follow(path, d.enter, d.restart)
+	}
+	if errors.Is(err, unix.ELOOP) {
+		err = dirError(nil, "%s leads through too many links", path)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close lets go of the directory.
+func (d *Dir) Close() {
+	if d.fd >= 0 {
+		_ = unix.Close(d.fd)
+		d.fd = -1
+	}
+}
+
+// restart goes to the root of the machine.
+func (d *Dir) restart() error {
+	fd, err := unix.Open(d.host.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return dirError(err, "%s cannot be opened", d.host.Root)
+	}
+	return d.become(fd, "/")
+}
+
+// enter goes down into name, or gives where it leads when it is a link that may be followed.
+func (d *Dir) enter(name string) (link string, err error) {
+	path := filepath.Join(d.Name, name)
+	if name == ".." && d.Name == "/" {
+		return "", nil
+	}
+	fd, err := d.openPath(name)
+	if errors.Is(err, unix.ENOENT) && d.ours(path) {
+		if err := d.mkdir(name, path); err != nil {
+			return "", dirError(err, "%s is missing and cannot be made", path)
+		}
+		fd, err = d.openPath(name)
+	}
+	if errors.Is(err, unix.ENOENT) {
+		return "", dirError(nil, "%s does not exist", path)
+	} else if err != nil {
+		return "", dirError(err, "%s cannot be opened", path)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		defer func() { _ = unix.Close(fd) }()
+		return d.readLink(fd, &st, path)
+	}
+	return "", d.become(fd, path)
+}
+
+func (d *Dir) ours(path string) bool {
+	for _, own := range d.made {
+		if own == path {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Dir) openPath(name string) (int, error) {
+	return unix.Openat(d.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+// mkdir makes a directory with exactly its mode, whatever the umask. That another process made it first
+// is no error.
+func (d *Dir) mkdir(name, path string) error {
+	mode := uint32(ownMode)
+	if path == d.host.Run {
+		mode = runMode
+	}
+	err := unix.Mkdirat(d.fd, name, mode)
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return unix.Fchmodat(d.fd, name, mode, 0)
+}
+
+func (d *Dir) readLink(fd int, st *unix.Stat_t, path string) (string, error) {
+	if d.strict && (!d.host.trusts(st.Uid) || d.Shared) {
+		return "", dirError(nil, "%s is a link that others than root could have made", path)
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err != nil {
+		return "", dirError(err, "the link %s cannot be read", path)
+	}
+	return string(buf[:n]), nil
+}
+
+// become makes d the directory open as fd, or closes fd when that breaks the rules.
+func (d *Dir) become(fd int, path string) error {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	if err != nil {
+		err = dirError(err, "%s cannot be looked at", path)
+	} else if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		err = dirError(nil, "%s is no directory", path)
+	} else if d.strict {
+		err = d.judge(&st, path)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	d.Close()
+	d.fd, d.Name, d.Shared = fd, path, st.Mode&othersWrite != 0
+	return nil
+}
+
+func (d *Dir) judge(st *unix.Stat_t, path string) error {
+	if !d.host.trusts(st.Uid) {
+		return dirError(nil, "%s belongs to uid %d, not to root", path, st.Uid)
+	}
+	closed := d.ours(path)
+	if st.Mode&othersWrite != 0 && (closed || st.Mode&unix.S_ISVTX == 0) {
+		return dirError(nil, "others than root can write to %s (mode %04o)", path, st.Mode&0o7777)
+	}
+	if closed && path != d.host.Run && st.Mode&othersAll != 0 {
+		return dirError(nil, "others than root can look into %s (mode %04o)", path, st.Mode&0o7777)
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rules are what a file that is opened must keep beyond being a regular one.
+type Rules uint
+
+// The rules of a file.
+const (
+	NoLink  Rules = 1 << iota // its name is no symbolic link; Kubernetes projects its files as links
+	Owned                     // it belongs to the trusted user or root, and nobody else can write to it
+	Private                   // nobody else can read it either
+)
+
+// The errors about a file that is not as it must be. They do not name the file.
+var (
+	ErrNotRegular = errors.New("it is not a regular file")
+	ErrTooLarge   = errors.New("it is too large")
+)
+
+// Exposed says that others than root could have written a file, or can read what is secret.
+type Exposed struct {
+	UID     int         // its owner
+	Mode    fs.FileMode // its permissions
+	Foreign bool        // the owner is not trusted; else the mode is at fault
+}
+
+func (e *Exposed) Error() string {
+	if e.Foreign {
+		return fmt.Sprintf("it belongs to uid %d", e.UID)
+	}
+	return fmt.Sprintf("its mode is %#o", e.Mode)
+}
+
+// Check examines a file by the rules. The errors are ErrNotRegular and *Exposed.
+func (h Host) Check(info fs.FileInfo, rules Rules) error {
+	if !info.Mode().IsRegular() {
+		return ErrNotRegular
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	e := &Exposed{UID: int(st.Uid), Mode: info.Mode().Perm(), Foreign: !h.trusts(st.Uid)}
+	if rules&(Owned|Private) != 0 && (e.Foreign || e.Mode&othersWrite != 0) || rules&Private != 0 && e.Mode&othersAll != 0 {
+		return e
+	}
+	return nil
+}
+
+// Open opens a file for reading, if it keeps the rules. It is examined before it is opened, since to open
+// a device can do something, and again afterwards, so that nothing can be put in its place between the
+// look and the reading. It never waits, as opening a FIFO would.
+func (h Host) Open(path string, rules Rules) (*os.File, fs.FileInfo, error) {
+	name, examine, flags := h.Path(path), os.Stat, 0
+	if rules&NoLink != 0 {
+		name, examine, flags = h.Entry(path), os.Lstat, unix.O_NOFOLLOW
+	}
+	info, err := examine(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrNotRegular
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|flags, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = h.Check(info, rules)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// ReadFile reads a file of at most limit bytes that keeps the rules. Errors: ErrNotRegular, ErrTooLarge,
+// *Exposed, and those of the system, which are *fs.PathError.
+func (h Host) ReadFile(path string, limit int, rules Rules) ([]byte, fs.FileInfo, error) {
+	f, info, err := h.Open(path, rules)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	content, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err == nil && len(content) > limit {
+		err = ErrTooLarge
+	}
+	return content, info, err
+}
+
+// OpenLog opens a regular file to append to, and makes it when it is missing. The directory is the
+// administrator's business; the last component is never followed as a link.
+func (h Host) OpenLog(path string, mode fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(h.Entry(path), os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, mode)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.Join(err, ErrNotRegular)}
+	}
+	return f, nil
+}
+
+// Stat examines what a name in the directory is, a link not followed.
+func (d *Dir) Stat(name string) (st unix.Stat_t, err error) {
+	err = unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return st, err
+}
+
+// Open opens a file in the directory for reading, if accept has nothing against it. As Open of a Host it
+// looks before and after, and it follows no link.
+func (d *Dir) Open(name string, accept func(*unix.Stat_t) error) (*os.File, unix.Stat_t, error) {
+	st, err := d.Stat(name)
+	if err == nil {
+		err = accept(&st)
+	}
+	if err != nil {
+		return nil, st, err
+	}
+	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, st, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if err = unix.Fstat(fd, &st); err == nil {
+		err = accept(&st)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, st, err
+	}
+	return f, st, nil
+}
+
+// Read reads a file of ours in the directory, of at most limit bytes. The errors are those of ReadFile.
+func (d *Dir) Read(name string, limit int) ([]byte, error) {
+	f, _, err := d.Open(name, func(st *unix.Stat_t) error {
+		if st.Mode&unix.S_IFMT != unix.S_IFREG {
+			return ErrNotRegular
+		}
+		if !d.host.trusts(st.Uid) || st.Mode&othersWrite != 0 {
+			return &Exposed{int(st.Uid), fs.FileMode(st.Mode & 0o777), !d.host.trusts(st.Uid)}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	content, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err == nil && len(content) > limit {
+		err = ErrTooLarge
+	}
+	return content, err
+}
+
+// Remove takes a file out of the directory.
+func (d *Dir) Remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }
+
+// Rename gives a file in the directory another name there, in the place of what has it.
+func (d *Dir) Rename(from, to string) error { return unix.Renameat(d.fd, from, d.fd, to) }
+
+// Names lists the directory in no order.
+func (d *Dir) Names() ([]string, error) {
+	list, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = list.Close() }() // only read
+	return list.Readdirnames(-1)
+}
+
+// open opens the directory for listing and syncing, which its own descriptor cannot do.
+func (d *Dir) open() (*os.File, error) {
+	fd, err := unix.Openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), d.Name), nil
+}

@@ -1,0 +1,147 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A waiting process asks again after firstWait, then at intervals that double up to maxWait. To block in
+// the kernel instead could not be ended by a context.
+const (
+	firstWait = time.Millisecond
+	maxWait   = 20 * time.Millisecond
+)
+
+// Sole is the byte of a lock file whose holder signs the file.
+const Sole int64 = 0
+
+// maxHolder bounds what is read of who holds a lock, in bytes.
+const maxHolder = 256
+
+// Holder is who holds a lock. A process id means something only in its own pid namespace, which is why
+// the machine's name, in a container the container's, stands beside it.
+type Holder struct {
+	PID     int
+	Machine string
+}
+
+// String is the holder in words.
+func (h Holder) String() string {
+	if h.PID == 0 {
+		return "another process"
+	}
+	return fmt.Sprintf("process %d on %s", h.PID, h.Machine)
+}
+
+// Locked says that another process, or goroutine, holds a lock.
+type Locked struct {
+	Path   string // of the lock file
+	Holder Holder // of the byte Sole; zero when that is not known
+	Err    error  // of the context that ended
+}
+
+func (e *Locked) Error() string { return e.Holder.String() + " holds " + e.Path + ": " + e.Err.Error() }
+
+func (e *Locked) Unwrap() error { return e.Err }
+
+// Lock takes one byte of a lock file in the directory. It waits for whoever holds it until ctx ends, which
+// gives a *Locked; it tries once in any case, so that a context that has ended already never waits. The
+// lock ends with unlock or with the process.
+//
+// The bytes are only names for locks (fcntl(2), "Open file description locks") and need not exist. The
+// file is opened anew each time, and made when it is missing: these locks belong to the open file, so
+// goroutines exclude each other as processes do. It stays: to remove it would let two hold locks on two
+// files. Only its owner can open it, since who can read it can hold a lock.
+func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), err error) {
+	path := filepath.Join(d.Name, name)
+	file, err := d.openLock(name, path)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock %s: %w", path, err)
+	}
+	err = wait(ctx, file, at)
+	if err != nil && ctx.Err() != nil {
+		locked := &Locked{Path: path, Err: err}
+		if at == Sole {
+			locked.Holder = readHolder(file)
+		}
+		_ = file.Close()
+		return nil, locked
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if at == Sole {
+		sign(file)
+	}
+	return func() { // unlocks first: a child that is just being started has a copy of the descriptor
+		_ = setLock(file, unix.F_UNLCK, at)
+		_ = file.Close()
+	}, nil
+}
+
+func wait(ctx context.Context, file *os.File, at int64) error {
+	for pause := firstWait; ; pause = min(2*pause, maxWait) {
+		err := setLock(file, unix.F_WRLCK, at)
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func setLock(file *os.File, kind int16, at int64) error {
+	return unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: kind, Start: at, Len: 1})
+}
+
+func (d *Dir) openLock(name, path string) (*os.File, error) {
+	fd, err := unix.Openat(d.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || !d.host.trusts(st.Uid)) {
+		err = fmt.Errorf("it is not a regular file of root's (owner uid %d, mode %04o)", st.Uid, st.Mode&0o7777)
+	}
+	if err == nil && st.Mode&0o777 != 0o600 {
+		err = unix.Fchmod(fd, 0o600)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// sign leaves in the file who holds it. A full disk must not stop the holder.
+func sign(file *os.File) {
+	machine, _ := os.Hostname() // for people, who can do without
+	if file.Truncate(0) == nil {
+		_, _ = fmt.Fprintf(file, "%d %s\n", os.Getpid(), machine)
+	}
+}
+
+// readHolder gives what the file says; the zero Holder when that is nothing.
+func readHolder(file *os.File) Holder {
+	text, _ := io.ReadAll(io.LimitReader(file, maxHolder))
+	var h Holder
+	if _, err := fmt.Sscanf(string(text), "%d %s", &h.PID, &h.Machine); err != nil || h.PID < 0 {
+		return Holder{}
+	}
+	h.Machine = strings.ToValidUTF8(h.Machine, "?")
+	return h
+}

@@ -1,0 +1,162 @@
+package host
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	tempSuffix = ".tmp"
+	tempRandom = 8 // bytes
+)
+
+// File says how a file is to be that is put in place.
+type File struct {
+	UID, GID int
+	Mode     uint32 // permissions, with the set-id and sticky bits
+	Label    bool   // it keeps the label that SELinux knows the old one by
+	New      bool   // one that is there already stays; the error is then fs.ErrExist
+}
+
+// Content writes data, for Replace.
+func Content(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
+}
+
+// Replace puts a file in place, whole and durably, with what write writes. Its directory may be
+// anybody's. A link at its place is replaced, not followed. When anything fails the old file stays.
+func (h Host) Replace(path string, f File, write func(io.Writer) error) error {
+	d, err := h.AnyDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Replace(filepath.Base(path), f, write)
+}
+
+// Replace is Replace of a Host for a name in the directory.
+func (d *Dir) Replace(name string, f File, write func(io.Writer) error) error {
+	t, err := d.Prepare(name, f, write)
+	if err != nil {
+		return err
+	}
+	return t.Commit()
+}
+
+// Prepared is a file that waits under another name to be put in its place.
+type Prepared struct {
+	dir        *Dir
+	name, temp string
+	keep       bool
+}
+
+// Prepare writes a file in the directory up to the moment before it is put in place.
+func (d *Dir) Prepare(name string, f File, write func(io.Writer) error) (*Prepared, error) {
+	p := &Prepared{d, name, tempName(name), f.New}
+	fd, err := unix.Openat(d.fd, p.temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, &fs.PathError{Op: "create", Path: filepath.Join(d.Name, p.temp), Err: err}
+	}
+	out := os.NewFile(uintptr(fd), filepath.Join(d.Name, name))
+	if f.Label {
+		err = d.copyLabel(out, name)
+	}
+	if err == nil {
+		err = errors.Join(unix.Fchown(fd, f.UID, f.GID), unix.Fchmod(fd, f.Mode))
+	}
+	if err == nil {
+		err = write(out)
+	}
+	if err == nil {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		_ = d.Remove(p.temp)
+		return nil, err
+	}
+	return p, nil
+}
+
+// Commit puts the file in place. Only when the directory cannot be written to the disk is it there
+// beside an error.
+func (p *Prepared) Commit() error {
+	d := p.dir
+	var err error
+	if p.keep {
+		err = unix.Linkat(d.fd, p.temp, d.fd, p.name, 0)
+	} else {
+		err = d.Rename(p.temp, p.name)
+	}
+	if err != nil || p.keep {
+		_ = d.Remove(p.temp)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "rename", Path: filepath.Join(d.Name, p.name), Err: err}
+	}
+	return d.Sync()
+}
+
+// Discard removes the file, which is not to be put in place.
+func (p *Prepared) Discard() { _ = p.dir.Remove(p.temp) }
+
+// Sync makes what was renamed in the directory last. Some file systems cannot; then the file is in its
+// place all the same.
+func (d *Dir) Sync() error {
+	list, err := d.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = list.Close() }()
+	if err := list.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// copyLabel gives the new file the label of the old one: the directory's own would be wrong for the likes
+// of /etc/shadow.
+func (d *Dir) copyLabel(out *os.File, name string) error {
+	const label = "security.selinux"
+	value := make([]byte, 512)
+	n, err := unix.Lgetxattr(filepath.Join(d.host.Path(d.Name), name), label, value)
+	if err != nil || n == 0 { // no old file, or no SELinux
+		return nil
+	}
+	return unix.Fsetxattr(int(out.Fd()), label, value[:n], 0)
+}
+
+// tempName is unpredictable, so that nobody in a shared directory can be there first. No program reads
+// such a name.
+func tempName(name string) string {
+	random := make([]byte, tempRandom)
+	_, _ = rand.Read(random) // never fails: see its documentation
+	return "." + name + "." + hex.EncodeToString(random) + tempSuffix
+}
+
+// Sweep removes what processes that were killed in a Replace of name left behind, if accept says so. It is
+// for who keeps all others from a Replace of name.
+func (d *Dir) Sweep(name string, accept func(*unix.Stat_t) bool) {
+	names, _ := d.Names() // what cannot be seen does no harm
+	for _, temp := range names {
+		rest, okP := strings.CutPrefix(temp, "."+name+".")
+		random, okS := strings.CutSuffix(rest, tempSuffix)
+		raw, err := hex.DecodeString(random)
+		if !okP || !okS || err != nil || len(raw) != tempRandom {
+			continue
+		}
+		if st, err := d.Stat(temp); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && accept(&st) {
+			_ = d.Remove(temp)
+		}
+	}
+}
