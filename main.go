@@ -12,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/cli"
 	"github.com/azfilesauth/azfilesauth/internal/compat"
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/mounthelper"
 	"github.com/azfilesauth/azfilesauth/upcall"
 	"github.com/azfilesauth/azfilesauth/watcher"
@@ -41,6 +42,8 @@ func main() {
 // commands is azfilesauth, one of whose commands is the daemon.
 func commands(args []string, version string) int {
 	return cli.Main(args, version, func(o cli.WatchOptions) int {
-		return watcher.Watch(watcher.Options{Version: version, ConfigPath: o.Config, Mountinfo: o.Mountinfo, Socket: o.Socket})
+		h := host.Real()
+		h.Config, h.Mounts = o.Config, o.Mountinfo
+		return watcher.Watch(watcher.Options{Host: h, Version: version, Socket: o.Socket})
 	})
 }

@@ -35,7 +35,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
-	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 const program = "azfiles.upcall"
@@ -49,7 +48,7 @@ type handler struct {
 	config     string // path of the configuration
 	run        string // runFolder
 	mountTable string // as /proc/self/mountinfo
-	rules      requestkey.Files
+	rules      keyring.RuleFiles
 	helper     string   // the cifs.upcall of cifs-utils
 	syslog     string   // the socket of the system's log
 	kmsg       string   // where to log without one
@@ -72,7 +71,7 @@ func system(env []string) *handler {
 		config:     config.DefaultPath,
 		run:        runFolder,
 		mountTable: "/proc/self/mountinfo",
-		rules:      requestkey.System(),
+		rules:      keyring.SystemRules(),
 		helper:     "/usr/sbin/cifs.upcall",
 		syslog:     "/dev/log",
 		kmsg:       "/dev/kmsg",

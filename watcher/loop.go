@@ -2,23 +2,112 @@ package watcher
 
 import (
 	"context"
+	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/metrics"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
+
+const (
+	// merge is how long further events are gathered after one that was acted on at once.
+	merge = 100 * time.Millisecond
+	// stopLimit bounds the wait for exchanges under way at the end.
+	stopLimit = 4 * time.Second
+)
+
+// watcher is the daemon. What is not said to be shared belongs to the goroutine of run.
+type watcher struct {
+	Options
+	machine
+	cfg     *config.Config
+	manager *tickets.Manager // shared
+	started time.Time
+
+	events events
+	seen
+	claim
+	work
+	notices
+}
+
+// events are those that come from our own goroutines.
+type events struct {
+	calls   chan func()   // to be run by run
+	results chan result   // of the jobs
+	changed chan struct{} // a cache has
+	ended   chan struct{} // run has
+
+	quiet    *time.Timer // runs for merge after a look
+	quieting bool
+	again    bool // something happened meanwhile
+}
+
+// seen is what the last look has seen, and what follows from it.
+type seen struct {
+	live    atomic.Pointer[[]mounts.Mount] // the mount table, shared with the jobs
+	blind   string                         // why it cannot be read
+	mounts  map[Key][]mounts.Mount
+	paths   map[int]string // of the caches in use, by uid
+	caches  map[string]context.CancelFunc
+	tickets map[Key]Ticket
+	memos   map[Key]*memo // of what is mounted
+	plan    []Decision
+	next    time.Time
+}
+
+// memo is what is kept of an endpoint as long as it is mounted.
+type memo struct {
+	Attempt
+	sign  string // what its owner was found by, to notice a change
+	owner string // its identity as a line of text, as long as it was known
+	told  string // what was logged last
+}
+
+func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Look == 0 {
+		o.Look = longestSleep
+	}
+	w := &watcher{Options: o, machine: m}
+	w.started = w.now()
+	w.events = events{
+		calls: make(chan func()), results: make(chan result), changed: make(chan struct{}, 1), ended: make(chan struct{}),
+		quiet: time.NewTimer(time.Hour),
+	}
+	w.events.quiet.Stop()
+	w.live.Store(new([]mounts.Mount))
+	w.caches, w.memos = map[string]context.CancelFunc{}, map[Key]*memo{}
+	w.work = work{jobs: ctx, busy: map[Key]*job{}}
+	w.notices = notices{said: map[string]string{}, counts: metrics.New()}
+	cfg, err := config.Load(o.Host.Config)
+	if err != nil {
+		return nil, err
+	}
+	return w, w.adopt(cfg)
+}
+
+// now is the time of the wall clock alone.
+func (w *watcher) now() time.Time { return w.Host.Now().Round(0) }
 
 // run is the daemon's loop.
 func (w *watcher) run(ctx context.Context) {
-	defer close(w.ended)
+	defer close(w.events.ended)
 	jobs, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.jobs = jobs
 	watchdog, stop := w.ticks()
 	defer stop()
-	w.claim()
+	w.claimCache()
 	w.notify(ready) // nothing was asked over the network yet, so that boot does not wait for it
-	w.Log.Info("started", "version", w.Version, "config", w.cfg.Path(), "mountinfo", w.Mountinfo)
+	w.Log.Info("started", "version", w.Version, "config", w.cfg.Path(), "mountinfo", w.Host.Mounts)
 	w.event()
 	for w.turn(ctx, watchdog) {
 	}
@@ -32,28 +121,27 @@ func (w *watcher) turn(ctx context.Context, watchdog <-chan time.Time) bool {
 	case <-ctx.Done():
 		return false
 	case _, open := <-w.remounted:
-		if !open {
-			w.deafened()
+		if !open { // what remains is to look from time to time
+			w.remounted = nil
+			w.Log.Warn("changes of the mount table are noticed late", "mountinfo", w.Host.Mounts)
 		}
 		w.event()
-	case <-w.changed:
+	case <-w.events.changed:
 		w.event()
 	case r := <-w.alarm.rings():
 		if r.stepped {
 			w.forgive()
 		}
 		w.event()
-	case <-w.quiet.C:
-		w.quieting = false
-		if w.again {
+	case <-w.events.quiet.C:
+		w.events.quieting = false
+		if w.events.again {
 			w.event()
 		}
-	case r := <-w.results:
-		w.finished(r)
+	case r := <-w.events.results:
+		w.finishJob(r)
 		w.event()
-	case j := <-w.answers:
-		w.answered(j)
-	case call := <-w.calls:
+	case call := <-w.events.calls:
 		call()
 	case <-w.hangups:
 		w.reload()
@@ -61,12 +149,6 @@ func (w *watcher) turn(ctx context.Context, watchdog <-chan time.Time) bool {
 		w.notify(alive)
 	}
 	return true
-}
-
-// deafened takes that no more changes of the mount table are told. What remains is to look from time to time.
-func (w *watcher) deafened() {
-	w.remounted = nil
-	w.Log.Warn("changes of the mount table are noticed late", "mountinfo", w.Mountinfo)
 }
 
 // ticks is when systemd wants to hear that the loop goes round, never without its watchdog.
@@ -80,26 +162,73 @@ func (w *watcher) ticks() (<-chan time.Time, func()) {
 
 // event looks at once when nothing happened for a while, and otherwise when it has been quiet again.
 func (w *watcher) event() {
-	if w.quieting {
-		w.again = true
+	if w.events.quieting {
+		w.events.again = true
 		return
 	}
 	w.look()
-	w.again, w.quieting = false, true
-	w.quiet.Reset(merge)
+	w.events.again, w.events.quieting = false, true
+	w.events.quiet.Reset(merge)
+}
+
+// look sees what is mounted and which tickets there are, plans, and begins what is due.
+func (w *watcher) look() {
+	w.loadMissing()
+	if w.unlock == nil {
+		w.claimCache()
+	}
+	w.readMounts()
+	w.readTickets()
+	w.findOwners()
+	w.decide()
+	w.startDue()
+	w.rest()
+}
+
+// decide plans and tells what has changed.
+func (w *watcher) decide() {
+	policy := Policy{Refresh: w.cfg.Refresh(), Seed: w.seed}
+	if w.BeforeExpiry > 0 {
+		policy.BeforeExpiry = w.BeforeExpiry
+	}
+	history := make(map[Key]Attempt, len(w.memos))
+	for k, m := range w.memos {
+		history[k] = m.Attempt
+	}
+	now := w.now()
+	w.plan = Plan(now, *w.live.Load(), w.tickets, history, policy)
+	w.next = now.Add(w.Look)
+	for _, d := range w.plan {
+		if d.State == control.Fresh {
+			w.memos[d.Key].Failures = 0 // somebody else got the ticket, or it was not needed yet
+		}
+		if d.When.After(now) && d.When.Before(w.next) && w.busy[d.Key] == nil {
+			w.next = d.When
+		}
+		w.report(d)
+	}
+	if soon := now.Add(holderWait); w.waiting && soon.Before(w.next) {
+		w.next = soon
+	}
+}
+
+// rest sets the alarm, after which nothing happens until something does.
+func (w *watcher) rest() {
+	w.alarm.set(w.next)
+	w.reportStatus()
+	w.exposeMetrics()
 }
 
 // forgive has all that fail try again at once, because what made them wait was measured by another
 // clock. What the other side asked for is waited for anew.
 func (w *watcher) forgive() {
-	for k, a := range w.history {
-		if a.Failures == 0 {
+	for _, m := range w.memos {
+		if m.Failures == 0 {
 			continue
 		}
-		if a.At = (time.Time{}); a.Fault.RetryAfter > 0 {
-			a.At = w.now()
+		if m.At = (time.Time{}); m.Fault.RetryAfter > 0 {
+			m.At = w.now()
 		}
-		w.history[k] = a
 	}
 }
 
@@ -109,38 +238,40 @@ func (w *watcher) reload() {
 	if w.Reopen != nil {
 		w.Reopen()
 	}
-	delete(w.told, Key{Host: w.ConfigPath}) // whoever asks again is told again
-	w.reread()
+	delete(w.said, w.Host.Config) // whoever asks again is told again
+	w.loadConfig()
 	w.look()
 	w.notify(ready)
 }
 
-// reread reads the configuration again. One that is broken changes nothing.
-func (w *watcher) reread() {
-	cfg, err := config.Load(w.ConfigPath)
+// loadConfig reads the configuration again. One that is broken changes nothing.
+func (w *watcher) loadConfig() {
+	cfg, err := config.Load(w.Host.Config)
 	if err == nil {
 		err = w.adopt(cfg)
 	}
 	if err != nil {
-		w.tell(Key{Host: w.ConfigPath}, err.Error(), func() {
+		w.tell(w.Host.Config, err.Error(), func() {
 			w.Log.Error("the configuration stays as it was: " + err.Error())
 		})
 		return
 	}
-	delete(w.told, Key{Host: w.ConfigPath})
+	delete(w.said, w.Host.Config)
 	w.Log.Info("the configuration was read again", "config", cfg.Path())
-	clear(w.signs)
+	for _, m := range w.memos {
+		m.sign = ""
+	}
 	w.forgive()
-	w.claim()
+	w.claimCache()
 }
 
-// appeared reads a configuration that was missing when the daemon was started.
-func (w *watcher) appeared() {
+// loadMissing reads a configuration that was missing when the daemon was started.
+func (w *watcher) loadMissing() {
 	if !w.cfg.Missing() {
 		return
 	}
-	if _, err := os.Stat(w.ConfigPath); err == nil {
-		w.reread()
+	if _, err := os.Stat(w.Host.Config); err == nil {
+		w.loadConfig()
 	}
 }
 
@@ -150,13 +281,12 @@ func (w *watcher) finish(cancel context.CancelFunc) {
 	cancel()
 	limit := time.NewTimer(stopLimit)
 	defer limit.Stop()
-	for w.running > 0 {
+	for late := false; len(w.busy) > 0 && !late; {
 		select {
-		case <-w.results:
-			w.running--
-		case <-w.answers:
+		case r := <-w.events.results:
+			delete(w.busy, r.Key)
 		case <-limit.C:
-			w.running = 0
+			late = true
 		}
 	}
 	for _, stop := range w.caches {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
 )
@@ -18,13 +19,14 @@ import (
 func Main(args []string, version string) int {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // tickets pass through its memory; fails only for a wrong argument
 	a, err := parseArgs(args[1:])
-	switch {
-	case err != nil:
+	if err != nil {
 		return failed(err)
-	case a.Help:
+	}
+	if a.Help {
 		fmt.Print(help)
 		return 0
-	case a.Version:
+	}
+	if a.Version {
 		fmt.Printf("%s from azfilesauth %s\n", dropin, version)
 		return 0
 	}
@@ -41,10 +43,17 @@ func Main(args []string, version string) int {
 		out.Warn(problem)
 	}
 	return Run(context.Background(), Options{
-		Name: dropin, Version: version, ConfigPath: a.Config, Mountinfo: a.Mountinfo, Socket: a.Socket,
+		Host: a.host(), Name: dropin, Version: version, Socket: a.Socket,
 		Log: out, Reopen: reopen, Look: tuned.Look, BeforeExpiry: tuned.BeforeExpiry,
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	})
+}
+
+// host is this machine with the configuration and the mount table of the command line.
+func (a arguments) host() host.Host {
+	h := host.Real()
+	h.Config, h.Mounts = a.Config, a.Mountinfo
+	return h
 }
 
 // Watch is azfilesauth watch on this machine. It fills in what o leaves open and gives the exit status.
@@ -54,7 +63,7 @@ func Watch(o Options) int {
 		o.Name = "azfilesauth watch"
 	}
 	if o.Log == nil {
-		o.Log = foregroundLog(o.ConfigPath)
+		o.Log = foregroundLog(o.Host.Config)
 	}
 	o.OpenRing, o.ForgetFailures = keyring.OpenRing, keyring.ForgetFailures
 	return Run(context.Background(), o)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // patience is how long a test waits for what has to come.
@@ -43,7 +44,7 @@ func refreshMain() int {
 	log, reopen := openLog(os.Getenv("LOGFILE"), os.Stderr)
 	road := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), must(os.ReadFile(os.Getenv("TEST_CA"))))
 	return Run(context.Background(), Options{
-		Name: dropin, Version: "2.0.0", ConfigPath: a.Config, Mountinfo: a.Mountinfo, Socket: a.Socket,
+		Host: a.host(), Name: dropin, Version: "2.0.0", Socket: a.Socket,
 		Log: log, Reopen: reopen, Transport: road, IMDS: road,
 	})
 }
@@ -218,8 +219,10 @@ func stormMain() int {
 	check(os.WriteFile("config.yaml", []byte("KRB5_CC_NAME: "+dir+"/krb5cc\nUSER_UID: 0\n"), 0o600))
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	o := Options{Name: "storm", ConfigPath: dir + "/config.yaml", Mountinfo: defaultMountinfo, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
-	w := must(newWatcher(ctx, o, must(real(ctx, o, nil))))
+	h := host.Real()
+	h.Config = dir + "/config.yaml"
+	o := Options{Host: h, Name: "storm", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	w := must(newWatcher(ctx, o, must(real(ctx, h, nil))))
 	done := make(chan struct{})
 	go func() { w.run(ctx); close(done) }()
 	looked := func() time.Time { return w.Status().NextLook.Add(-longestSleep) }

@@ -45,8 +45,8 @@ func TestTenThousandRefreshes(t *testing.T) {
 		if n := atMost(descriptors, files); n > files {
 			t.Errorf("%d descriptors, then %d", files, n)
 		}
-		if len(w.history) != hosts || len(w.told) != hosts || len(w.busy) != 0 || len(w.owners) != hosts || len(w.signs) != hosts {
-			t.Errorf("it remembers %d, %d, %d, %d, %d", len(w.history), len(w.told), len(w.busy), len(w.owners), len(w.signs))
+		if len(w.memos) != hosts || len(w.said) != 0 || len(w.busy) != 0 {
+			t.Errorf("it remembers %d, %d, %d", len(w.memos), len(w.said), len(w.busy))
 		}
 		w.stop()
 	})

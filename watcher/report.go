@@ -1,60 +1,115 @@
 package watcher
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/metrics"
 )
 
-// report logs what has changed about an endpoint. What is about to be mended is not worth a line: the
+// notices is what others were told last.
+type notices struct {
+	said    map[string]string // in the log about a file, by its path
+	status  string            // to systemd
+	exposed []byte            // in the file of the metrics
+	counts  *metrics.Set      // shared
+}
+
+// report logs what has changed about an endpoint. What is about to be repaired is not worth a line: the
 // attempt's result is.
 func (w *watcher) report(d Decision) {
-	a := w.history[d.Key]
-	attrs := []any{"host", d.Host, "cruid", d.CRUID}
+	m, t := w.memos[d.Key], w.tickets[d.Key]
+	state, level, text, attrs := "", slog.LevelInfo, "", []any{"host", d.Host, "cruid", d.CRUID}
 	switch d.State {
 	case control.Fresh:
-		w.tell(d.Key, "", func() {
-			w.Log.Info("watched", append(attrs, "identity", w.tickets[d.Key].Identity, "ends", w.tickets[d.Key].End.UTC())...)
-		})
+		text = "watched"
+		attrs = append(attrs, "identity", t.Identity, "ends", t.End.UTC())
 	case control.Failing:
-		w.tell(d.Key, string(a.Fault.ID()), func() {
-			w.Log.Warn("not refreshed: "+a.Fault.Error(), append(attrs, "again", d.When.UTC())...)
-		})
+		state, level = string(m.Fault.ID()), slog.LevelWarn
+		text = "not refreshed: " + m.Fault.Error()
+		attrs = append(attrs, "again", d.When.UTC())
 	case control.Foreign:
-		w.tell(d.Key, d.Why, func() {
-			level, why := slog.LevelInfo, d.Why
-			if a.Foreign != nil {
-				level, why = slog.LevelWarn, a.Foreign.Error()
-			} else if !d.When.IsZero() || w.tickets[d.Key].Identity != "" {
-				level = slog.LevelWarn
-			}
-			w.Log.Log(context.Background(), level, "not ours to refresh: "+why, attrs...)
-		})
-	default:
-		if _, known := w.told[d.Key]; !known {
-			w.told[d.Key] = "new"
+		why := d.Why
+		if m.Foreign != nil {
+			why = m.Foreign.Error()
 		}
+		if m.Foreign != nil || !d.When.IsZero() || t.Identity != "" {
+			level = slog.LevelWarn
+		}
+		state, text = d.Why, "not ours to refresh: "+why
+	default:
+		return
+	}
+	if m.told != state {
+		m.told = state
+		w.Log.Log(context.Background(), level, text, attrs...)
 	}
 }
 
-// tell calls log if the text is another one than the last about k.
-func (w *watcher) tell(k Key, text string, log func()) {
-	if last, known := w.told[k]; known && last == text {
+// tell calls log if the text is another one than the last about a file.
+func (w *watcher) tell(file, text string, log func()) {
+	if last, known := w.said[file]; known && last == text {
 		return
 	}
-	w.told[k] = text
+	w.said[file] = text
 	log()
+}
+
+// reportStatus tells systemd how it stands, if that has changed.
+func (w *watcher) reportStatus() {
+	counts := map[control.State]int{}
+	for _, d := range w.plan {
+		counts[d.State]++
+	}
+	text := fmt.Sprintf("STATUS=%d mounted, %d fresh, %d failing, %d not ours", len(w.plan),
+		counts[control.Fresh]+counts[control.Due], counts[control.Failing], counts[control.Foreign])
+	if w.waiting {
+		text = "STATUS=waiting for " + w.holder.String()
+	}
+	if text != w.status {
+		w.status = text
+		w.notify(text)
+	}
+}
+
+// exposeMetrics writes the metrics to the file that the configuration names, if they have changed.
+func (w *watcher) exposeMetrics() {
+	path := w.cfg.Metrics().Textfile
+	if path == "" {
+		return
+	}
+	var text bytes.Buffer
+	w.counts.Write(&text, w.describe(), w.upcalls())
+	if bytes.Equal(text.Bytes(), w.exposed) {
+		return
+	}
+	err := metrics.WriteFile(path, text.Bytes())
+	if err == nil {
+		w.exposed = text.Bytes()
+	}
+	var reason unix.Errno // the text names another temporary file each time
+	_ = errors.As(err, &reason)
+	w.tell(path, reason.Error(), func() {
+		if err != nil {
+			w.Log.Warn("the metrics cannot be written: "+err.Error(), "file", path)
+		}
+	})
 }
 
 // describe is what the watcher knows.
 func (w *watcher) describe() control.Status {
 	s := control.Status{
 		Version: w.Version, PID: os.Getpid(), Started: w.started, Active: !w.waiting, HolderPID: w.holder.PID,
-		CCache: w.paths[w.cfg.CredentialUID()], Mountinfo: w.Mountinfo, NextLook: w.next,
+		CCache: w.paths[w.cfg.CredentialUID()], Mountinfo: w.Host.Mounts, NextLook: w.next,
 	}
 	for _, d := range w.plan {
 		s.Endpoints = append(s.Endpoints, w.endpoint(d))
@@ -63,20 +118,20 @@ func (w *watcher) describe() control.Status {
 }
 
 func (w *watcher) endpoint(d Decision) control.Endpoint {
-	t, a := w.tickets[d.Key], w.history[d.Key]
+	t, m := w.tickets[d.Key], w.memos[d.Key]
 	e := control.Endpoint{
-		Host: d.Host, CRUID: d.CRUID, CCache: w.paths[d.CRUID], Identity: cmp.Or(t.Identity, w.owners[d.Key]),
+		Host: d.Host, CRUID: d.CRUID, CCache: w.paths[d.CRUID], Identity: cmp.Or(t.Identity, m.owner),
 		State: d.State, Why: d.Why, TicketEnd: t.End, NextRefresh: d.When,
-		LastAttempt: a.At, LastSuccess: a.Success, Failures: a.Failures,
+		LastAttempt: m.At, LastSuccess: m.Success, Failures: m.Failures,
 	}
-	for _, m := range w.mounts[d.Key] {
-		e.Mounts = append(e.Mounts, control.Mount{Source: m.Source, Target: m.Target})
+	for _, mnt := range w.mounts[d.Key] {
+		e.Mounts = append(e.Mounts, control.Mount{Source: mnt.Source, Target: mnt.Target})
 	}
 	if d.State == control.Foreign {
 		e.NextRefresh = time.Time{}
 	}
-	if f := cmp.Or(a.Fault, a.Foreign); f != nil {
-		e.LastFault = control.FaultOf(f, a.At)
+	if f := cmp.Or(m.Fault, m.Foreign); f != nil {
+		e.LastFault = control.FaultOf(f, m.At)
 	}
 	return e
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -100,7 +101,7 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) options() Options {
 	return Options{
-		Name: "test", Version: "2.0.0", ConfigPath: w.path("config.yaml"), Mountinfo: "/mountinfo",
+		Host: host.Host{Config: w.path("config.yaml"), Mounts: "/mountinfo", Now: w.wall}, Name: "test", Version: "2.0.0",
 		Log: slog.New(&transcriber{w}), Transport: w, IMDS: w,
 		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); w.write("kernel: forgets"); return true, nil },
 	}
@@ -108,7 +109,7 @@ func (w *world) options() Options {
 
 func (w *world) machine() machine {
 	return machine{
-		now: w.wall, alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups,
+		alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups,
 		watchCache: w.follow, notify: w.tell, alive: w.alive, seed: "seed",
 		upcalls: func() map[string]uint64 { return map[string]uint64{"answered": 3} },
 	}
@@ -122,7 +123,7 @@ func (w *world) start() {
 	synctest.Wait()
 	w.stop = func() {
 		cancel()
-		<-w.ended
+		<-w.events.ended
 		synctest.Wait()
 	}
 }

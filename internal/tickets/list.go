@@ -86,3 +86,12 @@ func (m *Manager) erase(ctx context.Context, cruid int, change func(c *ccache.Ca
 func spn(c ccache.Credential) string {
 	return c.Server.Components[0] + "/" + c.Server.Components[1]
 }
+
+// DropExpired erases the tickets of a cache that have expired, unless keep names them by their service
+// principal, cifs/<canonical host>. A cache that is not there is not made. Its errors are faults.
+func (m *Manager) DropExpired(ctx context.Context, cruid int, keep func(spn string) bool) error {
+	return m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
+		c.DropExpired(m.Now(), keep)
+		return nil
+	})
+}

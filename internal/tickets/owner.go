@@ -127,10 +127,13 @@ func clientID(username string) string {
 }
 
 // mountsOf gives the mounts of an endpoint under a credential uid.
-func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) []mounts.Mount {
-	return slices.DeleteFunc(slices.Clone(all), func(m mounts.Mount) bool {
-		return m.Endpoint.Host() != e.Host() || m.CRUID != cruid
-	})
+func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) (of []mounts.Mount) {
+	for _, m := range all {
+		if m.Endpoint.Host() == e.Host() && m.CRUID == cruid {
+			of = append(of, m)
+		}
+	}
+	return of
 }
 
 // Owner gathers the evidence on this machine and gives what OwnerOf makes of it. username is what the

@@ -4,16 +4,17 @@
 // Ensure looks into the cache and is done when a ticket of that identity lasts long enough. Else it
 // takes the endpoint's lock, looks again, asks Entra for an access token, exchanges it at the
 // storage account and hands the ticket to the writer, who puts it into the cache together with the
-// record of who obtained it.
+// record of who obtained it. The package also owns whose ticket it is (OwnerOf), which access tokens
+// are kept and which were refused, and how many calls ask at once.
 //
 // Invariants: this package is the only writer of tickets. No lock is held over the network but the
 // endpoint's own (and, while the token is fetched, the identity's), so accounts do not wait for each
 // other, and two processes that want the same ticket make one exchange. Any failure leaves the
-// cache as it was.
+// cache as it was. A ticket never takes the place of one whose owner cannot be told.
 package tickets
 
 import (
-	"context"
+	"fmt"
 	"net/http"
 	"os/user"
 	"strconv"
@@ -23,30 +24,11 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
-	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
-	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
-
-// Freshness says when a cached ticket is good enough.
-type Freshness int
-
-const (
-	// Usable accepts a cached ticket of the same identity that has enough time left.
-	Usable Freshness = iota
-	// Always exchanges in any case.
-	Always
-	// LastResort is Usable, but when no other ticket can be had it accepts a cached one of the same
-	// identity until it ends.
-	LastResort
-)
-
-// maxMargin is the time before its end from which a ticket counts as stale: every login with it
-// would be followed by another one soon, and clocks may differ by as much (RFC 4120, 7.5.1).
-const maxMargin = 5 * time.Minute
 
 // Options are the Manager's surroundings. Config is needed, the zero values of the others mean the real ones.
 type Options struct {
@@ -54,11 +36,11 @@ type Options struct {
 	Transport http.RoundTripper              // to Entra and the storage accounts
 	IMDS      http.RoundTripper              // to the machine's identity service, never through a proxy
 	Now       func() time.Time               // the clock
-	Mounted   func() ([]mounts.Mount, error) // the live mounts of endpoints
+	Mounted   func() ([]mounts.Mount, error) // the live mounts of endpoints, which are not changed
 	Step      func(format string, a ...any)  // told what is being done, for -v; never a secret
 
-	// OpenRing gives the keyring in which access tokens are kept; nil keeps none. It is called
-	// when a token is needed, and its error means that tokens are not kept.
+	// OpenRing gives the keyring in which access tokens are kept for other processes, unless the
+	// configuration wants none; nil keeps them for this one alone. It is called when a token is needed.
 	OpenRing func() (keyring.Ring, error)
 
 	// ForgetFailures makes the kernel forget that its requests for tickets failed; nil does not. It
@@ -68,15 +50,23 @@ type Options struct {
 	Attempts       int // how often to ask a storage account at most; zero is azfiles.Client's own number
 }
 
-// Manager holds what calls of Ensure share. It is safe for concurrent use.
+// Manager makes calls of Ensure, and holds what they share. It is safe for concurrent use.
 type Manager struct {
+	Options
+	given  Options // as New got them
 	cfg    *config.Config
 	client azfiles.Client
 	tokens identity.Options
-	Options
+	*shared
 
 	mu     sync.Mutex
 	caches map[int]*cache // by credential uid
+}
+
+// shared outlives the configuration.
+type shared struct {
+	turns  turns
+	memory memory
 }
 
 // cache is the credential cache of one credential uid and its writer.
@@ -87,6 +77,32 @@ type cache struct {
 
 // New makes a Manager. It opens nothing: certificates and caches are read when they are needed.
 func New(o Options) (*Manager, error) {
+	return manage(o, o, new(shared))
+}
+
+// With gives a manager for another configuration. It goes on with what m remembers, with the turns of
+// m's calls, and with m's connections as long as the configuration leads the same way; else the idle
+// ones are closed.
+func (m *Manager) With(cfg *config.Config) (*Manager, error) {
+	given := m.given
+	given.Config = cfg
+	o := given
+	if sameWay(m.cfg, cfg) {
+		o.Transport, o.IMDS = m.Transport, m.IMDS
+	}
+	next, err := manage(o, given, m.shared)
+	if err == nil && !sameWay(m.cfg, cfg) {
+		m.CloseIdle()
+	}
+	return next, err
+}
+
+// sameWay reports whether two configurations have the same transports.
+func sameWay(a, b *config.Config) bool {
+	return fmt.Sprint(a.Proxy()) == fmt.Sprint(b.Proxy()) && a.ConnectTimeout() == b.ConnectTimeout()
+}
+
+func manage(o, given Options, s *shared) (*Manager, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -104,12 +120,12 @@ func New(o Options) (*Manager, error) {
 		return nil, err
 	}
 	o.Config.SetEnvironment()
+	s.turns.bound(o.Config.Refresh().Concurrency)
 	return &Manager{
-		cfg:     o.Config,
-		client:  azfiles.Client{Transport: o.Transport, Now: o.Now, Attempts: o.Attempts},
-		tokens:  identity.Options{Transport: o.Transport, IMDS: o.IMDS, Now: o.Now, Attempts: o.Attempts, Authorities: o.Config.Authorities()},
-		Options: o,
-		caches:  make(map[int]*cache),
+		Options: o, given: given, cfg: o.Config, shared: s,
+		client: azfiles.Client{Transport: o.Transport, Now: o.Now, Attempts: o.Attempts},
+		tokens: identity.Options{Transport: o.Transport, IMDS: o.IMDS, Now: o.Now, Attempts: o.Attempts, Authorities: o.Config.Authorities()},
+		caches: make(map[int]*cache),
 	}, nil
 }
 
@@ -134,64 +150,13 @@ func (o *Options) transports() error {
 	return nil
 }
 
-// Request is what Ensure is asked for.
-type Request struct {
-	Endpoint endpoint.Endpoint
-	Identity identity.Identity
-	CRUID    int // the credential uid: whose cache it is
-	Fresh    Freshness
-	Token    secret.Value // an access token that the caller was handed; none: Identity obtains one
-	Replace  bool         // take the place of another identity even while its mount is live
-	Aliases  []string     // hosts under which a new ticket is stored as well, beside the endpoint's own alias
-}
-
-// Result is what Ensure did.
-type Result struct {
-	CCache  string    // path of the credential cache
-	Server  string    // the service principal
-	Cached  bool      // the ticket was there, Azure was not asked
-	EndTime time.Time // of the ticket
-	Ticket  ccache.Credential
-	Failure error // why the ticket is one that Usable would not accept; see LastResort
-}
-
-// Ensure makes sure that the cache of r.CRUID holds a ticket for r.Endpoint that r.Identity obtained.
-// Its errors are faults; ctx bounds all of it.
-func (m *Manager) Ensure(ctx context.Context, r Request) (Result, error) {
-	if err := r.Identity.Validate(); err != nil {
-		return Result{}, err
-	}
-	c, err := m.cache(r.CRUID)
-	if err != nil {
-		return Result{}, err
-	}
-	m.Step("credential cache: %s", c.Path())
-	res, err := m.ensure(ctx, c, r)
-	if err != nil && r.Fresh == LastResort {
-		if old, ok := m.lastResort(c, r); ok {
-			old.Failure = err
-			m.Step("ticket: no new one (%v), the old one ends at %s", err, old.EndTime.Format(time.RFC3339))
-			return old, nil
+// CloseIdle closes the connections that nothing uses at the moment.
+func (m *Manager) CloseIdle() {
+	for _, t := range []http.RoundTripper{m.Transport, m.IMDS} {
+		if c, ok := t.(interface{ CloseIdleConnections() }); ok {
+			c.CloseIdleConnections()
 		}
 	}
-	return res, err
-}
-
-func (m *Manager) ensure(ctx context.Context, c *cache, r Request) (Result, error) {
-	look := func() (Result, bool, error) { return m.look(ctx, c, r) }
-	if res, done, err := look(); done || err != nil {
-		return res, err
-	}
-	unlock, err := c.LockEndpoint(ctx, r.Endpoint.Host())
-	if err != nil {
-		return Result{}, err
-	}
-	defer unlock()
-	// Whoever held the lock may have fetched what we want.
-	if res, done, err := look(); done || err != nil {
-		return res, err
-	}
-	return m.fetch(ctx, c, r)
 }
 
 // cache opens the credential cache of a uid, once.
@@ -224,4 +189,13 @@ func primaryGroup(uid int) (int, error) {
 		return 0, fault.Wrap(fault.UIDUnknown, err, fault.V{"uid": strconv.Itoa(uid)})
 	}
 	return strconv.Atoi(u.Gid)
+}
+
+// mounted has the live mounts of every endpoint.
+func (m *Manager) mounted() ([]mounts.Mount, error) {
+	all, err := m.Mounted()
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, fmt.Errorf("reading the mount table: %w", err), nil)
+	}
+	return all, nil
 }

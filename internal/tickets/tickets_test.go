@@ -3,6 +3,7 @@ package tickets
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -189,7 +190,12 @@ func TestStaleTicketIsReplaced(t *testing.T) {
 			w.now = func() time.Time { return first.EndTime.Add(c.later - c.life) }
 			w.Manager = w.manager()
 			r := w.request(acct, system)
-			_, done, err := w.look(t.Context(), must(w.Manager.cache(0)), r)
+			call := w.Queue(r)
+			defer call.turn.leave()
+			if err := call.open(); err != nil {
+				t.Fatal(err)
+			}
+			_, done, err := call.look(t.Context())
 			if err != nil || done != c.cached {
 				t.Errorf("taken from the cache: %v, want %v (%v)", done, c.cached, err)
 			}
@@ -488,15 +494,14 @@ func TestKeptTokenThatEndsSoonIsNotUsed(t *testing.T) {
 	w := newWorld(t)
 	w.ring = newMapRing()
 	w.ensure(w.request(acct, system))
-	w.now = func() time.Time { return time.Now().Add(24 * time.Hour) } // every token of the fake has ended
+	w.now = func() time.Time { return time.Now().Add(24 * time.Hour) } // every token of the fake has expired
 	w.Manager = w.manager()
-	if _, ok := w.recall(w.ring, tokenName(system, w.tokensFor(acct))); ok {
-		t.Error("an expired token is used")
+	again := w.request(acct, system)
+	again.Fresh = Always
+	_, _ = w.Ensure(t.Context(), again) // the ticket of today has expired by then, too
+	if n := w.tokenRequests(); n != 2 {
+		t.Errorf("%d token requests: an expired token is used", n)
 	}
-}
-
-func (w *world) tokensFor(host string) identity.Options {
-	return identity.Options{Cloud: resolve(w.t, host).Cloud()}
 }
 
 func TestRefusedTokenIsReplacedOnce(t *testing.T) {
@@ -513,5 +518,58 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Status: 401, Code: "InvalidAuthenticationInfo"})
 	if _, err := w.Ensure(t.Context(), again); !fault.Is(err, fault.TokenRefused) || w.tokenRequests() != 3 {
 		t.Errorf("%v after %d token requests", err, w.tokenRequests())
+	}
+}
+
+// TestAnotherConfigurationGoesOn: a manager for another configuration has the connections, tokens and
+// turns of the one before.
+func TestAnotherConfigurationGoesOn(t *testing.T) {
+	w := newWorld(t)
+	m := must(New(Options{Config: must(config.Load(w.conf)), IMDS: w.fake.Transport()}))
+	configure := func(text string) *Manager {
+		if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return must(m.With(must(config.Load(w.conf))))
+	}
+	same := configure("refresh: {concurrency: 1}\n")
+	if same.Transport != m.Transport || same.shared != m.shared {
+		t.Error("a configuration that leads the same way has other connections")
+	}
+	first, second := m.Queue(Request{}), m.Queue(Request{})
+	select {
+	case <-second.turn.came:
+		t.Error("two have their turn where one may")
+	default:
+	}
+	first.turn.leave()
+	first.turn.leave() // counts once
+	<-second.turn.came
+	second.turn.leave()
+	if other := configure("proxy: http://127.0.0.1:1\n"); other.Transport == m.Transport || other.IMDS != m.IMDS {
+		t.Error("another proxy has the same connections, or given ones were replaced")
+	}
+}
+
+// TestOneTokenForAllWhereThereIsNoKeyring and one failure for all that wait.
+func TestOneTokenForAllWhereThereIsNoKeyring(t *testing.T) {
+	w := newWorld(t)
+	second := identity.Identity{Kind: identity.UserAssigned, ClientID: client}
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetIMDS, Status: 400, Code: "invalid_request", Message: "Identity not found"})
+	calls := []*Call{w.Queue(w.request(acct, second)), w.Queue(w.request(acct2, second))}
+	for _, c := range calls {
+		_, err := c.Ensure(t.Context())
+		if all := (*TokenError)(nil); !errors.As(err, &all) || all.Identity != second.String() || !fault.Is(err, fault.IdentityNotAssigned) {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := w.tokenRequests(); n != 1 {
+		t.Errorf("%d token requests for two calls that waited together", n)
+	}
+	w.fake.ClearOrders()
+	w.ensure(w.request(acct, second))
+	w.ensure(w.request(acct2, second))
+	if n := w.tokenRequests(); n != 2 {
+		t.Errorf("%d token requests: the failure counts too long, or the token was not remembered", n)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -19,39 +18,67 @@ import (
 const tokenMargin = 5 * time.Minute
 
 // token obtains an access token, unless the caller was handed one. kept says that it was obtained
-// earlier. The identity's lock makes twenty mounts at boot that find none ask one after the other, so
-// that the first asks Entra and the others find its token in the keyring.
-func (m *Manager) token(ctx context.Context, c *cache, r Request, renew bool) (t identity.AccessToken, kept bool, err error) {
-	o := m.tokens
-	o.Cloud = r.Endpoint.Cloud()
-	if host := m.cfg.AuthorityHost(); host != "" {
+// earlier; one that was refused is not used again. The identity's lock makes twenty mounts at boot
+// that find none ask one after the other, so that the first asks Entra and the others find its token,
+// or that it got none.
+func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.AccessToken, kept bool, err error) {
+	o := c.m.tokens
+	o.Cloud = c.Endpoint.Cloud()
+	if host := c.m.cfg.AuthorityHost(); host != "" {
 		o.Cloud.Authority = host
 	}
-	if !r.Token.Empty() {
-		t, err = r.Identity.FromText(r.Token.Reveal(), "the caller", o)
+	if !c.Token.Empty() {
+		t, err = c.Identity.FromText(c.Token.Reveal(), "the caller", o)
 		return t, false, err
 	}
-	ring, name := m.ring(r.Identity), tokenName(r.Identity, o)
-	if t, ok := m.recall(ring, name); ok && !renew {
+	name := tokenName(c.line, c.Identity, o)
+	recall := func() (identity.AccessToken, bool) {
+		t, ok := c.recall(name)
+		return t, ok && !t.Value.Equal(refused)
+	}
+	if t, ok := recall(); ok {
 		return t, true, nil
 	}
-	unlock, err := c.LockIdentity(ctx, r.Identity.String())
+	unlock, err := c.cache.LockIdentity(ctx, c.line)
 	if err != nil {
 		return t, false, err
 	}
 	defer unlock()
-	if t, ok := m.recall(ring, name); ok && !renew {
+	if t, ok := recall(); ok {
 		return t, true, nil // whoever held the lock has kept one
 	}
-	if t, err = r.Identity.Token(ctx, o); err == nil && ring != nil {
-		m.keep(ring, name, t)
+	if failure := c.m.memory.failure(name, c.number); failure != nil {
+		return t, false, failure
+	}
+	t, err = c.Identity.Token(ctx, o)
+	if err == nil {
+		c.keep(name, t)
+	} else if ctx.Err() == nil { // who ran out of time says nothing of the others
+		err = c.m.memory.fail(name, &TokenError{c.line, c.m.Now(), err})
 	}
 	return t, false, err
 }
 
-// ring is where tokens of an identity are kept, nil when they are not. A token file is as near as the keyring.
-func (m *Manager) ring(i identity.Identity) keyring.Ring {
-	if i.Kind == identity.Token || m.OpenRing == nil {
+// tokenName names a token by everything that it depends on. It is a hash because root can list keys by name.
+func tokenName(line string, i identity.Identity, o identity.Options) string {
+	authority, resource := o.Cloud.Authority, o.Cloud.Resource
+	if i.Authority != "" {
+		authority = i.Authority
+	}
+	if i.Resource != "" {
+		resource = i.Resource
+	}
+	h := sha256.New()
+	for _, part := range []string{line, authority, resource} {
+		h.Write(strconv.AppendInt(nil, int64(len(part)), 10))
+		h.Write([]byte(":" + part))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ring is where other processes find tokens, nil when there is no such place.
+func (m *Manager) ring() keyring.Ring {
+	if m.OpenRing == nil {
 		return nil
 	}
 	ring, err := m.OpenRing()
@@ -61,54 +88,44 @@ func (m *Manager) ring(i identity.Identity) keyring.Ring {
 	return ring
 }
 
-// tokenName names a token by everything that it depends on. It is a hash because root can list keys by name.
-func tokenName(i identity.Identity, o identity.Options) string {
-	authority, resource := o.Cloud.Authority, o.Cloud.Resource
-	if i.Authority != "" {
-		authority = i.Authority
-	}
-	if i.Resource != "" {
-		resource = i.Resource
-	}
-	h := sha256.New()
-	for _, part := range []string{i.String(), authority, resource} {
-		h.Write(strconv.AppendInt(nil, int64(len(part)), 10))
-		h.Write([]byte(":" + part))
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// A kept token is its end in Unix seconds, a space and the token.
-
-func (m *Manager) keep(ring keyring.Ring, name string, t identity.AccessToken) {
-	ttl := t.ExpiresOn.Sub(m.Now()) - tokenMargin
-	if ttl < time.Second {
+// keep keeps a token in the ring or, where that takes none, in the memory: many containers have no
+// keyring, and 500 endpoints of one identity would be 500 requests to the identity service. A token
+// file is as near as either.
+func (c *Call) keep(name string, t identity.AccessToken) {
+	ttl := t.ExpiresOn.Sub(c.m.Now()) - tokenMargin
+	if ttl < time.Second || c.Identity.Kind == identity.Token {
 		return
 	}
-	text := strconv.AppendInt(nil, t.ExpiresOn.Unix(), 10)
-	text = append(append(text, ' '), t.Value.Reveal()...)
-	_ = ring.Set(name, secret.New(text), ttl) // a token that is not kept is asked for again
+	// A token in the ring is its end in Unix seconds, a space and the token.
+	text := append(strconv.AppendInt(nil, t.ExpiresOn.Unix(), 10), ' ')
+	text = append(text, t.Value.Reveal()...)
+	if ring := c.m.ring(); ring != nil && ring.Set(name, secret.New(text), ttl) == nil {
+		c.m.memory.drop(name) // an older token must not come up again
+		return
+	}
+	c.m.memory.keep(name, t, c.m.Now())
 }
 
-// recall gives a token that was kept and lasts long enough; a nil ring has none.
-func (m *Manager) recall(ring keyring.Ring, name string) (identity.AccessToken, bool) {
-	if ring == nil {
-		return identity.AccessToken{}, false
+// recall gives a copy of a token that was kept and lasts long enough.
+func (c *Call) recall(name string) (t identity.AccessToken, ok bool) {
+	if c.Identity.Kind == identity.Token {
+		return t, false
 	}
+	if ring := c.m.ring(); ring != nil {
+		t, ok = fromRing(ring, name)
+	}
+	if !ok {
+		t, ok = c.m.memory.recall(name)
+	}
+	return t, ok && t.ExpiresOn.Sub(c.m.Now()) >= tokenMargin
+}
+
+func fromRing(ring keyring.Ring, name string) (identity.AccessToken, bool) {
 	v, err := ring.Get(name)
 	if err != nil {
 		return identity.AccessToken{}, false
 	}
 	end, token, found := bytes.Cut(v.Reveal(), []byte(" "))
 	unix, err := strconv.ParseInt(string(end), 10, 64)
-	t := identity.AccessToken{Value: secret.New(token), ExpiresOn: time.Unix(unix, 0)}
-	if !found || err != nil || t.ExpiresOn.Sub(m.Now()) < tokenMargin {
-		return identity.AccessToken{}, false
-	}
-	return t, true
-}
-
-// refused reports whether a new token may help where a kept one did not.
-func refused(err error) bool {
-	return fault.Is(err, fault.TokenRefused)
+	return identity.AccessToken{Value: secret.New(token), ExpiresOn: time.Unix(unix, 0)}, found && err == nil
 }

@@ -8,12 +8,39 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
+
+// serve answers on the socket until ctx ends. Without one the daemon does all the rest. As long as
+// another one has it, as a rule the holder of the cache, serve asks for it again.
+func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for told := false; w.Socket != "" && ctx.Err() == nil; told = true {
+			err := control.Serve(ctx, w.Socket, w)
+			if err == nil {
+				return
+			}
+			if !told {
+				w.Log.Warn("nobody can ask for the status: "+err.Error(), "socket", w.Socket)
+			}
+			if !errors.Is(err, control.ErrInUse) {
+				return
+			}
+			select {
+			case <-time.After(holderWait):
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return ended
+}
 
 // Status is for control.Handler.
 func (w *watcher) Status() control.Status {
@@ -31,7 +58,7 @@ func (w *watcher) WriteMetrics(out io.Writer) {
 		w.counts.Write(out, s, w.upcalls())
 		return
 	}
-	_, _ = fmt.Fprintf(out, "# metrics are off; metrics: {socket: on} in %s turns them on\n", w.ConfigPath)
+	_, _ = fmt.Fprintf(out, "# metrics are off; metrics: {socket: on} in %s turns them on\n", w.Host.Config)
 }
 
 // Refresh is for control.Handler.
@@ -48,7 +75,7 @@ func (w *watcher) Refresh(ctx context.Context, host string) ([]control.Outcome, 
 			outcomes = append(outcomes, o)
 		case <-ctx.Done():
 			return outcomes, fault.From(ctx.Err())
-		case <-w.ended:
+		case <-w.events.ended:
 			return outcomes, fault.New(fault.Interrupted, nil)
 		}
 	}
@@ -62,10 +89,10 @@ func (w *watcher) Refresh(ctx context.Context, host string) ([]control.Outcome, 
 func (w *watcher) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
-	case w.calls <- func() { f(); close(done) }:
+	case w.events.calls <- func() { f(); close(done) }:
 		<-done
 		return nil
-	case <-w.ended:
+	case <-w.events.ended:
 		return fault.New(fault.Interrupted, nil)
 	case <-ctx.Done():
 		return fault.From(ctx.Err())
@@ -84,11 +111,10 @@ func (w *watcher) force(host string) (chan control.Outcome, error) {
 	for k, names := range wanted {
 		j := w.busy[k]
 		if j == nil {
-			j = w.enqueue(k, names, tickets.Always, true)
+			j = w.start(k, names, tickets.Always, true)
 		}
 		j.waiters = append(j.waiters, wait)
 	}
-	w.pump()
 	return wait, nil
 }
 

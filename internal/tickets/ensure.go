@@ -1,0 +1,288 @@
+package tickets
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azfiles"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+// Freshness says when a cached ticket is good enough.
+type Freshness int
+
+const (
+	// Usable accepts a cached ticket of the same identity that has enough time left.
+	Usable Freshness = iota
+	// Always exchanges in any case.
+	Always
+	// LastResort is Usable, but when no other ticket can be had it accepts a cached one of the same
+	// identity until it expires.
+	LastResort
+)
+
+// maxMargin is the time before its end from which a ticket counts as stale: every login with it
+// would be followed by another one soon, and clocks may differ by as much (RFC 4120, 7.5.1).
+const maxMargin = 5 * time.Minute
+
+// Request is what Ensure is asked for.
+type Request struct {
+	Endpoint endpoint.Endpoint
+	CRUID    int // the credential uid: whose cache it is
+	Fresh    Freshness
+
+	// Identity obtains the ticket. The zero one stands for whoever Owner finds when the call has its
+	// turn, whose ticket takes the place of any other.
+	Identity identity.Identity
+	Username string            // what the mount calls itself, for Owner
+	Former   identity.Identity // who it was before the cache was gone or damaged; the zero one is nobody
+
+	Token   secret.Value  // an access token that the caller was handed; none: Identity obtains one
+	Replace bool          // take the place of another identity even while its mount is live
+	Aliases []string      // hosts under which the ticket is stored as well, beside the endpoint's own alias
+	Limit   time.Duration // bounds the call once it has its turn; zero does not
+}
+
+// Result is what Ensure did.
+type Result struct {
+	Identity string    // who obtained the ticket, as a line of text
+	CCache   string    // path of the credential cache
+	Server   string    // the service principal
+	Cached   bool      // the ticket was there, Azure was not asked
+	EndTime  time.Time // of the ticket
+	Ticket   ccache.Credential
+	Failure  error // why the ticket is one that Usable would not accept; see LastResort
+}
+
+// Ensure makes sure that the cache of r.CRUID holds a ticket for r.Endpoint that r.Identity obtained.
+// As many calls ask at once as the configuration allows, the others wait for their turn.
+// Its errors are faults, or a *TokenError around one; ctx bounds all of it.
+func (m *Manager) Ensure(ctx context.Context, r Request) (Result, error) {
+	return m.Queue(r).Ensure(ctx)
+}
+
+// Queue gives a request its place behind all that were queued before. Whoever queues must call Ensure,
+// or the place is never given up.
+func (m *Manager) Queue(r Request) *Call {
+	return &Call{Request: r, m: m, turn: m.turns.join(), number: m.memory.next()}
+}
+
+// Call is one request on its way.
+type Call struct {
+	Request
+	m      *Manager
+	turn   *turn
+	number uint64 // counts calls
+	cache  *cache
+	line   string // the identity as text
+
+	Began time.Time // when it had its turn; set by Ensure
+}
+
+// Ensure is Manager.Ensure for the queued request. It is called once.
+func (c *Call) Ensure(ctx context.Context) (Result, error) {
+	defer c.turn.leave()
+	if err := c.turn.wait(ctx); err != nil {
+		return Result{}, err
+	}
+	c.Began = time.Now()
+	if c.Limit > 0 {
+		limited, cancel := context.WithTimeout(ctx, c.Limit)
+		defer cancel()
+		ctx = limited
+	}
+	if err := c.open(); err != nil {
+		return Result{}, err
+	}
+	res, err := c.ensure(ctx)
+	if err != nil && c.Fresh == LastResort {
+		if old, ok := c.lastResort(); ok {
+			old.Failure = err
+			c.m.Step("ticket: no new one (%v), the old one ends at %s", err, old.EndTime.Format(time.RFC3339))
+			return old, nil
+		}
+	}
+	return res, err
+}
+
+// open finds out whose ticket is wanted, and where it is kept.
+func (c *Call) open() (err error) {
+	if c.Identity == (identity.Identity{}) {
+		if err := c.findOwner(); err != nil {
+			return err
+		}
+	}
+	if err := c.Identity.Validate(); err != nil {
+		return err
+	}
+	c.line = c.Identity.String()
+	if c.cache, err = c.m.cache(c.CRUID); err == nil {
+		c.m.Step("credential cache: %s", c.cache.Path())
+	}
+	return err
+}
+
+func (c *Call) findOwner() (err error) {
+	c.Replace = true // whatever else is there
+	c.Identity, err = c.m.Owner(c.Endpoint, c.CRUID, c.Username)
+	if c.Former == (identity.Identity{}) || !fault.Is(err, fault.IdentityUnknown) && !fault.Is(err, fault.CCacheDamaged) {
+		return err
+	}
+	c.Identity = c.Former
+	return nil
+}
+
+func (c *Call) ensure(ctx context.Context) (Result, error) {
+	if res, done, err := c.look(ctx); done || err != nil {
+		return res, err
+	}
+	unlock, err := c.cache.LockEndpoint(ctx, c.Endpoint.Host())
+	if err != nil {
+		return Result{}, err
+	}
+	defer unlock()
+	// Whoever held the lock may have fetched what we want.
+	if res, done, err := c.look(ctx); done || err != nil {
+		return res, err
+	}
+	return c.fetch(ctx)
+}
+
+// look tells whether the cache already holds what is asked for.
+func (c *Call) look(ctx context.Context) (Result, bool, error) {
+	snap, err := c.cache.Load()
+	if err != nil && !fault.Is(err, fault.CCacheDamaged) { // a damaged one is moved aside at the write
+		return Result{}, false, err
+	}
+	if c.Fresh == Always && c.Replace {
+		return Result{}, false, nil // whatever is there
+	}
+	var rec ccache.Record
+	var known bool
+	if snap.Cache != nil {
+		rec, known = snap.Cache.Record(c.Endpoint.SPN())
+	}
+	if err := c.conflict(rec, known); err != nil {
+		return Result{}, false, err
+	}
+	if snap.Cache == nil || !known || rec.Identity != c.line || c.Fresh == Always {
+		return Result{}, false, nil
+	}
+	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
+	if !ok || stale(cred, c.m.Now()) {
+		return Result{}, false, nil
+	}
+	if all := c.aliases(rec.Aliases); len(all) > len(rec.Aliases) {
+		rec.Aliases = all
+		c.cache.writer.expect()
+		if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
+			return Result{}, false, err
+		}
+	}
+	c.m.Step("ticket: cached, ends at %s", cred.EndTime.Format(time.RFC3339))
+	return c.result(cred, true), true, nil
+}
+
+func (c *Call) result(cred ccache.Credential, cached bool) Result {
+	return Result{
+		Identity: c.line, CCache: c.cache.Path(), Server: cred.Server.String(), Cached: cached,
+		EndTime: cred.EndTime, Ticket: cred,
+	}
+}
+
+// aliases are the old ones and those that are asked for, each once.
+func (c *Call) aliases(old []string) []string {
+	all := slices.Clone(old)
+	for _, alias := range append([]string{c.Endpoint.Alias()}, c.Aliases...) {
+		if alias != "" && !slices.Contains(all, alias) {
+			all = append(all, alias)
+		}
+	}
+	return all
+}
+
+// lastResort gives the cached ticket of the identity if it has not expired.
+func (c *Call) lastResort() (Result, bool) {
+	snap, err := c.cache.Load()
+	if err != nil || snap.Cache == nil {
+		return Result{}, false
+	}
+	rec, known := snap.Cache.Record(c.Endpoint.SPN())
+	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
+	if !known || !ok || rec.Identity != c.line || !c.m.Now().Before(cred.EndTime) {
+		return Result{}, false
+	}
+	return c.result(cred, true), true
+}
+
+// stale reports whether a ticket is too near its end to log in with. Tickets that are short from the
+// start are used for three quarters of their life.
+func stale(cred ccache.Credential, now time.Time) bool {
+	start := cred.StartTime
+	if start.IsZero() {
+		start = cred.AuthTime
+	}
+	margin := min(maxMargin, cred.EndTime.Sub(start)/4)
+	return cred.EndTime.Sub(now) < margin
+}
+
+// fetch obtains a new ticket and writes it. The endpoint's lock is held.
+func (c *Call) fetch(ctx context.Context) (Result, error) {
+	c.cache.writer.expect()
+	cred, err := c.exchange(ctx)
+	c.turn.leave() // while the cache is written others can ask, and more tickets go out in one write
+	if err != nil {
+		c.cache.writer.giveUp()
+		return Result{}, err
+	}
+	c.m.Step("ticket: obtained from %s, ends at %s", c.Endpoint, cred.EndTime.Format(time.RFC3339))
+	rec := ccache.Record{Identity: c.line, ObtainedAt: c.m.Now(), Refreshable: c.Identity.Refreshable(), Aliases: c.aliases(nil)}
+	if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
+		return Result{}, err
+	}
+	if c.m.ForgetFailures != nil {
+		if cleared, err := c.m.ForgetFailures(); err == nil && cleared {
+			c.m.Step("kernel: it has forgotten its failed requests")
+		}
+	}
+	return c.result(cred, false), nil
+}
+
+// exchange gets a ticket for a token. When one that was kept is refused it asks for another, once.
+func (c *Call) exchange(ctx context.Context) (ccache.Credential, error) {
+	var refused secret.Value
+	defer func() { refused.Wipe() }()
+	for {
+		token, kept, err := c.token(ctx, refused)
+		if err != nil {
+			return ccache.Credential{}, err
+		}
+		c.tellToken(token, kept)
+		caller := azfiles.Caller{Identity: c.line}
+		if claims, ok := identity.ClaimsOf(token.Value); ok {
+			caller.Principal = claims.ObjectID
+		}
+		cred, err := c.m.client.Exchange(ctx, c.Endpoint, token.Value, caller)
+		if !kept || !refused.Empty() || !fault.Is(err, fault.TokenRefused) {
+			token.Value.Wipe()
+			return cred, err
+		}
+		refused = token.Value
+	}
+}
+
+func (c *Call) tellToken(token identity.AccessToken, kept bool) {
+	how := "obtained"
+	if kept {
+		how = "kept from before"
+	}
+	c.m.Step("token: %s, identity %s", how, c.line)
+	if token.Hint != "" {
+		c.m.Step("hint: %s", token.Hint)
+	}
+}
