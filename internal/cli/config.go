@@ -103,12 +103,8 @@ func (s *session) show() error {
 	shown := shownConfig{cfg.Path(), !cfg.Missing(), nil, append([]string{}, cfg.Warnings()...)}
 	rows := [][]string{{"KEY", "VALUE", "FROM"}}
 	for _, v := range cfg.Settings() {
-		from := "default"
-		if v.Line > 0 {
-			from = fmt.Sprintf("%s:%d", cfg.Path(), v.Line)
-		}
-		shown.Settings = append(shown.Settings, setting{v.Key, v.Value, from})
-		rows = append(rows, []string{printable(v.Key), printable(orNone(v.Value)), from})
+		shown.Settings = append(shown.Settings, setting{v.Key, v.Value, v.From()})
+		rows = append(rows, []string{printable(v.Key), printable(orNone(v.Value)), printable(v.From())})
 	}
 	if !s.json {
 		for _, w := range shown.Warnings {

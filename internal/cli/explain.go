@@ -11,6 +11,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/nearest"
 )
 
 func (s *session) explainCommand() *cobra.Command {
@@ -78,7 +79,7 @@ func (s *session) explain(args []string) error {
 		return id == word || id == "azf-"+word
 	})
 	if i < 0 {
-		return usage(program+" explain", "there is no failure and no check of that name; did you mean "+nearest(word, all)+"?")
+		return usage(program+" explain", "there is no failure and no check of that name; did you mean "+nearestID(word, all)+"?")
 	}
 	return s.result(all[i], all[i].write)
 }
@@ -120,38 +121,15 @@ func severity(s doctor.Severity) string {
 	return "good to know"
 }
 
-// nearest is the id that looks most like a word.
-func nearest(word string, all []explained) string {
+// nearestID is the id that looks most like a word.
+func nearestID(word string, all []explained) string {
 	best, id := -1, ""
 	for _, e := range all {
 		name := strings.ToLower(e.ID)
-		d := min(distance(word, name), distance(word, strings.TrimPrefix(name, "azf-")))
+		d := min(nearest.Distance(word, name), nearest.Distance(word, strings.TrimPrefix(name, "azf-")))
 		if best < 0 || d < best {
 			best, id = d, e.ID
 		}
 	}
 	return id
-}
-
-const maxWord = 64 // bytes that count
-
-// distance is the number of letters to insert, delete or replace to make b of a (Levenshtein).
-func distance(a, b string) int {
-	a = a[:min(len(a), maxWord)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"cmp"
 	"net/url"
 	"strings"
 
@@ -29,28 +29,6 @@ type ChoiceError struct {
 
 func (e *ChoiceError) Error() string { return e.Key + ": " + e.Problem }
 
-// said is one part of a Choice.
-type said struct {
-	key   string
-	place *string
-}
-
-// parts are all but the name.
-func (ch *Choice) parts() []said {
-	return []said{
-		{"client_id", &ch.ClientID},
-		{"object_id", &ch.ObjectID},
-		{"resource_id", &ch.ResourceID},
-		{"tenant_id", &ch.TenantID},
-		{"token_file", &ch.TokenFile},
-		{"secret_file", &ch.SecretFile},
-		{"certificate_file", &ch.CertificateFile},
-		{"user", &ch.User},
-		{"authority_host", &ch.Authority},
-		{"resource", &ch.Resource},
-	}
-}
-
 // Choose finds who logs in at the endpoint with the canonical host: what the choice says, else what
 // the configuration says of the endpoint or in general, else the machine's own identity. An identity
 // of the kind token may come without a file; its token is the caller's to bring. The errors are a
@@ -66,10 +44,10 @@ func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
 		return c.unsaid(host), nil
 	}
 	entry, found, err := c.Identity(ch.Name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return identity.Identity{}, err
-	case found:
+	}
+	if found {
 		return entry, ch.fits(entry)
 	}
 	return ch.identity()
@@ -117,19 +95,10 @@ func (ch Choice) implied() identity.Kind {
 // identity makes one of the parts. It goes by the text form, which leaves it to the identities to
 // know which kinds there are and which parts belong to which.
 func (ch Choice) identity() (identity.Identity, error) {
-	kind := ch.Name
-	if kind == "" {
-		kind = string(ch.implied())
-	}
-	if kind == "" {
-		kind = string(identity.System)
-	}
-	line := encode(kind)
-	for _, p := range ch.parts() {
-		if *p.place != "" {
-			line += fmt.Sprintf(" %s=%s", p.key, encode(*p.place))
-		}
-	}
+	line := cmp.Or(ch.Name, string(ch.implied()), string(identity.System))
+	ch.Name = ""
+	line = encode(line)
+	(&parser{choice: &ch}).each("identities.*.", func(key, value string) { line += " " + key + "=" + encode(value) })
 	return identity.Parse(line)
 }
 

@@ -11,6 +11,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -27,8 +28,8 @@ import (
 // DefaultPath is where the configuration is.
 const DefaultPath = "/etc/azfilesauth/config.yaml"
 
-// runFolder holds the caches that the configuration gives no place of their own.
-const runFolder = "/run/azfilesauth"
+// runDir holds the caches that the configuration gives no place of their own.
+const runDir = "/run/azfilesauth"
 
 // uidToken is libkrb5's token for the uid in a cache's name (krb5.conf(5), "PARAMETER EXPANSION").
 const uidToken = "%{uid}"
@@ -36,10 +37,11 @@ const uidToken = "%{uid}"
 // Config is the configuration in effect. It does not change after Load.
 type Config struct {
 	path     string
-	missing  bool // there is no file
-	warnings []string
-	lines    map[string]int // where the file sets a key
-	listed   []host         // endpoints, in the file's order
+	missing  bool     // there is no file at path
+	files    []string // that were read, in their order
+	warnings []problem
+	more     bool             // there were more than maxWarnings
+	places   map[string]place // where a key is set
 
 	uid            int
 	ccache         string // "" is the default
@@ -48,22 +50,18 @@ type Config struct {
 	totalTimeout   time.Duration
 	environment    map[string]string
 
-	identities map[string]entry
-	fallback   *identity.Identity           // default_identity
-	owners     map[string]identity.Identity // by canonical host
-	hosts      map[string]endpoint.Custom   // by lower-case name
-	refresh    Refresh
-	upcall     upcall
-	metrics    Metrics
-	proxy      *url.URL
-	tokenCache string // keyring or off
-}
-
-// entry is an entry of identities. err is set for a kind that this version does not know, and is met
-// by those alone who use the entry.
-type entry struct {
-	identity identity.Identity
-	err      error
+	identities   map[string]*entry
+	fallbackText string
+	fallback     *identity.Identity           // default_identity
+	listed       []*host                      // endpoints, in the files' order
+	owners       map[string]identity.Identity // by canonical host
+	hosts        map[string]endpoint.Custom   // by lower-case name
+	refresh      Refresh
+	mode         string // of upcall, native or cifs
+	deadline     time.Duration
+	metrics      Metrics
+	proxy        *url.URL
+	tokenCache   string // keyring or off
 }
 
 type logging struct {
@@ -71,69 +69,117 @@ type logging struct {
 	path        string // of destination file
 }
 
-type upcall struct {
-	mode     string // native or cifs
-	deadline time.Duration
+// Refresh says when the watcher replaces a ticket.
+type Refresh struct {
+	At           float64       // share of its lifetime after which it is due, 0.05 to 0.95
+	BeforeExpiry time.Duration // the latest moment, before it expires
+	Jitter       float64       // share of its lifetime over which hosts and endpoints spread, 0 to 0.5
+	Concurrency  int           // exchanges at once
 }
 
-// defaults is the configuration without a file.
+// Metrics says where counters are told. The zero value is nowhere.
+type Metrics struct {
+	Socket   string // "on": the watcher's socket answers /metrics
+	Textfile string // a file for node_exporter's textfile collector, "" is none
+}
+
+// On reports whether anything is to be counted.
+func (m Metrics) On() bool { return m.Served() || m.Textfile != "" }
+
+// Served reports whether the watcher's socket answers with them.
+func (m Metrics) Served() bool { return m.Socket == "on" }
+
+// defaults is the configuration without a file: that of the table.
 func defaults(path string) *Config {
-	return &Config{
-		path:           path,
-		lines:          map[string]int{},
-		log:            logging{destination: "syslog", path: "/var/log/azfilesauth.log"},
-		connectTimeout: 10 * time.Second,
-		totalTimeout:   30 * time.Second,
-		environment:    map[string]string{},
-		identities:     map[string]entry{},
-		owners:         map[string]identity.Identity{},
-		hosts:          map[string]endpoint.Custom{},
-		refresh:        Refresh{At: 0.6, BeforeExpiry: 5 * time.Minute, Jitter: 0.1, Concurrency: 8},
-		upcall:         upcall{mode: "native", deadline: 5 * time.Second},
-		metrics:        Metrics{Socket: "off"},
-		tokenCache:     "keyring",
+	c := &Config{
+		path: path, places: map[string]place{}, environment: map[string]string{}, identities: map[string]*entry{},
+		owners: map[string]identity.Identity{}, hosts: map[string]endpoint.Custom{},
 	}
+	for _, k := range Schema() {
+		if k.Default != "" {
+			_ = k.take(&parser{Config: c}, k.Default) // which is valid: a test takes them all
+		}
+	}
+	return c
 }
 
-// Load reads the configuration at path. A missing file gives the defaults. A symbolic link is
-// followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
+// Load reads the configuration at path, and its layers. A missing file gives the defaults. A symbolic link
+// is followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
 // ConfigInvalid or ConfigUnsafe; those about the content name line and key.
 func Load(path string) (*Config, error) { return LoadFor(path, "/etc/passwd") }
 
 // LoadFor is Load for another machine, whose users are in passwd, a file as in passwd(5).
 func LoadFor(path, passwd string) (*Config, error) {
-	c := defaults(path)
-	content, err := read(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		c.missing = true
-	case err != nil:
+	p := &parser{Config: defaults(path), byName: map[string]*host{}}
+	p.missing = true
+	files, err := layers(path)
+	if err != nil {
 		return nil, err
-	default:
-		if err := parse(c, content); err != nil {
-			return nil, c.invalid(err.Error())
+	}
+	for _, p.file = range files {
+		content, err := read(p.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p.missing = p.missing && p.file != path
+		p.files = append(p.files, p.file)
+		if err := p.parse(content); err != nil {
+			return nil, p.invalid(err)
 		}
 	}
-	if c.lines["USER_UID"] == 0 { // the system user's, or root's where there is none
-		c.uid, _, _ = lookupUser(passwd, SystemUser)
+	if err := p.finish(); err != nil {
+		return nil, p.invalid(err)
 	}
-	return c, nil
+	if !p.Sets("USER_UID") { // the system user's, or root's where there is none
+		p.uid, _, _ = lookupUser(passwd, SystemUser)
+	}
+	return p.Config, nil
 }
 
-func (c *Config) invalid(problem string) error {
-	return fault.New(fault.ConfigInvalid, fault.V{"file": c.path, "problem": problem})
+// invalid is a fault about the file that a problem is in.
+func (c *Config) invalid(err error) error {
+	file := c.path
+	if p := (*problem)(nil); errors.As(err, &p) {
+		file = cmp.Or(p.file, file)
+	}
+	return fault.New(fault.ConfigInvalid, fault.V{"file": file, "problem": err.Error()})
 }
 
-// Warnings tells what is strange in the file, such as unknown keys: sentences of one line, without
-// the file's name, in the file's order.
-func (c *Config) Warnings() []string { return slices.Clone(c.warnings) }
+// Path is where the configuration was read, or would have been if there were a file.
+func (c *Config) Path() string { return c.path }
+
+// Missing reports that there is no file at Path; its layers can be there all the same.
+func (c *Config) Missing() bool { return c.missing }
+
+// Files are those that were read, in the order of their layers: each wins over those before it.
+func (c *Config) Files() []string { return slices.Clone(c.files) }
+
+// Warnings tells what is strange in the files, such as unknown keys: sentences of one line, in the order
+// of the files. A file is named unless it is the one at Path.
+func (c *Config) Warnings() []string {
+	var all []string
+	for _, w := range c.warnings {
+		text := w.Error()
+		if w.file != c.path {
+			text = w.file + ": " + text
+		}
+		all = append(all, text)
+	}
+	if c.more {
+		all = append(all, "and more")
+	}
+	return all
+}
 
 // Strict is the error of a check that allows no warnings: the first one as a ConfigInvalid, or nil.
 func (c *Config) Strict() error {
 	if len(c.warnings) == 0 {
 		return nil
 	}
-	return c.invalid(c.warnings[0])
+	return c.invalid(&c.warnings[0])
 }
 
 // Resolver knows the public clouds and the hosts under endpoints.
@@ -147,28 +193,27 @@ func (c *Config) CredentialUID() int { return c.uid }
 // KRB5_CC_NAME has a type that cannot be used, that name unchanged for the one who opens it to refuse.
 func (c *Config) CCacheName(cruid int) string {
 	uid := strconv.Itoa(cruid)
-	kind, path := cacheType(c.ccache)
-	switch {
-	case c.ccache == "": // the name that a stock cifs.upcall looks for
-		return "/tmp/krb5cc_" + uid
-	case kind != fileType:
+	kind, path := cacheType(cmp.Or(c.ccache, "/tmp/krb5cc_"+uidToken)) // where a stock cifs.upcall looks
+	if kind != fileType {
 		return c.ccache
-	case strings.Contains(path, uidToken):
-		return strings.ReplaceAll(path, uidToken, uid)
-	case cruid != c.uid: // a fixed file is that of one uid
-		return runFolder + "/krb5cc_" + uid
 	}
-	return path
+	if !strings.Contains(path, uidToken) && cruid != c.uid { // a fixed file is that of one uid
+		path = runDir + "/krb5cc_" + uidToken
+	}
+	return strings.ReplaceAll(path, uidToken, uid)
 }
 
 // Identity gives the entry of that name under identities; ok is false when there is none. The error
 // is a ConfigInvalid: the entry is there, but of a kind that this version does not know.
 func (c *Config) Identity(name string) (id identity.Identity, ok bool, err error) {
-	e, ok := c.identities[name]
-	if e.err != nil {
-		return identity.Identity{}, true, c.invalid(e.err.Error())
+	e := c.identities[name]
+	if e == nil {
+		return identity.Identity{}, false, nil
 	}
-	return e.identity, ok, nil
+	if e.err != nil {
+		return identity.Identity{}, true, c.invalid(e.err)
+	}
+	return e.identity, true, nil
 }
 
 // EndpointIdentity gives the identity that endpoints has for a canonical host, by whichever of its
@@ -186,20 +231,16 @@ func (c *Config) DefaultIdentity() (id identity.Identity, ok bool) {
 	return *c.fallback, true
 }
 
-// Authorities are all that the file names as issuers of tokens, sorted: root's word that a credential
-// may go there.
+// Authorities are all that the configuration names as issuers of tokens, sorted: root's word that a
+// credential may go there.
 func (c *Config) Authorities() []string {
-	var all []string
-	for _, e := range c.identities {
-		all = append(all, e.identity.Authority)
-	}
+	all := []string{c.AuthorityHost()}
 	for _, custom := range c.hosts {
 		all = append(all, strings.TrimRight(custom.Authority, "/"))
 	}
-	for _, id := range c.owners { // an endpoint can have an identity in words
+	for _, id := range c.NamedIdentities() {
 		all = append(all, id.Authority)
 	}
-	all = append(all, c.unsaid("").Authority, c.AuthorityHost())
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(a string) bool { return a == "" })
 }
@@ -218,7 +259,7 @@ func (c *Config) Proxy() *url.URL {
 		return &u
 	}
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
-		if u, err := proxyURL(c.environment[name]); err == nil {
+		if u, err := proxyURL.read(c.environment[name]); err == nil {
 			return u
 		}
 	}
@@ -230,3 +271,16 @@ func (c *Config) KeepTokens() bool { return c.tokenCache == "keyring" }
 
 // Log is LOG_DESTINATION and, for the destination file, LOG_FILE_PATH.
 func (c *Config) Log() (destination, path string) { return c.log.destination, c.log.path }
+
+// UpcallMode says who builds the answer to the kernel: "native", which is this program, or "cifs",
+// which is the cifs.upcall of cifs-utils.
+func (c *Config) UpcallMode() string { return c.mode }
+
+// UpcallDeadline bounds the answer to one request of the kernel.
+func (c *Config) UpcallDeadline() time.Duration { return c.deadline }
+
+// Refresh gives what refresh: says, or the defaults.
+func (c *Config) Refresh() Refresh { return c.refresh }
+
+// Metrics gives what metrics: says; by default nothing is counted.
+func (c *Config) Metrics() Metrics { return c.metrics }

@@ -52,7 +52,9 @@ func TestDefaults(t *testing.T) {
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
 			want := defaults(c.path)
-			want.missing = name == "missing"
+			if want.missing = name == "missing"; !want.missing {
+				want.files = []string{c.path}
+			}
 			if !reflect.DeepEqual(c, want) {
 				t.Errorf("got  %+v\nwant %+v", c, want)
 			}
@@ -129,7 +131,7 @@ proxy: http://user:pass@proxy.example:3128
 		"default":     {*c.fallback, backup},
 		"owners":      {c.owners, map[string]identity.Identity{"acct.file.core.windows.net": file, "own.file.core.windows.net": {Kind: identity.System}}},
 		"refresh":     {c.Refresh(), Refresh{At: 0.7, BeforeExpiry: 90 * time.Second, Jitter: 0.25, Concurrency: 3}},
-		"upcall":      {c.upcall, upcall{mode: "cifs", deadline: 4500 * time.Millisecond}},
+		"upcall":      {fmt.Sprint(c.UpcallMode(), c.UpcallDeadline()), "cifs4.5s"},
 		"metrics":     {c.Metrics(), Metrics{Socket: "on", Textfile: "/var/lib/x/azfilesauth.prom"}},
 		"proxy":       {c.Proxy().String(), "http://user:pass@proxy.example:3128"},
 		"warnings":    {len(c.Warnings()), 0},

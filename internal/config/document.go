@@ -14,24 +14,6 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// problem is what is wrong at a place of the file.
-type problem struct {
-	line int    // 0 is unknown
-	key  string // the way to the key, such as refresh.at; "" is none
-	text string
-}
-
-func (p *problem) Error() string {
-	text := p.text
-	if p.key != "" {
-		text = p.key + ": " + text
-	}
-	if p.line > 0 {
-		text = "line " + strconv.Itoa(p.line) + ": " + text
-	}
-	return text
-}
-
 // document gives the root of the file's tree, nil for a file without content.
 func document(content []byte) (*yaml.Node, error) {
 	if err := legible(content); err != nil {
@@ -46,13 +28,13 @@ func document(content []byte) (*yaml.Node, error) {
 	if err == nil {
 		err = d.Decode(&next)
 	}
-	switch {
-	case errors.Is(err, io.EOF):
+	if errors.Is(err, io.EOF) {
 		return root.Content[0], nil
-	case err != nil:
+	}
+	if err != nil {
 		return nil, syntax(content, err)
 	}
-	return nil, &problem{line: next.Line, text: "a second document begins here"}
+	return nil, &problem{place: place{line: next.Line}, text: "a second document begins here"}
 }
 
 // legible refuses, with the line, what the YAML library refuses without one or is slow at.
@@ -62,11 +44,11 @@ func legible(content []byte) error {
 		number++
 		switch {
 		case !utf8.Valid(line):
-			return &problem{line: number, text: "it is not UTF-8"}
+			return &problem{place: place{line: number}, text: "it is not UTF-8"}
 		case bytes.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' }):
-			return &problem{line: number, text: "it holds a control character"}
+			return &problem{place: place{line: number}, text: "it holds a control character"}
 		case bytes.HasPrefix(line, []byte("%TAG")): // thousands of them take the library seconds
-			return &problem{line: number, text: "%TAG is not understood here"}
+			return &problem{place: place{line: number}, text: "%TAG is not understood here"}
 		}
 	}
 	return nil
@@ -91,10 +73,10 @@ func syntax(content []byte, err error) error {
 	lines := bytes.Split(content, []byte("\n"))
 	for n := line; n <= min(line+1, len(lines)); n++ { // the library may name the line before
 		if tabIndent(lines[n-1]) {
-			return &problem{line: n, text: "a tab cannot indent, use spaces"}
+			return &problem{place: place{line: n}, text: "a tab cannot indent, use spaces"}
 		}
 	}
-	return &problem{line: line, text: text}
+	return &problem{place: place{line: line}, text: text}
 }
 
 func tabIndent(line []byte) bool {
@@ -133,12 +115,12 @@ func pairs(name string, n *yaml.Node) ([]pair, error) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		if k.Kind != yaml.ScalarNode {
-			return nil, &problem{line: k.Line, text: "a key must be one word"}
+			return nil, &problem{place: place{line: k.Line}, text: "a key must be one word"}
 		}
 		value, first := n.Content[i+1], seen[k.Value]
 		mayRepeat := name == "" && slices.Contains(repeatable[:], k.Value) && value.Kind == yaml.ScalarNode
 		if first > 0 && !mayRepeat {
-			return nil, &problem{line: k.Line, key: within(name, k.Value), text: fmt.Sprintf("it is in line %d already", first)}
+			return nil, &problem{place: place{line: k.Line}, key: within(name, k.Value), text: fmt.Sprintf("it is in line %d already", first)}
 		}
 		if first == 0 {
 			seen[k.Value] = k.Line

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 )
 
@@ -16,70 +14,52 @@ const maxHosts = 2000
 // host is an entry of endpoints.
 type host struct {
 	key      string // as the file has it
-	line     int
+	at       place
 	name     string // in lower case
 	custom   endpoint.Custom
 	identity string
 }
 
-// takeEndpoints takes the entries, and looks at what they name when all names are known.
-func (p *parser) takeEndpoints(n *yaml.Node) error {
-	all, err := pairs("endpoints", n)
-	if err != nil {
-		return err
+// enterHost begins an entry of endpoints, or goes on with the one of an earlier file.
+func (p *parser) enterHost(key string, at place) error {
+	name := lowerHost(key)
+	if strings.Contains(name, ":") || strings.HasSuffix(name, ".") { // a resolver looks for the host without them
+		return errors.New("it is not a host name")
 	}
-	if len(all) > maxHosts {
-		return fmt.Errorf("there are more than %d hosts", maxHosts)
+	h := p.byName[name]
+	if h != nil && h.at.file == at.file {
+		return errors.New("the same host is there already, in other letters")
 	}
-	for _, kv := range all {
-		h, err := p.host(kv)
-		if err != nil {
-			return at(err, kv.line, within("endpoints", kv.key))
+	if h == nil {
+		if len(p.listed) == maxHosts {
+			return fmt.Errorf("there are more than %d hosts", maxHosts)
 		}
+		h = &host{name: name}
+		p.byName[name] = h
 		p.listed = append(p.listed, h)
-		p.lines[within("endpoints", kv.key)] = kv.line
 	}
-	p.later = append(p.later, p.checkEndpoints)
+	h.key, h.at, p.host = key, at, h
 	return nil
 }
 
-// host reads one entry of endpoints.
-func (p *parser) host(kv pair) (host, error) {
-	h := host{key: kv.key, line: kv.line, name: strings.TrimSuffix(strings.ToLower(kv.key), ".")}
-	err := p.section(within("endpoints", kv.key), kv.value, []field{
-		{"identity", into(&h.identity, asIs)},
-		{"canonical", into(&h.custom.Canonical, hostName)},
-		{"authority", into(&h.custom.Authority, httpsURL)},
-		{"resource", into(&h.custom.Resource, httpsURL)},
-	})
-	if err != nil {
-		return host{}, err
-	}
-	if h.custom.Canonical == h.name {
-		h.custom.Canonical = ""
-	}
-	if strings.Contains(h.name, ":") || strings.HasSuffix(h.name, ".") { // a resolver looks for the host without them
-		return host{}, errors.New("it is not a host name")
-	}
-	if _, twice := p.hosts[h.name]; twice {
-		return host{}, errors.New("the same host is there already, in other letters")
-	}
-	p.hosts[h.name] = h.custom
-	return h, nil
-}
-
-// checkEndpoints checks that every host leads to an account and finds the accounts' identities.
-func (p *parser) checkEndpoints() error {
+// checkHosts checks that every host leads to an account and finds the accounts' identities.
+func (p *parser) checkHosts() error {
 	for _, h := range p.listed {
-		if err := p.own(h); err != nil {
-			return at(err, h.line, within("endpoints", h.key))
+		if h.custom.Canonical == h.name {
+			h.custom.Canonical = ""
+		}
+		p.hosts[h.name] = h.custom
+	}
+	for _, h := range p.listed {
+		if err := p.assign(h); err != nil {
+			return at(err, h.at, within("endpoints", h.key))
 		}
 	}
 	return nil
 }
 
-// own checks one host and gives its account its identity.
-func (p *parser) own(h host) error {
+// assign checks one host and gives its account its identity.
+func (p *parser) assign(h *host) error {
 	// Without an entry that makes it an account, a host must be one by its name: a mistyped domain
 	// would get an access token otherwise.
 	res, hint := p.Resolver(), ""
@@ -96,7 +76,8 @@ func (p *parser) own(h host) error {
 	}
 	id, err := p.named(h.identity)
 	if err != nil {
-		return at(err, h.line, within("endpoints", h.key)+".identity")
+		key := within("endpoints", h.key) + ".identity"
+		return at(err, p.places[key], key)
 	}
 	if other, ok := p.owners[e.Host()]; ok && other != id {
 		return errors.New("its account has another identity already, by another of its names")

@@ -1,9 +1,19 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"strings"
 )
+
+// enterVariable begins a variable of ENVIRONMENT. Its value can be a secret, so no error shows it.
+func (p *parser) enterVariable(name string, _ place) error {
+	if name == "" || strings.ContainsAny(name, "=\x00 ") {
+		return errors.New("it is not the name of an environment variable")
+	}
+	p.variable = name
+	return nil
+}
 
 // inherited are prefixes of variables that libraries of this program would obey: who we are to
 // Entra and where its services are, what to trust, where Kerberos files are, where names are looked up.

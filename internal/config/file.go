@@ -6,10 +6,59 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
+
+// The directories of layers: those of packages, which is beneath the same root as DefaultPath, and the
+// administrator's beside the configuration.
+const (
+	vendorDir = "/usr/lib/azfilesauth/config.d"
+	dropInDir = "config.d"
+)
+
+// layers are the files of a configuration, in the order in which one wins over those before it: those of
+// packages, the one at path, the administrator's. A configuration that is not at DefaultPath beneath some
+// root has nothing of packages.
+func layers(path string) ([]string, error) {
+	var files []string
+	if root, ok := strings.CutSuffix(path, DefaultPath); ok {
+		vendor, err := dropIns(root + vendorDir)
+		if err != nil {
+			return nil, err
+		}
+		files = vendor
+	}
+	own, err := dropIns(filepath.Join(filepath.Dir(path), dropInDir))
+	return append(append(files, path), own...), err
+}
+
+// dropIns are the files of a directory of layers, sorted by name. One that is missing has none.
+func dropIns(dir string) ([]string, error) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		if problem := unsafe(info); problem != "" {
+			return nil, fault.New(fault.ConfigUnsafe, fault.V{"file": dir, "problem": problem})
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fault.Wrap(fault.ConfigInvalid, err, fault.V{"file": dir, "problem": "it cannot be listed"})
+	}
+	var files []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".yaml" && !strings.HasPrefix(e.Name(), ".") {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
+}
 
 // maxSize bounds the file, in bytes.
 const maxSize = 1 << 20

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 )
@@ -18,21 +16,25 @@ var kinds = [...]string{
 	string(identity.ServicePrincipal), string(identity.CLI), string(identity.Arc),
 }
 
-func (p *parser) takeIdentities(n *yaml.Node) error {
-	all, err := pairs("identities", n)
-	if err != nil {
+// entry is an entry of identities. err is set for a kind that this version does not know, and is met
+// by those alone who use the entry.
+type entry struct {
+	choice   Choice
+	at       place
+	identity identity.Identity
+	err      error
+}
+
+// enterIdentity begins an entry of identities, or goes on with the one of an earlier file.
+func (p *parser) enterIdentity(name string, at place) error {
+	if err := checkName(name); err != nil {
 		return err
 	}
-	for _, kv := range all {
-		key := within("identities", kv.key)
-		if err := checkName(kv.key); err != nil {
-			return at(err, kv.line, key)
-		}
-		if p.identities[kv.key], err = p.entry(key, kv); err != nil {
-			return at(err, kv.line, key)
-		}
-		p.lines[key] = kv.line
+	if p.identities[name] == nil {
+		p.identities[name] = &entry{}
 	}
+	p.identities[name].at = at
+	p.choice = &p.identities[name].choice
 	return nil
 }
 
@@ -44,46 +46,55 @@ func (c *Config) IdentityNames() []string {
 // checkName refuses names that could not stand in a mount option or mean something else there.
 func checkName(name string) error {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	switch {
-	case name == "" || len(name) > 64 || strings.Trim(name, letters+"._-") != "":
+	if name == "" || len(name) > 64 || strings.Trim(name, letters+"._-") != "" {
 		return errors.New("a name must consist of at most 64 letters, digits, dots, hyphens and underscores")
-	case slices.Contains(kinds[:], name):
+	}
+	if slices.Contains(kinds[:], name) {
 		return errors.New("the name is a kind of identity already")
 	}
 	return nil
 }
 
-// entry reads one entry of identities. An unknown kind is a warning here and an error to those who
-// use the entry: another version of the program may know it.
-func (p *parser) entry(key string, kv pair) (entry, error) {
-	var ch Choice
-	fields := []field{{"kind", into(&ch.Name, asIs)}}
-	for _, s := range ch.parts() {
-		read := asIs
-		if s.place == &ch.Authority || s.place == &ch.Resource {
-			read = httpsURL
+// checkIdentities makes identities of the entries, and of default_identity.
+func (p *parser) checkIdentities() error {
+	for _, name := range slices.Sorted(maps.Keys(p.identities)) {
+		e, key := p.identities[name], within("identities", name)
+		if err := p.complete(e, key); err != nil {
+			return at(err, e.at, key)
 		}
-		fields = append(fields, field{s.key, into(s.place, read)})
 	}
-	if err := p.section(key, kv.value, fields); err != nil {
-		return entry{}, err
+	if p.fallbackText == "" {
+		return nil
 	}
+	id, err := p.named(p.fallbackText)
+	if err != nil {
+		return at(err, p.places["default_identity"], "default_identity")
+	}
+	p.fallback = &id
+	return nil
+}
+
+// complete makes the identity of an entry. An unknown kind is a warning here and an error to those who use
+// the entry: another version of the program may know it.
+func (p *parser) complete(e *entry, key string) error {
+	ch := e.choice
 	if ch.Name == "" {
 		ch.Name = string(ch.implied())
 	}
-	switch {
-	case ch.Name == "":
-		return entry{}, errors.New("its kind is missing")
-	case !slices.Contains(kinds[:], ch.Name):
-		unknown := &problem{kv.line, key, "its kind is not known to this version" + didYouMean(ch.Name, kinds[:])}
-		p.warn(unknown.line, unknown.key, unknown.text)
-		return entry{err: unknown}, nil
+	if ch.Name == "" {
+		return errors.New("its kind is missing")
 	}
-	id, err := ch.identity()
-	if err != nil {
-		return entry{}, errors.New(fault.From(err).What())
+	if !slices.Contains(kinds[:], ch.Name) {
+		unknown := &problem{e.at, key, "its kind is not known to this version" + didYouMean(ch.Name, kinds[:])}
+		p.warn(e.at, key, unknown.text)
+		e.err = unknown
+		return nil
 	}
-	return entry{identity: id}, usable(id)
+	var err error
+	if e.identity, err = ch.identity(); err != nil {
+		return errors.New(fault.From(err).What())
+	}
+	return usable(e.identity)
 }
 
 // usable says what keeps an identity from being used by a process that runs by itself.
@@ -94,39 +105,37 @@ func usable(id identity.Identity) error {
 	return nil
 }
 
-// takeDefault takes default_identity when all names are known.
-func (p *parser) takeDefault(n *yaml.Node) error {
-	name, err := text(n)
-	if err != nil {
-		return err
-	}
-	p.later = append(p.later, func() error {
-		id, err := p.named(name)
-		if err != nil {
-			return at(err, n.Line, "default_identity")
-		}
-		p.fallback = &id
-		return nil
-	})
-	return nil
-}
-
 // named gives what the name of an entry or the text of an identity, such as system, stands for.
 func (p *parser) named(name string) (identity.Identity, error) {
-	if e, ok := p.identities[name]; ok {
+	if e := p.identities[name]; e != nil {
 		if e.err != nil {
 			return identity.Identity{}, errors.New(shown(name) + " is not usable: " + e.err.Error())
 		}
 		return e.identity, nil
 	}
 	id, err := identity.Parse(name)
-	kind, _, _ := strings.Cut(name, " ")
-	switch {
-	case err == nil:
+	if err == nil {
 		return id, usable(id)
-	case slices.Contains(kinds[:], kind):
+	}
+	if kind, _, _ := strings.Cut(name, " "); slices.Contains(kinds[:], kind) {
 		return identity.Identity{}, errors.New(fault.From(err).What())
 	}
 	known := append(slices.Sorted(maps.Keys(p.identities)), string(identity.System))
 	return identity.Identity{}, errors.New(shown(name) + " is no name under identities" + didYouMean(name, known))
+}
+
+// NamedIdentities gives every identity that the configuration names, each once, in the order of their
+// text: the entries of identities, those of endpoints and the default.
+func (c *Config) NamedIdentities() []identity.Identity {
+	all := slices.Collect(maps.Values(c.owners))
+	for _, e := range c.identities {
+		if e.err == nil {
+			all = append(all, e.identity)
+		}
+	}
+	if c.fallback != nil {
+		all = append(all, *c.fallback)
+	}
+	slices.SortFunc(all, func(a, b identity.Identity) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(all)
 }

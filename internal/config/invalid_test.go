@@ -249,41 +249,19 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-func TestDistance(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"at", "at", 0}, {"at", "att", 1}, {"kitten", "sitting", 3}, {"abc", "", 3}, {"", "abcd", 4}, {"ab", "ba", 2}, {"a", strings.Repeat("a", 100), 4}} {
-		if got := distance(test.a, test.b); got != test.want {
-			t.Errorf("%q to %q: %d, want %d", test.a, test.b, got, test.want)
-		}
-	}
-}
-
-func TestDidYouMean(t *testing.T) {
-	known := []string{"USER_UID", "refresh", "at"}
-	for key, want := range map[string]string{
-		"User_Uid": "USER_UID", "USER_IDU": "USER_UID", "refesh": "refresh", "att": "at",
-		"a": "at", "xy": "", "proxy": "", "at": "", "": "",
-	} {
-		if want != "" {
-			want = "; did you mean " + want + "?"
-		}
-		if got := didYouMean(key, known); got != want {
-			t.Errorf("%q: %q, want %q", key, got, want)
-		}
-	}
-}
-
 func FuzzConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content string) {
 		if len(content) > 4096 {
 			return
 		}
-		c := defaults("x")
-		err := parse(c, []byte(content))
+		p := &parser{Config: defaults("x"), byName: map[string]*host{}, file: "x"}
+		c := p.Config
+		err := p.parse([]byte(content))
+		if err == nil {
+			err = p.finish()
+		}
 		if err != nil {
-			if e := c.invalid(err.Error()).Error(); len(e) > fault.MaxLine || !strings.Contains(e, "; fix: ") {
+			if e := c.invalid(err).Error(); len(e) > fault.MaxLine || !strings.Contains(e, "; fix: ") {
 				t.Fatal(e)
 			}
 			return
@@ -291,7 +269,7 @@ func FuzzConfig(f *testing.F) {
 		if uid := c.CredentialUID(); uid < 0 || int64(uid) > 4294967294 {
 			t.Fatalf("uid %d", uid)
 		}
-		if c.ConnectTimeout() <= 0 || c.TotalTimeout() <= 0 || c.upcall.deadline <= 0 || c.refresh.Concurrency < 1 || !(c.refresh.At > 0 && c.refresh.At < 1) {
+		if c.ConnectTimeout() <= 0 || c.TotalTimeout() <= 0 || c.deadline <= 0 || c.refresh.Concurrency < 1 || !(c.refresh.At > 0 && c.refresh.At < 1) {
 			t.Fatalf("got %+v", c)
 		}
 		if name := c.CCacheName(5); !strings.HasPrefix(name, "/") && !strings.Contains(name, ":") || strings.HasPrefix(name, "/") && strings.Contains(name, uidToken) {

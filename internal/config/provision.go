@@ -35,7 +35,7 @@ type Provisioner struct {
 // user is then found by name. Without useradd, as in small containers, the cache is root's. The
 // error is a ConfigInvalid.
 func (p Provisioner) Provision(c *Config) (*Config, error) {
-	if c.lines["USER_UID"] > 0 {
+	if c.Sets("USER_UID") {
 		return c, nil
 	}
 	uid, found, _ := lookupUser(p.Passwd, SystemUser)
@@ -48,7 +48,7 @@ func (p Provisioner) Provision(c *Config) (*Config, error) {
 		}
 	}
 	now, err := Load(c.path)
-	if err == nil && now.lines["USER_UID"] == 0 {
+	if err == nil && !now.Sets("USER_UID") {
 		now.uid = uid
 	}
 	return now, err

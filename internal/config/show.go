@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -14,91 +13,58 @@ import (
 type Setting struct {
 	Key   string // the way to it, such as refresh.at
 	Value string // "" is none
-	Line  int    // where the file sets it, 0 for a default
+	File  string // where it is set, "" for a default
+	Line  int    // in File
 }
 
-// Path is where the configuration was read, or would have been if there were a file.
-func (c *Config) Path() string { return c.path }
+// From is FILE:LINE, or "default".
+func (s Setting) From() string {
+	if s.File == "" {
+		return "default"
+	}
+	return fmt.Sprintf("%s:%d", s.File, s.Line)
+}
 
-// Missing reports that there is no file, so that all values are defaults.
-func (c *Config) Missing() bool { return c.missing }
+// Sets reports whether a file sets a key, such as USER_UID or refresh.at.
+func (c *Config) Sets(key string) bool { return c.places[key].line > 0 }
 
-// Settings are all values in effect: first the keys that have a default, then what the file adds.
+// Settings are all values in effect: first the keys that have a name, then what files add.
 func (c *Config) Settings() []Setting {
-	all := []Setting{
-		{Key: "USER_UID", Value: strconv.Itoa(c.uid)},
-		{Key: "KRB5_CC_NAME", Value: c.CCacheName(c.uid)},
-		{Key: "LOG_DESTINATION", Value: c.log.destination},
-		{Key: "LOG_FILE_PATH", Value: c.log.path},
-		{Key: "CURL_CONNECT_TIMEOUT", Value: c.connectTimeout.String()},
-		{Key: "CURL_TOTAL_TIMEOUT", Value: c.totalTimeout.String()},
-		{Key: "default_identity", Value: c.unsaid("").String()},
-		{Key: "refresh.at", Value: percent(c.refresh.At)},
-		{Key: "refresh.before_expiry", Value: c.refresh.BeforeExpiry.String()},
-		{Key: "refresh.jitter", Value: percent(c.refresh.Jitter)},
-		{Key: "refresh.concurrency", Value: strconv.Itoa(c.refresh.Concurrency)},
-		{Key: "upcall.mode", Value: c.upcall.mode},
-		{Key: "upcall.deadline", Value: c.upcall.deadline.String()},
-		{Key: "metrics.socket", Value: c.metrics.Socket},
-		{Key: "metrics.textfile", Value: c.metrics.Textfile},
-		{Key: "proxy", Value: c.shownProxy()},
-		{Key: "token_cache", Value: c.tokenCache},
-	}
-	all = append(all, c.added()...)
-	for i := range all {
-		all[i].Line = c.lines[all[i].Key]
-	}
-	return all
-}
-
-// added are the settings under keys that the user invents.
-func (c *Config) added() []Setting {
 	var all []Setting
+	add := func(key, value string) {
+		all = append(all, Setting{Key: key, Value: value, File: c.places[key].file, Line: c.places[key].line})
+	}
+	for _, k := range Schema() {
+		if k.show != nil && !strings.Contains(k.Path, "*") {
+			add(k.Path, k.show(&parser{Config: c}))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.identities)) {
 		value := c.identities[name].identity.String()
 		if c.identities[name].err != nil {
 			value = "not usable: its kind is not known to this version"
 		}
-		all = append(all, Setting{Key: within("identities", name), Value: value})
+		add(within("identities", name), value)
 	}
 	for _, h := range c.listed {
-		all = append(all, Setting{Key: within("endpoints", h.key), Value: h.shown()})
+		var parts []string
+		(&parser{host: h}).each("endpoints.*.", func(key, value string) { parts = append(parts, key+"="+value) })
+		add(within("endpoints", h.key), strings.Join(parts, " "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.environment)) {
-		all = append(all, Setting{Key: within("ENVIRONMENT", name), Value: secret.Redacted})
+		add(within("ENVIRONMENT", name), secret.Redacted)
 	}
 	return all
 }
 
-// shown is what the file says of a host.
-func (h host) shown() string {
-	var parts []string
-	for _, p := range []struct{ key, value string }{
-		{"identity", h.identity},
-		{"canonical", h.custom.Canonical},
-		{"authority", h.custom.Authority},
-		{"resource", h.custom.Resource},
-	} {
-		if p.value != "" {
-			parts = append(parts, p.key+"="+p.value)
+// each gives the keys beneath an invented name that have a value in p, without the beginning of their
+// paths, in the order of the table.
+func (p *parser) each(beginning string, yield func(key, value string)) {
+	for _, k := range Schema() {
+		if key, ok := strings.CutPrefix(k.Path, beginning); ok {
+			if value := k.show(p); value != "" {
+				yield(key, value)
+			}
 		}
 	}
-	return strings.Join(parts, " ")
-}
-
-// shownProxy is the proxy without the login, which holds a password.
-func (c *Config) shownProxy() string {
-	u := c.Proxy()
-	switch {
-	case u == nil:
-		return ""
-	case u.User != nil:
-		u.User = nil
-		return strings.Replace(u.String(), "://", "://"+secret.Redacted+"@", 1)
-	}
-	return u.String()
-}
-
-func percent(share float64) string {
-	return fmt.Sprintf("%.4g%%", share*100)
 }

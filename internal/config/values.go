@@ -14,16 +14,39 @@ import (
 	"unicode"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
-// text gives the text of a plain value. YAML's own idea of its type does not matter: "1001" is a
+// kind is a kind of value: how it is called in the manual, read and shown. No error of a reader shows the
+// text, which can be a secret in the wrong place.
+type kind[T any] struct {
+	name   string
+	words  []string
+	bounds string
+	read   func(string) (T, error)
+	show   func(T) string
+}
+
+func asIs(s string) string { return s }
+
+// text is a kind of text that is examined elsewhere.
+func text(name string) kind[string] {
+	return texts(name, func(s string) (string, error) { return s, nil })
+}
+
+func texts(name string, read func(string) (string, error)) kind[string] {
+	return kind[string]{name: name, read: read, show: asIs}
+}
+
+// plain gives the text of a plain value. YAML's own idea of its type does not matter: "1001" is a
 // good number, and an identity may be called yes.
-func text(n *yaml.Node) (string, error) {
-	switch {
-	case n.Kind == yaml.AliasNode:
+func plain(n *yaml.Node) (string, error) {
+	if n.Kind == yaml.AliasNode {
 		return "", errAlias
-	case n.Kind != yaml.ScalarNode:
-		return "", errors.New("it must be a single value")
+	}
+	if n.Kind != yaml.ScalarNode {
+		return "", errNoScalar
 	}
 	switch n.ShortTag() {
 	case "!!null":
@@ -41,16 +64,29 @@ func text(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-// uid reads a Unix uid, or "local" for that of the user who called sudo.
-func uid(s string) (int, error) {
-	if strings.EqualFold(s, "local") {
-		if id, err := uidNumber(os.Getenv("SUDO_UID")); err == nil {
-			return id, nil
-		}
-		return 0, nil
+// bare gives a value that can be empty or any text, such as that of an environment variable.
+func bare(n *yaml.Node) (string, error) {
+	if n.Kind != yaml.ScalarNode {
+		return "", errNoScalar
 	}
-	return uidNumber(s)
+	if strings.Contains(n.Value, "\x00") {
+		return "", errors.New("it holds a NUL character")
+	}
+	return n.Value, nil
 }
+
+var errNoScalar = errors.New("it must be a single value")
+
+// uid is a Unix uid, or "local" for that of the user who called sudo.
+var uid = kind[int]{name: "uid", show: strconv.Itoa, read: func(s string) (int, error) {
+	if !strings.EqualFold(s, "local") {
+		return uidNumber(s)
+	}
+	if id, err := uidNumber(os.Getenv("SUDO_UID")); err == nil {
+		return id, nil
+	}
+	return 0, nil
+}}
 
 // uidNumber reads a uid. The largest number means "none" to the kernel, and a leading zero would be
 // octal to some of those who read the file.
@@ -86,8 +122,8 @@ func cacheType(name string) (kind, path string) {
 	return kind, path
 }
 
-// cacheName reads KRB5_CC_NAME. Other types than files are left to the one who opens the cache.
-func cacheName(s string) (string, error) {
+// cacheName is KRB5_CC_NAME. Other types than files are left to the one who opens the cache.
+var cacheName = texts("path", func(s string) (string, error) {
 	kind, file := cacheType(s)
 	if kind != fileType {
 		return s, nil
@@ -99,57 +135,64 @@ func cacheName(s string) (string, error) {
 		return "", errors.New("of the tokens in %{}, only %{uid} is understood here")
 	}
 	return s, nil
-}
+})
 
-func absolute(s string) (string, error) {
+var filePath = texts("path", func(s string) (string, error) {
 	if !path.IsAbs(s) {
 		return "", errors.New("it must be a path that begins with /")
 	}
 	return s, nil
-}
+})
 
-// oneOf makes a reader of words in any case.
-func oneOf(words ...string) func(string) (string, error) {
-	return func(s string) (string, error) {
+// oneOf is a word in any case.
+func oneOf(words ...string) kind[string] {
+	k := texts("word", func(s string) (string, error) {
 		if word := strings.ToLower(s); slices.Contains(words, word) {
 			return word, nil
 		}
 		return "", fmt.Errorf("it must be one of: %s", strings.Join(words, ", "))
-	}
+	})
+	k.words = words
+	return k
 }
 
-func number(lowest, highest int64) func(string) (int, error) {
-	return func(s string) (int, error) {
+func number(lowest, highest int64) kind[int] {
+	return kind[int]{"number", nil, fmt.Sprintf("%d to %d", lowest, highest), func(s string) (int, error) {
 		n, err := decimal(s)
 		if err != nil || n < lowest || n > highest {
 			return 0, fmt.Errorf("it must be a number from %d to %d", lowest, highest)
 		}
 		return int(n), nil
-	}
+	}, strconv.Itoa}
 }
 
-// seconds reads a time limit in whole seconds.
-func seconds(s string) (time.Duration, error) {
-	n, err := decimal(s)
-	if err != nil || n < 1 || n > 3600 {
-		return 0, errors.New("it must be a number of seconds from 1 to 3600")
-	}
-	return time.Duration(n) * time.Second, nil
+// seconds is a time limit in whole seconds.
+func seconds(lowest, highest int64) kind[time.Duration] {
+	return kind[time.Duration]{"seconds", nil, fmt.Sprintf("%d to %d", lowest, highest), func(s string) (time.Duration, error) {
+		n, err := decimal(s)
+		if err != nil || n < lowest || n > highest {
+			return 0, fmt.Errorf("it must be a number of seconds from %d to %d", lowest, highest)
+		}
+		return time.Duration(n) * time.Second, nil
+	}, time.Duration.String}
 }
 
-func duration(lowest, highest time.Duration) func(string) (time.Duration, error) {
-	return func(s string) (time.Duration, error) {
+// unpadded makes 24h of 24h0m0s.
+var unpadded = strings.NewReplacer("h0m0s", "h", "m0s", "m")
+
+func duration(lowest, highest time.Duration) kind[time.Duration] {
+	return kind[time.Duration]{"time", nil, unpadded.Replace(fmt.Sprintf("%v to %v", lowest, highest)), func(s string) (time.Duration, error) {
 		d, err := time.ParseDuration(s)
 		if err != nil || d < lowest || d > highest {
 			return 0, fmt.Errorf("it must be a time from %v to %v, with its unit", lowest, highest)
 		}
 		return d, nil
-	}
+	}, time.Duration.String}
 }
 
-// share makes a reader of a part of a whole: 0.6 or 60%.
-func share(lowest, highest float64) func(string) (float64, error) {
-	return func(s string) (float64, error) {
+// share is a part of a whole: 0.6 or 60%.
+func share(lowest, highest float64) kind[float64] {
+	return kind[float64]{"share", nil, fmt.Sprintf("%g to %g", lowest, highest), func(s string) (float64, error) {
 		digits, percent := strings.CutSuffix(s, "%")
 		f, err := strconv.ParseFloat(digits, 64)
 		if percent {
@@ -159,54 +202,43 @@ func share(lowest, highest float64) func(string) (float64, error) {
 			return 0, fmt.Errorf("it must be a share from %g to %g, or a percentage", lowest, highest)
 		}
 		return f, nil
-	}
+	}, func(f float64) string { return fmt.Sprintf("%.4g%%", f*100) }}
 }
 
-// proxyURL reads proxy. It can hold a password, so no error shows it.
-func proxyURL(s string) (*url.URL, error) {
+// proxyURL is proxy:. It is shown without the login, which holds a password.
+var proxyURL = kind[*url.URL]{name: "URL", show: withoutLogin, read: func(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || !slices.Contains([]string{"http", "https"}, u.Scheme) || u.Hostname() == "" ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("it must be http://host:port, or the same with https")
 	}
 	return u, nil
+}}
+
+func withoutLogin(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	shown := *u
+	shown.User = nil
+	if u.User == nil {
+		return shown.String()
+	}
+	return strings.Replace(shown.String(), "://", "://"+secret.Redacted+"@", 1)
 }
 
-// httpsURL reads the URL of a service that gets or gives tokens.
-func httpsURL(s string) (string, error) {
+// httpsURL is that of a service that gets or gives tokens.
+var httpsURL = texts("URL", func(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return "", errors.New("it must be an address that begins with https://")
 	}
 	return s, nil
-}
+})
 
-// takeEnvironment takes ENVIRONMENT. Its values can be secrets, so no error shows them.
-func (p *parser) takeEnvironment(n *yaml.Node) error {
-	all, err := pairs("ENVIRONMENT", n)
-	if err != nil {
-		return err
-	}
-	for _, kv := range all {
-		key := within("ENVIRONMENT", kv.key)
-		if kv.key == "" || strings.ContainsAny(kv.key, "=\x00 ") {
-			return &problem{kv.line, key, "it is not the name of an environment variable"}
-		}
-		if kv.value.Kind != yaml.ScalarNode {
-			return &problem{kv.line, key, "it must be a single value"}
-		}
-		if strings.Contains(kv.value.Value, "\x00") {
-			return &problem{kv.line, key, "it holds a NUL character"}
-		}
-		p.environment[kv.key] = kv.value.Value
-		p.lines[key] = kv.line
-	}
-	return nil
-}
+// identityText is the name of an entry of identities, or an identity in words.
+var identityText = text("identity")
 
-// asIs takes a text that is examined elsewhere.
-func asIs(s string) (string, error) { return s, nil }
+var hostName = texts("host", func(s string) (string, error) { return lowerHost(s), nil })
 
-func hostName(s string) (string, error) {
-	return strings.TrimSuffix(strings.ToLower(s), "."), nil
-}
+func lowerHost(s string) string { return strings.TrimSuffix(strings.ToLower(s), ".") }

@@ -46,10 +46,8 @@ func checkUserUID(_ context.Context, s *Subject) Result {
 // credentialUID is USER_UID or, where that is not set, the system user of the root's own passwd.
 func (s *Subject) credentialUID() (int, error) {
 	passwd := s.Path("/etc/passwd")
-	for _, v := range s.Config.Settings() {
-		if v.Key == "USER_UID" && v.Line > 0 {
-			return s.Config.CRUID("", passwd)
-		}
+	if s.Config.Sets("USER_UID") {
+		return s.Config.CRUID("", passwd)
 	}
 	uid, err := s.Config.CRUID(config.SystemUser, passwd)
 	if err != nil {

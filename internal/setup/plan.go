@@ -195,6 +195,4 @@ func (p *planner) config() (*config.Config, error) {
 }
 
 // saysUID reports whether the file sets USER_UID.
-func saysUID(cfg *config.Config) bool {
-	return slices.ContainsFunc(cfg.Settings(), func(s config.Setting) bool { return s.Key == "USER_UID" && s.Line > 0 })
-}
+func saysUID(cfg *config.Config) bool { return cfg.Sets("USER_UID") }

@@ -1,0 +1,178 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Key is one key of the configuration. Parsing, "config show", "config check", what a bundle may show and
+// the manual come from the table of them.
+type Key struct {
+	Path    string   // the way to it, such as refresh.at; * stands for a name that the user invents
+	Kind    string   // what its value is, in one word of the manual; "" is a mapping
+	Words   []string // the values, where there are no others
+	Bounds  string   // of the value, such as "1 to 64"; "" is none
+	Default string   // as it would stand in the file; "" is none
+	Secret  bool     // its value can hold a secret, and is shown without it
+	AtStart bool     // azfilesauth-watch reads it when it starts, and no more at SIGHUP
+	Doc     string   // sentences for the manual, with `literals`, /paths and pages(8)
+
+	bare  bool                                         // its value can be any text, and none
+	take  func(p *parser, text string) error           // puts the value in its place
+	show  func(p *parser) string                       // the value in its place, fit to be shown
+	enter func(p *parser, name string, at place) error // begins the entry of an invented name
+}
+
+// Schema is the table, in the order of the manual and of "config show".
+var Schema = sync.OnceValue(func() []Key {
+	return append(append(upstreamKeys(), ownKeys()...), inventedKeys()...)
+})
+
+// upstreamKeys are those of azfilesauthmanager.
+func upstreamKeys() []Key {
+	ccache := row("KRB5_CC_NAME", cacheName, "", func(p *parser) *string { return &p.ccache },
+		"The credential cache, a file; `%{uid}` stands for the credential uid. The default is /tmp/krb5cc_%{uid} ; "+
+			"the installed file has /run/azfilesauth/krb5cc_%{uid} . A path without `%{uid}` serves `USER_UID` ; "+
+			"other uids use /run/azfilesauth/krb5cc_%{uid} .")
+	ccache.show = func(p *parser) string { return p.CCacheName(p.uid) }
+	destination := row("LOG_DESTINATION", oneOf("syslog", "file", "journal"), "syslog", func(p *parser) *string { return &p.log.destination },
+		"Where azfilesauthmanager(8) logs what it did.")
+	file := row("LOG_FILE_PATH", filePath, "/var/log/azfilesauth.log", func(p *parser) *string { return &p.log.path },
+		"The file of the destination `file` .")
+	destination.AtStart, file.AtStart = true, true
+	return []Key{
+		row("USER_UID", uid, "", func(p *parser) *int { return &p.uid },
+			"The credential uid: whose credential cache holds the tickets. Without it, the cache belongs to the system user "+
+				"`azfilesuser` where there is one, and to root otherwise; azfilesauthmanager(8) and azfilesauth-setup(8) make that user. "+
+				"The word `local` means the user who called sudo(8)."),
+		ccache, destination, file,
+		row("CURL_CONNECT_TIMEOUT", seconds(1, 3600), "10", func(p *parser) *time.Duration { return &p.connectTimeout },
+			"The bound on a connection."),
+		row("CURL_TOTAL_TIMEOUT", seconds(1, 3600), "30", func(p *parser) *time.Duration { return &p.totalTimeout },
+			"The bound on a request."),
+	}
+}
+
+// ownKeys are ours, but for those with invented names.
+func ownKeys() []Key {
+	fallback := row("default_identity", identityText, "", func(p *parser) *string { return &p.fallbackText },
+		"Who this machine is when neither the mount nor `endpoints` says so: the name of an entry of `identities` , "+
+			"or `system` , which is the default.")
+	fallback.show = func(p *parser) string { return p.unsaid("").String() }
+	proxy := row("proxy", proxyURL, "", func(p *parser) **url.URL { return &p.proxy },
+		"An HTTP proxy for Entra and the storage accounts. The machine's identity service is never asked through a proxy.")
+	proxy.Secret, proxy.show = true, func(p *parser) string { return withoutLogin(p.Proxy()) }
+	return []Key{
+		fallback,
+		{Path: "refresh", Doc: "When azfilesauth-watch(8) replaces a ticket:"},
+		row("refresh.at", share(0.05, 0.95), "0.6", func(p *parser) *float64 { return &p.refresh.At },
+			"The share of its lifetime after which it is due."),
+		row("refresh.before_expiry", duration(time.Second, 24*time.Hour), "5m", func(p *parser) *time.Duration { return &p.refresh.BeforeExpiry },
+			"The latest moment before it expires."),
+		row("refresh.jitter", share(0, 0.5), "10%", func(p *parser) *float64 { return &p.refresh.Jitter },
+			"The share of its lifetime over which machines and endpoints spread."),
+		row("refresh.concurrency", number(1, 64), "8", func(p *parser) *int { return &p.refresh.Concurrency },
+			"How many tickets are fetched at once."),
+		{Path: "upcall", Doc: "How azfiles.upcall(8) answers the kernel:"},
+		row("upcall.mode", oneOf("native", "cifs"), "native", func(p *parser) *string { return &p.mode },
+			"Who makes the answer: the program itself, or cifs.upcall(8)."),
+		row("upcall.deadline", duration(time.Second, 30*time.Second), "5s", func(p *parser) *time.Duration { return &p.deadline },
+			"The bound on one answer."),
+		{Path: "metrics", Doc: "Counters for Prometheus, which are off by default:"},
+		row("metrics.socket", oneOf("on", "off"), "off", func(p *parser) *string { return &p.metrics.Socket },
+			"Whether azfilesauth-watch(8) answers /metrics on its socket."),
+		row("metrics.textfile", filePath, "", func(p *parser) *string { return &p.metrics.Textfile },
+			"A file, whose name ends in `.prom` , for the textfile collector of node_exporter."),
+		proxy,
+		row("token_cache", oneOf("keyring", "off"), "keyring", func(p *parser) *string { return &p.tokenCache },
+			"Whether access tokens are kept in root's kernel keyring until they expire."),
+	}
+}
+
+// inventedKeys are those beneath names that the user invents. The ones of an identity are also its parts
+// in the text form of identities, in this order.
+func inventedKeys() []Key {
+	id := func(key string, k kind[string], place func(*Choice) *string, doc string) Key {
+		return row("identities.*."+key, k, "", func(p *parser) *string { return place(p.choice) }, doc)
+	}
+	of := func(key string, k kind[string], place func(*host) *string, doc string) Key {
+		return row("endpoints.*."+key, k, "", func(p *parser) *string { return place(p.host) }, doc)
+	}
+	return []Key{
+		{Path: "identities", Doc: "A mapping from names to identities, see IDENTITIES. A name has at most 64 letters, digits, dots, hyphens and underscores."},
+		{Path: "identities.*", enter: (*parser).enterIdentity},
+		id("kind", text("kind"), func(ch *Choice) *string { return &ch.Name }, "One of the above."),
+		id("client_id", text("guid"), func(ch *Choice) *string { return &ch.ClientID }, "The client id of a managed identity or of an application."),
+		id("object_id", text("guid"), func(ch *Choice) *string { return &ch.ObjectID }, "A managed identity by the id of its principal."),
+		id("resource_id", text("id"), func(ch *Choice) *string { return &ch.ResourceID }, "A managed identity by its Azure resource id."),
+		id("tenant_id", text("tenant"), func(ch *Choice) *string { return &ch.TenantID }, "The tenant of an application, a GUID or the name of a domain."),
+		id("token_file", text("path"), func(ch *Choice) *string { return &ch.TokenFile }, "The file with the federated token of a workload identity, or with the access token itself."),
+		id("secret_file", text("path"), func(ch *Choice) *string { return &ch.SecretFile }, "The file with the secret of an application."),
+		id("certificate_file", text("path"), func(ch *Choice) *string { return &ch.CertificateFile }, "The file with the certificate of an application and its key."),
+		id("user", text("name"), func(ch *Choice) *string { return &ch.User }, "Who has logged in with the Azure CLI."),
+		id("authority_host", httpsURL, func(ch *Choice) *string { return &ch.Authority },
+			"For an application: where Entra issues tokens, when that is not what the cloud of the account's host has. "+
+				"To name an authority here, or under `endpoints` , allows credentials to be sent there."),
+		id("resource", httpsURL, func(ch *Choice) *string { return &ch.Resource }, "What the token is for, when that is not `https://storage.azure.com` ."),
+
+		{Path: "endpoints", Doc: "A mapping from hosts to"},
+		{Path: "endpoints.*", enter: (*parser).enterHost},
+		of("identity", identityText, func(h *host) *string { return &h.identity }, "Who logs in there, as in `default_identity` ."),
+		of("canonical", hostName, func(h *host) *string { return &h.custom.Canonical }, "The account's own host, when this is another name of it."),
+		of("authority", httpsURL, func(h *host) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
+		of("resource", httpsURL, func(h *host) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),
+
+		{Path: "ENVIRONMENT", Doc: "A mapping of variables for the libraries that ask for tokens. What is inherited from the environment does not count."},
+		{
+			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, bare: true, enter: (*parser).enterVariable,
+			take: func(p *parser, text string) error { p.environment[p.variable] = text; return nil },
+		},
+	}
+}
+
+// row makes the row of a key whose value has a place. It is its default until a file says otherwise.
+func row[T any](way string, k kind[T], byDefault string, place func(*parser) *T, doc string) Key {
+	return Key{
+		Path: way, Kind: k.name, Words: k.words, Bounds: k.bounds, Default: byDefault, Doc: doc,
+		take: func(p *parser, text string) error {
+			value, err := k.read(text)
+			if err == nil {
+				*place(p) = value
+			}
+			return err
+		},
+		show: func(p *parser) string { return k.show(*place(p)) },
+	}
+}
+
+// index finds rows by their paths.
+var index = sync.OnceValue(func() map[string]*Key {
+	all := map[string]*Key{}
+	for i := range Schema() {
+		all[Schema()[i].Path] = &Schema()[i]
+	}
+	return all
+})
+
+// Find gives the row of a key in the mapping with that path, "" for the whole file, or nil.
+func Find(mapping, key string) *Key {
+	if !strings.ContainsAny(key, ".*") {
+		if k := index()[strings.TrimPrefix(mapping+"."+key, ".")]; k != nil {
+			return k
+		}
+	}
+	return index()[strings.TrimPrefix(mapping+".*", ".")]
+}
+
+// keysOf are the last words of the rows beneath a mapping.
+func keysOf(mapping string) []string {
+	var keys []string
+	for _, k := range Schema() {
+		if dot := strings.LastIndex("."+k.Path, "."); strings.TrimSuffix(k.Path[:dot], ".") == mapping {
+			keys = append(keys, k.Path[dot:])
+		}
+	}
+	return keys
+}
