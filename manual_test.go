@@ -188,14 +188,15 @@ func TestManualOfMountOptions(t *testing.T) {
 
 func TestManualOfConfiguration(t *testing.T) {
 	page := readPage(t, "azfilesauth.yaml.5")
-	const folder = "internal/config/"
-	known := fields(function(t, folder+"parse.go", "top"))
-	for _, key := range fields(function(t, folder+"endpoints.go", "host")) {
-		known = append(known, "endpoints."+key)
+	var known, entry []string
+	for _, k := range config.Schema() {
+		if key, ok := strings.CutPrefix(k.Path, "identities.*."); ok {
+			entry = append(entry, key)
+		} else if !strings.HasSuffix(k.Path, "*") {
+			known = append(known, strings.ReplaceAll(k.Path, ".*", ""))
+		}
 	}
 	same(t, "keys", page.part(t, "Sh", "KEYS").keys(), known)
-
-	entry := append(fields(function(t, folder+"choose.go", "parts")), fields(function(t, folder+"identities.go", "entry"))...)
 	identities := page.part(t, "Sh", "IDENTITIES")
 	same(t, "keys of an entry", identities.part(t, "Ss", "Keys of an entry").keys(), entry)
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -16,16 +17,22 @@ func checkConfig(_ context.Context, s *Subject) Result {
 		return s.CannotSee(s.ConfigPath, s.ConfigErr)
 	case s.ConfigErr != nil:
 		return Failed(s.ConfigErr)
-	case s.Config.Missing():
+	case len(s.Config.Files()) == 0:
 		return Good("there is no %s, so the defaults hold", s.ConfigPath)
 	}
 	warnings := s.Config.Warnings()
 	if len(warnings) == 0 {
 		return Good("%s", s.ConfigPath)
 	}
-	r := Warned("correct "+s.ConfigPath+", "+warnings[0], "%s: %s", s.ConfigPath, warnings[0])
+	in := func(w string) string { // a file of a layer is in the warning
+		if strings.HasPrefix(w, "/") {
+			return w
+		}
+		return s.ConfigPath + ": " + w
+	}
+	r := Warned("correct "+strings.Replace(in(warnings[0]), ": ", ", ", 1), "%s", in(warnings[0]))
 	for _, w := range warnings[1:] {
-		r = r.And("%s: %s", s.ConfigPath, w)
+		r = r.And("%s", in(w))
 	}
 	return r
 }

@@ -1,7 +1,8 @@
-// Command gen writes what the manual says of failures and of the doctor's checks: the page
-// azfilesauth-faults(7), the list between the markers of azfilesauth-doctor(8) and the table between
-// those of README.md. They come from the table in package fault and from the checks in package
-// doctor, so that they cannot differ from what the programs say. Run it as "go generate ./internal/fault/gen" after a change there.
+// Command gen writes what the manual says of failures, of the doctor's checks and of the keys of the
+// configuration: the page azfilesauth-faults(7), the lists between the markers of azfilesauth-doctor(8) and
+// azfilesauth.yaml(5), and the table between those of README.md. They come from the tables in the packages
+// fault, doctor and config, so that they cannot differ from what the programs say. Run it as
+// "go generate ./internal/fault/gen" after a change there.
 package main
 
 import (
@@ -31,6 +32,8 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"packaging/man/azfilesauth-doctor.8", ".\\\" checks begin\n", ".\\\" checks end\n", checkList},
+		{"packaging/man/azfilesauth.yaml.5", ".\\\" keys begin\n", ".\\\" keys end\n", keyList},
+		{"packaging/man/azfilesauth.yaml.5", ".\\\" keys of an entry begin\n", ".\\\" keys of an entry end\n", entryList},
 		{"README.md", "<!-- faults begin -->\n", "<!-- faults end -->\n", readmeTable},
 	}
 }

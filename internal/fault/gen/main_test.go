@@ -83,20 +83,38 @@ func TestRoff(t *testing.T) {
 	}
 }
 
+// Pages, literals and paths in the text of a key are marked up, with their punctuation.
+func TestMarkup(t *testing.T) {
+	for text, want := range map[string]string{
+		"As azfiles.upcall(8) does.":          "As\n.Xr azfiles.upcall 8\ndoes.",
+		"Or cifs.upcall(8). `a b` , more":     "Or\n.Xr cifs.upcall 8 .\n.Li a b ,\nmore",
+		"In /tmp/x_%{uid} ; else /metrics on": "In\n.Pa /tmp/x_%{uid} ;\nelse\n.Pa /metrics\non",
+		"client/object id.":                   "client/object id.",
+	} {
+		if got := mdoc(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(manual)), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	empty := map[string]string{}
 	for _, s := range sections() {
-		if err := os.WriteFile(filepath.Join(dir, s.file), []byte(s.begin+s.end), 0o644); err != nil {
+		empty[s.file] += s.begin + s.end
+	}
+	for name, text := range empty {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := run([]string{dir}); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"README.md": string(fault.RoleMissing), manual: string(fault.RoleMissing), sections()[0].file: "request-key-rule"} {
+	for name, want := range map[string]string{"README.md": string(fault.RoleMissing), manual: string(fault.RoleMissing), sections()[0].file: "request-key-rule", "packaging/man/azfilesauth.yaml.5": ".It Cm token_cache : Cm keyring | off"} {
 		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s: %v", name, err)
 		}
