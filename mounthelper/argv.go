@@ -97,5 +97,5 @@ func (inv *invocation) place(words []string) error {
 }
 
 func usage(problem string) error {
-	return fault.New(fault.Usage, fault.V{"program": program, "problem": problem})
+	return fault.Usage.New(problem, program)
 }

@@ -17,20 +17,19 @@ import (
 // mountError is how mount.cifs reports the kernel's answer (mount.cifs.c, main).
 var mountError = regexp.MustCompile(`mount error\(([0-9]{1,4})\)`)
 
-// explain turns what mount.cifs said into a fault; v fills its text. It tells more than the number
-// can, because the kernel gives the same few numbers for very different failures.
-func explain(end ending, requestKey string, v fault.V) *fault.Fault {
+// explain turns what mount.cifs said into a fault. It tells more than the number can, because the kernel
+// gives the same few numbers for very different failures.
+func (j *job) explain(end ending, requestKey string) *fault.Fault {
 	errno := errnoOf(end.said)
 	if errno == 0 {
-		v["errno"] = end.text
-		return fault.New(wordless(end.said), v)
+		return j.wordless(end)
 	}
-	v["errno"] = fmt.Sprintf("error %d, %s", errno, strings.ToLower(errno.Error()))
+	text := fmt.Sprintf("error %d, %s", errno, strings.ToLower(errno.Error()))
 	// The kernel starts that program to have the ticket fetched, and answers with its absence.
 	if _, err := os.Stat(requestKey); errno == unix.ENOENT && errors.Is(err, fs.ErrNotExist) {
-		return fault.Wrap(fault.UpcallFailed, errors.New(requestKey+" is missing: install keyutils"), v)
+		return fault.UpcallFailed.New(text, j.ccache).Because(errors.New(requestKey + " is missing: install keyutils"))
 	}
-	return fault.New(meaning(errno), v)
+	return j.meaning(errno, text)
 }
 
 // errnoOf finds the kernel's answer in what mount.cifs said, 0 when there is none.
@@ -43,38 +42,39 @@ func errnoOf(said string) unix.Errno {
 	return unix.Errno(n)
 }
 
-// meaning is what an error number of the kernel's SMB client stands for, with a login by Kerberos.
-func meaning(errno unix.Errno) fault.ID {
+// meaning is what an error number of the kernel's SMB client stands for, with a login by Kerberos; text
+// is the number with its name.
+func (j *job) meaning(errno unix.Errno, text string) *fault.Fault {
+	host, account := j.share.endpoint.Host(), j.share.endpoint.Account()
 	switch errno {
 	case unix.EACCES: // the server's answer; the kernel's helper never gives this one
-		return fault.ServerRefused
-	case unix.ENOKEY, unix.EKEYEXPIRED, unix.EKEYREVOKED, unix.EKEYREJECTED:
-		return fault.UpcallFailed
-	case unix.EAGAIN: // the helper took longer than the kernel waits
-		return fault.UpcallFailed
+		return fault.ServerRefused.New(account)
+	case unix.ENOKEY, unix.EKEYEXPIRED, unix.EKEYREVOKED, unix.EKEYREJECTED,
+		unix.EAGAIN: // the helper took longer than the kernel waits
+		return fault.UpcallFailed.New(text, j.ccache)
 	case unix.ENOENT, unix.ENXIO: // ENXIO from servers that do not say which part is missing
-		return fault.ShareNotFound
+		return fault.ShareNotFound.New(strings.TrimSuffix(j.share.name+"/"+j.share.dir, "/"), host, account)
 	case unix.ENODEV:
-		return fault.CIFSModule
+		return fault.CIFSModule.New()
 	case unix.EINVAL:
-		return fault.MountOption
+		return fault.MountOption.New(j.options())
 	case unix.EBUSY:
-		return fault.TargetBusy
+		return fault.TargetBusy.New(j.target)
 	case unix.EIO, unix.EOPNOTSUPP:
-		return fault.SMBProtocol
+		return fault.SMBProtocol.New(text, account)
 	case unix.ENETUNREACH, unix.ETIMEDOUT, unix.ECONNREFUSED, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EINPROGRESS:
-		return fault.SMBUnreachable
+		return fault.SMBUnreachable.New(host, text)
 	}
-	return fault.MountFailed
+	return fault.MountFailed.New(text)
 }
 
 // wordless finds the meaning when the kernel was not asked.
-func wordless(said string) fault.ID {
-	switch {
-	case strings.Contains(said, "could not resolve address"):
-		return fault.DNSFailed
-	case strings.Contains(said, "Couldn't chdir to"):
-		return fault.TargetInvalid
+func (j *job) wordless(end ending) *fault.Fault {
+	if strings.Contains(end.said, "could not resolve address") {
+		return fault.DNSFailed.New(j.share.endpoint.Host())
 	}
-	return fault.MountFailed
+	if strings.Contains(end.said, "Couldn't chdir to") {
+		return fault.TargetInvalid.New(j.target)
+	}
+	return fault.MountFailed.New(end.text)
 }

@@ -114,7 +114,7 @@ func (h *Helper) Run(args []string) int {
 		_, _ = fmt.Fprintf(h.Stdout, "%s from azfilesauth %s\n", program, h.Version)
 		return 0
 	case h.EUID != 0:
-		err = fault.New(fault.NotRoot, fault.V{"program": program})
+		err = fault.NotRoot.New(program)
 	}
 	if err != nil {
 		return h.fail(err, nil)
@@ -172,7 +172,7 @@ func (h *Helper) ticket(ctx context.Context, j *job) error {
 	defer cancel()
 	got, err := manager.Ensure(limited, tickets.Request{Endpoint: j.share.endpoint, Identity: j.identity, CRUID: j.cruid})
 	if ctx.Err() != nil { // whatever the interrupted step made of it
-		return fault.New(fault.Interrupted, nil)
+		return fault.Interrupted.New()
 	}
 	if err != nil {
 		return err
@@ -190,13 +190,13 @@ func (h *Helper) delegate(ctx context.Context, j *job) int {
 		h.step(j, "mounted")
 		return 0
 	case end.signaled || ctx.Err() != nil:
-		return h.fail(fault.New(fault.Interrupted, nil), j)
+		return h.fail(fault.Interrupted.New(), j)
 	case err != nil:
-		return h.fail(fault.Wrap(fault.MountFailed, err, fault.V{"errno": "no start"}), j)
+		return h.fail(fault.MountFailed.New("no start").Because(err), j)
 	}
-	f := explain(end, h.RequestKey, j.values())
+	f := j.explain(end, h.RequestKey)
 	h.fail(f, j)
-	if f.ID() == fault.UpcallFailed {
+	if fault.Is(f, fault.UpcallFailed) {
 		h.sayUpcall(j, began)
 	}
 	if end.status < 0 {

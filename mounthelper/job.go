@@ -3,10 +3,8 @@ package mounthelper
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
@@ -160,18 +158,6 @@ func (j *job) options() string {
 		all = append(all, option{upcallTarget, "mount", true})
 	}
 	return joinOptions(all)
-}
-
-// values fill the texts of faults.
-func (j *job) values() fault.V {
-	return fault.V{
-		"host":    j.share.endpoint.Host(),
-		"account": j.share.endpoint.Account(),
-		"share":   strings.TrimSuffix(j.share.name+"/"+j.share.dir, "/"),
-		"target":  j.target,
-		"ccache":  j.ccache,
-		"options": j.options(),
-	}
 }
 
 func tooLong(n int) string {

@@ -74,5 +74,5 @@ func joinOptions(options []option) string {
 }
 
 func invalid(name, problem string) error {
-	return fault.New(fault.OptionInvalid, fault.V{"option": name, "problem": problem})
+	return fault.OptionInvalid.New(name, problem)
 }

@@ -45,7 +45,7 @@ func findMountCIFS(folders []string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fault.New(fault.MountCIFSMissing, nil)
+	return "", fault.MountCIFSMissing.New()
 }
 
 // ending is how mount.cifs came to its end.

@@ -155,5 +155,5 @@ func (s *settings) setTimeout(o option) error {
 }
 
 func refused(name, problem string) error {
-	return fault.New(fault.OptionRefused, fault.V{"option": name, "problem": problem})
+	return fault.OptionRefused.New(name, problem)
 }

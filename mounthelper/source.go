@@ -96,7 +96,7 @@ func plainHost(e endpoint.Endpoint) string {
 }
 
 func sourceInvalid(source, problem string) error {
-	return fault.New(fault.SourceInvalid, fault.V{"source": source, "problem": problem})
+	return fault.SourceInvalid.New(source, problem)
 }
 
 func hostUnknown(host string, err error) error {
@@ -105,5 +105,5 @@ func hostUnknown(host string, err error) error {
 	if errors.As(err, &e) {
 		problem = e.Problem
 	}
-	return fault.New(fault.HostUnknown, fault.V{"host": host, "problem": problem})
+	return fault.HostUnknown.New(host, problem)
 }

@@ -49,5 +49,5 @@ func checkTarget(target string) error {
 }
 
 func targetInvalid(target string, err error) error {
-	return fault.Wrap(fault.TargetInvalid, err, fault.V{"target": target})
+	return fault.TargetInvalid.New(target).Because(err)
 }

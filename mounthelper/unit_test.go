@@ -95,7 +95,7 @@ func TestParseSource(t *testing.T) {
 			t.Errorf("%s: %+v, %v", source, got, err)
 		}
 	}
-	for source, want := range map[string]fault.ID{
+	for source, want := range map[string]fault.Named{
 		"":                                      fault.SourceInvalid,
 		"share":                                 fault.SourceInvalid,
 		"/" + host + "/share":                   fault.SourceInvalid,
@@ -123,7 +123,7 @@ func TestParseSource(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	here, missing := t.TempDir(), filepath.Join(t.TempDir(), "none")
-	for errno, want := range map[unix.Errno]fault.ID{
+	for errno, want := range map[unix.Errno]fault.Named{
 		unix.EACCES: fault.ServerRefused,
 		unix.ENOKEY: fault.UpcallFailed, unix.EKEYEXPIRED: fault.UpcallFailed, unix.EKEYREVOKED: fault.UpcallFailed,
 		unix.EKEYREJECTED: fault.UpcallFailed, unix.EAGAIN: fault.UpcallFailed,
@@ -135,23 +135,23 @@ func TestExplain(t *testing.T) {
 		unix.EPERM: fault.MountFailed, unix.ENOMEM: fault.MountFailed,
 	} {
 		said := "mount error(9999): first\nmount error(" + strconv.Itoa(int(errno)) + "): " + errno.Error() + "\n"
-		if got := explain(ending{status: 32, said: said}, here, fault.V{}); got.ID() != want {
+		if got := new(job).explain(ending{status: 32, said: said}, here); !fault.Is(got, want) {
 			t.Errorf("%d: %s, want %s", errno, got.ID(), want)
 		}
 	}
-	for said, want := range map[string]fault.ID{
+	for said, want := range map[string]fault.Named{
 		"mount error: could not resolve address for x: y\n": fault.DNSFailed,
 		"Couldn't chdir to /mnt: No such file":              fault.TargetInvalid,
 		"":                                                  fault.MountFailed, "mount error(99999): x": fault.MountFailed,
 	} {
-		if got := explain(ending{status: 1, text: "exit status 1", said: said}, here, fault.V{}); got.ID() != want {
+		if got := new(job).explain(ending{status: 1, text: "exit status 1", said: said}, here); !fault.Is(got, want) {
 			t.Errorf("%q: %s, want %s", said, got.ID(), want)
 		}
 	}
-	if got := explain(ending{said: "mount error(2)"}, missing, fault.V{}); got.ID() != fault.UpcallFailed {
+	if got := new(job).explain(ending{said: "mount error(2)"}, missing); got.ID() != fault.UpcallFailed.ID {
 		t.Error(got)
 	}
-	if got := explain(ending{said: "mount error(13)"}, missing, fault.V{}); got.ID() != fault.ServerRefused {
+	if got := new(job).explain(ending{said: "mount error(13)"}, missing); got.ID() != fault.ServerRefused.ID {
 		t.Error(got)
 	}
 }

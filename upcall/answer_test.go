@@ -108,7 +108,7 @@ func TestFailureIsToldUntilTheNextSuccess(t *testing.T) {
 	began := time.Now()
 	w.rejected(describe(host), 3, "AZF-ROLE-MISSING")
 	last, ok := fault.LoadLast(faults, host)
-	if !ok || last.ID != fault.RoleMissing || last.At.Before(began) || !strings.Contains(last.Fix, "az role assignment create") {
+	if !ok || last.ID != fault.RoleMissing.ID || last.At.Before(began) || !strings.Contains(last.Fix, "az role assignment create") {
 		t.Fatalf("%+v, %v", last, ok)
 	}
 	if n := w.asked("storage"); n != 1 {

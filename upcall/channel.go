@@ -43,14 +43,14 @@ func (r *request) channel() (endpoint.Endpoint, error) {
 }
 
 func noChannel(problem string) error {
-	return fault.New(fault.UpcallChannel, fault.V{"problem": problem})
+	return fault.UpcallChannel.New(problem)
 }
 
 // mounted gives the hosts of the mounts that a further channel can belong to, one for each account.
 func (r *request) mounted() ([]string, error) {
 	all, err := r.mounts()
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, nil)
+		return nil, fault.Internal.New().Because(err)
 	}
 	var hosts []string
 	seen := map[string]bool{}

@@ -30,7 +30,7 @@ const krb5Conf = `# written by azfiles.upcall for cifs.upcall
 func (r *request) delegate(got tickets.Result) error {
 	conf, err := r.writeConf(got.CCache)
 	if err != nil {
-		return fault.Wrap(fault.Internal, err, nil)
+		return fault.Internal.New().Because(err)
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()))
 	defer cancel()
@@ -43,7 +43,7 @@ func (r *request) delegate(got tickets.Result) error {
 	if keyErr == nil && !waits {
 		return nil
 	}
-	return fault.Wrap(fault.UpcallHelper, err, fault.V{"program": r.helper, "host": r.endpoint.Host()})
+	return fault.UpcallHelper.New(r.helper, r.endpoint.Host()).Because(err)
 }
 
 // writeConf leaves the configuration for libkrb5. There is one for each credential uid, since each

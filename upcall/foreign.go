@@ -60,7 +60,7 @@ func (r *request) handOver(d keyring.Description, host string) error {
 }
 
 func foreign(host string, err error, problem string) error {
-	return fault.Wrap(fault.UpcallForeign, err, fault.V{"host": host, "problem": problem})
+	return fault.UpcallForeign.New(host, problem).Because(err)
 }
 
 // ours reports whether a rule is our own, or runs this very program under whatever name.

@@ -40,7 +40,7 @@ func (h *handler) count(k *known, result string) {
 // hides reports whether a failure would only hide a better one: of requests that come together one
 // asks Azure, and the others run out of time waiting for it.
 func (h *handler) hides(host string, f *fault.Fault) bool {
-	if f.ID() != fault.LockTimeout {
+	if !fault.Is(f, fault.LockTimeout) {
 		return false
 	}
 	_, known := fault.LoadLast(h.faults(), host)

@@ -47,7 +47,7 @@ type known struct {
 func (r *request) attempt() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v", p), nil)
+			err = fault.Internal.New().Because(fmt.Errorf("panic: %v", p))
 		}
 	}()
 	// request-key has assumed it already. Without it nothing could be answered, so nothing is asked.
@@ -67,7 +67,7 @@ func (r *request) attempt() (err error) {
 	host, ok := hostOf(d.Text)
 	switch {
 	case !ok:
-		return fault.New(fault.UpcallRequest, fault.V{"problem": "its description does not begin with " + start})
+		return fault.UpcallRequest.New("its description does not begin with " + start)
 	case host != "" && !r.names(host):
 		return r.handOver(d, host)
 	}
@@ -75,7 +75,7 @@ func (r *request) attempt() (err error) {
 }
 
 func (r *request) keyFault(err error, problem string) error {
-	return fault.Wrap(fault.UpcallKey, err, fault.V{"key": fmt.Sprint(r.key), "problem": problem})
+	return fault.UpcallKey.New(fmt.Sprint(r.key), problem).Because(err)
 }
 
 // names reports whether a host is an endpoint's.
@@ -106,7 +106,7 @@ func (r *request) configured(host string) (e endpoint.Endpoint, err error) {
 // login serves a request that is ours.
 func (r *request) login(text string) (err error) {
 	if r.desc, err = parseDescription(text); err != nil {
-		return fault.New(fault.UpcallRequest, fault.V{"problem": err.Error()})
+		return fault.UpcallRequest.New(err.Error())
 	}
 	if r.cfg, err = config.Load(r.config); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (r *request) login(text string) (err error) {
 func (r *request) unresolved(err error) error {
 	var e *endpoint.Error
 	if errors.As(err, &e) {
-		return fault.New(fault.HostUnknown, fault.V{"host": e.Host, "problem": e.Problem})
+		return fault.HostUnknown.New(e.Host, e.Problem)
 	}
 	return err
 }
@@ -210,7 +210,7 @@ func (r *request) refuse(err error) {
 // remembered is for how long the kernel shall remember a rejection. A mount goes on with the channels
 // that it has, so there is no hurry to ask for others.
 func remembered(f *fault.Fault) time.Duration {
-	if f.ID() == fault.UpcallChannel {
+	if fault.Is(f, fault.UpcallChannel) {
 		return 5 * time.Second
 	}
 	return 3 * time.Second

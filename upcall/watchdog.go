@@ -50,5 +50,5 @@ func (r *request) late() {
 
 func (r *request) deadlineFault(err error) *fault.Fault {
 	k := r.known.Load()
-	return fault.Wrap(fault.UpcallDeadline, err, fault.V{"host": k.host, "deadline": fmt.Sprint(k.deadline)})
+	return fault.UpcallDeadline.New(k.host, fmt.Sprint(k.deadline)).Because(err)
 }

@@ -68,5 +68,5 @@ func parseArgs(args []string) (arguments, error) {
 }
 
 func wrongArgs(problem string) error {
-	return fault.New(fault.Usage, fault.V{"program": dropin, "problem": problem})
+	return fault.Usage.New(problem, dropin)
 }

@@ -76,7 +76,7 @@ func (w *watcher) Refresh(ctx context.Context, host string) ([]control.Outcome, 
 		case <-ctx.Done():
 			return outcomes, fault.From(ctx.Err())
 		case <-w.events.ended:
-			return outcomes, fault.New(fault.Interrupted, nil)
+			return outcomes, fault.Interrupted.New()
 		}
 	}
 	slices.SortFunc(outcomes, func(a, b control.Outcome) int {
@@ -93,7 +93,7 @@ func (w *watcher) do(ctx context.Context, f func()) error {
 		<-done
 		return nil
 	case <-w.events.ended:
-		return fault.New(fault.Interrupted, nil)
+		return fault.Interrupted.New()
 	case <-ctx.Done():
 		return fault.From(ctx.Err())
 	}
@@ -126,7 +126,7 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 	if host != "" {
 		e, err := w.cfg.Resolver().Resolve(host)
 		if err != nil {
-			return nil, fault.New(fault.HostUnknown, fault.V{"host": host, "problem": err.Error()})
+			return nil, fault.HostUnknown.New(host, err.Error())
 		}
 		named = e
 	}
@@ -141,7 +141,7 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 		}
 	}
 	if host != "" && len(found) == 0 {
-		return nil, fault.New(fault.TicketUnknown, fault.V{"host": named.Host(), "ccache": w.paths[w.cfg.CredentialUID()]})
+		return nil, fault.TicketUnknown.New(named.Host(), w.paths[w.cfg.CredentialUID()])
 	}
 	return found, nil
 }

@@ -31,7 +31,7 @@ func Main(args []string, version string) int {
 		return 0
 	}
 	if os.Geteuid() != 0 {
-		return failed(fault.New(fault.NotRoot, fault.V{"program": dropin}))
+		return failed(fault.NotRoot.New(dropin))
 	}
 	out, reopen := openLog(dropinLog, os.Stderr)
 	if a.Provision {

@@ -30,14 +30,14 @@ func live(life time.Duration) Ticket {
 }
 
 func busyFor(wait time.Duration) *fault.Fault {
-	f := fault.New(fault.AzureBusy, fault.V{"host": one.Host})
+	f := fault.AzureBusy.New(one.Host)
 	f.RetryAfter = wait
 	return f
 }
 
 func TestPlan(t *testing.T) {
-	forbidden := fault.New(fault.RoleMissing, nil)
-	unknown := fault.New(fault.IdentityUnknown, nil)
+	forbidden := fault.RoleMissing.New("", "", "")
+	unknown := fault.IdentityUnknown.New("")
 	failed := func(n int, ago time.Duration, f *fault.Fault) Attempt {
 		return Attempt{At: epoch.Add(-ago), Failures: n, Fault: f}
 	}

@@ -132,9 +132,7 @@ func (p provisioner) choose(cfg *config.Config, m *tickets.Manager, lines []moun
 		case i < 0 || all[i].Identity == w.Identity && all[i].Endpoint.Alias() != w.Endpoint.Alias():
 			all = append(all, w)
 		case all[i].Identity != w.Identity:
-			p.fail("a line of fstab gets no ticket", fault.New(fault.IdentityConflict, fault.V{
-				"endpoint": w.Endpoint.Host(), "other": all[i].Identity.String(), "identity": w.Identity.String(),
-			}), "line", l.Line)
+			p.fail("a line of fstab gets no ticket", fault.IdentityConflict.New(w.Endpoint.Host(), all[i].Identity.String(), w.Identity.String()), "line", l.Line)
 		}
 	}
 	return all
@@ -170,7 +168,7 @@ func endpointOf(spec string, res endpoint.Resolver) (endpoint.Endpoint, error) {
 	e, err := res.Resolve(src.Host)
 	var unknown *endpoint.Error
 	if errors.As(err, &unknown) {
-		err = fault.New(fault.HostUnknown, fault.V{"host": src.Host, "problem": unknown.Problem})
+		err = fault.HostUnknown.New(src.Host, unknown.Problem)
 	}
 	return e, err
 }
@@ -188,7 +186,7 @@ func chosen(cfg *config.Config, e endpoint.Endpoint, l mounts.FstabLine) (identi
 	id, err := cfg.Choose(e.Host(), ch)
 	var unfit *config.ChoiceError
 	if errors.As(err, &unfit) {
-		err = fault.New(fault.OptionInvalid, fault.V{"option": unfit.Key, "problem": unfit.Problem})
+		err = fault.OptionInvalid.New(unfit.Key, unfit.Problem)
 	}
 	if err == nil {
 		err = id.Validate()

@@ -84,7 +84,7 @@ type machine struct {
 // Run is the daemon. It ends when ctx does, by SIGTERM or by SIGINT, and gives the exit status.
 func Run(ctx context.Context, o Options) int {
 	if os.Geteuid() != o.Host.UID {
-		return failed(fault.New(fault.NotRoot, fault.V{"program": o.Name}))
+		return failed(fault.NotRoot.New(o.Name))
 	}
 	debug.SetGCPercent(restGC)
 	debug.SetMemoryLimit(memoryLimit)
@@ -95,7 +95,7 @@ func Run(ctx context.Context, o Options) int {
 	defer signal.Stop(hangups)
 	m, err := real(ctx, o.Host, hangups)
 	if err != nil {
-		return failed(fault.Wrap(fault.Internal, err, nil))
+		return failed(fault.Internal.New().Because(err))
 	}
 	defer m.alarm.close()
 	w, err := newWatcher(ctx, o, m)

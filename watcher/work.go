@@ -130,7 +130,7 @@ func (w *watcher) perform(ctx context.Context, j *job) (r result) {
 	r.job = j
 	defer func() {
 		if p := recover(); p != nil {
-			r.err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", p, debug.Stack()), nil)
+			r.err = fault.Internal.New().Because(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 		r.at = w.now()
 		if !j.call.Began.IsZero() {

@@ -66,7 +66,7 @@ func (a *answer) krbCred() ([]byte, error) {
 
 // misunderstood is a fault for an answer that is not what it should be.
 func (x *exchange) misunderstood(a *answer, err error) *fault.Fault {
-	return x.fault(fault.AnswerInvalid, x.trace(a), fault.V{"problem": err.Error()})
+	return x.clean(fault.AnswerInvalid.New(x.host(), err.Error()).Because(x.trace(a)))
 }
 
 // trace is the request id of an answer, by which Azure's support finds it, as the cause of a fault.
@@ -87,7 +87,7 @@ func (x *exchange) skewed(a *answer) *fault.Fault {
 	if !ok || skew <= maxSkew {
 		return nil
 	}
-	return x.fault(fault.ClockSkew, x.trace(a), fault.V{"skew": skew.String(), "direction": direction})
+	return x.clean(fault.ClockSkew.New(skew.String(), direction, x.host()).Because(x.trace(a)))
 }
 
 // untimely refuses a ticket that cannot be used now.
@@ -95,9 +95,9 @@ func (x *exchange) untimely(cred ccache.Credential) *fault.Fault {
 	now := x.now()
 	switch {
 	case !cred.EndTime.After(now):
-		return x.fault(fault.TicketExpired, nil, fault.V{"end": cred.EndTime.Format(time.RFC3339)})
+		return fault.TicketExpired.New(x.host(), cred.EndTime.Format(time.RFC3339))
 	case cred.StartTime.After(now.Add(maxSkew)):
-		return x.fault(fault.TicketNotYet, nil, fault.V{"start": cred.StartTime.Format(time.RFC3339)})
+		return fault.TicketNotYet.New(x.host(), cred.StartTime.Format(time.RFC3339))
 	}
 	return nil
 }

@@ -15,13 +15,13 @@ func TestAnswers(t *testing.T) {
 	body := func(s string) *string { return &s }
 	for name, c := range map[string]struct {
 		order azurefake.Order
-		want  fault.ID // "" is success
+		want  fault.Named // nil is success
 		part  string
 	}{
-		"spaces and escapes":   {azurefake.Order{Spaces: true}, "", ""},
-		"other session key":    {azurefake.Order{SessionKeyMismatch: true}, "", ""},
-		"several tickets":      {azurefake.Order{Tickets: &some}, "", ""},
-		"upper-case server":    {azurefake.Order{WrongServer: "CIFS/ACCT.File.core.windows.net"}, "", ""},
+		"spaces and escapes":   {azurefake.Order{Spaces: true}, nil, ""},
+		"other session key":    {azurefake.Order{SessionKeyMismatch: true}, nil, ""},
+		"several tickets":      {azurefake.Order{Tickets: &some}, nil, ""},
+		"upper-case server":    {azurefake.Order{WrongServer: "CIFS/ACCT.File.core.windows.net"}, nil, ""},
 		"no JSON":              {azurefake.Order{Garbage: azurefake.GarbageJSON}, fault.AnswerInvalid, "no JSON"},
 		"empty":                {azurefake.Order{Garbage: azurefake.GarbageEmpty}, fault.AnswerInvalid, "no JSON"},
 		"half a JSON":          {azurefake.Order{Garbage: azurefake.GarbageTruncatedJSON}, fault.AnswerInvalid, "no JSON"},
@@ -53,7 +53,7 @@ func TestAnswers(t *testing.T) {
 		b := newBench(t, azurefake.Options{})
 		c.order.Target = "storage"
 		b.fake.Order(c.order)
-		if c.want != "" {
+		if c.want != nil {
 			if f := b.refuses(c.want, 1); !strings.Contains(f.What(), c.part) {
 				t.Errorf("%s: %v lacks %q", name, f, c.part)
 			}
@@ -82,11 +82,11 @@ func TestClockSkew(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		order azurefake.Order
-		want  fault.ID
+		want  fault.Named
 		part  string
 	}{
-		"near enough, behind":   {skewed(4*time.Minute, azurefake.Order{}), "", ""},
-		"near enough, ahead":    {skewed(-4*time.Minute, azurefake.Order{}), "", ""},
+		"near enough, behind":   {skewed(4*time.Minute, azurefake.Order{}), nil, ""},
+		"near enough, ahead":    {skewed(-4*time.Minute, azurefake.Order{}), nil, ""},
 		"behind":                {skewed(10*time.Minute, azurefake.Order{}), fault.ClockSkew, "10m0s behind " + testHost},
 		"ahead":                 {skewed(-10*time.Minute, azurefake.Order{}), fault.ClockSkew, "10m0s ahead of " + testHost},
 		"far ahead, expired":    {skewed(-48*time.Hour, azurefake.Order{}), fault.ClockSkew, "48h0m0s ahead of"},
@@ -102,7 +102,7 @@ func TestClockSkew(t *testing.T) {
 		b := newBench(t, azurefake.Options{Now: clock})
 		b.client.Now = clock
 		b.fake.Order(c.order)
-		if c.want == "" {
+		if c.want == nil {
 			if _, err := b.exchange(t.Context()); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -116,7 +116,7 @@ func TestClockSkew(t *testing.T) {
 
 // TestNotYetValid has a ticket from the future while the Date header agrees with our clock.
 func TestNotYetValid(t *testing.T) {
-	for skew, want := range map[time.Duration]fault.ID{4 * time.Minute: "", 6 * time.Minute: fault.TicketNotYet} {
+	for skew, want := range map[time.Duration]fault.Named{4 * time.Minute: nil, 6 * time.Minute: fault.TicketNotYet} {
 		for _, date := range []string{"", "nonsense", time.Now().UTC().Format(http.TimeFormat)} {
 			b := newBench(t, azurefake.Options{})
 			real := b.client.Transport
@@ -128,7 +128,7 @@ func TestNotYetValid(t *testing.T) {
 				return resp, err
 			})
 			b.fake.Order(azurefake.Order{Target: "storage", Skew: skew})
-			if _, err := b.exchange(t.Context()); err != nil && want == "" || want != "" && !fault.Is(err, want) {
+			if _, err := b.exchange(t.Context()); err != nil && want == nil || want != nil && !fault.Is(err, want) {
 				t.Errorf("%v, Date %q: %v", skew, date, err)
 			}
 		}

@@ -19,7 +19,6 @@ package azfiles
 import (
 	"context"
 	"errors"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -68,10 +67,10 @@ type Caller struct {
 func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret.Value, who Caller) (ccache.Credential, error) {
 	x := &exchange{Client: c, endpoint: e, token: token.RevealString(), who: who}
 	if c.Transport == nil || e.IsZero() {
-		return ccache.Credential{}, x.fault(fault.Internal, errors.New("an exchange needs a transport and an endpoint"), nil)
+		return ccache.Credential{}, fault.Internal.New().Because(errors.New("an exchange needs a transport and an endpoint"))
 	}
 	if !headerValue(x.token) {
-		return ccache.Credential{}, x.fault(fault.TokenInvalid, nil, fault.V{"from": who.Identity, "problem": "it is not one word of printable characters"})
+		return ccache.Credential{}, x.clean(fault.TokenInvalid.New(who.Identity, "it is not one word of printable characters"))
 	}
 	for n := 1; ; n++ {
 		cred, f := x.attempt(ctx)
@@ -108,23 +107,10 @@ func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault
 	return x.accept(a)
 }
 
-// fault makes a fault that names the endpoint and the identity and does not hold the token.
-func (x *exchange) fault(id fault.ID, err error, more fault.V) *fault.Fault {
-	v := fault.V{
-		"host": x.endpoint.Host(), "account": x.endpoint.Account(),
-		"identity": x.who.Identity, "principal": x.who.Principal,
-	}
-	maps.Copy(v, more)
-	for name, text := range v {
-		v[name] = x.redact(text)
-	}
-	if err != nil {
-		if text := err.Error(); x.redact(text) != text {
-			err = errors.New(x.redact(text))
-		}
-	}
-	return fault.Wrap(id, err, v)
-}
+// clean takes the token out of a fault that holds words of the other side.
+func (x *exchange) clean(f *fault.Fault) *fault.Fault { return f.Redact(x.redact) }
+
+func (x *exchange) host() string { return x.endpoint.Host() }
 
 func (x *exchange) redact(text string) string {
 	if x.token == "" {
@@ -172,11 +158,7 @@ func passing(f *fault.Fault) bool {
 	if dns := (*net.DNSError)(nil); errors.As(f, &dns) && dns.IsNotFound {
 		return false
 	}
-	switch f.ID() {
-	case fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.DNSFailed, fault.ProxyFailed:
-		return true
-	}
-	return false
+	return fault.Is(f, fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.DNSFailed, fault.ProxyFailed)
 }
 
 // fits reports whether a wait is short enough and leaves ctx time for another attempt. That ctx was

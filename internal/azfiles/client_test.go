@@ -158,7 +158,7 @@ func TestRetryAfter(t *testing.T) {
 		b.fake.Order(azurefake.Order{Target: "storage", Status: 503, RetryAfter: c.header})
 		_, err := b.exchange(ctx)
 		f := fault.From(err)
-		if f == nil || f.ID() != fault.AzureBusy || f.RetryAfter != c.want || !f.Retryable() || len(b.waits) > 0 || len(b.fake.Requests()) != 1 {
+		if f == nil || f.ID() != fault.AzureBusy.ID || f.RetryAfter != c.want || !f.Retryable() || len(b.waits) > 0 || len(b.fake.Requests()) != 1 {
 			t.Errorf("%s: %v, waits %v, %d requests", c.header, err, b.waits, len(b.fake.Requests()))
 		}
 	}

@@ -23,12 +23,12 @@ type Greeting struct {
 func (c *Client) Greet(ctx context.Context, e endpoint.Endpoint) (Greeting, error) {
 	x := &exchange{Client: c, endpoint: e}
 	if c.Transport == nil || e.IsZero() {
-		return Greeting{}, x.fault(fault.Internal, errors.New("a greeting needs a transport and an endpoint"), nil)
+		return Greeting{}, fault.Internal.New().Because(errors.New("a greeting needs a transport and an endpoint"))
 	}
 	target := url.URL{Scheme: "https", Host: e.Host(), Path: "/"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target.String(), http.NoBody)
 	if err != nil {
-		return Greeting{}, x.fault(fault.Internal, err, nil)
+		return Greeting{}, fault.Internal.New().Because(err)
 	}
 	req.Header = http.Header{"User-Agent": {userAgent}}
 	began := c.now()

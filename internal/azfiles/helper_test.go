@@ -56,12 +56,12 @@ func (b *bench) exchange(ctx context.Context) (ccache.Credential, error) {
 }
 
 // refuses makes an exchange that must fail with the fault, after so many requests.
-func (b *bench) refuses(want fault.ID, requests int) *fault.Fault {
+func (b *bench) refuses(want fault.Named, requests int) *fault.Fault {
 	b.t.Helper()
 	before := len(b.fake.Requests())
 	cred, err := b.exchange(b.t.Context())
 	f := fault.From(err)
-	if f == nil || f.ID() != want {
+	if f == nil || !fault.Is(f, want) {
 		b.t.Fatalf("got %v (%v), want %s", err, cred.Server, want)
 	}
 	if n := len(b.fake.Requests()) - before; n != requests {

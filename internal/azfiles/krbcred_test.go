@@ -174,19 +174,19 @@ func TestCredentialForms(t *testing.T) {
 	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
 	for what, c := range map[string]struct {
 		change change
-		want   fault.ID
+		want   fault.Named
 		part   string // of the client, or of the fault's text
 	}{
-		"realm inside the name":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, "A@REALM") }, "", `A\@REALM@REALM`},
-		"no client realm":        {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PRealm = "" }, "", "AzureFileClient@"},
+		"realm inside the name":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, "A@REALM") }, nil, `A\@REALM@REALM`},
+		"no client realm":        {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PRealm = "" }, nil, "AzureFileClient@"},
 		"no client":              {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = types.PrincipalName{} }, fault.AnswerInvalid, "client"},
 		"NUL in the client":      {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, "A\x00") }, fault.AnswerInvalid, "control"},
 		"newline in the realm":   {func(k *messages.Ticket, _ *messages.KrbCredInfo) { k.Realm = "R\nX" }, fault.AnswerInvalid, "control"},
-		"no server in the info":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.SName, i.SRealm = types.PrincipalName{}, "" }, "", "AzureFileClient"},
+		"no server in the info":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.SName, i.SRealm = types.PrincipalName{}, "" }, nil, "AzureFileClient"},
 		"info for another host":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.SName = name(2, "cifs", "evil") }, fault.TicketServer, ""},
 		"no server name at all":  {func(k *messages.Ticket, _ *messages.KrbCredInfo) { k.SName = name(2) }, fault.TicketServer, ""},
-		"no start":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.StartTime = time.Time{} }, "", "AzureFileClient"},
-		"no authtime":            {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.AuthTime = time.Time{} }, "", "AzureFileClient"},
+		"no start":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.StartTime = time.Time{} }, nil, "AzureFileClient"},
+		"no authtime":            {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.AuthTime = time.Time{} }, nil, "AzureFileClient"},
 		"neither":                {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.StartTime, i.AuthTime = time.Time{}, time.Time{} }, fault.AnswerInvalid, "times"},
 		"no end":                 {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = time.Time{} }, fault.AnswerInvalid, "times"},
 		"ends before its start":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = testNow.Add(-time.Second) }, fault.AnswerInvalid, "before"},
@@ -194,16 +194,16 @@ func TestCredentialForms(t *testing.T) {
 		"renewable till 2200":    {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.RenewTill = year(2200) }, fault.AnswerInvalid, "range"},
 		"issued in 1900":         {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.AuthTime = year(1900) }, fault.AnswerInvalid, "range"},
 		"ends now":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = testNow }, fault.TicketExpired, "2026-11-23T16:00:00Z"},
-		"ticket key of rc4":      {func(k *messages.Ticket, _ *messages.KrbCredInfo) { k.EncPart.EType = 23 }, "", "AzureFileClient"}, // the server's own matter
-		"no flags":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.Flags = asn1.BitString{} }, "", "AzureFileClient"},
+		"ticket key of rc4":      {func(k *messages.Ticket, _ *messages.KrbCredInfo) { k.EncPart.EType = 23 }, nil, "AzureFileClient"}, // the server's own matter
+		"no flags":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.Flags = asn1.BitString{} }, nil, "AzureFileClient"},
 		"starts in the future":   {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.StartTime = testNow.Add(6 * time.Minute) }, fault.TicketNotYet, "16:06:00"},
-		"client that lasts long": {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, strings.Repeat("x", 1000)) }, "", "xxx"},
+		"client that lasts long": {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, strings.Repeat("x", 1000)) }, nil, "xxx"},
 	} {
 		cred, f := judge(t, frameOf(testGrant(t, c.change)).marshal(t))
 		switch {
-		case c.want == "" && (f != nil || !strings.Contains(cred.Client.String(), c.part)):
+		case c.want == nil && (f != nil || !strings.Contains(cred.Client.String(), c.part)):
 			t.Errorf("%s: %v, client %s", what, f, cred.Client)
-		case c.want != "" && (f == nil || f.ID() != c.want || !strings.Contains(f.What(), c.part)):
+		case c.want != nil && (f == nil || !fault.Is(f, c.want) || !strings.Contains(f.What(), c.part)):
 			t.Errorf("%s: got %v, want %s with %q", what, f, c.want, c.part)
 		case f == nil && (cred.StartTime.IsZero() || cred.AuthTime.IsZero()):
 			t.Errorf("%s: a time is missing", what)
@@ -250,7 +250,7 @@ func TestFrames(t *testing.T) {
 		"a byte inside it":            {padded(good.marshal(t)), "damaged"},
 	} {
 		_, f := judge(t, c.cred)
-		if c.part == "" && f != nil || c.part != "" && (f == nil || f.ID() != fault.AnswerInvalid || !strings.Contains(f.What(), c.part)) {
+		if c.part == "" && f != nil || c.part != "" && (f == nil || f.ID() != fault.AnswerInvalid.ID || !strings.Contains(f.What(), c.part)) {
 			t.Errorf("%s: %v", what, f)
 		}
 	}

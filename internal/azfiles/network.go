@@ -16,17 +16,12 @@ import (
 
 // networkFault says why there was no answer.
 func (x *exchange) networkFault(err error) *fault.Fault {
-	id := networkID(err)
-	var more fault.V
-	if id == fault.AnswerInvalid {
-		more = fault.V{"problem": "it is not encrypted"}
-	}
-	return x.fault(id, err, more)
+	return x.clean(networkFault(err, x.host()).Because(err))
 }
 
-// networkID finds the kind of an error of the transport. What comes first decides: an error of the
+// networkFault finds the fault that an error of the transport is. What comes first decides: an error of the
 // proxy is also one of a connection, one of the name server is also a timeout.
-func networkID(err error) fault.ID {
+func networkFault(err error, host string) *fault.Fault {
 	var (
 		op     *net.OpError
 		proxy  *proxyError
@@ -36,21 +31,21 @@ func networkID(err error) fault.ID {
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return fault.Interrupted
+		return fault.Interrupted.New()
 	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":
-		return fault.ProxyFailed
+		return fault.ProxyFailed.New(host)
 	case errors.As(err, &dns):
-		return fault.DNSFailed
+		return fault.DNSFailed.New(host)
 	case errors.As(err, &record):
-		return fault.AnswerInvalid
+		return fault.AnswerInvalid.New(host, "it is not encrypted")
 	case untrusted(err):
-		return fault.TLSUntrusted
+		return fault.TLSUntrusted.New(host)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
-		return fault.EndpointTimeout
+		return fault.EndpointTimeout.New(host)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.AzureBusy
+		return fault.AzureBusy.New(host)
 	}
-	return fault.EndpointDown
+	return fault.EndpointDown.New(host)
 }
 
 // untrusted reports whether the handshake failed over who the other side is, or which TLS it speaks:

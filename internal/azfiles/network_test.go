@@ -25,7 +25,7 @@ func TestNetworkErrors(t *testing.T) {
 	sys := func(e syscall.Errno) error { return op("dial", os.NewSyscallError("connect", e)) }
 	for _, c := range []struct {
 		err  error
-		want fault.ID
+		want fault.Named
 		asks int
 	}{
 		{op("dial", &net.DNSError{Err: "no such host", Name: testHost, IsNotFound: true}), fault.DNSFailed, 1},

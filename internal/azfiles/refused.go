@@ -49,24 +49,56 @@ type meaning struct {
 	statuses []int    // one of these; 5 stands for 500 to 599
 	codes    []string // one of these is the code
 	parts    []string // one of these, in lower case, stands in the code or the message
-	id       fault.ID
+	fault    func(*exchange, *answer) *fault.Fault
 	note     string
 }
 
 // meanings is the table of refusals; the first row that fits decides, and none is AzureRefused. What
 // Azure publishes of this operation is little, so the code and the message are always shown as well.
 var meanings = []meaning{
-	{[]int{403}, []string{"AuthorizationPermissionMismatch"}, nil, fault.RoleMissing, ""},
-	{[]int{403}, []string{"IpAuthorizationError", "AuthorizationSourceIPMismatch"}, nil, fault.NetworkRules, ""},
-	{[]int{403}, []string{"AuthorizationFailure"}, []string{"network", "firewall", "ip address", "private endpoint"}, fault.NetworkRules, ""},
-	{[]int{400, 403, 409}, nil, []string{"oauth", "smb"}, fault.SMBOAuthOff, ""},
-	{[]int{403}, []string{"AuthorizationFailure"}, nil, fault.RoleMissing, "the network rules of the account can be the reason too"},
-	{[]int{403}, []string{"InvalidAuthenticationInfo", "AuthenticationFailed"}, nil, fault.TokenRefused, ""},
-	{[]int{401}, nil, nil, fault.TokenRefused, ""},
-	{[]int{404}, nil, nil, fault.AccountNotFound, ""},
-	{[]int{429, 5}, nil, nil, fault.AzureBusy, ""},
-	{[]int{3}, nil, nil, fault.AnswerInvalid, ""},
+	{[]int{403}, []string{"AuthorizationPermissionMismatch"}, nil, roleMissing, ""},
+	{[]int{403}, []string{"IpAuthorizationError", "AuthorizationSourceIPMismatch"}, nil, networkRules, ""},
+	{[]int{403}, []string{"AuthorizationFailure"}, []string{"network", "firewall", "ip address", "private endpoint"}, networkRules, ""},
+	{[]int{400, 403, 409}, nil, []string{"oauth", "smb"}, smbOAuthOff, ""},
+	{[]int{403}, []string{"AuthorizationFailure"}, nil, roleMissing, "the network rules of the account can be the reason too"},
+	{[]int{403}, []string{"InvalidAuthenticationInfo", "AuthenticationFailed"}, nil, tokenRefused, ""},
+	{[]int{401}, nil, nil, tokenRefused, ""},
+	{[]int{404}, nil, nil, accountNotFound, ""},
+	{[]int{429, 5}, nil, nil, azureBusy, ""},
+	{[]int{3}, nil, nil, redirected, ""},
 }
+
+func roleMissing(x *exchange, _ *answer) *fault.Fault {
+	return fault.RoleMissing.New(x.who.Identity, x.endpoint.Account(), x.who.Principal)
+}
+
+func networkRules(x *exchange, _ *answer) *fault.Fault {
+	return fault.NetworkRules.New(x.endpoint.Account())
+}
+
+func smbOAuthOff(x *exchange, _ *answer) *fault.Fault {
+	return fault.SMBOAuthOff.New(x.endpoint.Account())
+}
+
+// tokenRefused blames the clock for a refused token where it can be the reason.
+func tokenRefused(x *exchange, a *answer) *fault.Fault {
+	if f := x.skewed(a); f != nil {
+		return f
+	}
+	return fault.TokenRefused.New(x.host())
+}
+
+func accountNotFound(x *exchange, _ *answer) *fault.Fault {
+	return fault.AccountNotFound.New(x.endpoint.Account(), x.host())
+}
+
+func azureBusy(x *exchange, _ *answer) *fault.Fault { return fault.AzureBusy.New(x.host()) }
+
+func redirected(x *exchange, a *answer) *fault.Fault {
+	return fault.AnswerInvalid.New(x.host(), "it points to another place"+x.elsewhere(a.header))
+}
+
+func azureRefused(x *exchange, _ *answer) *fault.Fault { return fault.AzureRefused.New(x.host()) }
 
 func (m meaning) fits(r *refusal) bool {
 	text := strings.ToLower(r.code + " " + r.message)
@@ -78,22 +110,16 @@ func (m meaning) fits(r *refusal) bool {
 // refused makes the fault of an answer other than 200.
 func (x *exchange) refused(a *answer) *fault.Fault {
 	r := x.read(a)
-	id := fault.AzureRefused
+	means := azureRefused
 	if n := slices.IndexFunc(meanings, func(m meaning) bool { return m.fits(r) }); n >= 0 {
-		id, r.note = meanings[n].id, meanings[n].note
+		means, r.note = meanings[n].fault, meanings[n].note
 	}
-	if id == fault.TokenRefused {
-		if f := x.skewed(a); f != nil {
-			return f
-		}
+	f := means(x, a)
+	if fault.Is(f, fault.ClockSkew) {
+		return f
 	}
-	var problem string
-	if id == fault.AnswerInvalid {
-		problem = "it points to another place" + x.elsewhere(a.header)
-	}
-	f := x.fault(id, r, fault.V{"problem": problem})
 	f.RetryAfter = a.retryAfter()
-	return f
+	return x.clean(f.Because(r))
 }
 
 // elsewhere names the host of a redirect and nothing else of it.

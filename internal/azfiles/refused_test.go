@@ -16,7 +16,7 @@ func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		status        int
 		code, message string
-		want          fault.ID
+		want          fault.Named
 		requests      int
 	}{
 		{401, "InvalidAuthenticationInfo", "Audience validation failed.", fault.TokenRefused, 1},
@@ -93,7 +93,7 @@ func TestTokensThatAzureRefuses(t *testing.T) {
 func TestOddBodies(t *testing.T) {
 	for name, c := range map[string]struct {
 		body  string
-		want  fault.ID
+		want  fault.Named
 		parts []string
 	}{
 		"no BOM":        {`<Error><Code>AuthorizationPermissionMismatch</Code><Message>No.</Message></Error>`, fault.RoleMissing, []string{"403 AuthorizationPermissionMismatch: No."}},

@@ -25,7 +25,7 @@ const rc4 = 23
 // choose finds the ticket for the endpoint, the one that lasts longest if there are several.
 func (x *exchange) choose(a *answer, grants []grant) (*grant, *fault.Fault) {
 	if len(grants) == 0 {
-		return nil, x.fault(fault.TicketNone, x.trace(a), nil)
+		return nil, x.clean(fault.TicketNone.New(x.host()).Because(x.trace(a)))
 	}
 	var best *grant
 	for n := range grants {
@@ -34,7 +34,7 @@ func (x *exchange) choose(a *answer, grants []grant) (*grant, *fault.Fault) {
 		}
 	}
 	if best == nil {
-		return nil, x.fault(fault.TicketServer, x.trace(a), fault.V{"server": grants[0].server()})
+		return nil, x.clean(fault.TicketServer.New(x.host(), grants[0].server()).Because(x.trace(a)))
 	}
 	return best, nil
 }
@@ -56,7 +56,7 @@ func (g *grant) server() string {
 // the terms of the cache.
 func (x *exchange) credential(a *answer, g *grant) (ccache.Credential, *fault.Fault) {
 	if !x.accepts(g.info.Key.KeyType) {
-		return ccache.Credential{}, x.fault(fault.TicketEtype, x.trace(a), fault.V{"etype": etypeName(g.info.Key.KeyType)})
+		return ccache.Credential{}, x.clean(fault.TicketEtype.New(x.host(), etypeName(g.info.Key.KeyType), x.endpoint.Account()).Because(x.trace(a)))
 	}
 	if err := g.check(); err != nil {
 		return ccache.Credential{}, x.misunderstood(a, err)

@@ -102,9 +102,7 @@ func proxyFunc(proxy *url.URL) (func(*http.Request) (*url.URL, error), error) {
 		return nil, nil
 	}
 	if proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
-		return nil, fault.New(fault.ConfigInvalid, fault.V{
-			"file": "the configuration", "problem": fmt.Sprintf("proxy: %s is no http or https URL", proxy.Redacted()),
-		})
+		return nil, fault.ConfigInvalid.New("the configuration", fmt.Sprintf("proxy: %s is no http or https URL", proxy.Redacted()))
 	}
 	return http.ProxyURL(proxy), nil
 }

@@ -90,10 +90,7 @@ func (s *Store) accept(st *unix.Stat_t) error {
 	default:
 		return nil
 	}
-	return fault.New(fault.CCacheForeign, fault.V{
-		"ccache":  s.path,
-		"problem": fmt.Sprintf("%s; owner uid %d, mode %04o", problem, st.Uid, st.Mode&0o7777),
-	})
+	return fault.CCacheForeign.New(s.path, fmt.Sprintf("%s; owner uid %d, mode %04o", problem, st.Uid, st.Mode&0o7777))
 }
 
 func (s *Store) ours(st *unix.Stat_t) bool { return st.Uid == 0 || int(st.Uid) == s.own.UID }

@@ -162,5 +162,5 @@ func (f *folder) become(fd int, path string) error {
 }
 
 func folderFault(err error, format string, args ...any) error {
-	return fault.Wrap(fault.CCacheFolder, err, fault.V{"problem": fmt.Sprintf(format, args...)})
+	return fault.CCacheFolder.New(fmt.Sprintf(format, args...)).Because(err)
 }

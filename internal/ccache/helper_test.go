@@ -204,7 +204,7 @@ func load(t testing.TB, s *ccache.Store) *ccache.Cache {
 	return snap.Cache
 }
 
-func wantFault(t testing.TB, err error, id fault.ID, words ...string) {
+func wantFault(t testing.TB, err error, id fault.Named, words ...string) {
 	t.Helper()
 	if !fault.Is(err, id) {
 		t.Fatalf("got %v, want %s", err, id)

@@ -73,7 +73,7 @@ func (s *Store) lock(ctx context.Context, f *folder, at int64) (func(), error) {
 	case err == nil:
 		return func() { release(file, at) }, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		err = fault.Wrap(fault.LockTimeout, err, fault.V{"lock": file.Name()})
+		err = fault.LockTimeout.New(file.Name()).Because(err)
 	case ctx.Err() != nil:
 		err = fault.From(err)
 	default:

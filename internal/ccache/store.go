@@ -49,7 +49,7 @@ func Open(name string, owner Owner) (*Store, error) { return openIn(runFolder, n
 func openIn(run, name string, owner Owner) (*Store, error) {
 	path, problem := parseName(name)
 	if problem != "" {
-		return nil, fault.New(fault.CCacheType, fault.V{"ccache": name, "problem": problem})
+		return nil, fault.CCacheType.New(name, problem)
 	}
 	slash := strings.LastIndexByte(path, '/')
 	s := &Store{path: path, dir: path[:slash+1], name: path[slash+1:], run: run, own: owner}
@@ -115,7 +115,7 @@ func (s *Store) Load() (Snapshot, error) {
 	}
 	cache, err := Parse(old.data)
 	if err != nil {
-		return Snapshot{}, fault.New(fault.CCacheDamaged, fault.V{"ccache": s.path, "problem": err.Error()})
+		return Snapshot{}, fault.CCacheDamaged.New(s.path, err.Error())
 	}
 	s.last.Store(&loaded{old.stat, cache})
 	return snapshot(&old.stat, cache), nil
@@ -165,9 +165,9 @@ func (s *Store) result(c *Cache) ([]byte, error) {
 	var other *clientError
 	switch {
 	case errors.As(c.refused, &other):
-		return nil, fault.New(fault.CCachePrincipal, fault.V{"ccache": s.path, "problem": other.Error()})
+		return nil, fault.CCachePrincipal.New(s.path, other.Error())
 	case c.refused != nil:
-		return nil, fault.Wrap(fault.Internal, c.refused, nil)
+		return nil, fault.Internal.New().Because(c.refused)
 	}
 	data := c.Marshal()
 	if len(data) > MaxSize {
@@ -187,5 +187,5 @@ func (s *Store) ownFolders() map[string]uint32 {
 func (s *Store) lockFolder() string { return filepath.Join(s.run, "lock") }
 
 func (s *Store) ioFault(doing string, err error) error {
-	return fault.Wrap(fault.CCacheIO, fmt.Errorf("%s: %w", doing, err), fault.V{"ccache": s.path})
+	return fault.CCacheIO.New(s.path).Because(fmt.Errorf("%s: %w", doing, err))
 }

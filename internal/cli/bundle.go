@@ -59,7 +59,7 @@ func (s *session) bundle(ctx context.Context, file, root string, offline bool) e
 	pack := func(w io.Writer) error { return bundle.Write(ctx, w, subject, report) }
 	if file == "-" {
 		if err := pack(s.Stdout); err != nil {
-			return fault.Wrap(fault.OutputFailed, err, nil)
+			return fault.OutputFailed.New().Because(err)
 		}
 		return nil
 	}
@@ -68,7 +68,7 @@ func (s *session) bundle(ctx context.Context, file, root string, offline bool) e
 	}
 	size, err := replace(file, pack)
 	if err != nil {
-		return fault.Wrap(fault.BundleFailed, err, fault.V{"file": file})
+		return fault.BundleFailed.New(file).Because(err)
 	}
 	return s.result(packed{file, size, report.Exit}, func(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "%s: %d bytes; look through it before you send it\n", printable(file), size)

@@ -175,7 +175,7 @@ func (s *session) needRoot(command string) error {
 }
 
 func notRoot(command string) error {
-	return fault.New(fault.NotRoot, fault.V{"program": command})
+	return fault.NotRoot.New(command)
 }
 
 // load reads the configuration.

@@ -55,7 +55,7 @@ func (s *session) check(file string) error {
 		return err
 	}
 	if cfg.Missing() && file != "" {
-		return fault.Wrap(fault.ConfigInvalid, fs.ErrNotExist, fault.V{"file": path, "problem": "it cannot be opened"})
+		return fault.ConfigInvalid.New(path, "it cannot be opened").Because(fs.ErrNotExist)
 	}
 	if err := cfg.Strict(); err != nil {
 		for _, w := range cfg.Warnings()[1:] { // the first is the fault

@@ -40,8 +40,11 @@ func (d *playedDaemon) Refresh(ctx context.Context, host string) ([]control.Outc
 	if d.Slow {
 		<-ctx.Done()
 	}
-	if d.Refuses != "" {
-		return nil, fault.New(d.Refuses, fault.V{"host": host, "ccache": "/cc", "problem": "p"})
+	switch d.Refuses {
+	case fault.HostUnknown.ID:
+		return nil, fault.HostUnknown.New(host, "p")
+	case fault.TicketUnknown.ID:
+		return nil, fault.TicketUnknown.New(host, "/cc")
 	}
 	return d.Outcomes, nil
 }

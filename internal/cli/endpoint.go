@@ -42,5 +42,5 @@ func hostOf(text string) (host, problem string) {
 }
 
 func hostUnknown(host, problem string) error {
-	return fault.New(fault.HostUnknown, fault.V{"host": host, "problem": problem})
+	return fault.HostUnknown.New(host, problem)
 }

@@ -48,7 +48,7 @@ type explained struct {
 func explanations() []explained {
 	var all []explained
 	for _, k := range fault.Table() {
-		f := fault.New(k.ID, nil)
+		f := k.Blank()
 		all = append(all, explained{ID: string(k.ID), Kind: "fault", What: f.What(), Fix: f.Fix(), Exit: int(k.Exit), Retryable: k.Retryable})
 	}
 	for _, c := range doctor.All() {

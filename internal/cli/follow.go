@@ -139,7 +139,7 @@ func changedLines(before, now map[string]string) []string {
 func (s *session) printCompact(v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return fault.Wrap(fault.Internal, err, nil)
+		return fault.Internal.New().Because(err)
 	}
 	return s.print(append(text, '\n'))
 }

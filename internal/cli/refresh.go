@@ -85,7 +85,7 @@ func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.En
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
 		s.notes = append(s.notes, "the daemon is not running, so this was done without it; to start it: "+startDaemon)
-	case errors.As(err, &refused) && refused.ID == string(fault.TicketUnknown):
+	case errors.As(err, &refused) && refused.ID == string(fault.TicketUnknown.ID):
 	case errors.As(err, &refused):
 		return renewed{By: byDaemon, Outcomes: []control.Outcome{{Host: one.Host(), Fault: &refused.Fault}}}, nil
 	case err != nil:

@@ -62,9 +62,9 @@ func readToken(r io.Reader) (secret.Value, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxToken+1))
 	switch {
 	case err != nil:
-		return secret.Value{}, fault.Wrap(fault.TokenInvalid, err, fault.V{"from": "stdin", "problem": "it cannot be read"})
+		return secret.Value{}, fault.TokenInvalid.New("stdin", "it cannot be read").Because(err)
 	case len(bytes.TrimSpace(text)) == 0:
-		return secret.Value{}, fault.New(fault.TokenInvalid, fault.V{"from": "stdin", "problem": "it is empty"})
+		return secret.Value{}, fault.TokenInvalid.New("stdin", "it is empty")
 	}
 	return secret.New(text), nil
 }

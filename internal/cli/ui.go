@@ -33,7 +33,7 @@ func (s *session) say(format string, a ...any) {
 // print writes a result to stdout.
 func (s *session) print(text []byte) error {
 	if _, err := s.Stdout.Write(text); err != nil {
-		return fault.Wrap(fault.OutputFailed, err, nil)
+		return fault.OutputFailed.New().Because(err)
 	}
 	return nil
 }

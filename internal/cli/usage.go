@@ -12,7 +12,7 @@ import (
 
 // usage is the fault of a wrong command line of a command, such as "azfilesauth set".
 func usage(command, problem string) *fault.Fault {
-	return fault.New(fault.Usage, fault.V{"program": command, "problem": problem})
+	return fault.Usage.New(problem, command)
 }
 
 // flagError tells what is wrong with a flag, without its value.

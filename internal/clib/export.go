@@ -40,9 +40,7 @@ func text(s *C.char, most C.size_t) []byte {
 func azf_set(uri, token *C.char, left *C.uint) C.int {
 	return C.int(run(func(c *call) error {
 		if left == nil {
-			return fault.New(fault.CallInvalid, fault.V{
-				"function": "extern_smb_set_credential_oauth_token", "problem": "credential_expires_in_seconds is NULL",
-			})
+			return fault.CallInvalid.New("extern_smb_set_credential_oauth_token", "credential_expires_in_seconds is NULL")
 		}
 		t := secret.New(text(token, maxToken))
 		defer t.Wipe()
@@ -77,7 +75,7 @@ func azf_list(json C.int) C.int {
 func show(text string) error {
 	b := []byte(text)
 	if C.azf_print(unsafe.Pointer(&b[0]), C.size_t(len(b))) != 0 {
-		return fault.New(fault.OutputFailed, nil)
+		return fault.OutputFailed.New()
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 func guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v", p), nil)
+			err = fault.Internal.New().Because(fmt.Errorf("panic: %v", p))
 		}
 	}()
 	return do()

@@ -55,7 +55,7 @@ func run(do func(*call) error) (code int) {
 // neither is a user: that is the work of packages and commands.
 func (c *call) open() error {
 	if os.Geteuid() != 0 {
-		return fault.New(fault.NotRoot, fault.V{"program": "a program that calls libazfilesauth"})
+		return fault.NotRoot.New("a program that calls libazfilesauth")
 	}
 	var err error
 	if c.cfg, err = config.Load(config.DefaultPath); err != nil {
@@ -87,7 +87,7 @@ func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
 		return 0, err
 	}
 	if token.Empty() { // to Ensure it would mean that the identity has one
-		return 0, fault.New(fault.TokenInvalid, fault.V{"from": "the caller", "problem": "it is empty"})
+		return 0, fault.TokenInvalid.New("the caller", "it is empty")
 	}
 	ctx, cancel := c.limit()
 	defer cancel()

@@ -159,5 +159,5 @@ func (inv *invocation) takeToken(word string) error {
 }
 
 func usage(problem string) error {
-	return fault.New(fault.Usage, fault.V{"problem": problem})
+	return fault.Usage.New(problem, program)
 }

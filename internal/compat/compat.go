@@ -124,7 +124,7 @@ func (t *Tool) Run(args []string) int {
 	}
 	s := &session{Tool: t, inv: inv}
 	if err == nil && t.EUID != 0 {
-		err = fault.New(fault.NotRoot, fault.V{"program": program})
+		err = fault.NotRoot.New(program)
 	}
 	if err == nil {
 		err = s.run()

@@ -20,14 +20,14 @@ func (s *session) finish(err error) int {
 	switch {
 	case s.inv.flags.json: // whoever parses it gets something to parse
 		_, _ = io.WriteString(s.Stdout, dropin.NoTickets)
-	case f.ID() == fault.Usage:
+	case fault.Is(f, fault.Usage):
 		_, _ = io.WriteString(s.Stdout, help)
 	case s.inv.command == cmdClear:
 		_, _ = fmt.Fprintf(s.Stdout, "%s clear: -1\n", program)
 	}
 	_, _ = io.WriteString(s.Stderr, s.failure(f)+"\n")
 	s.record(slog.LevelError, f.What(), "fault", string(f.ID()), "cause", f.Cause(), "fix", fix(f))
-	if f.ID() == fault.IdentityConflict {
+	if fault.Is(f, fault.IdentityConflict) {
 		return exitConflict
 	}
 	return exitFailure
@@ -56,13 +56,13 @@ func (s *session) failure(f *fault.Fault) string {
 // fix is the fault's, or another where that one speaks of mounts.
 func fix(f *fault.Fault) string {
 	switch f.ID() {
-	case fault.Usage, fault.IdentityInvalid:
+	case fault.Usage.ID, fault.IdentityInvalid.ID:
 		return program + " --help"
-	case fault.HostUnknown:
+	case fault.HostUnknown.ID:
 		return "use https://<account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.yaml"
-	case fault.IdentityConflict:
+	case fault.IdentityConflict.ID:
 		return "umount the share that uses the other identity, or replace it with --force"
-	case fault.TicketUnknown:
+	case fault.TicketUnknown.ID:
 		return program + " list"
 	}
 	return strings.ReplaceAll(f.Fix(), "azfiles_timeout=", "CURL_TOTAL_TIMEOUT in the configuration")

@@ -164,12 +164,12 @@ func (m *machine) works(args ...string) result {
 }
 
 // fails runs what must fail with a fault, and gives the fault as the comparison shows it.
-func (m *machine) fails(id fault.ID, args ...string) string {
+func (m *machine) fails(id fault.Named, args ...string) string {
 	m.Helper()
 	r := m.run(args...)
-	head := program + ": " + string(id) + ": "
+	head := program + ": " + id.String() + ": "
 	want := exitFailure
-	if id == fault.IdentityConflict {
+	if id == fault.Named(fault.IdentityConflict) {
 		want = exitConflict
 	}
 	if r.status != want || !strings.HasPrefix(r.err, head) || !strings.Contains(r.err, "; fix: ") {
@@ -178,7 +178,7 @@ func (m *machine) fails(id fault.ID, args ...string) string {
 	what, _, _ := strings.Cut(strings.TrimPrefix(r.err, head), "; fix: ")
 	what = strings.Replace(what, " (IMDS)", "", 1)
 	what, _, _ = strings.Cut(what, " (") // the cause
-	return "1: `" + string(id) + "`: " + strings.NewReplacer(m.ccache, "krb5cc", m.dir+"/", "").Replace(what)
+	return "1: `" + id.String() + "`: " + strings.NewReplacer(m.ccache, "krb5cc", m.dir+"/", "").Replace(what)
 }
 
 // idle fails the test when Azure was asked.

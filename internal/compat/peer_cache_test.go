@@ -100,9 +100,9 @@ func (m *machine) clearedNothing(uri string) {
 }
 
 // unreadable fails the test unless list says so, and still prints JSON for programs.
-func (m *machine) unreadable(id fault.ID) {
+func (m *machine) unreadable(id fault.Named) {
 	m.Helper()
-	if r := m.run("list", "--json"); r.status != 1 || r.out != "[]\n" || !strings.Contains(r.err, string(id)) {
+	if r := m.run("list", "--json"); r.status != 1 || r.out != "[]\n" || !strings.Contains(r.err, id.String()) {
 		m.Errorf("%d %s %s", r.status, r.out, r.err)
 	}
 	if r := m.run("list"); r.out != "" {

@@ -84,11 +84,11 @@ func diskFull(m *machine) string {
 	cmd.Path, cmd.Err = exec.LookPath("unshare")
 	b, err := cmd.CombinedOutput()
 	out := string(b)
-	if err != nil || !strings.Contains(out, program+": "+string(fault.CCacheIO)) || !strings.Contains(out, "no space left") ||
+	if err != nil || !strings.Contains(out, program+": "+string(fault.CCacheIO.ID)) || !strings.Contains(out, "no space left") ||
 		!strings.Contains(out, "  cifs/"+host) || strings.Count(out, `"server":"cifs/`+host) != 1 {
 		m.Errorf("%v\n%s", err, out)
 	}
-	return "1: `" + string(fault.CCacheIO) + "`; the tickets that are there stay"
+	return "1: `" + string(fault.CCacheIO.ID) + "`; the tickets that are there stay"
 }
 
 // lookUp starts threads that look tickets up until finish is called, which gives what they found.

@@ -78,7 +78,7 @@ func uriRows() []peerRow {
 }
 
 // refusedBy makes a row's ours of an order whose effect is a fault.
-func refusedBy(id fault.ID, orders ...azurefake.Order) func(*machine) string {
+func refusedBy(id fault.Named, orders ...azurefake.Order) func(*machine) string {
 	return func(m *machine) string {
 		m.works("set", uri, m.token)
 		before := m.cache()
@@ -209,7 +209,7 @@ func tokenRows() []peerRow {
 			o.Target = azurefake.TargetIMDS
 			m.fake.Order(o)
 			m.hurry() // the time is over while it waits, not while it asks
-			id := fault.IMDSBusy
+			id := fault.Named(fault.IMDSBusy)
 			if o.Status == 400 {
 				id = fault.IMDSRefused
 				if r := m.run("set", uri, "--system"); !strings.Contains(r.err, "Identity went missing") {

@@ -86,7 +86,7 @@ func (s *session) request() (tickets.Request, error) {
 // readToken reads the access token that somebody pipes in. The tickets check the rest.
 func readToken(r io.Reader) (secret.Value, error) {
 	invalid := func(err error, problem string) (secret.Value, error) {
-		return secret.Value{}, fault.Wrap(fault.TokenInvalid, err, fault.V{"from": "stdin", "problem": problem})
+		return secret.Value{}, fault.TokenInvalid.New("stdin", problem).Because(err)
 	}
 	b, err := io.ReadAll(io.LimitReader(r, maxToken+1))
 	switch {

@@ -22,7 +22,7 @@ func TestFailureIsBounded(t *testing.T) {
 		host               int
 		used, cause, fixed bool
 	}{{10, true, true, true}, {100, false, true, true}, {190, false, false, true}, {2000, false, false, false}} {
-		f := fault.Wrap(fault.DNSFailed, cause, fault.V{"host": strings.Repeat("ä", c.host)})
+		f := fault.DNSFailed.New(strings.Repeat("ä", c.host)).Because(cause)
 		line := s.failure(f)
 		if len(line) > maxLine || !utf8.ValidString(line) {
 			t.Errorf("%d bytes: %s", len(line), line)
@@ -39,15 +39,15 @@ func TestFailureIsBounded(t *testing.T) {
 
 // TestFixesSpeakOfThisProgram holds that no fix sends people to another program's options.
 func TestFixesSpeakOfThisProgram(t *testing.T) {
-	met := []fault.ID{
-		fault.Usage, fault.NotRoot, fault.HostUnknown, fault.ConfigInvalid, fault.IdentityInvalid, fault.IdentityConflict,
-		fault.TicketUnknown, fault.EndpointTimeout, fault.Timeout, fault.CCacheDamaged, fault.TokenRefused,
-	}
-	for _, id := range met {
-		text := fix(fault.New(id, fault.V{"host": host}))
+	for _, f := range []*fault.Fault{
+		fault.Usage.New("p", program), fault.NotRoot.New(program), fault.HostUnknown.New(host, "p"), fault.ConfigInvalid.New("f", "p"),
+		fault.IdentityInvalid.New("p"), fault.IdentityConflict.New(host, "a", "b"), fault.TicketUnknown.New(host, "/cc"),
+		fault.EndpointTimeout.New(host), fault.Timeout.New(), fault.CCacheDamaged.New("/cc", "p"), fault.TokenRefused.New(host),
+	} {
+		text := fix(f)
 		for _, word := range []string{"azfiles_timeout", "identity=", "mount -t", "cruid=", "azfilesauth list"} {
 			if strings.Contains(text, word) {
-				t.Errorf("%s: %s", id, text)
+				t.Errorf("%s: %s", f.ID(), text)
 			}
 		}
 	}

@@ -113,7 +113,7 @@ func absolute(file string) (string, error) {
 	}
 	abs, err := filepath.Abs(file)
 	if err != nil {
-		return "", fault.Wrap(fault.Internal, err, nil)
+		return "", fault.Internal.New().Because(err)
 	}
 	return abs, nil
 }

@@ -145,7 +145,7 @@ func (c *Config) invalid(err error) error {
 	if p := (*problem)(nil); errors.As(err, &p) {
 		file = cmp.Or(p.file, file)
 	}
-	return fault.New(fault.ConfigInvalid, fault.V{"file": file, "problem": err.Error()})
+	return fault.ConfigInvalid.New(file, err.Error())
 }
 
 // Path is where the configuration was read, or would have been if there were a file.

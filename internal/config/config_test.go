@@ -332,30 +332,30 @@ func TestSafety(t *testing.T) {
 	const content = "USER_UID: 7\n"
 	tests := map[string]struct {
 		change func(path string) error
-		want   fault.ID // "" is good
+		want   fault.Named // nil is good
 		text   string
 	}{
-		"0600":            {func(p string) error { return os.Chmod(p, 0o600) }, "", ""},
-		"0644":            {func(p string) error { return os.Chmod(p, 0o644) }, "", ""},
-		"group of others": {func(p string) error { return os.Chown(p, 0, 1000) }, "", ""},
+		"0600":            {func(p string) error { return os.Chmod(p, 0o600) }, nil, ""},
+		"0644":            {func(p string) error { return os.Chmod(p, 0o644) }, nil, ""},
+		"group of others": {func(p string) error { return os.Chown(p, 0, 1000) }, nil, ""},
 		"group can write": {func(p string) error { return os.Chmod(p, 0o664) }, fault.ConfigUnsafe, "its mode is 0664"},
 		"all can write":   {func(p string) error { return os.Chmod(p, 0o602) }, fault.ConfigUnsafe, "its mode is 0602"},
 		"of another":      {func(p string) error { return os.Chown(p, 1000, 0) }, fault.ConfigUnsafe, "it belongs to uid 1000"},
-		"link":            {func(p string) error { return link(p, 0o600) }, "", ""},
+		"link":            {func(p string) error { return link(p, 0o600) }, nil, ""},
 		"link to unsafe":  {func(p string) error { return link(p, 0o666) }, fault.ConfigUnsafe, "its mode is 0666"},
 		"link of another": {func(p string) error {
 			if err := link(p, 0o600); err != nil {
 				return err
 			}
 			return os.Lchown(p, 1000, 1000)
-		}, "", ""},
+		}, nil, ""},
 		"folder": {func(p string) error { return replace(p, func() error { return os.Mkdir(p, 0o700) }) }, fault.ConfigInvalid, "not a regular file"},
 		"FIFO":   {func(p string) error { return replace(p, func() error { return syscall.Mkfifo(p, 0o600) }) }, fault.ConfigInvalid, "not a regular file"},
 		"device": {func(p string) error { return replace(p, func() error { return os.Symlink("/dev/zero", p) }) }, fault.ConfigInvalid, "not a regular file"},
 		"loop":   {func(p string) error { return replace(p, func() error { return os.Symlink(p, p) }) }, fault.ConfigInvalid, "cannot be opened"},
 		"1 MiB": {func(p string) error {
 			return os.WriteFile(p, []byte(content+strings.Repeat("#", 1<<20-len(content))), 0o600)
-		}, "", ""},
+		}, nil, ""},
 		"larger": {func(p string) error {
 			return os.WriteFile(p, []byte(content+strings.Repeat("#", 1<<20-len(content)+1)), 0o600)
 		}, fault.ConfigInvalid, "larger than 1048576 bytes"},
@@ -368,9 +368,9 @@ func TestSafety(t *testing.T) {
 			}
 			c, err := Load(path)
 			switch {
-			case test.want == "" && (err != nil || c.CredentialUID() != 7):
+			case test.want == nil && (err != nil || c.CredentialUID() != 7):
 				t.Errorf("got %v", err)
-			case test.want != "" && (!fault.Is(err, test.want) || !strings.Contains(err.Error(), test.text) || !strings.Contains(err.Error(), path)):
+			case test.want != nil && (!fault.Is(err, test.want) || !strings.Contains(err.Error(), test.text) || !strings.Contains(err.Error(), path)):
 				t.Errorf("got %v, want %s", err, test.text)
 			}
 		})

@@ -20,13 +20,12 @@ func (c *Config) CRUID(want, passwd string) (int, error) {
 	if want == "0" || want == "root" {
 		return 0, nil
 	}
-	unknown := fault.V{"uid": want}
 	uid, found, err := lookupUser(passwd, want)
 	if err != nil {
-		return 0, fault.Wrap(fault.UIDUnknown, err, unknown)
+		return 0, fault.UIDUnknown.New(want).Because(err)
 	}
 	if !found {
-		return 0, fault.New(fault.UIDUnknown, unknown)
+		return 0, fault.UIDUnknown.New(want)
 	}
 	return uid, nil
 }

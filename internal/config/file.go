@@ -44,12 +44,12 @@ func dropIns(dir string) ([]string, error) {
 	}
 	if err == nil {
 		if problem := unsafe(info); problem != "" {
-			return nil, fault.New(fault.ConfigUnsafe, fault.V{"file": dir, "problem": problem})
+			return nil, fault.ConfigUnsafe.New(dir, problem)
 		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fault.Wrap(fault.ConfigInvalid, err, fault.V{"file": dir, "problem": "it cannot be listed"})
+		return nil, fault.ConfigInvalid.New(dir, "it cannot be listed").Because(err)
 	}
 	var files []string
 	for _, e := range entries {
@@ -67,7 +67,7 @@ const maxSize = 1 << 20
 // file, so nothing can be put in its place between the look and the reading.
 func read(path string) ([]byte, error) {
 	invalid := func(err error, problem string) error {
-		return fault.Wrap(fault.ConfigInvalid, err, fault.V{"file": path, "problem": problem})
+		return fault.ConfigInvalid.New(path, problem).Because(err)
 	}
 	// Without O_NONBLOCK a FIFO would hold up a mount for ever.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
@@ -86,7 +86,7 @@ func read(path string) ([]byte, error) {
 		return nil, invalid(nil, "it is not a regular file")
 	}
 	if problem := unsafe(st); problem != "" {
-		return nil, fault.New(fault.ConfigUnsafe, fault.V{"file": path, "problem": problem})
+		return nil, fault.ConfigUnsafe.New(path, problem)
 	}
 	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {

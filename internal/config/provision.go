@@ -44,7 +44,7 @@ func (p Provisioner) Provision(c *Config) (*Config, error) {
 	}
 	if c.missing {
 		if err := create(c.path, uid); err != nil {
-			return nil, fault.Wrap(fault.ConfigInvalid, err, fault.V{"file": c.path, "problem": "it is missing and cannot be made"})
+			return nil, fault.ConfigInvalid.New(c.path, "it is missing and cannot be made").Because(err)
 		}
 	}
 	now, err := Load(c.path)

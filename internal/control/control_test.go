@@ -148,7 +148,7 @@ func TestRefresh(t *testing.T) {
 	serve(t, path, daemon{refresh: func(_ context.Context, host string) ([]Outcome, error) {
 		switch host {
 		case "unknown":
-			return nil, fault.Wrap(fault.HostUnknown, errors.New("a cause"), fault.V{"host": host, "problem": "p"})
+			return nil, fault.HostUnknown.New(host, "p").Because(errors.New("a cause"))
 		case "":
 			return nil, nil
 		}
@@ -164,7 +164,7 @@ func TestRefresh(t *testing.T) {
 	}
 	_, err := c.Refresh(t.Context(), "unknown")
 	var refused *Refused
-	if !errors.As(err, &refused) || refused.ID != string(fault.HostUnknown) || !strings.Contains(refused.What, "(a cause)") || refused.Fix == "" || refused.At.IsZero() {
+	if !errors.As(err, &refused) || refused.ID != string(fault.HostUnknown.ID) || !strings.Contains(refused.What, "(a cause)") || refused.Fix == "" || refused.At.IsZero() {
 		t.Errorf("%v", err)
 	}
 	if _, err := c.Refresh(t.Context(), strings.Repeat("x", 254)); !errors.As(err, &refused) {

@@ -92,7 +92,7 @@ type refreshed struct {
 func refresh(r *http.Request, h Handler) (status int, v refreshed) {
 	host := r.URL.Query().Get("host")
 	if len(host) > maxHost {
-		return http.StatusBadRequest, refused(fault.New(fault.HostUnknown, fault.V{"host": host[:maxHost], "problem": "it is too long"}))
+		return http.StatusBadRequest, refused(fault.HostUnknown.New(host[:maxHost], "it is too long"))
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), refreshTimeout)
 	defer cancel()

@@ -121,7 +121,7 @@ func TestLiveFindings(t *testing.T) {
 		files  map[string]string
 		azure  azurefake.Options
 		id     ID
-		fault  fault.ID
+		fault  fault.Named
 		says   string
 	}{
 		"role missing": {
@@ -169,7 +169,7 @@ func TestLiveFindings(t *testing.T) {
 			}
 			r := Run(t.Context(), s, impatient(azureChecks()))
 			f := checked(t, r, row.id, Problem)
-			if said := strings.Join(f.Evidence, "\n") + "\n" + f.Fix; f.Fault != row.fault || !strings.Contains(said, row.says) {
+			if said := strings.Join(f.Evidence, "\n") + "\n" + f.Fix; string(f.Fault) != row.fault.String() || !strings.Contains(said, row.says) {
 				t.Errorf("%s: %s", f.Fault, said)
 			}
 			if r.Exit != Failing || r.First.ID != row.id || r.Problems != 1 {
@@ -209,7 +209,7 @@ func (broken) RoundTrip(*http.Request) (*http.Response, error) {
 func TestLiveWarnings(t *testing.T) {
 	failing := running()
 	failing.Endpoints[0].State, failing.Endpoints[0].Failures = control.Failing, 3
-	failing.Endpoints[0].LastFault = &control.Fault{ID: string(fault.RoleMissing), What: "no role", Fix: "az role assignment create", At: noon}
+	failing.Endpoints[0].LastFault = &control.Fault{ID: string(fault.RoleMissing.ID), What: "no role", Fix: "az role assignment create", At: noon}
 	expired := running()
 	expired.Endpoints[0].State = control.Expired
 	rows := map[string]struct {

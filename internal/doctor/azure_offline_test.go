@@ -25,7 +25,7 @@ func TestOfflineFindings(t *testing.T) {
 		says   string // in the evidence or the fix
 		action string
 		also   []ID
-		fault  fault.ID
+		fault  fault.Named
 	}
 	put := func(name, text string) map[string]string { return map[string]string{name: text} }
 	chmod := func(name string, mode os.FileMode) func(*testing.T, string) {
@@ -138,7 +138,7 @@ func TestOfflineFindings(t *testing.T) {
 			if said := strings.Join(f.Evidence, "\n") + "\n" + f.Fix; !strings.Contains(said, row.says) {
 				t.Errorf("%q is not in %s", row.says, said)
 			}
-			if f.Action != row.action || row.fault != "" && f.Fault != row.fault {
+			if f.Action != row.action || row.fault != nil && string(f.Fault) != row.fault.String() {
 				t.Errorf("action %q, fault %q", f.Action, f.Fault)
 			}
 			onlyFound(t, r, append(row.also, row.id)...)
@@ -214,7 +214,7 @@ func TestUntrustedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := reported(t, Options{Root: root})
-	if f := checked(t, r, "identity-choice", Warning); f.Fault != fault.IdentityUnknown {
+	if f := checked(t, r, "identity-choice", Warning); f.Fault != fault.IdentityUnknown.ID {
 		t.Errorf("fault %s", f.Fault)
 	}
 	if f := checked(t, r, "ccache-ticket", OK); !strings.Contains(strings.Join(f.Evidence, " "), "forged") {
@@ -250,7 +250,7 @@ func userCache() []byte {
 }
 
 func lastFault(t *testing.T, root string) {
-	f := fault.New(fault.RoleMissing, fault.V{"identity": "system", "account": "acct", "principal": "p"})
+	f := fault.RoleMissing.New("system", "acct", "p")
 	if err := fault.SaveLast(filepath.Join(root, fault.LastFolder), acct, f); err != nil {
 		t.Fatal(err)
 	}

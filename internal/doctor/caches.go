@@ -150,10 +150,10 @@ func (s *Subject) mending(c *cacheFile, r Result) Result {
 	return r
 }
 
-func (c *cacheFile) fault(id fault.ID, problem string) error {
+func (c *cacheFile) fault(kind fault.Kind2, problem string) error {
 	name := c.path
 	if name == "" {
 		name = c.name
 	}
-	return fault.New(id, fault.V{"ccache": name, "problem": problem})
+	return kind.New(name, problem)
 }

@@ -32,7 +32,7 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 	if problem, missing := s.folderProblem(c.path); missing && above(c.path)[len(above(c.path))-1] == runFolder {
 		return Good("%s is not there yet; its folder is made when it is needed", c.path)
 	} else if problem != "" {
-		return Failed(fault.New(fault.CCacheFolder, fault.V{"problem": problem}))
+		return Failed(fault.CCacheFolder.New(problem))
 	}
 	switch {
 	case c.info == nil && c.err != nil:

@@ -195,9 +195,9 @@ func TestAllChecks(t *testing.T) {
 }
 
 func TestFailed(t *testing.T) {
-	f := fault.Wrap(fault.DNSFailed, errors.New("no such host"), fault.V{"host": "acct"})
+	f := fault.DNSFailed.New("acct").Because(errors.New("no such host"))
 	r := Failed(f)
-	if r.Status != Problem || r.Fault != fault.DNSFailed || r.Fix != f.Fix() || len(r.Evidence) != 2 || r.Evidence[1] != "no such host" {
+	if r.Status != Problem || r.Fault != fault.DNSFailed.ID || r.Fix != f.Fix() || len(r.Evidence) != 2 || r.Evidence[1] != "no such host" {
 		t.Errorf("got %+v", r)
 	}
 }

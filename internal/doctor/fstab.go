@@ -33,7 +33,7 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 	for _, option := range l.Options {
 		name, value, _ := strings.Cut(option, "=")
 		if problem := refusedOption(strings.ToLower(name), value); problem != "" {
-			r := Failed(fault.New(fault.OptionRefused, fault.V{"option": name, "problem": problem})) // never its value
+			r := Failed(fault.OptionRefused.New(name, problem)) // never its value
 			r.Evidence[0] = entryPlace(l) + ": " + r.Evidence[0]
 			f.add(r)
 		}
@@ -59,7 +59,7 @@ func (s *Subject) examineSource(l mounts.FstabLine) Result {
 	if strings.ContainsAny(unc, "?@") { // what is there may be a password or a signature
 		_, end, _ := strings.Cut(unc, "@")
 		end, _, _ = strings.Cut(end, "?")
-		return Failed(fault.New(fault.SourceInvalid, fault.V{"source": "..." + end, "problem": "user names and queries do not belong there"})).And("%s", entryPlace(l))
+		return Failed(fault.SourceInvalid.New("..."+end, "user names and queries do not belong there")).And("%s", entryPlace(l))
 	}
 	src, err := mounts.ParseSource(unc)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Subject) examineSource(l mounts.FstabLine) Result {
 	e, err := s.Config.Resolver().Resolve(src.Host)
 	var unknown *endpoint.Error
 	if errors.As(err, &unknown) {
-		return Failed(fault.New(fault.HostUnknown, fault.V{"host": src.Host, "problem": unknown.Problem})).And("%s", entryPlace(l))
+		return Failed(fault.HostUnknown.New(src.Host, unknown.Problem)).And("%s", entryPlace(l))
 	}
 	if !typed {
 		return Warned("write //"+strings.TrimPrefix(unc, "//")+" as the source of "+entryPlace(l), "%s: the kernel shows %s in another form, so that mount -a mounts it again", entryPlace(l), l.Spec)

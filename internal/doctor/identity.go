@@ -86,8 +86,7 @@ func (s *Subject) examineToken(id identity.Identity, g grant) Result {
 
 // unprivileged reports whether a failure may be one of this user's rights alone.
 func (s *Subject) unprivileged(err error) bool {
-	private := []fault.ID{fault.TokenFile, fault.SecretFile, fault.ArcKey, fault.CLIFailed}
-	return err != nil && s.EUID != 0 && (errors.Is(err, fs.ErrPermission) || slices.Contains(private, fault.From(err).ID()))
+	return err != nil && s.EUID != 0 && (errors.Is(err, fs.ErrPermission) || fault.Is(err, fault.TokenFile, fault.SecretFile, fault.ArcKey, fault.CLIFailed))
 }
 
 // word is a claim fit to be shown: a claim of a token is as long as its issuer likes.
@@ -143,7 +142,7 @@ func (s *Subject) examineIMDS(ctx context.Context) Result {
 	req.Header = http.Header{"Metadata": {"true"}}
 	resp, err := w.imds.RoundTrip(req)
 	if err != nil {
-		return Failed(fault.Wrap(fault.IMDSUnreachable, err, nil))
+		return Failed(fault.IMDSUnreachable.New().Because(err))
 	}
 	_ = resp.Body.Close() // not read
 	for _, mark := range []string{"Via", "X-Cache", "X-Forwarded-For", "Proxy-Agent"} {
@@ -153,7 +152,7 @@ func (s *Subject) examineIMDS(ctx context.Context) Result {
 		}
 	}
 	if resp.StatusCode == http.StatusProxyAuthRequired || resp.StatusCode == http.StatusBadGateway {
-		return Failed(fault.New(fault.IMDSUnreachable, nil)).And("it answered %s, as a proxy does", resp.Status)
+		return Failed(fault.IMDSUnreachable.New()).And("it answered %s, as a proxy does", resp.Status)
 	}
 	return Good("it answers, without a proxy")
 }
@@ -163,7 +162,7 @@ func checkIdentityCollisions(_ context.Context, s *Subject) Result {
 	for i, one := range uses {
 		for _, other := range uses[i+1:] {
 			if one.collides(other) {
-				f := fault.New(fault.IdentityConflict, fault.V{"endpoint": s.Target.Endpoint.Host(), "other": one.identity.String(), "identity": other.identity.String()})
+				f := fault.IdentityConflict.New(s.Target.Endpoint.Host(), one.identity.String(), other.identity.String())
 				r := Broken(fmt.Sprintf("give %s a cruid= of its own, or the identity of %s", other.where, one.where),
 					"%s logs in as %s, %s as %s, both for the credential uid %d", one.where, one.identity, other.where, other.identity, one.cruid)
 				r.Fault = f.ID()

@@ -69,9 +69,9 @@ func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	var unfit *config.ChoiceError
 	switch {
 	case errors.As(err, &unfit):
-		err = fault.New(fault.OptionInvalid, fault.V{"option": unfit.Key, "problem": unfit.Problem})
+		err = fault.OptionInvalid.New(unfit.Key, unfit.Problem)
 	case err == nil && id.Kind == identity.Token && id.TokenFile == "":
-		err = fault.New(fault.OptionInvalid, fault.V{"option": "identity", "problem": "the access token has to come from somewhere: give its file with token_file="})
+		err = fault.OptionInvalid.New("identity", "the access token has to come from somewhere: give its file with token_file=")
 	}
 	if use.identity = id; use.err == nil {
 		use.err = err
@@ -122,7 +122,7 @@ func (s *Subject) mounted(e endpoint.Endpoint, m *mounts.Mount) login {
 func (s *Subject) ownerFault(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
 	id, ok := s.ownerOf(e, cruid, username)
 	if !ok {
-		return id, fault.New(fault.IdentityUnknown, fault.V{"host": e.Host()})
+		return id, fault.IdentityUnknown.New(e.Host())
 	}
 	return id, nil
 }

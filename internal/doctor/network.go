@@ -39,7 +39,7 @@ func (o Origin) plain() string {
 func (s *Subject) resolveName(ctx context.Context, host string) Result {
 	addresses, err := s.Lookup.LookupNetIP(ctx, "ip", host)
 	if err != nil || len(addresses) == 0 {
-		return Failed(fault.Wrap(fault.DNSFailed, err, fault.V{"host": host}))
+		return Failed(fault.DNSFailed.New(host).Because(err))
 	}
 	list := make([]string, len(addresses))
 	for i, a := range addresses {
@@ -99,7 +99,7 @@ func checkClock(ctx context.Context, s *Subject) Result {
 	if skew < 0 {
 		skew, direction = -skew, "behind"
 	}
-	f := fault.New(fault.ClockSkew, fault.V{"skew": skew.String(), "direction": direction, "host": s.Target.Endpoint.Host()})
+	f := fault.ClockSkew.New(skew.String(), direction, s.Target.Endpoint.Host())
 	switch {
 	case skew > mostSkew:
 		return Failed(f)
@@ -156,7 +156,7 @@ func (s *Subject) connect(ctx context.Context, address string) Result {
 		if ctx.Err() != nil {
 			errno = "no answer in time"
 		}
-		return Failed(fault.New(fault.SMBUnreachable, fault.V{"host": host, "errno": errno}))
+		return Failed(fault.SMBUnreachable.New(host, errno))
 	}
 	_ = conn.Close() // nothing was said
 	return Good("%s accepted a connection after %s", address, s.Now().Sub(began).Round(time.Millisecond))

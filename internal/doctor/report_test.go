@@ -54,7 +54,7 @@ func lastLine(text string) string {
 
 // The JSON form is promised: a change here is a change of Schema or a key that joins.
 func TestSchema(t *testing.T) {
-	check := fixed("dns", Failed(fault.New(fault.DNSFailed, fault.V{"host": "acct"})).By("folders"))
+	check := fixed("dns", Failed(fault.DNSFailed.New("acct")).By("folders"))
 	check.PerEndpoint = true
 	s := subjectOf(t, "acct.file.core.windows.net")
 	s.Root = "/image"

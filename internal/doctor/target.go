@@ -36,7 +36,7 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 		host := s.named()
 		var unknown *endpoint.Error
 		if err := add(host, Origin{Argument: true}); errors.As(err, &unknown) {
-			return nil, fault.New(fault.HostUnknown, fault.V{"host": host, "problem": unknown.Problem})
+			return nil, fault.HostUnknown.New(host, unknown.Problem)
 		}
 		e, _ := resolver.Resolve(host)
 		return []Target{*all[e.Host()]}, nil

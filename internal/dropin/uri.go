@@ -51,5 +51,5 @@ func Endpoint(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
 }
 
 func refused(host, problem string) error {
-	return fault.New(fault.HostUnknown, fault.V{"host": host, "problem": problem})
+	return fault.HostUnknown.New(host, problem)
 }

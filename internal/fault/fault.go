@@ -13,7 +13,7 @@ package fault
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -48,32 +48,96 @@ type Kind struct {
 	Fix       string // the command to run or the line to change; {name} as above
 	Exit      Exit
 	Retryable bool // the same request may succeed later without anybody changing anything
+
+	values int
 }
 
-// V holds the values for the {name} places of a Kind's texts. A name that is missing shows as <name>.
-type V map[string]string
+// Kind0 to Kind5 are Kinds whose texts have that many places, so that the compiler counts the values. New
+// takes them in the order in which What and then Fix first name them; an empty one shows as <name>.
+type (
+	Kind0 struct{ *Kind }
+	Kind1 struct{ *Kind }
+	Kind2 struct{ *Kind }
+	Kind3 struct{ *Kind }
+	Kind5 struct{ *Kind }
+)
+
+// New makes a Fault of the kind.
+func (k Kind0) New() *Fault { return &Fault{kind: k.Kind} }
+
+// New makes a Fault of the kind with the value of its place.
+func (k Kind1) New(a string) *Fault { return &Fault{kind: k.Kind, values: []string{a}} }
+
+// New makes a Fault of the kind with the values of its places.
+func (k Kind2) New(a, b string) *Fault { return &Fault{kind: k.Kind, values: []string{a, b}} }
+
+// New makes a Fault of the kind with the values of its places.
+func (k Kind3) New(a, b, c string) *Fault { return &Fault{kind: k.Kind, values: []string{a, b, c}} }
+
+// New makes a Fault of the kind with the values of its places.
+func (k Kind5) New(a, b, c, d, e string) *Fault {
+	return &Fault{kind: k.Kind, values: []string{a, b, c, d, e}}
+}
+
+func (Kind0) places() int { return 0 }
+func (Kind1) places() int { return 1 }
+func (Kind2) places() int { return 2 }
+func (Kind3) places() int { return 3 }
+func (Kind5) places() int { return 5 }
+
+// row adds a Kind to the table.
+func row[K interface {
+	~struct{ *Kind }
+	places() int
+}](id ID, what, fix string, exit Exit, retryable bool) K {
+	var k K
+	kind := &Kind{id, what, fix, exit, retryable, k.places()}
+	table = append(table, kind)
+	return K(struct{ *Kind }{kind})
+}
+
+// Blank is a Fault of the kind whose places show their names, for manuals.
+func (k *Kind) Blank() *Fault { return &Fault{kind: k} }
+
+// String is the kind's id.
+func (k *Kind) String() string { return string(k.ID) }
+
+func (k *Kind) itself() *Kind { return k }
+
+// Named is a Kind of any number of places.
+type Named interface {
+	String() string
+	itself() *Kind
+}
 
 // Fault is one failure: a Kind, the values that fill its texts, and the error that caused it.
 type Fault struct {
-	kind  Kind
-	v     V
-	cause error
+	kind   *Kind
+	values []string
+	cause  error
 
 	// RetryAfter is how long the other side asked us to wait; zero when it did not say.
 	RetryAfter time.Duration
 }
 
-// New makes a Fault of the kind id.
-func New(id ID, v V) *Fault { return Wrap(id, nil, v) }
+// Because names the error that caused the fault, which may be nil and must hold no secret. It returns f.
+func (f *Fault) Because(err error) *Fault {
+	f.cause = err
+	return f
+}
 
-// Wrap makes a Fault of the kind id that was caused by err, which may be nil and must hold no secret.
-func Wrap(id ID, err error, v V) *Fault {
-	k, ok := Lookup(id)
-	if !ok {
-		k, _ = Lookup(Internal)
-		err = errors.Join(fmt.Errorf("unknown fault id %q", string(id)), err)
+// Redact passes the values and the text of the cause through clean, which takes out what is secret. It
+// returns f.
+func (f *Fault) Redact(clean func(string) string) *Fault {
+	for n, v := range f.values {
+		f.values[n] = clean(v)
 	}
-	return &Fault{kind: k, v: v, cause: err}
+	if f.cause != nil {
+		if text := f.cause.Error(); clean(text) != text {
+			f.cause = errors.New(clean(text))
+		}
+	}
+	return f
 }
 
 // From gives the Fault in err's tree. An error that holds none is a bug of ours and becomes
@@ -86,17 +150,17 @@ func From(err error) *Fault {
 	case errors.As(err, &f):
 		return f
 	case errors.Is(err, context.Canceled):
-		return Wrap(Interrupted, err, nil)
+		return Interrupted.New().Because(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return Wrap(Timeout, err, nil)
+		return Timeout.New().Because(err)
 	}
-	return Wrap(Internal, err, nil)
+	return Internal.New().Because(err)
 }
 
-// Is reports whether err's tree holds a Fault of the kind id.
-func Is(err error, id ID) bool {
+// Is reports whether err's tree holds a Fault of one of the kinds.
+func Is(err error, kinds ...Named) bool {
 	var f *Fault
-	return errors.As(err, &f) && f.kind.ID == id
+	return errors.As(err, &f) && slices.ContainsFunc(kinds, func(k Named) bool { return k.itself() == f.kind })
 }
 
 // ID is the fault's stable id.
@@ -109,7 +173,7 @@ func (f *Fault) Exit() Exit { return f.kind.Exit }
 func (f *Fault) Retryable() bool { return f.kind.Retryable }
 
 // What says what happened, in one sentence.
-func (f *Fault) What() string { return line(expand(f.kind.What, f.v)) }
+func (f *Fault) What() string { return line(f.fill(f.kind.What)) }
 
 // Cause is the text of the error behind the fault, or "".
 func (f *Fault) Cause() string {
@@ -120,7 +184,7 @@ func (f *Fault) Cause() string {
 }
 
 // Fix is the command that mends it, with the values filled in.
-func (f *Fault) Fix() string { return line(expand(f.kind.Fix, f.v)) }
+func (f *Fault) Fix() string { return line(f.fill(f.kind.Fix)) }
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.
 func (f *Fault) Error() string {
@@ -136,25 +200,39 @@ func (f *Fault) Error() string {
 // Unwrap gives the cause to errors.Is and errors.As.
 func (f *Fault) Unwrap() error { return f.cause }
 
-// expand fills the {name} places of a text, in one pass so that a value cannot bring places of its own.
-func expand(text string, v V) string {
+// fill puts the values into the {name} places of one of the kind's texts.
+func (f *Fault) fill(text string) string {
+	names := f.kind.names()
+	return expand(text, func(name string) string {
+		if n := slices.Index(names, name); n < len(f.values) && f.values[n] != "" {
+			return f.values[n]
+		}
+		return "<" + name + ">"
+	})
+}
+
+// names are those of the places in both texts in the order of the values, each once.
+func (k *Kind) names() (names []string) {
+	expand(k.What+k.Fix, func(name string) string {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		return ""
+	})
+	return names
+}
+
+// expand replaces the {name} places of a text, in one pass so that a value cannot bring places of its own.
+func expand(text string, value func(name string) string) string {
 	var b strings.Builder
 	for {
-		before, rest, found := strings.Cut(text, "{")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
+		before, rest, _ := strings.Cut(text, "{")
 		name, after, closed := strings.Cut(rest, "}")
+		b.WriteString(before)
 		if !closed {
-			b.WriteString("{" + rest)
 			return b.String()
 		}
-		if val := v[name]; val != "" {
-			b.WriteString(val)
-		} else {
-			b.WriteString("<" + name + ">")
-		}
+		b.WriteString(value(name))
 		text = after
 	}
 }

@@ -33,20 +33,20 @@ func TestTableIsComplete(t *testing.T) {
 }
 
 func TestError(t *testing.T) {
-	f := Wrap(RoleMissing, errors.New("403 AuthorizationFailure"), V{"identity": "system", "account": "acct"})
+	f := RoleMissing.New("system", "acct", "").Because(errors.New("403 AuthorizationFailure"))
 	want := `AZF-ROLE-MISSING: the identity system has no role on acct that allows SMB (403 AuthorizationFailure); ` +
 		`fix: az role assignment create --assignee <principal> --role "Storage File Data SMB MI Admin" ` +
 		`--scope $(az storage account show -n acct --query id -o tsv)`
 	if got := f.Error(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	if f.Exit() != ExitMount || f.Retryable() || f.ID() != RoleMissing {
+	if f.Exit() != ExitMount || f.Retryable() || f.ID() != RoleMissing.ID {
 		t.Error("the fault does not carry its kind")
 	}
 }
 
 func TestValuesDoNotExpandAgain(t *testing.T) {
-	f := New(SourceInvalid, V{"source": "{problem}{", "problem": "p"})
+	f := SourceInvalid.New("{problem}{", "p")
 	if got, want := f.What(), "{problem}{ is no Azure Files share: p"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -54,7 +54,7 @@ func TestValuesDoNotExpandAgain(t *testing.T) {
 
 func TestOneBoundedCleanLine(t *testing.T) {
 	evil := "a\r\nNov 23 root: forged\x1b[2J\u202e\u2028\x00" + strings.Repeat("ä", 3000) + "\xff"
-	f := Wrap(AzureRefused, errors.New(evil), V{"host": evil})
+	f := AzureRefused.New(evil).Because(errors.New(evil))
 	got := f.Error()
 	if len(got) > MaxLine {
 		t.Errorf("%d bytes", len(got))
@@ -70,13 +70,13 @@ func TestFrom(t *testing.T) {
 	if From(nil) != nil {
 		t.Error("From(nil) is not nil")
 	}
-	f := New(DNSFailed, nil)
+	f := DNSFailed.New("")
 	if From(fmt.Errorf("wrapped: %w", f)) != f {
 		t.Error("a wrapped fault is not found")
 	}
-	for err, want := range map[error]ID{context.Canceled: Interrupted, context.DeadlineExceeded: Timeout, errors.New("x"): Internal} {
-		if got := From(err).ID(); got != want {
-			t.Errorf("From(%v) = %s, want %s", err, got, want)
+	for err, want := range map[error]Named{context.Canceled: Interrupted, context.DeadlineExceeded: Timeout, errors.New("x"): Internal} {
+		if got := From(err); !Is(got, want) {
+			t.Errorf("From(%v) = %s, want %s", err, got.ID(), want)
 		}
 	}
 	if !Is(fmt.Errorf("w: %w", f), DNSFailed) || Is(errors.New("x"), DNSFailed) {
@@ -84,8 +84,11 @@ func TestFrom(t *testing.T) {
 	}
 }
 
-func TestUnknownIDIsInternal(t *testing.T) {
-	if f := New("AZF-NO-SUCH", nil); f.ID() != Internal || !strings.Contains(f.Error(), "AZF-NO-SUCH") {
-		t.Error(f)
+// The compiler counts as many values as the texts have places.
+func TestPlaces(t *testing.T) {
+	for _, k := range Table() {
+		if n := len(k.names()); n != k.values {
+			t.Errorf("%s: its texts have %d places, its type %d", k.ID, n, k.values)
+		}
 	}
 }

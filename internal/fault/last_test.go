@@ -17,12 +17,12 @@ func TestLast(t *testing.T) {
 		t.Error("something is there already")
 	}
 	before := time.Now()
-	f := Wrap(AzureBusy, errors.New("503\nServerBusy"), V{"host": lastHost})
+	f := AzureBusy.New(lastHost).Because(errors.New("503\nServerBusy"))
 	if err := SaveLast(dir, lastHost, f); err != nil {
 		t.Fatal(err)
 	}
 	last, ok := LoadLast(dir, lastHost)
-	if !ok || last.ID != AzureBusy || last.Text != f.What()+" (503 ServerBusy)" || last.Fix != f.Fix() ||
+	if !ok || last.ID != AzureBusy.ID || last.Text != f.What()+" (503 ServerBusy)" || last.Fix != f.Fix() ||
 		last.At.Before(before) || last.At.After(time.Now()) {
 		t.Errorf("%+v, %v", last, ok)
 	}
@@ -31,10 +31,10 @@ func TestLast(t *testing.T) {
 			t.Errorf("%s: %v, %v", path, info.Mode(), err)
 		}
 	}
-	if err := SaveLast(dir, lastHost, New(RoleMissing, nil)); err != nil {
+	if err := SaveLast(dir, lastHost, RoleMissing.New("", "", "")); err != nil {
 		t.Fatal(err)
 	}
-	if last, _ := LoadLast(dir, lastHost); last.ID != RoleMissing {
+	if last, _ := LoadLast(dir, lastHost); last.ID != RoleMissing.ID {
 		t.Errorf("%+v", last)
 	}
 	if names, _ := os.ReadDir(dir); len(names) != 1 {
@@ -51,7 +51,7 @@ func TestLast(t *testing.T) {
 func TestLastRefusesNamesThatAreNoHost(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "last-fault")
 	for _, host := range []string{"", ".", "..", "../x", "a/b", ".tmp-1", "A", "a b", "a\n", "a\x00", strings.Repeat("a", 254)} {
-		if err := SaveLast(dir, host, New(Internal, nil)); err == nil {
+		if err := SaveLast(dir, host, Internal.New()); err == nil {
 			t.Errorf("%q was saved", host)
 		}
 		if _, ok := LoadLast(dir, host); ok || ClearLast(dir, host) {
@@ -66,7 +66,7 @@ func TestLastRefusesNamesThatAreNoHost(t *testing.T) {
 func TestLastThatCannotBeTrusted(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "last-fault")
 	good := "2026-11-23T12:00:00Z\nAZF-X\ntext\nfix\n"
-	if err := SaveLast(dir, lastHost, New(Internal, nil)); err != nil {
+	if err := SaveLast(dir, lastHost, Internal.New()); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, lastHost)
@@ -93,7 +93,7 @@ func TestLastThatCannotBeTrusted(t *testing.T) {
 	if _, ok := LoadLast(dir, lastHost); ok {
 		t.Error("a folder that others can change is believed")
 	}
-	if err := SaveLast(dir, lastHost, New(Internal, nil)); err == nil {
+	if err := SaveLast(dir, lastHost, Internal.New()); err == nil {
 		t.Error("a folder that others can change is written to")
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -102,7 +102,7 @@ func TestLastThatCannotBeTrusted(t *testing.T) {
 	if err := os.Symlink(t.TempDir(), dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := SaveLast(dir, lastHost, New(Internal, nil)); err == nil {
+	if err := SaveLast(dir, lastHost, Internal.New()); err == nil {
 		t.Error("a link is followed")
 	}
 }

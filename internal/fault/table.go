@@ -1,231 +1,125 @@
 package fault
 
-// The ids, in the order in which a mount meets them.
-const (
-	Usage           ID = "AZF-USAGE"
-	CallInvalid     ID = "AZF-CALL-INVALID"
-	NotRoot         ID = "AZF-NOT-ROOT"
-	OptionInvalid   ID = "AZF-OPTION-INVALID"
-	OptionRefused   ID = "AZF-OPTION-REFUSED"
-	SourceInvalid   ID = "AZF-SOURCE-INVALID"
-	HostUnknown     ID = "AZF-HOST-UNKNOWN"
-	TargetInvalid   ID = "AZF-TARGET-INVALID"
-	ConfigInvalid   ID = "AZF-CONFIG-INVALID"
-	ConfigUnsafe    ID = "AZF-CONFIG-UNSAFE"
-	UIDUnknown      ID = "AZF-UID-UNKNOWN"
-	IdentityInvalid ID = "AZF-IDENTITY-INVALID"
+// The kinds, in the order in which a mount meets them. What is a sentence that starts in lower case and
+// has no full stop; Fix begins with a command or an imperative verb. The number of a Kind is that of the
+// {name} places in both texts.
+var (
+	Usage           = row[Kind2]("AZF-USAGE", "the command line is wrong: {problem}", "{program} --help", ExitUsage, false)
+	CallInvalid     = row[Kind2]("AZF-CALL-INVALID", "{function} was called in a wrong way: {problem}", "see azfilesauth.h", ExitUsage, false)
+	NotRoot         = row[Kind1]("AZF-NOT-ROOT", "{program} must run as root", "run it again with sudo", ExitUsage, false)
+	OptionInvalid   = row[Kind2]("AZF-OPTION-INVALID", "mount option {option}: {problem}", "correct the option in /etc/fstab or after -o", ExitUsage, false)
+	OptionRefused   = row[Kind2]("AZF-OPTION-REFUSED", "mount option {option} is refused: {problem}", "remove {option} from /etc/fstab or from what follows -o", ExitUsage, false)
+	SourceInvalid   = row[Kind2]("AZF-SOURCE-INVALID", "{source} is no Azure Files share: {problem}", "write the source as //<account>.file.core.windows.net/<share>[/<directory>]", ExitUsage, false)
+	HostUnknown     = row[Kind2]("AZF-HOST-UNKNOWN", "{host} is not an Azure Files endpoint: {problem}", "use <account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.yaml", ExitUsage, false)
+	TargetInvalid   = row[Kind1]("AZF-TARGET-INVALID", "the mount point {target} cannot be used", "mkdir -p '{target}'", ExitUsage, false)
+	ConfigInvalid   = row[Kind2]("AZF-CONFIG-INVALID", "{file} is not valid: {problem}", "correct {file}", ExitUsage, false)
+	ConfigUnsafe    = row[Kind2]("AZF-CONFIG-UNSAFE", "{file} can be changed by others than root: {problem}", "chown root:root {file} && chmod go-w {file}", ExitUsage, false)
+	UIDUnknown      = row[Kind1]("AZF-UID-UNKNOWN", "the credential uid {uid} is not in /etc/passwd, and the kernel's helper refuses such a uid", "set USER_UID in /etc/azfilesauth/config.yaml, or cruid=, to a uid that getent passwd lists", ExitUsage, false)
+	IdentityInvalid = row[Kind1]("AZF-IDENTITY-INVALID", "the identity is not usable: {problem}", "set identity= to a kind of identity, such as system, or to a name under identities: in /etc/azfilesauth/config.yaml", ExitUsage, false)
 
-	CCacheType      ID = "AZF-CCACHE-TYPE"
-	CCacheFolder    ID = "AZF-CCACHE-FOLDER"
-	CCacheForeign   ID = "AZF-CCACHE-FOREIGN"
-	CCachePrincipal ID = "AZF-CCACHE-PRINCIPAL"
-	CCacheDamaged   ID = "AZF-CCACHE-DAMAGED"
-	CCacheIO        ID = "AZF-CCACHE-IO"
-	TicketUnknown   ID = "AZF-TICKET-UNKNOWN"
-	LockTimeout     ID = "AZF-LOCK-TIMEOUT"
+	CCacheType      = row[Kind2]("AZF-CCACHE-TYPE", "the credential cache {ccache} is of a type that cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.yaml to a file, such as /run/azfilesauth/krb5cc_0", ExitUsage, false)
+	CCacheFolder    = row[Kind1]("AZF-CCACHE-FOLDER", "the folder of the credential cache is not safe: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.yaml to a file in a folder that only root can write to, such as /run/azfilesauth/krb5cc_0", ExitSystem, false)
+	CCacheForeign   = row[Kind2]("AZF-CCACHE-FOREIGN", "the credential cache {ccache} belongs to somebody else: {problem}", "mv '{ccache}' '{ccache}.foreign' and find out who made it", ExitMount, false)
+	CCachePrincipal = row[Kind2]("AZF-CCACHE-PRINCIPAL", "the credential cache {ccache} holds the tickets of another client: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.yaml to a file of its own, such as /run/azfilesauth/krb5cc_0", ExitMount, false)
+	CCacheDamaged   = row[Kind2]("AZF-CCACHE-DAMAGED", "the credential cache {ccache} is damaged: {problem}", "rm '{ccache}'", ExitMount, false)
+	CCacheIO        = row[Kind1]("AZF-CCACHE-IO", "the credential cache {ccache} cannot be read or written", "df -h '{ccache}'; ls -ld '{ccache}'", ExitSystem, true)
+	TicketUnknown   = row[Kind2]("AZF-TICKET-UNKNOWN", "there is no ticket for {host} in {ccache}", "azfilesauth list", ExitUsage, false)
+	LockTimeout     = row[Kind1]("AZF-LOCK-TIMEOUT", "another process holds the lock {lock} for too long", "fuser -v '{lock}'", ExitMount, true)
 
-	IdentityConflict    ID = "AZF-IDENTITY-CONFLICT"
-	IdentityNotAssigned ID = "AZF-IDENTITY-NOT-ASSIGNED"
-	IMDSUnreachable     ID = "AZF-IMDS-UNREACHABLE"
-	IMDSBusy            ID = "AZF-IMDS-BUSY"
-	IMDSRefused         ID = "AZF-IMDS-REFUSED"
-	ArcUnreachable      ID = "AZF-ARC-UNREACHABLE"
-	ArcRefused          ID = "AZF-ARC-REFUSED"
-	ArcKey              ID = "AZF-ARC-KEY"
-	AuthorityUnknown    ID = "AZF-AUTHORITY-UNKNOWN"
-	SecretFile          ID = "AZF-SECRET-FILE"
-	EntraUnreachable    ID = "AZF-ENTRA-UNREACHABLE"
-	EntraBusy           ID = "AZF-ENTRA-BUSY"
-	EntraTenant         ID = "AZF-ENTRA-TENANT"
-	EntraApp            ID = "AZF-ENTRA-APP"
-	EntraSecret         ID = "AZF-ENTRA-SECRET"
-	EntraCertificate    ID = "AZF-ENTRA-CERTIFICATE"
-	EntraAssertion      ID = "AZF-ENTRA-ASSERTION"
-	EntraFederation     ID = "AZF-ENTRA-FEDERATION"
-	EntraResource       ID = "AZF-ENTRA-RESOURCE"
-	EntraRefused        ID = "AZF-ENTRA-REFUSED"
-	CLIFailed           ID = "AZF-CLI-FAILED"
-	TokenFile           ID = "AZF-TOKEN-FILE"
-	TokenInvalid        ID = "AZF-TOKEN-INVALID"
-	TokenExpired        ID = "AZF-TOKEN-EXPIRED"
-	TokenAudience       ID = "AZF-TOKEN-AUDIENCE"
+	IdentityConflict    = row[Kind3]("AZF-IDENTITY-CONFLICT", "{endpoint} is mounted with the identity {other}, and the kernel would run {identity} as the same session", "umount the share that uses {other} first, or give this mount a cruid= of its own", ExitMount, false)
+	IdentityNotAssigned = row[Kind2]("AZF-IDENTITY-NOT-ASSIGNED", "the identity {identity} is not assigned to this machine", "az vm identity assign -g <resource-group> -n <vm> --identities {identities}", ExitMount, false)
+	IMDSUnreachable     = row[Kind0]("AZF-IMDS-UNREACHABLE", "the machine's identity service (IMDS) does not answer", "curl -s -H Metadata:true --noproxy '*' 'http://169.254.169.254/metadata/instance?api-version=2021-02-01'", ExitMount, true)
+	IMDSBusy            = row[Kind0]("AZF-IMDS-BUSY", "the machine's identity service (IMDS) is busy or failing", "try again in a minute; curl -s -H Metadata:true --noproxy '*' 'http://169.254.169.254/metadata/instance?api-version=2021-02-01'", ExitMount, true)
+	IMDSRefused         = row[Kind1]("AZF-IMDS-REFUSED", "the machine's identity service (IMDS) gave no token for {identity}", "az vm identity show -g <resource-group> -n <vm>", ExitMount, false)
+	ArcUnreachable      = row[Kind0]("AZF-ARC-UNREACHABLE", "the agent of Azure Arc (HIMDS) does not answer or is failing", "systemctl status himdsd; azcmagent show", ExitMount, true)
+	ArcRefused          = row[Kind0]("AZF-ARC-REFUSED", "the agent of Azure Arc (HIMDS) gave no token", "azcmagent show; azcmagent check", ExitMount, false)
+	ArcKey              = row[Kind2]("AZF-ARC-KEY", "the key file {file} of the agent of Azure Arc cannot be read: {problem}", "run it as root, or let the user read it: usermod -aG himds <user>", ExitMount, false)
+	AuthorityUnknown    = row[Kind1]("AZF-AUTHORITY-UNKNOWN", "{authority} is not where Entra issues tokens, and no credential is sent there", "set authority_host= to https://login.microsoftonline.com, or for a private cloud name it as authority: of an entry under endpoints: in /etc/azfilesauth/config.yaml", ExitUsage, false)
+	SecretFile          = row[Kind2]("AZF-SECRET-FILE", "the secret in {file} cannot be used: {problem}", "ls -l '{file}'; chown root:root '{file}' && chmod 600 '{file}'", ExitMount, false)
+	EntraUnreachable    = row[Kind1]("AZF-ENTRA-UNREACHABLE", "the authority {host} of Entra cannot be reached", "curl -sv https://{host}/ -o /dev/null; where a proxy is needed, set proxy: in /etc/azfilesauth/config.yaml", ExitMount, true)
+	EntraBusy           = row[Kind1]("AZF-ENTRA-BUSY", "the authority {host} of Entra is busy or failing", "try again in a minute; if it stays, look at https://azure.status.microsoft", ExitMount, true)
+	EntraTenant         = row[Kind2]("AZF-ENTRA-TENANT", "the authority {host} of Entra has no tenant {tenant}", "set tenant_id to what this prints: az account show --query tenantId -o tsv", ExitMount, false)
+	EntraApp            = row[Kind2]("AZF-ENTRA-APP", "the tenant {tenant} has no application {client}", "az ad sp show --id {client} --query appOwnerOrganizationId -o tsv; correct client_id or tenant_id", ExitMount, false)
+	EntraSecret         = row[Kind2]("AZF-ENTRA-SECRET", "the secret in {file} is wrong or its time is over", "az ad app credential reset --id {client} --append --query password -o tsv > '{file}'", ExitMount, false)
+	EntraCertificate    = row[Kind2]("AZF-ENTRA-CERTIFICATE", "the certificate in {file} is not one of the application {client}, or its time is over", "az ad app credential reset --id {client} --append --cert \"$(openssl x509 -in '{file}')\"", ExitMount, false)
+	EntraAssertion      = row[Kind1]("AZF-ENTRA-ASSERTION", "the token in {file} is not accepted by Entra: its time is over or it is not the right one", "ls -l --time-style=full-iso '{file}'; see to it that the file is rewritten before the token ends", ExitMount, true)
+	EntraFederation     = row[Kind5]("AZF-ENTRA-FEDERATION", "the application {client} does not trust the token in {file}", "az identity federated-credential create --name <name> --identity-name <identity> -g <resource-group> --issuer {issuer} --subject {subject} --audiences {audience}", ExitMount, false)
+	EntraResource       = row[Kind2]("AZF-ENTRA-RESOURCE", "the tenant {tenant} has no resource {resource}", "leave resource= out, or make Azure Storage known to the tenant: az ad sp create --id e406a681-f3d4-42a8-90b6-c2b029497af1", ExitMount, false)
+	EntraRefused        = row[Kind2]("AZF-ENTRA-REFUSED", "the identity {identity} got no token from Entra", "look the code up: https://login.microsoftonline.com/error?code={code}", ExitMount, false)
+	CLIFailed           = row[Kind1]("AZF-CLI-FAILED", "the Azure CLI gave no token for the user {user}", "sudo -iu {user} az login; sudo -iu {user} az account get-access-token --resource https://storage.azure.com --query expiresOn", ExitMount, false)
+	TokenFile           = row[Kind2]("AZF-TOKEN-FILE", "the token file {file} cannot be used: {problem}", "ls -l '{file}'", ExitMount, false)
+	TokenInvalid        = row[Kind2]("AZF-TOKEN-INVALID", "what {from} gave is no access token: {problem}", "az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv", ExitMount, false)
+	TokenExpired        = row[Kind2]("AZF-TOKEN-EXPIRED", "the access token from {from} ended {ago} ago", "az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv", ExitMount, false)
+	TokenAudience       = row[Kind3]("AZF-TOKEN-AUDIENCE", "the access token from {from} is for {audience}, not for {resource}", "az account get-access-token --resource {resource} --query accessToken -o tsv", ExitMount, false)
 
-	DNSFailed       ID = "AZF-DNS-FAILED"
-	ProxyFailed     ID = "AZF-PROXY-FAILED"
-	EndpointDown    ID = "AZF-ENDPOINT-DOWN"
-	EndpointTimeout ID = "AZF-ENDPOINT-TIMEOUT"
-	TLSUntrusted    ID = "AZF-TLS-UNTRUSTED"
-	TokenRefused    ID = "AZF-TOKEN-REFUSED"
-	ClockSkew       ID = "AZF-CLOCK-SKEW"
-	RoleMissing     ID = "AZF-ROLE-MISSING"
-	NetworkRules    ID = "AZF-NETWORK-RULES"
-	SMBOAuthOff     ID = "AZF-SMBOAUTH-OFF"
-	AccountNotFound ID = "AZF-ACCOUNT-NOT-FOUND"
-	AzureBusy       ID = "AZF-AZURE-BUSY"
-	AzureRefused    ID = "AZF-AZURE-REFUSED"
-	AnswerInvalid   ID = "AZF-ANSWER-INVALID"
-	TicketNone      ID = "AZF-TICKET-NONE"
-	TicketServer    ID = "AZF-TICKET-SERVER"
-	TicketExpired   ID = "AZF-TICKET-EXPIRED"
-	TicketNotYet    ID = "AZF-TICKET-NOT-YET-VALID"
-	TicketEtype     ID = "AZF-TICKET-ETYPE"
-	TicketDamaged   ID = "AZF-TICKET-DAMAGED"
-	TicketTooLarge  ID = "AZF-TICKET-TOO-LARGE"
-	Mechanism       ID = "AZF-MECHANISM"
+	DNSFailed       = row[Kind1]("AZF-DNS-FAILED", "the name {host} cannot be resolved", "getent hosts {host}; with a private endpoint, link the zone privatelink.file.core.windows.net to this network", ExitMount, true)
+	ProxyFailed     = row[Kind1]("AZF-PROXY-FAILED", "the proxy of the configuration does not connect this machine with {host}", "check proxy: in /etc/azfilesauth/config.yaml", ExitMount, true)
+	EndpointDown    = row[Kind1]("AZF-ENDPOINT-DOWN", "{host} does not accept connections on port 443", "curl -sv https://{host}/ -o /dev/null", ExitMount, true)
+	EndpointTimeout = row[Kind1]("AZF-ENDPOINT-TIMEOUT", "{host} did not answer in time", "curl -sv https://{host}/ -o /dev/null; a longer azfiles_timeout= or --timeout may help", ExitMount, true)
+	TLSUntrusted    = row[Kind1]("AZF-TLS-UNTRUSTED", "the certificate of {host} is not trusted", "openssl s_client -connect {host}:443 -servername {host} </dev/null; update-ca-certificates", ExitMount, false)
+	TokenRefused    = row[Kind1]("AZF-TOKEN-REFUSED", "{host} refused the access token", "check that the token is for the audience https://storage.azure.com (no trailing slash) and for the tenant of the account: az account show --query tenantId", ExitMount, false)
+	ClockSkew       = row[Kind3]("AZF-CLOCK-SKEW", "this machine's clock is {skew} {direction} {host}", "timedatectl set-ntp true; chronyc makestep", ExitMount, false)
+	RoleMissing     = row[Kind3]("AZF-ROLE-MISSING", "the identity {identity} has no role on {account} that allows SMB", "az role assignment create --assignee {principal} --role \"Storage File Data SMB MI Admin\" --scope $(az storage account show -n {account} --query id -o tsv)", ExitMount, false)
+	NetworkRules    = row[Kind1]("AZF-NETWORK-RULES", "the network rules of {account} do not let this machine in", "az storage account network-rule add --account-name {account} --subnet <subnet-id>, or use the account's private endpoint", ExitMount, false)
+	SMBOAuthOff     = row[Kind1]("AZF-SMBOAUTH-OFF", "SMB with OAuth is switched off on {account}", "az storage account update -n {account} -g <resource-group> --enable-smb-oauth true", ExitMount, false)
+	AccountNotFound = row[Kind2]("AZF-ACCOUNT-NOT-FOUND", "there is no storage account {account} at {host}", "az storage account show -n {account} --query primaryEndpoints.file", ExitMount, false)
+	AzureBusy       = row[Kind1]("AZF-AZURE-BUSY", "{host} is busy or failing", "try again in a minute; if it stays, look at https://azure.status.microsoft", ExitMount, true)
+	AzureRefused    = row[Kind1]("AZF-AZURE-REFUSED", "{host} refused to issue a ticket", "send the code and the request id to Azure support", ExitMount, false)
+	AnswerInvalid   = row[Kind2]("AZF-ANSWER-INVALID", "the answer of {host} cannot be understood: {problem}", "look for a proxy or firewall between this machine and Azure: curl -sv https://{host}/ -o /dev/null", ExitMount, true)
+	TicketNone      = row[Kind1]("AZF-TICKET-NONE", "the answer of {host} holds no ticket", "try again; if it stays, send the request id to Azure support", ExitMount, true)
+	TicketServer    = row[Kind2]("AZF-TICKET-SERVER", "{host} issued a ticket for {server}", "mount the account by its own name; for another name, add it under endpoints: in /etc/azfilesauth/config.yaml", ExitMount, false)
+	TicketExpired   = row[Kind2]("AZF-TICKET-EXPIRED", "{host} issued a ticket that ended at {end}", "compare the clocks: timedatectl; curl -sI https://{host}/ | grep -i ^date", ExitMount, true)
+	TicketNotYet    = row[Kind2]("AZF-TICKET-NOT-YET-VALID", "{host} issued a ticket that starts at {start}", "compare the clocks: timedatectl; curl -sI https://{host}/ | grep -i ^date", ExitMount, true)
+	TicketEtype     = row[Kind3]("AZF-TICKET-ETYPE", "{host} issued a ticket with the encryption type {etype}, which this machine does not use", "az storage account file-service-properties update -n {account} -g <resource-group> --kerb-ticket-encryption-type AES-256", ExitMount, false)
+	TicketDamaged   = row[Kind2]("AZF-TICKET-DAMAGED", "the stored ticket for {host} is damaged: {problem}", "azfilesauth refresh {host}", ExitMount, false)
+	TicketTooLarge  = row[Kind1]("AZF-TICKET-TOO-LARGE", "the ticket for {host} is too large for a login by SMB", "use an identity that is a member of fewer groups: the ticket names them all", ExitMount, false)
+	Mechanism       = row[Kind1]("AZF-MECHANISM", "the server asks for a login by {sec}, and a ticket serves for krb5 and mskrb5 alone", "check that the name leads to Azure Files: getent hosts <account>.file.core.windows.net", ExitMount, false)
 
-	MountCIFSMissing ID = "AZF-MOUNT-CIFS-MISSING"
-	MountFailed      ID = "AZF-MOUNT-FAILED"
-	ServerRefused    ID = "AZF-SERVER-REFUSED"
-	UpcallFailed     ID = "AZF-UPCALL-FAILED"
-	ShareNotFound    ID = "AZF-SHARE-NOT-FOUND"
-	CIFSModule       ID = "AZF-CIFS-MODULE"
-	MountOption      ID = "AZF-MOUNT-OPTION"
-	SMBUnreachable   ID = "AZF-SMB-UNREACHABLE"
-	SMBProtocol      ID = "AZF-SMB-PROTOCOL"
-	TargetBusy       ID = "AZF-TARGET-BUSY"
+	MountCIFSMissing = row[Kind0]("AZF-MOUNT-CIFS-MISSING", "mount.cifs is not installed", "apt-get install cifs-utils (Debian, Ubuntu); dnf install cifs-utils (RHEL); zypper install cifs-utils (SLES); tdnf install cifs-utils (Azure Linux)", ExitSystem, false)
+	MountFailed      = row[Kind1]("AZF-MOUNT-FAILED", "mount.cifs failed with {errno}", "dmesg | tail", ExitMount, false)
+	ServerRefused    = row[Kind1]("AZF-SERVER-REFUSED", "the server refused the Kerberos ticket, or the identity may not use this share", "check in this order: the role \"Storage File Data SMB MI Admin\" on {account}; az storage account show -n {account} --query azureFilesIdentityBasedAuthentication; the clock (timedatectl)", ExitMount, false)
+	UpcallFailed     = row[Kind2]("AZF-UPCALL-FAILED", "the kernel asked for the Kerberos ticket and got no answer ({errno})", "azfilesauth doctor; journalctl -b -t azfiles.upcall -t cifs.upcall -t request-key; klist -c {ccache}", ExitMount, true)
+	ShareNotFound    = row[Kind3]("AZF-SHARE-NOT-FOUND", "there is no share or directory {share} on {host}", "az storage share-rm list --storage-account {account} --query [].name", ExitMount, false)
+	CIFSModule       = row[Kind0]("AZF-CIFS-MODULE", "the kernel has no SMB client (module cifs)", "modprobe cifs; on Ubuntu: apt-get install linux-modules-extra-$(uname -r)", ExitMount, false)
+	MountOption      = row[Kind1]("AZF-MOUNT-OPTION", "the kernel does not accept the mount options {options}", "dmesg | tail names the option; remove it from /etc/fstab", ExitMount, false)
+	SMBUnreachable   = row[Kind2]("AZF-SMB-UNREACHABLE", "{host} does not answer on port 445 ({errno})", "nc -vz {host} 445; many networks block port 445: use a private endpoint or a VPN", ExitMount, true)
+	SMBProtocol      = row[Kind2]("AZF-SMB-PROTOCOL", "the server and the kernel do not agree on the login or the protocol ({errno})", "dmesg | tail; az storage account file-service-properties show -n {account} --query protocolSettings.smb", ExitMount, false)
+	TargetBusy       = row[Kind1]("AZF-TARGET-BUSY", "something is already mounted on {target}, or it is in use", "findmnt '{target}'; fuser -vm '{target}'", ExitMount, false)
 
-	RecordUntrusted ID = "AZF-RECORD-UNTRUSTED"
-	IdentityUnknown ID = "AZF-IDENTITY-UNKNOWN"
-	UpcallRequest   ID = "AZF-UPCALL-REQUEST"
-	UpcallKey       ID = "AZF-UPCALL-KEY"
-	UpcallForeign   ID = "AZF-UPCALL-FOREIGN"
-	UpcallChannel   ID = "AZF-UPCALL-CHANNEL"
-	UpcallDeadline  ID = "AZF-UPCALL-DEADLINE"
-	UpcallHelper    ID = "AZF-UPCALL-HELPER"
+	OutputFailed    = row[Kind0]("AZF-OUTPUT-FAILED", "the result cannot be written to stdout", "df -h; check where the output goes", ExitSystem, true)
+	RecordUntrusted = row[Kind2]("AZF-RECORD-UNTRUSTED", "the credential cache {ccache}, which its owner could have forged, is all that names the identity for {host}", "name it under endpoints: or default_identity: in /etc/azfilesauth/config.yaml, or give the cache to root: chown root '{ccache}'", ExitMount, false)
+	IdentityUnknown = row[Kind1]("AZF-IDENTITY-UNKNOWN", "nothing says with which identity to log in at {host}", "name it under endpoints: or default_identity: in /etc/azfilesauth/config.yaml, or run azfilesauth set {host}", ExitMount, false)
+	UpcallRequest   = row[Kind1]("AZF-UPCALL-REQUEST", "the kernel's request for a login cannot be served: {problem}", "mount with a username= without semicolons; with an old kernel, update it: any local user can forge such a request (CVE-2026-46243)", ExitMount, false)
+	UpcallKey       = row[Kind2]("AZF-UPCALL-KEY", "key {key} cannot be answered: {problem}", "leave azfiles.upcall to the kernel: it is called by way of /etc/request-key.d/azfiles.conf", ExitUsage, false)
+	UpcallForeign   = row[Kind2]("AZF-UPCALL-FOREIGN", "{host} is no Azure Files endpoint, and nobody else answers for it: {problem}", "install cifs-utils, which serves other servers; for another name of an account, add it under endpoints: in /etc/azfilesauth/config.yaml", ExitMount, false)
+	UpcallChannel   = row[Kind1]("AZF-UPCALL-CHANNEL", "the kernel asks for a further channel without naming the server, and {problem}", "leave it at fewer channels, or update the kernel to 6.12 or later; to log in again: mount -o remount", ExitMount, true)
+	UpcallDeadline  = row[Kind2]("AZF-UPCALL-DEADLINE", "the login at {host} was not ready within {deadline}", "set deadline: 10s under upcall: in /etc/azfilesauth/config.yaml; curl -sv https://{host}/ -o /dev/null", ExitMount, true)
+	UpcallHelper    = row[Kind2]("AZF-UPCALL-HELPER", "{program} gave no login for {host}", "set mode: native under upcall: in /etc/azfilesauth/config.yaml; journalctl -b -t cifs.upcall", ExitMount, true)
 
-	OutputFailed  ID = "AZF-OUTPUT-FAILED"
-	SetupFailed   ID = "AZF-SETUP-FAILED"
-	SetupChanged  ID = "AZF-SETUP-CHANGED"
-	SetupInclude  ID = "AZF-SETUP-INCLUDE"
-	SetupProgram  ID = "AZF-SETUP-PROGRAM"
-	ServiceFailed ID = "AZF-SERVICE-FAILED"
-	BundleFailed  ID = "AZF-BUNDLE-FAILED"
+	SetupFailed   = row[Kind1]("AZF-SETUP-FAILED", "the setup stopped at {path}", "mend that; azfilesauth setup --dry-run then shows what is left to do, azfilesauth setup --undo takes back what was done", ExitSystem, false)
+	SetupChanged  = row[Kind1]("AZF-SETUP-CHANGED", "what the setup made was changed since and stays as it is: {paths}", "edit or remove it by hand, then run azfilesauth setup --undo again", ExitSystem, false)
+	SetupInclude  = row[Kind2]("AZF-SETUP-INCLUDE", "{file} does not read the folder {folder}", "put the line 'includedir {folder}' at the top of {file}, then run it again", ExitUsage, false)
+	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup again", ExitSystem, false)
+	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
+	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 
-	Timeout     ID = "AZF-TIMEOUT"
-	Interrupted ID = "AZF-INTERRUPTED"
-	Internal    ID = "AZF-INTERNAL"
+	Timeout     = row[Kind0]("AZF-TIMEOUT", "it took too long", "try again; a longer azfiles_timeout= or --timeout may help", ExitMount, true)
+	Interrupted = row[Kind0]("AZF-INTERRUPTED", "it was interrupted", "run it again", ExitInterrupted, true)
+	Internal    = row[Kind0]("AZF-INTERNAL", "something happened that this program does not know how to explain", "please report it, with this line, at https://github.com/azfilesauth/azfilesauth/issues", ExitInternal, false)
 )
 
-// Texts: What is a sentence that starts in lower case and has no full stop; Fix begins with a
-// command or an imperative verb.
-var table = []Kind{
-	{Usage, "the command line is wrong: {problem}", "{program} --help", ExitUsage, false},
-	{CallInvalid, "{function} was called in a wrong way: {problem}", "see azfilesauth.h", ExitUsage, false},
-	{NotRoot, "{program} must run as root", "run it again with sudo", ExitUsage, false},
-	{OptionInvalid, "mount option {option}: {problem}", "correct the option in /etc/fstab or after -o", ExitUsage, false},
-	{OptionRefused, "mount option {option} is refused: {problem}", "remove {option} from /etc/fstab or from what follows -o", ExitUsage, false},
-	{SourceInvalid, "{source} is no Azure Files share: {problem}", "write the source as //<account>.file.core.windows.net/<share>[/<directory>]", ExitUsage, false},
-	{HostUnknown, "{host} is not an Azure Files endpoint: {problem}", "use <account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.yaml", ExitUsage, false},
-	{TargetInvalid, "the mount point {target} cannot be used", "mkdir -p '{target}'", ExitUsage, false},
-	{ConfigInvalid, "{file} is not valid: {problem}", "correct {file}", ExitUsage, false},
-	{ConfigUnsafe, "{file} can be changed by others than root: {problem}", "chown root:root {file} && chmod go-w {file}", ExitUsage, false},
-	{UIDUnknown, "the credential uid {uid} is not in /etc/passwd, and the kernel's helper refuses such a uid", "set USER_UID in /etc/azfilesauth/config.yaml, or cruid=, to a uid that getent passwd lists", ExitUsage, false},
-	{IdentityInvalid, "the identity is not usable: {problem}", "set identity= to a kind of identity, such as system, or to a name under identities: in /etc/azfilesauth/config.yaml", ExitUsage, false},
+// table is filled by the rows above.
+var table []*Kind
 
-	{CCacheType, "the credential cache {ccache} is of a type that cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.yaml to a file, such as /run/azfilesauth/krb5cc_0", ExitUsage, false},
-	{CCacheFolder, "the folder of the credential cache is not safe: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.yaml to a file in a folder that only root can write to, such as /run/azfilesauth/krb5cc_0", ExitSystem, false},
-	{CCacheForeign, "the credential cache {ccache} belongs to somebody else: {problem}", "mv '{ccache}' '{ccache}.foreign' and find out who made it", ExitMount, false},
-	{CCachePrincipal, "the credential cache {ccache} holds the tickets of another client: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.yaml to a file of its own, such as /run/azfilesauth/krb5cc_0", ExitMount, false},
-	{CCacheDamaged, "the credential cache {ccache} is damaged: {problem}", "rm '{ccache}'", ExitMount, false},
-	{CCacheIO, "the credential cache {ccache} cannot be read or written", "df -h '{ccache}'; ls -ld '{ccache}'", ExitSystem, true},
-	{TicketUnknown, "there is no ticket for {host} in {ccache}", "azfilesauth list", ExitUsage, false},
-	{LockTimeout, "another process holds the lock {lock} for too long", "fuser -v '{lock}'", ExitMount, true},
-
-	{IdentityConflict, "{endpoint} is mounted with the identity {other}, and the kernel would run {identity} as the same session", "umount the share that uses {other} first, or give this mount a cruid= of its own", ExitMount, false},
-	{IdentityNotAssigned, "the identity {identity} is not assigned to this machine", "az vm identity assign -g <resource-group> -n <vm> --identities {identities}", ExitMount, false},
-	{IMDSUnreachable, "the machine's identity service (IMDS) does not answer", "curl -s -H Metadata:true --noproxy '*' 'http://169.254.169.254/metadata/instance?api-version=2021-02-01'", ExitMount, true},
-	{IMDSBusy, "the machine's identity service (IMDS) is busy or failing", "try again in a minute; curl -s -H Metadata:true --noproxy '*' 'http://169.254.169.254/metadata/instance?api-version=2021-02-01'", ExitMount, true},
-	{IMDSRefused, "the machine's identity service (IMDS) gave no token for {identity}", "az vm identity show -g <resource-group> -n <vm>", ExitMount, false},
-	{ArcUnreachable, "the agent of Azure Arc (HIMDS) does not answer or is failing", "systemctl status himdsd; azcmagent show", ExitMount, true},
-	{ArcRefused, "the agent of Azure Arc (HIMDS) gave no token", "azcmagent show; azcmagent check", ExitMount, false},
-	{ArcKey, "the key file {file} of the agent of Azure Arc cannot be read: {problem}", "run it as root, or let the user read it: usermod -aG himds <user>", ExitMount, false},
-	{AuthorityUnknown, "{authority} is not where Entra issues tokens, and no credential is sent there", "set authority_host= to https://login.microsoftonline.com, or for a private cloud name it as authority: of an entry under endpoints: in /etc/azfilesauth/config.yaml", ExitUsage, false},
-	{SecretFile, "the secret in {file} cannot be used: {problem}", "ls -l '{file}'; chown root:root '{file}' && chmod 600 '{file}'", ExitMount, false},
-	{EntraUnreachable, "the authority {host} of Entra cannot be reached", "curl -sv https://{host}/ -o /dev/null; where a proxy is needed, set proxy: in /etc/azfilesauth/config.yaml", ExitMount, true},
-	{EntraBusy, "the authority {host} of Entra is busy or failing", "try again in a minute; if it stays, look at https://azure.status.microsoft", ExitMount, true},
-	{EntraTenant, "the authority {host} of Entra has no tenant {tenant}", "set tenant_id to what this prints: az account show --query tenantId -o tsv", ExitMount, false},
-	{EntraApp, "the tenant {tenant} has no application {client}", "az ad sp show --id {client} --query appOwnerOrganizationId -o tsv; correct client_id or tenant_id", ExitMount, false},
-	{EntraSecret, "the secret in {file} is wrong or its time is over", "az ad app credential reset --id {client} --append --query password -o tsv > '{file}'", ExitMount, false},
-	{EntraCertificate, "the certificate in {file} is not one of the application {client}, or its time is over", "az ad app credential reset --id {client} --append --cert \"$(openssl x509 -in '{file}')\"", ExitMount, false},
-	{EntraAssertion, "the token in {file} is not accepted by Entra: its time is over or it is not the right one", "ls -l --time-style=full-iso '{file}'; see to it that the file is rewritten before the token ends", ExitMount, true},
-	{EntraFederation, "the application {client} does not trust the token in {file}", "az identity federated-credential create --name <name> --identity-name <identity> -g <resource-group> --issuer {issuer} --subject {subject} --audiences {audience}", ExitMount, false},
-	{EntraResource, "the tenant {tenant} has no resource {resource}", "leave resource= out, or make Azure Storage known to the tenant: az ad sp create --id e406a681-f3d4-42a8-90b6-c2b029497af1", ExitMount, false},
-	{EntraRefused, "the identity {identity} got no token from Entra", "look the code up: https://login.microsoftonline.com/error?code={code}", ExitMount, false},
-	{CLIFailed, "the Azure CLI gave no token for the user {user}", "sudo -iu {user} az login; sudo -iu {user} az account get-access-token --resource https://storage.azure.com --query expiresOn", ExitMount, false},
-	{TokenFile, "the token file {file} cannot be used: {problem}", "ls -l '{file}'", ExitMount, false},
-	{TokenInvalid, "what {from} gave is no access token: {problem}", "az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv", ExitMount, false},
-	{TokenExpired, "the access token from {from} ended {ago} ago", "az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv", ExitMount, false},
-	{TokenAudience, "the access token from {from} is for {audience}, not for {resource}", "az account get-access-token --resource {resource} --query accessToken -o tsv", ExitMount, false},
-
-	{DNSFailed, "the name {host} cannot be resolved", "getent hosts {host}; with a private endpoint, link the zone privatelink.file.core.windows.net to this network", ExitMount, true},
-	{ProxyFailed, "the proxy of the configuration does not connect this machine with {host}", "check proxy: in /etc/azfilesauth/config.yaml", ExitMount, true},
-	{EndpointDown, "{host} does not accept connections on port 443", "curl -sv https://{host}/ -o /dev/null", ExitMount, true},
-	{EndpointTimeout, "{host} did not answer in time", "curl -sv https://{host}/ -o /dev/null; a longer azfiles_timeout= or --timeout may help", ExitMount, true},
-	{TLSUntrusted, "the certificate of {host} is not trusted", "openssl s_client -connect {host}:443 -servername {host} </dev/null; update-ca-certificates", ExitMount, false},
-	{TokenRefused, "{host} refused the access token", "check that the token is for the audience https://storage.azure.com (no trailing slash) and for the tenant of the account: az account show --query tenantId", ExitMount, false},
-	{ClockSkew, "this machine's clock is {skew} {direction} {host}", "timedatectl set-ntp true; chronyc makestep", ExitMount, false},
-	{RoleMissing, "the identity {identity} has no role on {account} that allows SMB", "az role assignment create --assignee {principal} --role \"Storage File Data SMB MI Admin\" --scope $(az storage account show -n {account} --query id -o tsv)", ExitMount, false},
-	{NetworkRules, "the network rules of {account} do not let this machine in", "az storage account network-rule add --account-name {account} --subnet <subnet-id>, or use the account's private endpoint", ExitMount, false},
-	{SMBOAuthOff, "SMB with OAuth is switched off on {account}", "az storage account update -n {account} -g <resource-group> --enable-smb-oauth true", ExitMount, false},
-	{AccountNotFound, "there is no storage account {account} at {host}", "az storage account show -n {account} --query primaryEndpoints.file", ExitMount, false},
-	{AzureBusy, "{host} is busy or failing", "try again in a minute; if it stays, look at https://azure.status.microsoft", ExitMount, true},
-	{AzureRefused, "{host} refused to issue a ticket", "send the code and the request id to Azure support", ExitMount, false},
-	{AnswerInvalid, "the answer of {host} cannot be understood: {problem}", "look for a proxy or firewall between this machine and Azure: curl -sv https://{host}/ -o /dev/null", ExitMount, true},
-	{TicketNone, "the answer of {host} holds no ticket", "try again; if it stays, send the request id to Azure support", ExitMount, true},
-	{TicketServer, "{host} issued a ticket for {server}", "mount the account by its own name; for another name, add it under endpoints: in /etc/azfilesauth/config.yaml", ExitMount, false},
-	{TicketExpired, "{host} issued a ticket that ended at {end}", "compare the clocks: timedatectl; curl -sI https://{host}/ | grep -i ^date", ExitMount, true},
-	{TicketNotYet, "{host} issued a ticket that starts at {start}", "compare the clocks: timedatectl; curl -sI https://{host}/ | grep -i ^date", ExitMount, true},
-	{TicketEtype, "{host} issued a ticket with the encryption type {etype}, which this machine does not use", "az storage account file-service-properties update -n {account} -g <resource-group> --kerb-ticket-encryption-type AES-256", ExitMount, false},
-	{TicketDamaged, "the stored ticket for {host} is damaged: {problem}", "azfilesauth refresh {host}", ExitMount, false},
-	{TicketTooLarge, "the ticket for {host} is too large for a login by SMB", "use an identity that is a member of fewer groups: the ticket names them all", ExitMount, false},
-	{Mechanism, "the server asks for a login by {sec}, and a ticket serves for krb5 and mskrb5 alone", "check that the name leads to Azure Files: getent hosts <account>.file.core.windows.net", ExitMount, false},
-
-	{MountCIFSMissing, "mount.cifs is not installed", "apt-get install cifs-utils (Debian, Ubuntu); dnf install cifs-utils (RHEL); zypper install cifs-utils (SLES); tdnf install cifs-utils (Azure Linux)", ExitSystem, false},
-	{MountFailed, "mount.cifs failed with {errno}", "dmesg | tail", ExitMount, false},
-	{ServerRefused, "the server refused the Kerberos ticket, or the identity may not use this share", "check in this order: the role \"Storage File Data SMB MI Admin\" on {account}; az storage account show -n {account} --query azureFilesIdentityBasedAuthentication; the clock (timedatectl)", ExitMount, false},
-	{UpcallFailed, "the kernel asked for the Kerberos ticket and got no answer ({errno})", "azfilesauth doctor; journalctl -b -t azfiles.upcall -t cifs.upcall -t request-key; klist -c {ccache}", ExitMount, true},
-	{ShareNotFound, "there is no share or directory {share} on {host}", "az storage share-rm list --storage-account {account} --query [].name", ExitMount, false},
-	{CIFSModule, "the kernel has no SMB client (module cifs)", "modprobe cifs; on Ubuntu: apt-get install linux-modules-extra-$(uname -r)", ExitMount, false},
-	{MountOption, "the kernel does not accept the mount options {options}", "dmesg | tail names the option; remove it from /etc/fstab", ExitMount, false},
-	{SMBUnreachable, "{host} does not answer on port 445 ({errno})", "nc -vz {host} 445; many networks block port 445: use a private endpoint or a VPN", ExitMount, true},
-	{SMBProtocol, "the server and the kernel do not agree on the login or the protocol ({errno})", "dmesg | tail; az storage account file-service-properties show -n {account} --query protocolSettings.smb", ExitMount, false},
-	{TargetBusy, "something is already mounted on {target}, or it is in use", "findmnt '{target}'; fuser -vm '{target}'", ExitMount, false},
-
-	{OutputFailed, "the result cannot be written to stdout", "df -h; check where the output goes", ExitSystem, true},
-	{RecordUntrusted, "the credential cache {ccache}, which its owner could have forged, is all that names the identity for {host}", "name it under endpoints: or default_identity: in /etc/azfilesauth/config.yaml, or give the cache to root: chown root '{ccache}'", ExitMount, false},
-	{IdentityUnknown, "nothing says with which identity to log in at {host}", "name it under endpoints: or default_identity: in /etc/azfilesauth/config.yaml, or run azfilesauth set {host}", ExitMount, false},
-	{UpcallRequest, "the kernel's request for a login cannot be served: {problem}", "mount with a username= without semicolons; with an old kernel, update it: any local user can forge such a request (CVE-2026-46243)", ExitMount, false},
-	{UpcallKey, "key {key} cannot be answered: {problem}", "leave azfiles.upcall to the kernel: it is called by way of /etc/request-key.d/azfiles.conf", ExitUsage, false},
-	{UpcallForeign, "{host} is no Azure Files endpoint, and nobody else answers for it: {problem}", "install cifs-utils, which serves other servers; for another name of an account, add it under endpoints: in /etc/azfilesauth/config.yaml", ExitMount, false},
-	{UpcallChannel, "the kernel asks for a further channel without naming the server, and {problem}", "leave it at fewer channels, or update the kernel to 6.12 or later; to log in again: mount -o remount", ExitMount, true},
-	{UpcallDeadline, "the login at {host} was not ready within {deadline}", "set deadline: 10s under upcall: in /etc/azfilesauth/config.yaml; curl -sv https://{host}/ -o /dev/null", ExitMount, true},
-	{UpcallHelper, "{program} gave no login for {host}", "set mode: native under upcall: in /etc/azfilesauth/config.yaml; journalctl -b -t cifs.upcall", ExitMount, true},
-
-	{SetupFailed, "the setup stopped at {path}", "mend that; azfilesauth setup --dry-run then shows what is left to do, azfilesauth setup --undo takes back what was done", ExitSystem, false},
-	{SetupChanged, "what the setup made was changed since and stays as it is: {paths}", "edit or remove it by hand, then run azfilesauth setup --undo again", ExitSystem, false},
-	{SetupInclude, "{file} does not read the folder {folder}", "put the line 'includedir {folder}' at the top of {file}, then run it again", ExitUsage, false},
-	{SetupProgram, "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup again", ExitSystem, false},
-	{ServiceFailed, "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true},
-	{BundleFailed, "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false},
-
-	{Timeout, "it took too long", "try again; a longer azfiles_timeout= or --timeout may help", ExitMount, true},
-	{Interrupted, "it was interrupted", "run it again", ExitInterrupted, true},
-	{Internal, "something happened that this program does not know how to explain", "please report it, with this line, at https://github.com/azfilesauth/azfilesauth/issues", ExitInternal, false},
-}
-
-var byID = func() map[ID]Kind {
-	m := make(map[ID]Kind, len(table))
-	for _, k := range table {
-		m[k.ID] = k
-	}
-	return m
-}()
-
-// Table is every Kind, in the order in which a mount meets them.
-func Table() []Kind { return append([]Kind(nil), table...) }
+// Table is every Kind, in the order in which a mount meets them. It is not to be changed.
+func Table() []*Kind { return table }
 
 // Lookup gives the Kind named id.
-func Lookup(id ID) (Kind, bool) {
-	k, ok := byID[id]
-	return k, ok
+func Lookup(id ID) (*Kind, bool) {
+	for _, k := range table {
+		if k.ID == id {
+			return k, true
+		}
+	}
+	return nil, false
 }

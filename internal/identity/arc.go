@@ -52,7 +52,7 @@ func arc() rules {
 // group can read, and asks again with what is in the file.
 func fromArc(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	if o.IMDS == nil {
-		return AccessToken{}, fault.Wrap(fault.Internal, errors.New("no transport to the agent of Azure Arc"), nil)
+		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to the agent of Azure Arc"))
 	}
 	w := &wire{ctx: ctx, transport: o.IMDS, busy: entraBusy}
 	p := runtime.NewPipeline("azfilesauth", "", runtime.PipelineOptions{}, &policy.ClientOptions{Transport: w, Retry: w.retries(o)})
@@ -97,19 +97,19 @@ func (a agent) fault() error {
 	refusal := fmt.Errorf("it answered %d %s", a.status, a.text)
 	switch {
 	case errors.Is(a.ctx.Err(), context.Canceled):
-		return fault.Wrap(fault.Interrupted, a.ctx.Err(), nil)
+		return fault.Interrupted.New().Because(a.ctx.Err())
 	case a.err != nil:
-		return fault.Wrap(fault.ArcUnreachable, a.err, nil)
+		return fault.ArcUnreachable.New().Because(a.err)
 	case a.status == 0: // never asked: ctx had ended
-		return fault.Wrap(fault.ArcUnreachable, a.ctx.Err(), nil)
+		return fault.ArcUnreachable.New().Because(a.ctx.Err())
 	case a.busy(a.status):
-		f := fault.Wrap(fault.ArcUnreachable, refusal, nil)
+		f := fault.ArcUnreachable.New().Because(refusal)
 		f.RetryAfter = a.wait
 		return f
 	case a.status == http.StatusOK:
 		refusal = errors.New("it gave a token without asking for its key")
 	}
-	return fault.Wrap(fault.ArcRefused, refusal, nil)
+	return fault.ArcRefused.New().Because(refusal)
 }
 
 // key reads the file that a challenge names. Whoever listens in the agent's place must not learn what
@@ -118,15 +118,15 @@ func (p arcPlaces) key(challenge string) (string, error) {
 	name, ok := strings.CutPrefix(challenge, "Basic realm=")
 	name = strings.Trim(name, `"`)
 	if !ok || filepath.Dir(name) != or(p.folder, arcFolder) || filepath.Ext(name) != ".key" || filepath.Clean(name) != name {
-		return "", fault.Wrap(fault.ArcRefused, errors.New("its challenge names no key file in "+or(p.folder, arcFolder)), nil)
+		return "", fault.ArcRefused.New().Because(errors.New("its challenge names no key file in " + or(p.folder, arcFolder)))
 	}
 	text, _, err := read(name, maxArcKey, os.Lstat, syscall.O_NOFOLLOW)
 	if err != nil {
-		return "", fault.New(fault.ArcKey, fault.V{"file": name, "problem": err.Error()})
+		return "", fault.ArcKey.New(name, err.Error())
 	}
 	key := strings.TrimSpace(string(text))
 	if problem := tokenProblem([]byte(key)); problem != "" {
-		return "", fault.New(fault.ArcKey, fault.V{"file": name, "problem": problem})
+		return "", fault.ArcKey.New(name, problem)
 	}
 	return key, nil
 }
@@ -142,7 +142,7 @@ func tokenOf(resp *http.Response) (AccessToken, error) {
 		problem = tokenProblem([]byte(answer.Token))
 	}
 	if problem != "" {
-		return AccessToken{}, fault.New(fault.TokenInvalid, fault.V{"from": "the agent of Azure Arc", "problem": problem})
+		return AccessToken{}, fault.TokenInvalid.New("the agent of Azure Arc", problem)
 	}
 	t := AccessToken{Value: secret.FromString(answer.Token)}
 	if s, err := answer.ExpiresOn.Int64(); err == nil && s > 0 {

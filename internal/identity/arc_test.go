@@ -69,7 +69,7 @@ func TestArc(t *testing.T) {
 func TestArcRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		order    azurefake.Order
-		want     fault.ID
+		want     fault.Named
 		requests int
 		part     string
 	}{
@@ -94,7 +94,7 @@ func TestArcRefusals(t *testing.T) {
 			fake.Order(c.order)
 		}
 		f := refuses(t, connected, o, c.want, c.part)
-		if n := len(fake.Requests()); n != c.requests || f.Retryable() != (c.want == fault.ArcUnreachable) {
+		if n := len(fake.Requests()); n != c.requests || f.Retryable() != (c.want == fault.Named(fault.ArcUnreachable)) {
 			t.Errorf("%s: %d requests, retryable %v", name, n, f.Retryable())
 		}
 	}
@@ -178,12 +178,12 @@ func TestArcChallenges(t *testing.T) {
 		t.Fatal(err)
 	}
 	for challenge, c := range map[string]struct {
-		want fault.ID
+		want fault.Named
 		part string
 	}{
-		"Basic realm=" + folder + "/good.key":            {"", ""},
-		`Basic realm="` + folder + `/good.key"`:          {"", ""},
-		"Basic realm=" + folder + "/most.key":            {"", ""},
+		"Basic realm=" + folder + "/good.key":            {nil, ""},
+		`Basic realm="` + folder + `/good.key"`:          {nil, ""},
+		"Basic realm=" + folder + "/most.key":            {nil, ""},
 		"":                                               {fault.ArcRefused, "no key file"},
 		"Basic":                                          {fault.ArcRefused, "no key file"},
 		"Basic realm=":                                   {fault.ArcRefused, "no key file"},
@@ -216,7 +216,7 @@ func TestArcChallenges(t *testing.T) {
 			// It repeats the key.
 			return answer(403, r.Header.Get("Authorization")), nil
 		})}
-		if c.want == "" {
+		if c.want == nil {
 			f := refuses(t, connected, o, fault.ArcRefused, "403 Basic REDACTED")
 			noSecret(t, f, "g00d", "xxxxxx")
 			continue

@@ -26,7 +26,7 @@ func (i Identity) authority(o Options) (string, error) {
 			continue
 		}
 		if checkAuthority(a) != "" || !o.knows(a) {
-			return "", fault.New(fault.AuthorityUnknown, fault.V{"authority": a})
+			return "", fault.AuthorityUnknown.New(a)
 		}
 		return a, nil
 	}

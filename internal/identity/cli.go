@@ -73,7 +73,7 @@ func azFault(user string, err error, text []byte) error {
 	if len(said) > 0 {
 		err = fmt.Errorf("%w: %s", err, strings.Join(said, " "))
 	}
-	return fault.Wrap(fault.CLIFailed, err, fault.V{"user": user})
+	return fault.CLIFailed.New(user).Because(err)
 }
 
 // runAz gives both outputs of az. All of its processes end with ctx.
@@ -128,7 +128,7 @@ func (i Identity) fromAzText(out []byte, o Options) (AccessToken, error) {
 		ExpiresOn int64  `json:"expires_on"`
 	}
 	if err := json.Unmarshal(out, &answer); err != nil {
-		return AccessToken{}, fault.New(fault.TokenInvalid, fault.V{"from": "az", "problem": "it printed no JSON with an accessToken"})
+		return AccessToken{}, fault.TokenInvalid.New("az", "it printed no JSON with an accessToken")
 	}
 	t, err := i.FromText([]byte(answer.Token), "az", o)
 	if err == nil && t.ExpiresOn.IsZero() && answer.ExpiresOn > 0 {

@@ -193,7 +193,7 @@ func TestAzOfThisUser(t *testing.T) {
 func TestBadAz(t *testing.T) {
 	for name, c := range map[string]struct {
 		script string
-		want   fault.ID
+		want   fault.Named
 		part   string
 	}{
 		"prints too much":    {"head -c 300000 /dev/zero; sleep 600", fault.CLIFailed, "prints too much"},
@@ -238,7 +238,7 @@ func TestAzIsEnded(t *testing.T) {
 	d.az(t, "sleep 600 &\necho $! > ~/started\nsleep 600\n")
 	for _, c := range []struct {
 		end  func(context.Context) (context.Context, context.CancelFunc)
-		want fault.ID
+		want fault.Named
 	}{
 		{context.WithCancel, fault.Interrupted},
 		{func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -251,7 +251,7 @@ func TestAzIsEnded(t *testing.T) {
 			b, _ := os.ReadFile(started)
 			pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 			child <- pid
-			if c.want == fault.Interrupted {
+			if c.want == fault.Named(fault.Interrupted) {
 				cancel()
 			}
 		}()

@@ -19,20 +19,20 @@ type credentialOf func(policy.ClientOptions) (azcore.TokenCredential, error)
 // fromEntra asks Entra for the token of an application. read gets the application's credential from
 // its file, whose errors are faults; it is called once the authority is known to be trusted. The
 // credential of azidentity, and with it its cache, ends with the call.
-func fromEntra(ctx context.Context, i Identity, o Options, read func() (credentialOf, fault.V, error)) (AccessToken, error) {
+func fromEntra(ctx context.Context, i Identity, o Options, read func() (credentialOf, trust, error)) (AccessToken, error) {
 	authority, err := i.authority(o)
 	if err != nil {
 		return AccessToken{}, err
 	}
 	if o.Transport == nil {
-		return AccessToken{}, fault.Wrap(fault.Internal, errors.New("no transport to Entra"), nil)
+		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to Entra"))
 	}
-	credential, more, err := read()
+	credential, trusted, err := read()
 	if err != nil {
 		return AccessToken{}, err
 	}
 	w := &wire{ctx: ctx, transport: o.Transport, busy: entraBusy, trusts: o.trusts}
-	e := entra{wire: w, identity: i, options: o, authority: authority, more: more}
+	e := entra{wire: w, identity: i, options: o, authority: authority, trust: trusted}
 	cred, err := credential(policy.ClientOptions{
 		Transport: w, Retry: w.retries(o),
 		Cloud: cloud.Configuration{ActiveDirectoryAuthorityHost: authority},
@@ -45,7 +45,7 @@ func fromEntra(ctx context.Context, i Identity, o Options, read func() (credenti
 		return AccessToken{}, e.fault()
 	}
 	if problem := tokenProblem([]byte(t.Token)); problem != "" {
-		return AccessToken{}, fault.New(fault.TokenInvalid, fault.V{"from": e.host(), "problem": problem})
+		return AccessToken{}, fault.TokenInvalid.New(e.host(), problem)
 	}
 	return AccessToken{Value: secret.FromString(t.Token), ExpiresOn: t.ExpiresOn}, nil
 }

@@ -17,7 +17,7 @@ import (
 func spoilt(t *testing.T) map[string]struct {
 	id    Identity
 	o     Options
-	want  fault.ID
+	want  fault.Named
 	parts []string
 } {
 	t.Helper()
@@ -40,7 +40,7 @@ func spoilt(t *testing.T) map[string]struct {
 	type row = struct {
 		id    Identity
 		o     Options
-		want  fault.ID
+		want  fault.Named
 		parts []string
 	}
 	return map[string]row{
@@ -62,7 +62,7 @@ func TestEntraRefusesInEarnest(t *testing.T) {
 	for name, c := range spoilt(t) {
 		t.Run(name, func(t *testing.T) {
 			f := refuses(t, c.id, c.o, c.want, c.parts...)
-			if f.Retryable() != (c.want == fault.EntraAssertion) {
+			if f.Retryable() != (c.want == fault.Named(fault.EntraAssertion)) {
 				t.Errorf("retryable: %v", f.Retryable())
 			}
 		})
@@ -76,7 +76,7 @@ func TestEntraCodes(t *testing.T) {
 	for name, c := range map[string]struct {
 		id       string
 		order    azurefake.Order
-		want     fault.ID
+		want     fault.Named
 		requests int
 		parts    []string
 	}{
@@ -224,19 +224,18 @@ func TestNumbersInTexts(t *testing.T) {
 
 // TestTrustOf: a token's claims stand in a command that people copy.
 func TestTrustOf(t *testing.T) {
-	for claims, want := range map[string][3]string{
+	for claims, want := range map[string]trust{
 		`{"iss":"https://a.b/c/","sub":"system:serviceaccount:ns:sa","aud":["api://X","y"]}`: {"https://a.b/c/", "system:serviceaccount:ns:sa", "api://X"},
 		`{"iss":"a; rm -rf /","sub":"$(x)","aud":"'x'"}`:                                     {},
 		`{"iss":"a\nb","sub":"` + strings.Repeat("x", 161) + `","aud":[]}`:                   {},
 		`{"iss":5}`: {},
 		``:          {},
 	} {
-		v := trustOf(jwt(claims))
-		if got := [3]string{v["issuer"], v["subject"], v["audience"]}; got != want {
+		if got := trustOf(jwt(claims)); got != want {
 			t.Errorf("%s: %q", claims, got)
 		}
 	}
-	if v := trustOf("a.b"); v != nil {
+	if v := trustOf("a.b"); v != (trust{}) {
 		t.Error(v)
 	}
 }

@@ -85,5 +85,5 @@ func exposed(info fs.FileInfo) error {
 }
 
 func secretFault(name, problem string) error {
-	return fault.New(fault.SecretFile, fault.V{"file": name, "problem": problem})
+	return fault.SecretFile.New(name, problem)
 }

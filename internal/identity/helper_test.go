@@ -57,13 +57,13 @@ func noSecret(t *testing.T, err error, secrets ...string) {
 }
 
 // refuses makes a request that must fail.
-func refuses(t *testing.T, i Identity, o Options, want fault.ID, parts ...string) *fault.Fault {
+func refuses(t *testing.T, i Identity, o Options, want fault.Named, parts ...string) *fault.Fault {
 	t.Helper()
 	token, err := i.Token(t.Context(), o)
 	return failed(t, token, err, want, parts...)
 }
 
-func failed(t *testing.T, token AccessToken, err error, want fault.ID, parts ...string) *fault.Fault {
+func failed(t *testing.T, token AccessToken, err error, want fault.Named, parts ...string) *fault.Fault {
 	t.Helper()
 	if !fault.Is(err, want) || !token.Value.Empty() {
 		t.Fatalf("%v, want %s", err, want)

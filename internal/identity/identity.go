@@ -156,5 +156,5 @@ func (i Identity) resource(o Options) string {
 func always(Identity) bool { return true }
 
 func invalid(problem string) error {
-	return fault.New(fault.IdentityInvalid, fault.V{"problem": problem})
+	return fault.IdentityInvalid.New(problem)
 }

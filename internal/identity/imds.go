@@ -16,7 +16,7 @@ import (
 // fromIMDS asks the machine's identity service; a nil id is the machine's own identity.
 func fromIMDS(ctx context.Context, i Identity, o Options, id azidentity.ManagedIDKind) (AccessToken, error) {
 	if o.IMDS == nil {
-		return AccessToken{}, fault.Wrap(fault.Internal, errors.New("no transport to IMDS"), nil)
+		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to IMDS"))
 	}
 	w := &wire{ctx: ctx, transport: o.IMDS, busy: imdsBusy}
 	cred, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{
@@ -24,7 +24,7 @@ func fromIMDS(ctx context.Context, i Identity, o Options, id azidentity.ManagedI
 		ID:            id,
 	})
 	if err != nil {
-		return AccessToken{}, fault.Wrap(fault.IMDSRefused, err, fault.V{"identity": i.String()})
+		return AccessToken{}, fault.IMDSRefused.New(i.String()).Because(err)
 	}
 	t, err := cred.GetToken(ctx, policy.TokenRequestOptions{
 		Scopes: []string{i.resource(o)},
@@ -35,7 +35,7 @@ func fromIMDS(ctx context.Context, i Identity, o Options, id azidentity.ManagedI
 		return AccessToken{}, w.imdsFault(i)
 	}
 	if problem := tokenProblem([]byte(t.Token)); problem != "" {
-		return AccessToken{}, fault.New(fault.TokenInvalid, fault.V{"from": "IMDS", "problem": problem})
+		return AccessToken{}, fault.TokenInvalid.New("IMDS", problem)
 	}
 	return AccessToken{Value: secret.FromString(t.Token), ExpiresOn: t.ExpiresOn}, nil
 }
@@ -48,23 +48,22 @@ func imdsBusy(status int) bool {
 // imdsFault says why there is no token.
 func (w *wire) imdsFault(i Identity) error {
 	refusal := fmt.Errorf("IMDS answered %d %s", w.status, w.text)
-	v := fault.V{"identity": i.String(), "identities": assignArgument(i)}
 	var f *fault.Fault
 	switch {
 	case errors.Is(w.ctx.Err(), context.Canceled):
-		return fault.Wrap(fault.Interrupted, w.ctx.Err(), nil)
+		return fault.Interrupted.New().Because(w.ctx.Err())
 	case w.status == 0 && w.err == nil: // never asked: ctx had ended
-		return fault.Wrap(fault.IMDSUnreachable, w.ctx.Err(), nil)
+		return fault.IMDSUnreachable.New().Because(w.ctx.Err())
 	case w.err != nil:
-		return fault.Wrap(fault.IMDSUnreachable, w.err, nil)
+		return fault.IMDSUnreachable.New().Because(w.err)
 	case w.status == http.StatusOK:
-		return fault.New(fault.TokenInvalid, fault.V{"from": "IMDS", "problem": "the answer is no JSON with an access_token"})
+		return fault.TokenInvalid.New("IMDS", "the answer is no JSON with an access_token")
 	case imdsBusy(w.status):
-		f = fault.Wrap(fault.IMDSBusy, refusal, nil)
+		f = fault.IMDSBusy.New().Because(refusal)
 	case w.status == http.StatusBadRequest && strings.Contains(strings.ToLower(w.text), "identity not found"):
-		f = fault.Wrap(fault.IdentityNotAssigned, refusal, v)
+		f = fault.IdentityNotAssigned.New(i.String(), assignArgument(i)).Because(refusal)
 	default:
-		f = fault.Wrap(fault.IMDSRefused, refusal, v)
+		f = fault.IMDSRefused.New(i.String()).Because(refusal)
 	}
 	f.RetryAfter = w.wait
 	return f

@@ -106,7 +106,7 @@ func TestIMDSRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		id       Identity
 		order    azurefake.Order
-		want     fault.ID
+		want     fault.Named
 		requests int
 		parts    []string // of the fault's text
 	}{
@@ -224,7 +224,7 @@ func TestIMDSRetryAfter(t *testing.T) {
 		start := time.Now()
 		_, err := machine.Token(ctx, o)
 		f := fault.From(err)
-		if f.ID() != fault.IMDSBusy || !f.Retryable() || fmt.Sprint(f.RetryAfter.Seconds()) != header || len(fake.Requests()) != 1 {
+		if f.ID() != fault.IMDSBusy.ID || !f.Retryable() || fmt.Sprint(f.RetryAfter.Seconds()) != header || len(fake.Requests()) != 1 {
 			t.Errorf("%s: %v, retry after %v", header, err, f.RetryAfter)
 		}
 		if d := time.Since(start); d > 10*time.Second {

@@ -50,7 +50,7 @@ func readToken(name string) ([]byte, fs.FileMode, error) {
 }
 
 func tokenFileFault(name, problem string) error {
-	return fault.New(fault.TokenFile, fault.V{"file": name, "problem": problem})
+	return fault.TokenFile.New(name, problem)
 }
 
 // FromText checks an access token that a person or a file handed over; from says who, for messages.
@@ -59,7 +59,7 @@ func tokenFileFault(name, problem string) error {
 func (i Identity) FromText(text []byte, from string, o Options) (AccessToken, error) {
 	text = bytes.TrimSpace(text)
 	if problem := tokenProblem(text); problem != "" {
-		return AccessToken{}, fault.New(fault.TokenInvalid, fault.V{"from": from, "problem": problem})
+		return AccessToken{}, fault.TokenInvalid.New(from, problem)
 	}
 	t := AccessToken{Value: secret.New(bytes.Clone(text))}
 	p, ok := payloadOf(t.Value)
@@ -69,12 +69,10 @@ func (i Identity) FromText(text []byte, from string, o Options) (AccessToken, er
 	t.ExpiresOn = p.expiry()
 	if now := o.now(); !t.ExpiresOn.IsZero() && !now.Before(t.ExpiresOn) {
 		ago := now.Sub(t.ExpiresOn).Round(time.Second)
-		return AccessToken{}, fault.New(fault.TokenExpired, fault.V{"from": from, "ago": ago.String()})
+		return AccessToken{}, fault.TokenExpired.New(from, ago.String())
 	}
 	if resource := i.resource(o); !p.isFor(resource) {
-		return AccessToken{}, fault.New(fault.TokenAudience, fault.V{
-			"from": from, "audience": strings.Join(p.Audience, ", "), "resource": resource,
-		})
+		return AccessToken{}, fault.TokenAudience.New(from, strings.Join(p.Audience, ", "), resource)
 	}
 	return t, nil
 }

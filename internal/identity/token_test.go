@@ -30,19 +30,19 @@ func TestTokenTexts(t *testing.T) {
 	hour := fmt.Sprintf(`"exp":%d`, testNow.Add(time.Hour).Unix())
 	for name, c := range map[string]struct {
 		text string
-		want fault.ID // "" is success
+		want fault.Named // nil is success
 		part string
 		ends time.Time
 	}{
-		"usual":                   {jwt("{" + aud + "," + hour + "}"), "", "", testNow.Add(time.Hour)},
-		"white space around":      {" \r\n" + jwt("{"+aud+","+hour+"}") + "\n\n", "", "", testNow.Add(time.Hour)},
-		"opaque":                  {"an-opaque-token", "", "", time.Time{}},
-		"opaque with dots":        {"a.b.c", "", "", time.Time{}},
-		"no claims":               {jwt("{}"), "", "", time.Time{}},
-		"several audiences":       {jwt(`{"aud":["x","https://storage.azure.com"]}`), "", "", time.Time{}},
-		"end with a fraction":     {jwt("{" + aud + `,"exp":1795453200.75}`), "", "", time.Unix(1795453200, 0)},
-		"end in words":            {jwt("{" + aud + `,"exp":"soon"}`), "", "", time.Time{}},
-		"end beyond all bounds":   {jwt("{" + aud + `,"exp":1e300}`), "", "", time.Time{}},
+		"usual":                   {jwt("{" + aud + "," + hour + "}"), nil, "", testNow.Add(time.Hour)},
+		"white space around":      {" \r\n" + jwt("{"+aud+","+hour+"}") + "\n\n", nil, "", testNow.Add(time.Hour)},
+		"opaque":                  {"an-opaque-token", nil, "", time.Time{}},
+		"opaque with dots":        {"a.b.c", nil, "", time.Time{}},
+		"no claims":               {jwt("{}"), nil, "", time.Time{}},
+		"several audiences":       {jwt(`{"aud":["x","https://storage.azure.com"]}`), nil, "", time.Time{}},
+		"end with a fraction":     {jwt("{" + aud + `,"exp":1795453200.75}`), nil, "", time.Unix(1795453200, 0)},
+		"end in words":            {jwt("{" + aud + `,"exp":"soon"}`), nil, "", time.Time{}},
+		"end beyond all bounds":   {jwt("{" + aud + `,"exp":1e300}`), nil, "", time.Time{}},
 		"padded claims":           {strings.Replace(jwt(`{"aud":"x"} `), ".c2", "=.c2", 1), fault.TokenAudience, "for x", time.Time{}},
 		"ended":                   {jwt("{" + aud + fmt.Sprintf(`,"exp":%d}`, testNow.Add(-90*time.Minute).Unix())), fault.TokenExpired, "1h30m0s ago", time.Time{}},
 		"ends now":                {jwt("{" + aud + fmt.Sprintf(`,"exp":%d}`, testNow.Unix())), fault.TokenExpired, "0s ago", time.Time{}},
@@ -58,11 +58,11 @@ func TestTokenTexts(t *testing.T) {
 		"byte order mark":         {"\ufeffsecret1", fault.TokenInvalid, "one word", time.Time{}},
 		"JSON":                    {`{"accessToken":"secret1"}`, fault.TokenInvalid, "JSON", time.Time{}},
 		"a JSON text":             {`"secret1"`, fault.TokenInvalid, "JSON", time.Time{}},
-		"the longest":             {strings.Repeat("x", 64<<10), "", "", time.Time{}},
+		"the longest":             {strings.Repeat("x", 64<<10), nil, "", time.Time{}},
 		"longer than the longest": {strings.Repeat("x", 64<<10+1), fault.TokenInvalid, "longer", time.Time{}},
 	} {
 		token, err := Identity{Kind: Token}.FromText([]byte(c.text), "standard input", Options{Now: clock})
-		if c.want == "" {
+		if c.want == nil {
 			if err != nil || token.Value.RevealString() != strings.TrimSpace(c.text) || !token.ExpiresOn.Equal(c.ends) {
 				t.Errorf("%s: %v, ends %v", name, err, token.ExpiresOn)
 			}
@@ -156,7 +156,7 @@ func TestBadTokenFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		want fault.ID
+		want fault.Named
 		part string
 	}{
 		at("none"):      {fault.TokenFile, "no such file"},

@@ -29,14 +29,14 @@ func workload() rules {
 }
 
 // federated makes the credential of what is in the token file now.
-func (i Identity) federated() (credentialOf, fault.V, error) {
+func (i Identity) federated() (credentialOf, trust, error) {
 	text, _, err := readToken(i.TokenFile)
 	if err != nil {
-		return nil, nil, err
+		return nil, trust{}, err
 	}
 	text = bytes.TrimSpace(text)
 	if problem := tokenProblem(text); problem != "" {
-		return nil, nil, tokenFileFault(i.TokenFile, problem)
+		return nil, trust{}, tokenFileFault(i.TokenFile, problem)
 	}
 	assertion := func(context.Context) (string, error) { return string(text), nil }
 	return func(o policy.ClientOptions) (azcore.TokenCredential, error) {
@@ -46,9 +46,11 @@ func (i Identity) federated() (credentialOf, fault.V, error) {
 	}, trustOf(string(text)), nil
 }
 
-// trustOf tells what Entra must have been told to trust for a token to be accepted: the places of the
-// command that does so.
-func trustOf(token string) fault.V {
+// trust is what Entra must have been told to trust for a token to be accepted: the places of the command
+// that does so.
+type trust struct{ issuer, subject, audience string }
+
+func trustOf(token string) (t trust) {
 	parts := strings.Split(token, ".")
 	var c struct {
 		Audience audience `json:"aud"`
@@ -56,17 +58,17 @@ func trustOf(token string) fault.V {
 		Subject  string   `json:"sub"`
 	}
 	if len(parts) != 3 {
-		return nil
+		return t
 	}
 	b, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil || json.Unmarshal(b, &c) != nil {
-		return nil
+		return t
 	}
-	v := fault.V{"issuer": argument(c.Issuer), "subject": argument(c.Subject)}
+	t.issuer, t.subject = argument(c.Issuer), argument(c.Subject)
 	if len(c.Audience) > 0 {
-		v["audience"] = argument(c.Audience[0])
+		t.audience = argument(c.Audience[0])
 	}
-	return v
+	return t
 }
 
 // argument is what a person can paste into a command line unseen, "" for anything else.
@@ -85,5 +87,5 @@ func libraryFault(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault.Wrap(fault.Internal, err, nil)
+	return fault.Internal.New().Because(err)
 }

@@ -29,7 +29,7 @@ type Source struct {
 func ParseSource(s string) (Source, error) {
 	host, share, dir := split(s)
 	if problem := examine(s, host, share, dir); problem != "" {
-		return Source{}, fault.New(fault.SourceInvalid, fault.V{"source": shown(s), "problem": problem})
+		return Source{}, fault.SourceInvalid.New(shown(s), problem)
 	}
 	return Source{Host: host, Share: share, Dir: dir}, nil
 }

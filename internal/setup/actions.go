@@ -77,7 +77,7 @@ func (p *planner) needHandler() error {
 		return nil
 	}
 	if p.host.Root == "" {
-		return fault.New(fault.SetupProgram, fault.V{"program": handler})
+		return fault.SetupProgram.New(handler)
 	}
 	p.notes = append(p.notes, handler+" is not there yet: without it the rule makes every mount with Kerberos fail; install azfilesauth in the image")
 	return nil

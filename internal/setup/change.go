@@ -53,7 +53,7 @@ func failed(path string, err error) error {
 	if errors.As(err, &f) {
 		return err
 	}
-	return fault.Wrap(fault.SetupFailed, err, fault.V{"path": path})
+	return fault.SetupFailed.New(path).Because(err)
 }
 
 // apply makes the change, if the machine is as it was when the change was planned.

@@ -89,7 +89,7 @@ func withRealm(content []byte, realm string) []byte {
 func planDomainRealm(p *planner) error {
 	dir := filepath.Dir(krb5Drop)
 	if !slices.Contains(p.host.krb5Folders(), dir) {
-		return fault.New(fault.SetupInclude, fault.V{"file": krb5Conf, "folder": dir})
+		return fault.SetupInclude.New(krb5Conf, dir)
 	}
 	realm := p.realm()
 	var b strings.Builder

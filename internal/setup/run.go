@@ -26,7 +26,7 @@ func Show(ctx context.Context, h Host, actions []Action, out io.Writer) ([]Chang
 		b.WriteString("note: " + note + "\n")
 	}
 	if _, err := io.WriteString(out, b.String()); err != nil {
-		return nil, fault.Wrap(fault.OutputFailed, err, nil)
+		return nil, fault.OutputFailed.New().Because(err)
 	}
 	return p.changes, nil
 }
@@ -98,7 +98,7 @@ func Undo(ctx context.Context, h Host, out io.Writer) error {
 		return failed(JournalPath, err)
 	}
 	if len(changed) > 0 {
-		return fault.New(fault.SetupChanged, fault.V{"paths": strings.Join(changed, ", ")})
+		return fault.SetupChanged.New(strings.Join(changed, ", "))
 	}
 	return nil
 }

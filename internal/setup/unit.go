@@ -87,7 +87,7 @@ func (h Host) start(ctx context.Context, unit string) error {
 		err = h.Systemctl(ctx, "restart", unit)
 	}
 	if err != nil {
-		return fault.Wrap(fault.ServiceFailed, err, fault.V{"unit": unit})
+		return fault.ServiceFailed.New(unit).Because(err)
 	}
 	return nil
 }

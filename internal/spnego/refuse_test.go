@@ -33,7 +33,7 @@ func TestRefused(t *testing.T) {
 		name   string
 		change func(*ccache.Credential)
 		rc4    bool
-		want   fault.ID
+		want   fault.Named
 		text   string
 	}{
 		{"no key", setKey(18, 0), rc4, fault.TicketEtype, "its session key is of 0 bytes, not 32"},
@@ -125,7 +125,7 @@ func TestMechanismsThatATicketDoesNotAnswer(t *testing.T) {
 	for _, sec := range []string{"", "iakerb", "KRB5", "krb5i", "krb5 ", "ntlmssp", "krb5;creduid=0x0", "\x00"} {
 		_, err := spnego.ParseMechanism(sec)
 		var f *fault.Fault
-		if !errors.As(err, &f) || f.ID() != fault.Mechanism {
+		if !errors.As(err, &f) || f.ID() != fault.Mechanism.ID {
 			t.Errorf("%q: %v", sec, err)
 		}
 	}

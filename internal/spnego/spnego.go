@@ -48,7 +48,7 @@ func ParseMechanism(sec string) (Mechanism, error) {
 	case "mskrb5":
 		return MSKrb5, nil
 	}
-	return 0, fault.New(fault.Mechanism, fault.V{"sec": sec})
+	return 0, fault.Mechanism.New(sec)
 }
 
 // Payload builds the answer to a cifs.spnego key from the service ticket cred: the kernel's struct
@@ -66,11 +66,11 @@ func Payload(cred ccache.Credential, mech Mechanism, now time.Time, allowRC4 boo
 	_, _ = rand.Read(subkey) // never fails: it ends the program instead
 	token, err := negTokenInit(cred, subkey, mech, now)
 	if err != nil {
-		return secret.Value{}, fault.Wrap(fault.Internal, err, nil)
+		return secret.Value{}, fault.Internal.New().Because(err)
 	}
 	payload, err := message(subkey, token)
 	if err != nil {
-		return secret.Value{}, fault.Wrap(fault.TicketTooLarge, err, fault.V{"host": host(cred)})
+		return secret.Value{}, fault.TicketTooLarge.New(host(cred)).Because(err)
 	}
 	return secret.New(payload), nil
 }
@@ -85,10 +85,10 @@ func check(cred ccache.Credential, now time.Time, allowRC4 bool) error {
 		return etypeFault(cred, fmt.Errorf("its session key is of %d bytes, not %d", n, size))
 	}
 	if !now.Before(cred.EndTime) {
-		return fault.New(fault.TicketExpired, fault.V{"host": host(cred), "end": cred.EndTime.UTC().Format(time.RFC3339)})
+		return fault.TicketExpired.New(host(cred), cred.EndTime.UTC().Format(time.RFC3339))
 	}
 	if problem := damage(cred); problem != "" {
-		return fault.New(fault.TicketDamaged, fault.V{"host": host(cred), "problem": problem})
+		return fault.TicketDamaged.New(host(cred), problem)
 	}
 	return nil
 }
@@ -112,9 +112,7 @@ func damage(cred ccache.Credential) string {
 
 func etypeFault(cred ccache.Credential, cause error) error {
 	account, _, _ := strings.Cut(host(cred), ".")
-	return fault.Wrap(fault.TicketEtype, cause, fault.V{
-		"host": host(cred), "account": account, "etype": strconv.Itoa(int(cred.Key.Etype)),
-	})
+	return fault.TicketEtype.New(host(cred), strconv.Itoa(int(cred.Key.Etype)), account).Because(cause)
 }
 
 // host is the server that the ticket is for, as an error text names it.

@@ -37,5 +37,5 @@ func (c *Call) conflict(rec ccache.Record, known bool) error {
 	if other == "" {
 		return nil
 	}
-	return fault.New(fault.IdentityConflict, fault.V{"endpoint": c.Endpoint.Host(), "other": other, "identity": c.line})
+	return fault.IdentityConflict.New(c.Endpoint.Host(), other, c.line)
 }

@@ -51,7 +51,7 @@ func (m *Manager) List(cruid int) (Listing, error) {
 func (m *Manager) Clear(ctx context.Context, cruid int, e endpoint.Endpoint) error {
 	return m.erase(ctx, cruid, func(c *ccache.Cache, path string) error {
 		if !c.Remove(e.SPN()) {
-			return fault.New(fault.TicketUnknown, fault.V{"host": e.Host(), "ccache": path})
+			return fault.TicketUnknown.New(e.Host(), path)
 		}
 		return nil
 	})

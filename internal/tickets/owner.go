@@ -43,9 +43,7 @@ func OwnerOf(e Evidence) (identity.Identity, error) {
 		return id, e.unknown(recorded)
 	}
 	if client != "" && id.ClientID != "" && id.ClientID != client {
-		return id, fault.New(fault.IdentityConflict, fault.V{
-			"endpoint": e.Endpoint.Host(), "other": "username=" + client, "identity": id.String(),
-		})
+		return id, fault.IdentityConflict.New(e.Endpoint.Host(), "username="+client, id.String())
 	}
 	return id, nil
 }
@@ -55,9 +53,9 @@ func (e Evidence) unknown(recorded bool) error {
 		return e.Damage
 	}
 	if recorded {
-		return fault.New(fault.RecordUntrusted, fault.V{"host": e.Endpoint.Host(), "ccache": e.Path})
+		return fault.RecordUntrusted.New(e.Path, e.Endpoint.Host())
 	}
-	return fault.New(fault.IdentityUnknown, fault.V{"host": e.Endpoint.Host()})
+	return fault.IdentityUnknown.New(e.Endpoint.Host())
 }
 
 // record gives the identity that obtained the ticket of the cache. A record that cannot be parsed is none.

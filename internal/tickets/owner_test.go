@@ -31,32 +31,32 @@ func TestOwner(t *testing.T) {
 		"trusted record before config":       {config: "default_identity: system", record: mine, trusted: true, username: "root", want: mine},
 		"trusted record, any user name":      {record: "system", trusted: true, username: client, want: "system"},
 		"trusted record, its own client":     {record: mine, trusted: true, username: client, want: mine},
-		"trusted record, another client":     {record: mine, trusted: true, username: other, want: string(fault.IdentityConflict)},
-		"record that cannot be read":         {record: "unheard-of", trusted: true, username: "root", want: string(fault.IdentityUnknown)},
-		"untrusted record":                   {record: "system", username: "root", want: string(fault.RecordUntrusted)},
+		"trusted record, another client":     {record: mine, trusted: true, username: other, want: string(fault.IdentityConflict.ID)},
+		"record that cannot be read":         {record: "unheard-of", trusted: true, username: "root", want: string(fault.IdentityUnknown.ID)},
+		"untrusted record":                   {record: "system", username: "root", want: string(fault.RecordUntrusted.ID)},
 		"untrusted record of a file":         {record: "token token_file=/x", username: client, want: mine},
 		"untrusted, the default":             {config: "default_identity: system", record: "system", username: "root", want: "system"},
 		"untrusted, an entry":                {config: "identities: {a: {client_id: " + client + "}}", record: mine, username: "root", want: mine},
 		"untrusted, of the endpoint":         {config: "endpoints: {" + acct + ": {identity: system}}", record: "system", want: "system"},
 		"untrusted, of another":              {config: "default_identity: system", record: mine, username: "root", want: "system"},
-		"untrusted, with more than config":   {config: "identities: {a: {client_id: " + client + "}}", record: mine + " resource=https://evil.example", username: "root", want: string(fault.RecordUntrusted)},
+		"untrusted, with more than config":   {config: "identities: {a: {client_id: " + client + "}}", record: mine + " resource=https://evil.example", username: "root", want: string(fault.RecordUntrusted.ID)},
 		"untrusted, of the user name":        {record: mine, username: client, want: mine},
 		"untrusted, of a mount":              {record: mine, live: []string{client}, want: mine},
 		"user name is a client id":           {username: client, want: mine},
 		"user name in capitals":              {username: "AAAAAAAA-2222-3333-4444-555555555555", want: "user-assigned client_id=aaaaaaaa-2222-3333-4444-555555555555"},
 		"user name before config":            {config: "default_identity: system", username: client, want: mine},
 		"client of one entry":                {config: "identities: {a: {kind: user-assigned, client_id: " + client + ", resource: https://storage.azure.com}}", username: client, want: mine + " resource=https://storage.azure.com"},
-		"client of two entries":              {config: "identities: {a: {client_id: " + client + "}, b: {client_id: " + client + ", resource: https://storage.azure.com}}", username: client, want: string(fault.IdentityUnknown)},
+		"client of two entries":              {config: "identities: {a: {client_id: " + client + "}, b: {client_id: " + client + ", resource: https://storage.azure.com}}", username: client, want: string(fault.IdentityUnknown.ID)},
 		"config of the endpoint":             {config: "default_identity: system\nidentities: {a: {client_id: " + client + "}}\nendpoints: {" + acct + ": {identity: a}}", username: "root", want: mine},
 		"config in general":                  {config: "default_identity: system", username: "root", want: "system"},
-		"root tells nothing":                 {username: "root", want: string(fault.IdentityUnknown)},
-		"nothing":                            {want: string(fault.IdentityUnknown)},
+		"root tells nothing":                 {username: "root", want: string(fault.IdentityUnknown.ID)},
+		"nothing":                            {want: string(fault.IdentityUnknown.ID)},
 		"a mount":                            {live: []string{client, client}, want: mine},
-		"mounts that differ":                 {live: []string{client, other}, want: string(fault.IdentityUnknown)},
-		"a mount of root":                    {live: []string{"root"}, want: string(fault.IdentityUnknown)},
-		"a mount, but not of this request":   {live: []string{client}, username: "root", want: string(fault.IdentityUnknown)},
-		"almost a client id":                 {username: client + "0", want: string(fault.IdentityUnknown)},
-		"a client id with fields of its own": {username: client + " resource=https://evil.example", want: string(fault.IdentityUnknown)},
+		"mounts that differ":                 {live: []string{client, other}, want: string(fault.IdentityUnknown.ID)},
+		"a mount of root":                    {live: []string{"root"}, want: string(fault.IdentityUnknown.ID)},
+		"a mount, but not of this request":   {live: []string{client}, username: "root", want: string(fault.IdentityUnknown.ID)},
+		"almost a client id":                 {username: client + "0", want: string(fault.IdentityUnknown.ID)},
+		"a client id with fields of its own": {username: client + " resource=https://evil.example", want: string(fault.IdentityUnknown.ID)},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -133,11 +133,11 @@ func TestOwnerOfNeedsNoManager(t *testing.T) {
 		Endpoint: resolve(t, acct), Config: must(config.Load(w.conf)), Path: w.path,
 		Cache: must(must(ccache.Open(w.path, ccache.Owner{})).Load()),
 	}
-	for username, want := range map[string]fault.ID{"root": "", client: "", other: fault.IdentityConflict} {
+	for username, want := range map[string]fault.Named{"root": nil, client: nil, other: fault.IdentityConflict} {
 		e.Username = username
 		id, err := OwnerOf(e)
-		if got := faultID(err); got != want {
-			t.Errorf("%s: %s, %v, want %q", username, id, err, want)
+		if want == nil && err != nil || want != nil && !fault.Is(err, want) {
+			t.Errorf("%s: %s, %v, want %v", username, id, err, want)
 		}
 	}
 	e.Username, e.Mounted = "", []mounts.Mount{{Endpoint: e.Endpoint, Username: other}}
@@ -148,11 +148,4 @@ func TestOwnerOfNeedsNoManager(t *testing.T) {
 	if _, err := OwnerOf(e); err != nil {
 		t.Errorf("a live mount of another credential uid: %v", err)
 	}
-}
-
-func faultID(err error) fault.ID {
-	if err == nil {
-		return ""
-	}
-	return fault.From(err).ID()
 }

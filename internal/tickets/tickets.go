@@ -186,7 +186,7 @@ func primaryGroup(uid int) (int, error) {
 	}
 	u, err := user.LookupId(strconv.Itoa(uid))
 	if err != nil {
-		return 0, fault.Wrap(fault.UIDUnknown, err, fault.V{"uid": strconv.Itoa(uid)})
+		return 0, fault.UIDUnknown.New(strconv.Itoa(uid)).Because(err)
 	}
 	return strconv.Atoi(u.Gid)
 }
@@ -195,7 +195,7 @@ func primaryGroup(uid int) (int, error) {
 func (m *Manager) mounted() ([]mounts.Mount, error) {
 	all, err := m.Mounted()
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, fmt.Errorf("reading the mount table: %w", err), nil)
+		return nil, fault.Internal.New().Because(fmt.Errorf("reading the mount table: %w", err))
 	}
 	return all, nil
 }

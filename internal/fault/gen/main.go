@@ -85,7 +85,7 @@ func readmeTable() string {
 	var b strings.Builder
 	b.WriteString("| failure | what happened | fix |\n| --- | --- | --- |\n")
 	for _, k := range fault.Table() {
-		f := fault.New(k.ID, nil)
+		f := k.Blank()
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.ID, cell(f.What()), cell(f.Fix()))
 	}
 	b.WriteString("\n| check of `azfilesauth doctor` | holds when all is well |\n| --- | --- |\n")
@@ -142,7 +142,7 @@ Words in <> stand for what the failure itself names.
 .Bl -tag -width Ds
 `)
 	for _, k := range fault.Table() {
-		f := fault.New(k.ID, nil)
+		f := k.Blank()
 		again := "Trying again does not help."
 		if k.Retryable {
 			again = "Trying again may help."

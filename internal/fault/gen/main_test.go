@@ -114,7 +114,7 @@ func TestRun(t *testing.T) {
 	if err := run([]string{dir}); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"README.md": string(fault.RoleMissing), manual: string(fault.RoleMissing), sections()[0].file: "request-key-rule", "packaging/man/azfilesauth.yaml.5": ".It Cm token_cache : Cm keyring | off"} {
+	for name, want := range map[string]string{"README.md": string(fault.RoleMissing.ID), manual: string(fault.RoleMissing.ID), sections()[0].file: "request-key-rule", "packaging/man/azfilesauth.yaml.5": ".It Cm token_cache : Cm keyring | off"} {
 		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s: %v", name, err)
 		}

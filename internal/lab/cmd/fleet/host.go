@@ -98,7 +98,7 @@ func (m *machine) refresh(now time.Time) {
 	if m.exchange(now) {
 		a.Failures, a.Fault, a.Success = 0, nil, now
 	} else {
-		a.Failures, a.Fault = a.Failures+1, fault.New(fault.AzureBusy, nil)
+		a.Failures, a.Fault = a.Failures+1, fault.AzureBusy.New("")
 	}
 	if !m.jitter {
 		a.Spread = "all" // every machine waits equally long
