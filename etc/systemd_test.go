@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // exposure is what systemd-analyze(1) may find at most, in tenths: 100 is a unit without a sandbox.
@@ -19,11 +21,7 @@ var exposure = map[string]int{"azfilesrefresh.service": 28, "azfiles-mount-retry
 // tool gives a program of systemd.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("%v: apt-get install systemd", err)
-	}
-	return path
+	return needs.Program(t, name, "systemd")
 }
 
 // units writes the units to a folder, with programs that every machine has: verify looks for them.
@@ -97,6 +95,7 @@ func TestTheDaemonsUnit(t *testing.T) {
 }
 
 func TestRunFolder(t *testing.T) {
+	needs.Root(t) // systemd-tmpfiles gives the directory to root
 	root := t.TempDir()
 	text, err := os.ReadFile("tmpfiles.d/azfilesauth.conf")
 	if err != nil {

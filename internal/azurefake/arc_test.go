@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 const arcURL = "http://127.0.0.1:40342/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https://storage.azure.com"
@@ -187,6 +188,7 @@ func TestMain(m *testing.M) {
 // TestArcClient gets a token with azidentity, in a process with folders of its own: the client takes
 // keys from /var/opt/azcmagent/tokens only, goes by the environment and keeps tokens for its process.
 func TestArcClient(t *testing.T) {
+	needs.Capability(t, "CAP_SYS_ADMIN")
 	for how, want := range map[string]string{
 		"environment": "token of 24h",
 		"agent":       "token of 24h",

@@ -13,6 +13,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/jcmturner/gokrb5/v8/messages"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // TestMITOpensTickets lets MIT's kvno open the tickets of every etype with the keytab. It takes the
@@ -50,11 +52,7 @@ func TestMITOpensTickets(t *testing.T) {
 
 func kvno(t *testing.T, dir string) (string, error) {
 	t.Helper()
-	path, err := exec.LookPath("kvno")
-	if err != nil {
-		t.Fatal("kvno is missing: install krb5-user (Debian) or krb5-workstation (Fedora)")
-	}
-	cmd := exec.Command(path, "-k", filepath.Join(dir, "keytab"), "cifs/"+host+"@"+azurefake.DefaultRealm)
+	cmd := exec.Command(needs.Program(t, "kvno", "krb5-user"), "-k", filepath.Join(dir, "keytab"), "cifs/"+host+"@"+azurefake.DefaultRealm)
 	cmd.Env = []string{"KRB5_CONFIG=" + filepath.Join(dir, "krb5.conf"), "KRB5CCNAME=FILE:" + filepath.Join(dir, "cc"), "LC_ALL=C"}
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -14,16 +14,13 @@ import (
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // readelf gives what readelf shows of a library.
 func readelf(t *testing.T, library string, flags ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("readelf")
-	if err != nil {
-		t.Fatalf("%v: install binutils", err)
-	}
-	cmd := exec.Command(path, append(flags, "-W", library)...)
+	cmd := exec.Command(needs.Program(t, "readelf", "binutils"), append(flags, "-W", library)...)
 	cmd.Env = []string{"LC_ALL=C"}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -120,10 +117,7 @@ func TestSetListClear(t *testing.T) {
 // TestPython has ctypes, as AzFilesAuthenticator's own programs.
 func TestPython(t *testing.T) {
 	m := newMachine(t)
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Fatalf("%v: install python3", err)
-	}
+	python := needs.Program(t, "python3", "python3")
 	r := m.start(exec.Command(python, "testdata/caller.py", m.library, uri, m.token))
 	want := regexp.MustCompile(`^set 0 True\nbad -1 0\n\[\n  \{"server":"cifs/` + host + `@.*\}\n\]\njson 0\nclear 0\nversion 2\.3\.4 True\n$`)
 	if r.code != 0 || r.err != "" || !want.MatchString(r.out) {
@@ -286,10 +280,7 @@ func TestBrokenPipe(t *testing.T) {
 
 // TestArm64 builds for the other one that Azure has.
 func TestArm64(t *testing.T) {
-	cc, err := exec.LookPath("aarch64-linux-gnu-gcc")
-	if err != nil {
-		t.Fatalf("%v: install gcc-aarch64-linux-gnu and libc6-dev-arm64-cross", err)
-	}
+	cc := needs.Program(t, "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")
 	out := filepath.Join(t.TempDir(), "libazfilesauth.so.0")
 	cmd := exec.Command("make", "-C", "../..", "clib", "CLIB="+out)
 	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "GOARCH=arm64", "CC="+cc)

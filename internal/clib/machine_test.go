@@ -29,6 +29,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 const (
@@ -120,6 +121,8 @@ type machine struct {
 // The thread is never unlocked, so it ends with the test.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
+	needs.Root(t)
+	needs.Capability(t, "CAP_SYS_ADMIN", "CAP_NET_ADMIN")
 	in, dir := install(t), t.TempDir()
 	fake, err := azurefake.Start(azurefake.Options{Hosts: hosts}) // outside, where other goroutines are
 	if err != nil {
@@ -128,7 +131,7 @@ func newMachine(t *testing.T) *machine {
 	t.Cleanup(fake.Close)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS | unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("unshare: %v (these tests need root)", err)
+		t.Fatalf("unshare: %v", err)
 	}
 	m := &machine{
 		T: t, installation: in, fake: fake, ccache: filepath.Join(dir, "cc", "krb5cc"), log: filepath.Join(dir, "log"),
