@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,10 +12,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
-
-// ourRules is the file of our own rule, in the folder of the rules.
-const ourRules = "azfiles.conf"
 
 // handedOn marks the environment of the program that a request is passed on to. The kernel's own has
 // two variables, so if it is there when we start, that program has started us again.
@@ -32,15 +29,15 @@ func (r *request) handOver(d keyring.Description, host string) error {
 	if err != nil {
 		return foreign(host, err, "the request cannot be read")
 	}
-	wanted := keyring.Wanted{Op: "create", Type: d.Type, Description: d.Text, Callout: callout}
+	wanted := requestkey.Request{Op: "create", Type: d.Type, Description: d.Text, Callout: callout}
 	rule, err := r.rules.Winner(wanted, r.ours)
-	if errors.Is(err, keyring.ErrNoRule) {
+	if errors.Is(err, requestkey.ErrNoRule) {
 		return foreign(host, nil, "no other rule of request-key matches")
 	} else if err != nil {
 		return foreign(host, err, "the rules of request-key cannot be followed")
 	}
-	path, argv, pipe, err := rule.Argv(keyring.Macros{
-		Wanted: wanted, Key: fmt.Sprint(r.key), UID: fmt.Sprint(d.UID), GID: fmt.Sprint(d.GID),
+	path, argv, pipe, err := rule.Argv(requestkey.Macros{
+		Request: wanted, Key: fmt.Sprint(r.key), UID: fmt.Sprint(d.UID), GID: fmt.Sprint(d.GID),
 	})
 	place := fmt.Sprintf("the rule of %s:%d", rule.Path, rule.Line)
 	if slices.Contains(r.env, handedOn) {
@@ -64,16 +61,15 @@ func foreign(host string, err error, problem string) error {
 }
 
 // ours reports whether a rule is our own, or runs this very program under whatever name.
-func (h *handler) ours(rule keyring.Rule) bool {
-	if rule.Path == filepath.Join(h.rules.Folder, ourRules) {
-		return true
-	}
-	self, err := os.Stat("/proc/self/exe")
-	if err != nil {
-		return false
-	}
-	info, err := os.Stat(strings.TrimPrefix(rule.Command[0], "|"))
-	return err == nil && os.SameFile(self, info)
+func (h *handler) ours(rule requestkey.Rule) bool {
+	return rule.Path == h.rules.Ours() || rule.RunsOurs(func(program string) bool {
+		self, err := os.Stat("/proc/self/exe")
+		if err != nil {
+			return false
+		}
+		info, err := os.Stat(program)
+		return err == nil && os.SameFile(self, info)
+	})
 }
 
 // pipe does what request-key does for a program behind a bar: it gets the callout information and

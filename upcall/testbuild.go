@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 // testFile is the path of the file with the surroundings of a test, in JSON. It is set when the
@@ -39,7 +39,7 @@ func surroundings(env []string) *handler {
 	}
 	h := &handler{
 		keyType: "user", config: s.Config, run: s.Run, mountTable: s.MountTable,
-		rules:  keyring.RuleFiles{Folder: s.RulesFolder, File: s.RulesFile},
+		rules:  requestkey.Files{Directory: s.RulesFolder, Last: s.RulesFile},
 		helper: s.Helper, syslog: s.Syslog, kmsg: s.Kmsg, env: env,
 		deadline: s.Deadline,
 		begin:    func() { begin(s.Begin) },

@@ -35,6 +35,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 const program = "azfiles.upcall"
@@ -48,7 +49,7 @@ type handler struct {
 	config     string // path of the configuration
 	run        string // runFolder
 	mountTable string // as /proc/self/mountinfo
-	rules      keyring.RuleFiles
+	rules      requestkey.Files
 	helper     string   // the cifs.upcall of cifs-utils
 	syslog     string   // the socket of the system's log
 	kmsg       string   // where to log without one
@@ -71,7 +72,7 @@ func system(env []string) *handler {
 		config:     config.DefaultPath,
 		run:        runFolder,
 		mountTable: "/proc/self/mountinfo",
-		rules:      keyring.SystemRules(),
+		rules:      requestkey.System(),
 		helper:     "/usr/sbin/cifs.upcall",
 		syslog:     "/dev/log",
 		kmsg:       "/dev/kmsg",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -181,8 +182,8 @@ func FuzzRules(f *testing.F) {
 	s, err := New(Options{Root: root})
 	must(f, err)
 	f.Fuzz(func(t *testing.T, text string) {
-		must(t, os.MkdirAll(filepath.Join(root, rulesFolder), 0o755))
-		must(t, os.WriteFile(filepath.Join(root, ourRules), []byte(text), 0o644))
+		must(t, os.MkdirAll(filepath.Join(root, requestkey.Directory), 0o755))
+		must(t, os.WriteFile(filepath.Join(root, requestkey.OurFile), []byte(text), 0o644))
 		s.memo = &memo{}
 		for _, id := range []ID{"request-key-files", "request-key-rule", "request-key-ties", "cifs-spnego-conf", "handler", "dns-resolver"} {
 			check := checkOf(id)

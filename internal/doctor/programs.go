@@ -164,7 +164,7 @@ func checkRequestKey(ctx context.Context, s *Subject) Result {
 func checkHandler(ctx context.Context, s *Subject) Result {
 	path := ourHandler
 	if w := s.winner(); w.err == nil && s.ourRule(w.rule) {
-		path = w.handler()
+		path = w.rule.Handler()
 	}
 	problem, err := s.examineProgram(path)
 	switch {

@@ -9,22 +9,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 const (
-	rulesFolder = "/etc/request-key.d"
-	rulesFile   = "/etc/request-key.conf"
-	ourRules    = rulesFolder + "/azfiles.conf"
-	stockRules  = rulesFolder + "/cifs.spnego.conf"
-
 	ourHandler   = "/usr/sbin/azfiles.upcall"
 	stockHandler = "/usr/sbin/cifs.upcall"
 )
 
 // rules are the files of the rules beneath the root.
-func (s *Subject) rules() keyring.RuleFiles {
-	return keyring.RuleFiles{Folder: s.Path(rulesFolder), File: s.Path(rulesFile)}
+func (s *Subject) rules() requestkey.Files {
+	return requestkey.Files{Directory: s.Path(requestkey.Directory), Last: s.Path(requestkey.LastFile)}
 }
 
 // sampleHost stands for every endpoint where none is known.
@@ -32,8 +27,8 @@ const sampleHost = "account.file.core.windows.net"
 
 // wanted is what the kernel asks for at a login to host (cifs_get_spnego_key in
 // fs/smb/client/cifs_spnego.c).
-func wanted(host string) keyring.Wanted {
-	return keyring.Wanted{Op: "create", Type: "cifs.spnego", Description: fmt.Sprintf(
+func wanted(host string) requestkey.Request {
+	return requestkey.Request{Op: "create", Type: "cifs.spnego", Description: fmt.Sprintf(
 		"ver=0x2;host=%s;ip4=192.0.2.1;sec=krb5;uid=0x0;creduid=0x0;user=root;pid=0x1000;upcall_target=mount", host)}
 }
 
@@ -60,21 +55,8 @@ func (s *Subject) hosts() []string {
 // winner is the rule that answers for an endpoint.
 type winner struct {
 	host string
-	rule keyring.Rule
-	err  error // keyring.ErrNoRule, a *keyring.RuleError, or that of reading the files
-}
-
-// handler is the program that answers: the rule's own, or azfiles.upcall behind one that confines it,
-// such as aa-exec.
-func (w winner) handler() string { return handlerOf(w.rule) }
-
-func handlerOf(rule keyring.Rule) string {
-	for _, word := range rule.Command {
-		if filepath.IsAbs(word) && filepath.Base(word) == filepath.Base(ourHandler) {
-			return word
-		}
-	}
-	return strings.TrimPrefix(rule.Command[0], "|")
+	rule requestkey.Rule
+	err  error // requestkey.ErrNoRule, an *requestkey.Error, or that of reading the files
 }
 
 // winner finds the rule for the endpoints under test; if they have several, the first that is not
@@ -93,22 +75,19 @@ func (s *Subject) winner() winner {
 }
 
 // ourRule reports whether a rule runs azfiles.upcall, wherever that is.
-func (s *Subject) ourRule(rule keyring.Rule) bool {
-	program := handlerOf(rule)
-	return filepath.Base(program) == filepath.Base(ourHandler) || s.ours(program)
-}
+func (s *Subject) ourRule(rule requestkey.Rule) bool { return rule.RunsOurs(s.ours) }
 
 // stockWins reports whether the rule for the endpoints runs cifs.upcall, without us.
 func (s *Subject) stockWins() bool {
 	w := s.winner()
-	return w.err == nil && filepath.Base(w.handler()) == filepath.Base(stockHandler)
+	return w.err == nil && filepath.Base(w.rule.Handler()) == filepath.Base(stockHandler)
 }
 
 // delegates reports whether cifs.upcall builds the answer to the kernel, by our order or without us.
 func (s *Subject) delegates() bool { return s.Mode() == modeCIFS || s.stockWins() }
 
 // shownRule is a rule with its place.
-func (s *Subject) shownRule(r keyring.Rule) string {
+func (s *Subject) shownRule(r requestkey.Rule) string {
 	return fileLine(s.beneath(r.Path), r.Line) + " runs " + strings.Join(r.Command, " ")
 }
 
@@ -124,7 +103,7 @@ func checkRuleFiles(_ context.Context, s *Subject) Result {
 	var faults []ruleFault
 	paths, err := s.ruleFiles()
 	if err != nil {
-		return s.CannotSee(rulesFolder, err)
+		return s.CannotSee(requestkey.Directory, err)
 	}
 	for _, path := range paths {
 		found, err := s.lintRules(path)
@@ -133,7 +112,7 @@ func checkRuleFiles(_ context.Context, s *Subject) Result {
 		}
 		faults = append(faults, found...)
 	}
-	var broken *keyring.RuleError
+	var broken *requestkey.Error
 	if errors.As(s.winner().err, &broken) && !slices.ContainsFunc(faults, func(f ruleFault) bool { return f.breaks }) {
 		faults = append(faults, ruleFault{
 			place: fileLine(s.beneath(broken.Path), broken.Line), text: broken.Problem, fix: s.correct(broken.Path, broken.Line), breaks: true,
@@ -166,21 +145,19 @@ func resultOf(faults []ruleFault) Result {
 	return r
 }
 
-// ruleFiles are the files that request-key reads, as paths beneath the root.
+// ruleFiles are the files that request-key reads, sorted, as paths beneath the root.
 func (s *Subject) ruleFiles() ([]string, error) {
-	entries, err := s.ReadDir(rulesFolder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	read, err := s.rules().Paths()
+	if err != nil {
 		return nil, err
 	}
 	var paths []string
-	for _, e := range entries {
-		name := e.Name()
-		if e.Type().IsRegular() && name[0] != '.' && len(name) >= 5 && strings.HasSuffix(name, ".conf") {
-			paths = append(paths, filepath.Join(rulesFolder, name))
-		}
+	for _, path := range read[:len(read)-1] {
+		paths = append(paths, filepath.Join(requestkey.Directory, filepath.Base(path)))
 	}
-	if _, err := s.Stat(rulesFile); err == nil {
-		paths = append(paths, rulesFile)
+	slices.Sort(paths)
+	if _, err := s.Stat(requestkey.LastFile); err == nil {
+		paths = append(paths, requestkey.LastFile)
 	}
 	return paths, nil
 }
@@ -199,53 +176,33 @@ func (s *Subject) lintRules(path string) ([]ruleFault, error) {
 	if problem := unsafe(info); problem != "" {
 		faults = append(faults, ruleFault{place: path, text: "others than root can change it: " + problem, fix: "chown root:root " + path + " && chmod go-w " + path})
 	}
-	n := 0
-	for line := range strings.Lines(string(content)) {
-		n++
-		if f, wrong := s.lintLine(path, n, line); wrong {
-			faults = append(faults, f)
-		}
+	_, flaws := requestkey.Read(content)
+	for _, f := range flaws {
+		faults = append(faults, s.ruleFault(path, f))
 	}
 	return faults, nil
 }
 
-// lintLine looks at one line, with its end.
-func (s *Subject) lintLine(path string, n int, line string) (ruleFault, bool) {
-	f := ruleFault{place: fileLine(path, n), fix: fmt.Sprintf("correct line %d of %s", n, path), breaks: s.winsHere(path, n)}
-	if strings.Trim(line, "\n") == "" || strings.ContainsAny(line[:1], "# \t\v\f\r") {
-		return ruleFault{}, false
+// ruleFault tells what to do about a flaw of a line.
+func (s *Subject) ruleFault(path string, flaw requestkey.Flaw) ruleFault {
+	f := ruleFault{
+		place: fileLine(path, flaw.Line), text: flaw.Text, fix: fmt.Sprintf("correct line %d of %s", flaw.Line, path),
+		breaks: flaw.Kind != requestkey.TwoStars && s.winsHere(path, flaw.Line),
 	}
-	const longest = 4095 // bytes
-	columns := strings.Fields(line)
-	switch {
-	case len(line) > longest:
-		f.text = "the line is too long for request-key, which gives up"
-	case len(columns) < 5:
-		f.text = "it has too few columns: operation, type, description, callout information, program"
-	case !strings.HasSuffix(line, "\n"):
-		f.text = "the last line has no line end, so request-key cuts off its last character"
+	if flaw.Kind == requestkey.Unended {
 		f.fix = "echo >> " + path
-		if path == ourRules {
+		if path == requestkey.OurFile {
 			f.action = "request-key-rule"
 		}
-	case !strings.HasPrefix(strings.TrimPrefix(columns[4], "|"), "/"):
-		f.text = "the program is not an absolute path"
-	case twoStars(columns[:4]):
-		f.text = "of two * in a column the second is an ordinary character, so it hardly ever matches"
-		f.breaks = false
 	}
-	return f, f.text != ""
-}
-
-func twoStars(columns []string) bool {
-	return slices.ContainsFunc(columns, func(c string) bool { return strings.Count(c, "*") > 1 })
+	return f
 }
 
 // winsHere reports whether a line decides about the logins to the endpoints: it is the rule for them,
 // or request-key gives up at it.
 func (s *Subject) winsHere(path string, line int) bool {
 	w := s.winner()
-	var broken *keyring.RuleError
+	var broken *requestkey.Error
 	if errors.As(w.err, &broken) {
 		return broken.Path == s.Path(path) && broken.Line == line
 	}
@@ -255,18 +212,18 @@ func (s *Subject) winsHere(path string, line int) bool {
 func checkRule(_ context.Context, s *Subject) Result {
 	const fix = "azfilesauth setup"
 	w := s.winner()
-	var broken *keyring.RuleError
+	var broken *requestkey.Error
 	switch {
 	case errors.As(w.err, &broken):
 		return Broken(s.correct(broken.Path, broken.Line), "%s: %s", fileLine(s.beneath(broken.Path), broken.Line), broken.Problem)
-	case errors.Is(w.err, keyring.ErrNoRule):
-		return Broken(fix, "no rule matches a login to %s: %s is missing or has none", w.host, ourRules).By("request-key-rule")
+	case errors.Is(w.err, requestkey.ErrNoRule):
+		return Broken(fix, "no rule matches a login to %s: %s is missing or has none", w.host, requestkey.OurFile).By("request-key-rule")
 	case w.err != nil:
-		return s.CannotSee(rulesFolder, w.err)
+		return s.CannotSee(requestkey.Directory, w.err)
 	}
-	if _, _, _, err := w.rule.Argv(keyring.Macros{Wanted: wanted(w.host), Key: "1", UID: "0", GID: "0"}); err != nil {
+	if _, _, _, err := w.rule.Argv(requestkey.Macros{Request: wanted(w.host), Key: "1", UID: "0", GID: "0"}); err != nil {
 		r := Broken(s.correct(w.rule.Path, w.rule.Line), "%s: %s", s.shownRule(w.rule), problemOf(err))
-		if w.rule.Path == s.Path(ourRules) {
+		if w.rule.Path == s.Path(requestkey.OurFile) {
 			r = r.By("request-key-rule")
 		}
 		return r
@@ -282,9 +239,9 @@ func (s *Subject) correct(path string, line int) string {
 	return fmt.Sprintf("correct line %d of %s", line, s.beneath(path))
 }
 
-// problemOf is what a *keyring.RuleError says without the place.
+// problemOf is what an *requestkey.Error says without the place.
 func problemOf(err error) string {
-	var broken *keyring.RuleError
+	var broken *requestkey.Error
 	if errors.As(err, &broken) {
 		return broken.Problem
 	}
@@ -293,7 +250,7 @@ func problemOf(err error) string {
 
 // overruled is the result when another rule wins: for want of ours, or because it fits better.
 func (s *Subject) overruled(w winner) Result {
-	ours, err := s.rules().Winner(wanted(w.host), func(r keyring.Rule) bool { return !s.ourRule(r) })
+	ours, err := s.rules().Winner(wanted(w.host), func(r requestkey.Rule) bool { return !s.ourRule(r) })
 	if err == nil {
 		return Broken(fmt.Sprintf("remove line %d of %s", w.rule.Line, s.beneath(w.rule.Path)), "for %s, %s", w.host, s.shownRule(w.rule)).
 			And("it fits better than, or as well as, our rule in %s", fileLine(s.beneath(ours.Path), ours.Line))
@@ -314,7 +271,7 @@ func checkRuleTies(_ context.Context, s *Subject) Result {
 	for _, host := range []string{s.hosts()[0], "fileserver.example.com"} {
 		all, err := s.rules().Matching(wanted(host))
 		if err != nil {
-			return s.CannotSee(rulesFolder, err)
+			return s.CannotSee(requestkey.Directory, err)
 		}
 		if a, b, tie := tied(all); tie {
 			return Warned("keep one of the two lines", "for %s, %s", host, s.shownRule(a)).And("just as well fits %s", s.shownRule(b))
@@ -325,7 +282,7 @@ func checkRuleTies(_ context.Context, s *Subject) Result {
 
 // tied finds two rules that fit equally well and run different commands, in different files of the
 // folder: the order within a file is fixed, and request-key.conf is always read last.
-func tied(rules []keyring.Rule) (a, b keyring.Rule, ok bool) {
+func tied(rules []requestkey.Rule) (a, b requestkey.Rule, ok bool) {
 	for i, a := range rules {
 		for _, b := range rules[i+1:] {
 			if a.Wild == b.Wild && !slices.Equal(a.Command, b.Command) && a.Path != b.Path && filepath.Dir(a.Path) == filepath.Dir(b.Path) {
@@ -342,15 +299,15 @@ func checkSpnegoConf(_ context.Context, s *Subject) Result {
 	rule, err := s.rules().Winner(wanted(other), s.ourRule)
 	installed := s.FirstOf(stockHandler, "/sbin/cifs.upcall", "/usr/local/sbin/cifs.upcall")
 	switch {
-	case errors.Is(err, keyring.ErrNoRule) && installed == "":
-		return Known("there is neither %s nor cifs.upcall, as on distributions that do not package them; Azure Files does not need them", stockRules)
-	case errors.Is(err, keyring.ErrNoRule):
-		return Warned(s.reinstall("cifs-utils"), "%s is missing: Kerberos mounts from other servers have no handler", stockRules)
+	case errors.Is(err, requestkey.ErrNoRule) && installed == "":
+		return Known("there is neither %s nor cifs.upcall, as on distributions that do not package them; Azure Files does not need them", requestkey.StockFile)
+	case errors.Is(err, requestkey.ErrNoRule):
+		return Warned(s.reinstall("cifs-utils"), "%s is missing: Kerberos mounts from other servers have no handler", requestkey.StockFile)
 	case err != nil:
-		return s.CannotSee(rulesFolder, err)
+		return s.CannotSee(requestkey.Directory, err)
 	}
-	program := winner{rule: rule}.handler()
-	_, _, _, err = rule.Argv(keyring.Macros{Wanted: wanted(other), Key: "1", UID: "0", GID: "0"})
+	program := rule.Handler()
+	_, _, _, err = rule.Argv(requestkey.Macros{Request: wanted(other), Key: "1", UID: "0", GID: "0"})
 	switch {
 	case err != nil:
 		return Warned(s.reinstall("cifs-utils"), "%s: %s", s.shownRule(rule), problemOf(err))
@@ -364,14 +321,14 @@ func checkSpnegoConf(_ context.Context, s *Subject) Result {
 }
 
 func checkDNSResolver(_ context.Context, s *Subject) Result {
-	rule, err := s.rules().Winner(keyring.Wanted{Op: "create", Type: "dns_resolver", Description: s.hosts()[0]}, nil)
-	if errors.Is(err, keyring.ErrNoRule) {
-		return Warned(s.reinstall("keyutils"), "no rule of request-key matches dns_resolver: %s is missing or changed", rulesFile)
+	rule, err := s.rules().Winner(requestkey.Request{Op: "create", Type: "dns_resolver", Description: s.hosts()[0]}, nil)
+	if errors.Is(err, requestkey.ErrNoRule) {
+		return Warned(s.reinstall("keyutils"), "no rule of request-key matches dns_resolver: %s is missing or changed", requestkey.LastFile)
 	}
 	if err != nil {
-		return s.CannotSee(rulesFolder, err)
+		return s.CannotSee(requestkey.Directory, err)
 	}
-	program := winner{rule: rule}.handler()
+	program := rule.Handler()
 	if _, err := s.Stat(program); errors.Is(err, fs.ErrNotExist) {
 		return Warned(s.reinstall("keyutils"), "%s, which is missing", s.shownRule(rule))
 	}

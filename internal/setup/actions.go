@@ -3,15 +3,14 @@ package setup
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/etc"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
-
-// RulePath is our file of rules for request-key(8).
-const RulePath = "/etc/request-key.d/azfiles.conf"
 
 // runFolder holds the caches, the locks and what the last failures were.
 const runFolder = "/run/azfilesauth"
@@ -53,21 +52,21 @@ func shippedFile(name string) ([]byte, error) { return etc.Files.ReadFile(name) 
 // planRule sees to our own file. One that holds our rule and that request-key can read keeps its
 // other lines; request-key cuts the last character of a file, so a missing final newline breaks it.
 func planRule(p *planner) error {
-	v, err := p.look(RulePath)
+	v, err := p.look(requestkey.OurFile)
 	if err != nil {
 		return err
 	}
-	shipped, err := shippedFile(strings.TrimPrefix(RulePath, "/etc/"))
+	shipped, err := shippedFile(strings.TrimPrefix(requestkey.OurFile, "/etc/"))
 	if err != nil {
 		return err
 	}
-	if v.state == nil || !goodRules(v.content, ruleOf(shipped)) {
+	if v.state == nil || !goodRules(v.content, shipped) {
 		if err := p.needHandler(); err != nil {
 			return err
 		}
-		return p.file(RulePath, shipped, 0o644)
+		return p.file(requestkey.OurFile, shipped, 0o644)
 	}
-	return p.file(RulePath, ended(v.content), 0o644)
+	return p.file(requestkey.OurFile, ended(v.content), 0o644)
 }
 
 // needHandler refuses the rule on a running machine that lacks the program which it names: every
@@ -83,36 +82,12 @@ func (p *planner) needHandler() error {
 	return nil
 }
 
-// ruleOf gives the columns of a file's only rule.
-func ruleOf(content []byte) string {
-	for line := range strings.Lines(string(content)) {
-		if !strings.HasPrefix(line, "#") && strings.TrimSpace(line) != "" {
-			return strings.Join(strings.Fields(line), " ")
-		}
-	}
-	return ""
-}
-
-const (
-	ruleColumns = 5    // request-key.conf(5)
-	maxRule     = 4095 // bytes of a line, with its end
-)
-
-// goodRules reports whether every line of a file can be read by request-key and one is our rule.
-// Lines that start with white space are ignored there.
-func goodRules(content []byte, ours string) bool {
-	found := false
-	for line := range strings.Lines(string(content)) {
-		fields := strings.Fields(line)
-		if len(fields) == 0 || strings.ContainsAny(line[:1], "# \t\v\f\r") {
-			continue
-		}
-		if len(fields) < ruleColumns || len(line) > maxRule || strings.ContainsRune(line, 0) {
-			return false
-		}
-		found = found || strings.Join(fields, " ") == ours
-	}
-	return found
+// goodRules reports whether request-key can read every line of a file, and one is our rule.
+func goodRules(content, shipped []byte) bool {
+	ours, _ := requestkey.Read(shipped)
+	rules, flaws := requestkey.Read(content)
+	return slices.Contains(rules, ours[0]) &&
+		!slices.ContainsFunc(flaws, func(f requestkey.Flaw) bool { return f.Kind == requestkey.Unreadable })
 }
 
 func ended(content []byte) []byte {

@@ -35,18 +35,18 @@ func TestActions(t *testing.T) {
 		"config missing":      {map[string]string{"/etc/azfilesauth/config.yaml 0600": "gone"}, "config", "/etc/azfilesauth/config.yaml", nil},
 		"config with mistake": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "USER_UID: x\n"}, "config", "", nil},
 		"config too open":     {map[string]string{"/etc/azfilesauth/config.yaml 0666": ""}, "config", "", nil},
-		"rule missing":        {map[string]string{RulePath: "gone"}, "request-key-rule", RulePath, map[string]string{RulePath: shippedText(t, "request-key.d/azfiles.conf")}},
-		"rule folder missing": {map[string]string{RulePath: "gone", "/etc/request-key.d/": "gone"}, "request-key-rule", "/etc/request-key.d " + RulePath, nil},
-		"no final newline":    {map[string]string{RulePath: "# mine\n" + strings.TrimSpace(ourRule)}, "request-key-rule", RulePath, map[string]string{RulePath: "# mine\n" + ourRule}},
-		"rule and another":    {map[string]string{RulePath: "create cifs.spnego x * /bin/true\n \n" + ourRule}, "request-key-rule", "", nil},
-		"malformed line":      {map[string]string{RulePath: ourRule + "create cifs.spnego\n"}, "request-key-rule", RulePath, map[string]string{RulePath: shippedText(t, "request-key.d/azfiles.conf")}},
-		"rule switched off":   {map[string]string{RulePath: "#" + ourRule}, "request-key-rule", RulePath, nil},
-		"rule indented":       {map[string]string{RulePath: " " + ourRule}, "request-key-rule", RulePath, nil},
-		"rule too long":       {map[string]string{RulePath: ourRule + longRule}, "request-key-rule", RulePath, nil},
-		"rule empty":          {map[string]string{RulePath: ""}, "request-key-rule", RulePath, nil},
-		"rule open to others": {map[string]string{RulePath + " 0666": ourRule}, "request-key-rule", RulePath, map[string]string{RulePath: ourRule}},
-		"rule of a user":      {map[string]string{RulePath + " 0644 65534": ourRule}, "request-key-rule", RulePath, nil},
-		"rule closed":         {map[string]string{RulePath + " 0600": ourRule}, "request-key-rule", "", nil},
+		"rule missing":        {map[string]string{rulePath: "gone"}, "request-key-rule", rulePath, map[string]string{rulePath: shippedText(t, "request-key.d/azfiles.conf")}},
+		"rule folder missing": {map[string]string{rulePath: "gone", "/etc/request-key.d/": "gone"}, "request-key-rule", "/etc/request-key.d " + rulePath, nil},
+		"no final newline":    {map[string]string{rulePath: "# mine\n" + strings.TrimSpace(ourRule)}, "request-key-rule", rulePath, map[string]string{rulePath: "# mine\n" + ourRule}},
+		"rule and another":    {map[string]string{rulePath: "create cifs.spnego x * /bin/true\n \n" + ourRule}, "request-key-rule", "", nil},
+		"malformed line":      {map[string]string{rulePath: ourRule + "create cifs.spnego\n"}, "request-key-rule", rulePath, map[string]string{rulePath: shippedText(t, "request-key.d/azfiles.conf")}},
+		"rule switched off":   {map[string]string{rulePath: "#" + ourRule}, "request-key-rule", rulePath, nil},
+		"rule indented":       {map[string]string{rulePath: " " + ourRule}, "request-key-rule", rulePath, nil},
+		"rule too long":       {map[string]string{rulePath: ourRule + longRule}, "request-key-rule", rulePath, nil},
+		"rule empty":          {map[string]string{rulePath: ""}, "request-key-rule", rulePath, nil},
+		"rule open to others": {map[string]string{rulePath + " 0666": ourRule}, "request-key-rule", rulePath, map[string]string{rulePath: ourRule}},
+		"rule of a user":      {map[string]string{rulePath + " 0644 65534": ourRule}, "request-key-rule", rulePath, nil},
+		"rule closed":         {map[string]string{rulePath + " 0600": ourRule}, "request-key-rule", "", nil},
 		"links missing":       {map[string]string{"/usr/sbin/azfiles.upcall": "gone", "/usr/bin/azfilesrefresh": "gone"}, "links", "/usr/bin/azfilesrefresh /usr/sbin/azfiles.upcall", nil},
 		"links elsewhere":     {map[string]string{"/usr/sbin/azfiles.upcall": "gone", "/usr/bin/azfilesauth": "gone"}, "links", "", nil},
 		"user wanted": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n"}, "user", "/etc/group /etc/gshadow /etc/shadow /etc/passwd", map[string]string{
@@ -145,14 +145,14 @@ func TestLinksStayBeneathRoot(t *testing.T) {
 
 // On a running machine the rule waits for the program that it names.
 func TestRuleWithoutHandler(t *testing.T) {
-	p := &planner{ctx: context.Background(), planned: map[string]view{handler: {}, program: {}, RulePath: {}, filepath.Dir(RulePath): {state: &state{Kind: isFolder}}}}
+	p := &planner{ctx: context.Background(), planned: map[string]view{handler: {}, program: {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isFolder}}}}
 	if err := planRule(p); !fault.Is(err, fault.SetupProgram) {
 		t.Errorf("got %v", err)
 	}
 	p.planned[program] = view{state: &state{Kind: isFile}}
 	p.planned["/usr/sbin"] = view{state: &state{Kind: isFolder}}
 	must(t, errors.Join(planLinks(p), planRule(p)))
-	if len(p.changes) == 0 || p.changes[len(p.changes)-1].Path != RulePath {
+	if len(p.changes) == 0 || p.changes[len(p.changes)-1].Path != rulePath {
 		t.Errorf("got %+v", p.changes)
 	}
 }

@@ -15,7 +15,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
+
+const rulePath = requestkey.OurFile
 
 var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 

@@ -13,20 +13,20 @@ import (
 
 // What somebody else changed since stays, is named, and is taken back when it is as it was.
 func TestUndoLeavesWhatWasChanged(t *testing.T) {
-	h := tree(t, usual, map[string]string{RulePath: ourRule[:len(ourRule)-1]})
+	h := tree(t, usual, map[string]string{rulePath: ourRule[:len(ourRule)-1]})
 	before := snapshot(t, h.Root)
 	apply(t, h, Folders, Config, Rule, Unit)
 	const config = "/etc/azfilesauth/config.yaml"
 	shipped := h.content(t, config)
 	must(t, os.WriteFile(h.Root+config, []byte("USER_UID: 7\n"), 0o600))
-	must(t, os.Chmod(h.Root+RulePath, 0o600))
+	must(t, os.Chmod(h.Root+rulePath, 0o600))
 
 	var out strings.Builder
 	err := Undo(context.Background(), h, &out)
-	if !fault.Is(err, fault.SetupChanged) || !strings.Contains(err.Error(), config) || !strings.Contains(err.Error(), RulePath) || strings.Contains(err.Error(), adminUnit) {
+	if !fault.Is(err, fault.SetupChanged) || !strings.Contains(err.Error(), config) || !strings.Contains(err.Error(), rulePath) || strings.Contains(err.Error(), adminUnit) {
 		t.Errorf("got %v", err)
 	}
-	if h.content(t, config) != "USER_UID: 7\n" || h.content(t, adminUnit) != "missing" || h.content(t, RulePath) != ourRule {
+	if h.content(t, config) != "USER_UID: 7\n" || h.content(t, adminUnit) != "missing" || h.content(t, rulePath) != ourRule {
 		t.Error("the wrong files were taken back")
 	}
 	if !strings.Contains(out.String(), "/etc/azfilesauth: kept, because it is not empty\n") {
@@ -34,7 +34,7 @@ func TestUndoLeavesWhatWasChanged(t *testing.T) {
 	}
 
 	must(t, os.WriteFile(h.Root+config, []byte(shipped), 0o600))
-	must(t, os.Chmod(h.Root+RulePath, 0o644))
+	must(t, os.Chmod(h.Root+rulePath, 0o644))
 	must(t, Undo(context.Background(), h, io.Discard))
 	unchanged(t, h, before, "taken back at last")
 }
@@ -84,10 +84,10 @@ func TestUndoSeveralRuns(t *testing.T) {
 
 // A change that is no longer what was shown is not made.
 func TestChangedBeforeApply(t *testing.T) {
-	h := tree(t, usual, map[string]string{RulePath: ourRule[:len(ourRule)-1]})
+	h := tree(t, usual, map[string]string{rulePath: ourRule[:len(ourRule)-1]})
 	swap := Action{ID: Rule, plan: func(p *planner) error {
 		err := planRule(p)
-		return errors.Join(err, os.WriteFile(h.Root+RulePath, []byte("# mine\n"), 0o644))
+		return errors.Join(err, os.WriteFile(h.Root+rulePath, []byte("# mine\n"), 0o644))
 	}}
 	p := &planner{host: h, ctx: context.Background(), planned: map[string]view{}}
 	must(t, swap.plan(p))
@@ -95,7 +95,7 @@ func TestChangedBeforeApply(t *testing.T) {
 	if err := j.do(context.Background(), h, p.changes[0]); !errors.Is(err, errChanged) {
 		t.Errorf("got %v", err)
 	}
-	if h.content(t, RulePath) != "# mine\n" || h.content(t, JournalPath) != "missing" {
+	if h.content(t, rulePath) != "# mine\n" || h.content(t, JournalPath) != "missing" {
 		t.Error("it was changed all the same")
 	}
 }

@@ -1,4 +1,4 @@
-package keyring_test
+package requestkey_test
 
 import (
 	"bytes"
@@ -13,11 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
-// ruleFolder writes a configuration and gives the folder and its RuleFiles.
-func ruleFolder(t testing.TB, files map[string]string) (string, keyring.RuleFiles) {
+// ruleDirectory writes a configuration and gives the directory and its Files.
+func ruleDirectory(t testing.TB, files map[string]string) (string, requestkey.Files) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -29,7 +29,7 @@ func ruleFolder(t testing.TB, files map[string]string) (string, keyring.RuleFile
 			t.Fatal(err)
 		}
 	}
-	return dir, keyring.RuleFiles{Folder: filepath.Join(dir, "request-key.d"), File: filepath.Join(dir, "request-key.conf")}
+	return dir, requestkey.Files{Directory: filepath.Join(dir, "request-key.d"), Last: filepath.Join(dir, "request-key.conf")}
 }
 
 // verdict is what a program makes of a configuration: its choice and the arguments, or a failure.
@@ -46,7 +46,7 @@ var (
 )
 
 // real asks /sbin/request-key itself, which only tells what it would do.
-func real(t testing.TB, dir string, w keyring.Wanted) verdict {
+func real(t testing.TB, dir string, w requestkey.Request) verdict {
 	t.Helper()
 	cmd := exec.Command("/sbin/request-key", "-n", "-d", "-l", "-v", "-D",
 		w.Type+";0;0;1f0000;"+w.Description, w.Op, "4711", "1", "2", "3", "4", "5", w.Callout)
@@ -75,12 +75,12 @@ func real(t testing.TB, dir string, w keyring.Wanted) verdict {
 	return v
 }
 
-func ours(f keyring.RuleFiles, w keyring.Wanted) verdict {
+func ours(f requestkey.Files, w requestkey.Request) verdict {
 	rule, err := f.Winner(w, nil)
 	if err != nil {
 		return verdict{fails: true}
 	}
-	program, argv, _, err := rule.Argv(keyring.Macros{Wanted: w, Key: "4711", UID: "1", GID: "2"})
+	program, argv, _, err := rule.Argv(requestkey.Macros{Request: w, Key: "4711", UID: "1", GID: "2"})
 	if err != nil {
 		return verdict{fails: true}
 	}
@@ -91,7 +91,7 @@ func ours(f keyring.RuleFiles, w keyring.Wanted) verdict {
 	return v
 }
 
-var cifs = keyring.Wanted{Op: "create", Type: "cifs.spnego", Description: "ver=0x2;host=fs.example;ip4=10.0.0.1;sec=krb5"}
+var cifs = requestkey.Request{Op: "create", Type: "cifs.spnego", Description: "ver=0x2;host=fs.example;ip4=10.0.0.1;sec=krb5"}
 
 func TestWinnerIsThatOfRequestKey(t *testing.T) {
 	const stock = "create cifs.spnego * * /usr/sbin/cifs.upcall %k\n"
@@ -132,7 +132,7 @@ func TestWinnerIsThatOfRequestKey(t *testing.T) {
 		"many arguments":                    {"request-key.conf": "create cifs.spnego * * /p" + strings.Repeat(" a", 253) + "\n"},
 		"too many arguments":                {"request-key.conf": "create cifs.spnego * * /p" + strings.Repeat(" a", 254) + "\n"},
 	} {
-		dir, f := ruleFolder(t, files)
+		dir, f := ruleDirectory(t, files)
 		if want, got := real(t, dir, cifs), ours(f, cifs); got != want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", name, got, want)
 		}
@@ -145,7 +145,7 @@ func TestWinnerByChance(t *testing.T) {
 	column := func() string {
 		return []string{"*", "a*", "*a", "ab*", "*b", "ab", "a*b", "abab", "*bab", "**", "a", "ab*ab"}[r.IntN(12)]
 	}
-	w := keyring.Wanted{Op: "ab", Type: "abab", Description: "ab;ab", Callout: "ab"}
+	w := requestkey.Request{Op: "ab", Type: "abab", Description: "ab;ab", Callout: "ab"}
 	won := 0
 	for range 150 {
 		var text strings.Builder
@@ -156,7 +156,7 @@ func TestWinnerByChance(t *testing.T) {
 			}
 			fmt.Fprintf(&text, "%s %s %s %s /p %%k\n", column(), column(), column(), column())
 		}
-		dir, f := ruleFolder(t, map[string]string{"request-key.d/a.conf": text.String()})
+		dir, f := ruleDirectory(t, map[string]string{"request-key.d/a.conf": text.String()})
 		want, got := real(t, dir, w), ours(f, w)
 		if got != want {
 			t.Fatalf("%s\ngot  %+v\nwant %+v", &text, got, want)
@@ -170,13 +170,13 @@ func TestWinnerByChance(t *testing.T) {
 	}
 }
 
-// The folder's own order counts, which is no order of names.
-func TestFilesAreReadInTheFoldersOrder(t *testing.T) {
+// The directory's own order counts, which is no order of names.
+func TestFilesAreReadInTheDirectorysOrder(t *testing.T) {
 	files := map[string]string{}
 	for i := range 20 {
 		files[fmt.Sprintf("request-key.d/%02d.conf", i)] = "create cifs.spnego * * /p\n"
 	}
-	dir, f := ruleFolder(t, files)
+	dir, f := ruleDirectory(t, files)
 	if want, got := real(t, dir, cifs), ours(f, cifs); got != want || want.fails {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -187,8 +187,8 @@ func TestFilesAreReadInTheFoldersOrder(t *testing.T) {
 }
 
 func TestLinksAreNoRules(t *testing.T) {
-	dir, f := ruleFolder(t, map[string]string{"request-key.d/x": "create cifs.spnego * * /p\n"})
-	if err := os.Symlink("x", filepath.Join(f.Folder, "x.conf")); err != nil {
+	dir, f := ruleDirectory(t, map[string]string{"request-key.d/x": "create cifs.spnego * * /p\n"})
+	if err := os.Symlink("x", filepath.Join(f.Directory, "x.conf")); err != nil {
 		t.Fatal(err)
 	}
 	if want, got := real(t, dir, cifs), ours(f, cifs); got != want {
@@ -197,37 +197,37 @@ func TestLinksAreNoRules(t *testing.T) {
 }
 
 func TestSkippedRules(t *testing.T) {
-	_, f := ruleFolder(t, map[string]string{
+	_, f := ruleDirectory(t, map[string]string{
 		"request-key.d/a.conf": "create cifs.spnego ver=* * /ours\n", "request-key.conf": "create cifs.spnego * * /theirs %k\n",
 	})
-	rule, err := f.Winner(cifs, func(r keyring.Rule) bool { return filepath.Base(r.Path) == "a.conf" })
+	rule, err := f.Winner(cifs, func(r requestkey.Rule) bool { return filepath.Base(r.Path) == "a.conf" })
 	if err != nil || !slices.Equal(rule.Command, []string{"/theirs", "%k"}) {
 		t.Errorf("%+v, %v", rule, err)
 	}
-	if _, err := f.Winner(cifs, func(keyring.Rule) bool { return true }); !errors.Is(err, keyring.ErrNoRule) {
+	if _, err := f.Winner(cifs, func(requestkey.Rule) bool { return true }); !errors.Is(err, requestkey.ErrNoRule) {
 		t.Error(err)
 	}
 }
 
 func TestRulesThatOnlyRequestKeyCanFollow(t *testing.T) {
 	for _, arg := range []string{"%T", "%P", "%S", "%{user:x}"} {
-		_, f := ruleFolder(t, map[string]string{"request-key.conf": "create cifs.spnego * * /p " + arg + "\n"})
+		_, f := ruleDirectory(t, map[string]string{"request-key.conf": "create cifs.spnego * * /p " + arg + "\n"})
 		rule, err := f.Winner(cifs, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var bad *keyring.RuleError
-		if _, _, _, err := rule.Argv(keyring.Macros{Wanted: cifs}); !errors.As(err, &bad) || bad.Line != 1 {
+		var bad *requestkey.Error
+		if _, _, _, err := rule.Argv(requestkey.Macros{Request: cifs}); !errors.As(err, &bad) || bad.Line != 1 {
 			t.Errorf("%s: %v", arg, err)
 		}
 	}
 	// Of this one request-key itself dies.
-	_, f := ruleFolder(t, map[string]string{"request-key.conf": "create cifs.spnego * * p\n"})
+	_, f := ruleDirectory(t, map[string]string{"request-key.conf": "create cifs.spnego * * p\n"})
 	rule, err := f.Winner(cifs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := rule.Argv(keyring.Macros{}); err == nil {
+	if _, _, _, err := rule.Argv(requestkey.Macros{}); err == nil {
 		t.Error("a program that is no path was accepted")
 	}
 }
@@ -244,13 +244,44 @@ func FuzzRules(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		rule, err := keyring.RuleFiles{Folder: filepath.Join(dir, "none"), File: path}.Winner(cifs, nil)
+		rule, err := requestkey.Files{Directory: filepath.Join(dir, "none"), Last: path}.Winner(cifs, nil)
+		_, flaws := requestkey.Read([]byte(text))
+		var broken *requestkey.Error
+		if errors.As(err, &broken) && !slices.ContainsFunc(flaws, func(f requestkey.Flaw) bool {
+			return f.Line == broken.Line && f.Kind <= requestkey.Unended
+		}) {
+			t.Fatalf("%v, but the file has only %+v", err, flaws)
+		}
 		if err != nil {
 			return
 		}
 		if len(rule.Command) == 0 || rule.Line < 1 {
 			t.Fatalf("%+v", rule)
 		}
-		_, _, _, _ = rule.Argv(keyring.Macros{Wanted: cifs})
+		_, _, _, _ = rule.Argv(requestkey.Macros{Request: cifs})
 	})
+}
+
+func TestRead(t *testing.T) {
+	const good = "create  cifs.spnego\t* * |/p  %k\n"
+	for text, want := range map[string]string{
+		"":                                  "[] []",
+		"# x\n\n x\n\t\n" + good:            "[create cifs.spnego * * |/p %k] []",
+		"create cifs.spnego * * \n" + good:  "[create cifs.spnego * * |/p %k] [1 0]",
+		good + "create user * * /p":         "[create cifs.spnego * * |/p %k create user * * /p] [2 1]",
+		"create user * * p\n":               "[create user * * p] [1 2]",
+		"create user *a* * /p\n":            "[create user *a* * /p] [1 3]",
+		good + "create user * * /p\x00 x\n": "[create cifs.spnego * * |/p %k] [2 0]",
+		"create user * * /p" + strings.Repeat(" ", 4096-18-1) + "\n": "[] [1 0]",
+		"create user * * /p" + strings.Repeat(" ", 4095-18-1) + "\n": "[create user * * /p] []",
+	} {
+		rules, flaws := requestkey.Read([]byte(text))
+		short := []string{}
+		for _, f := range flaws {
+			short = append(short, fmt.Sprint(f.Line, int(f.Kind)))
+		}
+		if got := fmt.Sprint(rules, short); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
 }
