@@ -23,6 +23,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 )
@@ -305,7 +306,7 @@ func (w *world) rejectedReply(r reply, seconds int, id string) string {
 
 // store puts a ticket into the credential cache of a uid, which the file then belongs to.
 func (w *world) store(uid int, cred ccache.Credential, id string) {
-	s := must(ccache.Open(w.ccache(uid), ccache.Owner{UID: uid, GID: uid}))
+	s := must(ccache.Open(machine.Real(), w.ccache(uid), ccache.Owner{UID: uid, GID: uid}))
 	check(s.Update(w.t.Context(), func(c *ccache.Cache) error {
 		c.Put(cred, ccache.Record{Identity: id, ObtainedAt: time.Now(), Refreshable: true})
 		return nil
@@ -316,7 +317,7 @@ func (w *world) store(uid int, cred ccache.Credential, id string) {
 // cached has the ticket of the cache.
 func (w *world) cached(uid int) ccache.Credential {
 	w.t.Helper()
-	s := must(ccache.Open(w.ccache(uid), ccache.Owner{UID: uid}))
+	s := must(ccache.Open(machine.Real(), w.ccache(uid), ccache.Owner{UID: uid}))
 	snap := must(s.Load())
 	if snap.Cache == nil {
 		w.t.Fatal("no cache")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // holderWait is how often a second instance asks whether the first one still has the cache, and the
@@ -16,7 +17,7 @@ type claim struct {
 	path    string // of the cache
 	unlock  func() // gives it up; nil: it is not held
 	waiting bool   // for the end of the holder
-	holder  ccache.Holder
+	holder  host.Holder
 	problem string // why it cannot be held
 }
 
@@ -32,7 +33,7 @@ func (w *watcher) claimCache() {
 		old.unlock()
 	}
 	w.claim = claim{path: path}
-	store, err := ccache.Open(path, ccache.Owner{UID: uid})
+	store, err := ccache.Open(w.Host, path, ccache.Owner{UID: uid})
 	if err == nil {
 		w.unlock, w.holder, err = store.LockWatcher()
 	}

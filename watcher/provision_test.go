@@ -12,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 const provisionClient = "b0000000-0000-4000-8000-00000000000b"
@@ -41,7 +42,7 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	}
 	p.run(t.Context())
 	found = map[string]string{}
-	snap := must(must(ccache.Open(in("cc"), ccache.Owner{})).Load())
+	snap := must(must(ccache.Open(host.Real(), in("cc"), ccache.Owner{})).Load())
 	if snap.Cache != nil {
 		for _, c := range snap.Cache.Tickets() {
 			rec, _ := snap.Cache.Record("cifs/" + c.Server.Components[1])

@@ -2,6 +2,8 @@ package ccache
 
 import (
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // loaded is a file that was read. A watcher with 500 endpoints reads its cache more than a thousand times
@@ -13,13 +15,16 @@ type loaded struct {
 
 // again gives what Load found last if the file is still the same one: a cache is replaced by a rename, so
 // a new one has another inode, and what libkrb5 changes in place has another time.
-func (s *Store) again(f *folder) (Snapshot, bool) {
+func (s *Store) again(d *host.Dir) (Snapshot, bool) {
 	last := s.last.Load()
-	var st unix.Stat_t
-	if last == nil || unix.Fstatat(f.fd, s.name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || !same(&st, &last.stat) || s.accept(&st) != nil {
+	if last == nil {
 		return Snapshot{}, false
 	}
-	return snapshot(&st, last.cache), true
+	st, err := d.Stat(s.name)
+	if err != nil || !same(&st, &last.stat) || s.accept(&st) != nil {
+		return Snapshot{}, false
+	}
+	return s.snapshot(&st, last.cache), true
 }
 
 // same reports whether nothing that stat(2) shows of a file has changed, the time of the last access apart.
@@ -28,4 +33,6 @@ func same(a, b *unix.Stat_t) bool {
 		a.Nlink == b.Nlink && a.Size == b.Size && a.Mtim == b.Mtim && a.Ctim == b.Ctim
 }
 
-func snapshot(st *unix.Stat_t, c *Cache) Snapshot { return Snapshot{Cache: c, Trusted: st.Uid == 0} }
+func (s *Store) snapshot(st *unix.Stat_t, c *Cache) Snapshot {
+	return Snapshot{Cache: c, Trusted: s.host.Trusts(st.Uid)}
+}

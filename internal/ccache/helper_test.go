@@ -19,6 +19,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -33,16 +35,39 @@ const (
 )
 
 var (
-	owner    = ccache.Owner{UID: cruid, GID: cruidG}
+	me       = os.Geteuid()
+	owner    = ownerFor(me)
 	issuedAt = time.Unix(1795448904, 0).UTC()
 	record   = ccache.Record{Identity: "system", ObtainedAt: issuedAt, Refreshable: true}
 )
 
-func TestMain(m *testing.M) {
-	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "these tests give files away: run them as root")
-		os.Exit(1)
+// ownerFor is the credential uid of these tests: another user's for root, one's own for an ordinary user, who
+// can give nothing away.
+func ownerFor(uid int) ccache.Owner {
+	if uid == 0 {
+		return ccache.Owner{UID: cruid, GID: cruidG}
 	}
+	return ccache.Owner{UID: uid, GID: os.Getegid()}
+}
+
+// openIn opens a cache on a machine whose trusted user is the caller.
+func openIn(run, name string, owner ccache.Owner) (*ccache.Store, error) {
+	h := machine.Real().Trusting(me)
+	h.Run = run
+	return ccache.Open(h, name, owner)
+}
+
+// give gives a file away; to uid 0, to the caller.
+func give(t testing.TB, path string, uid, gid int) {
+	t.Helper()
+	if uid == 0 && me != 0 {
+		return
+	}
+	needs.Root(t)
+	must(t, os.Lchown(path, uid, gid))
+}
+
+func TestMain(m *testing.M) {
 	if job := os.Getenv("CCACHE_HELPER"); job != "" {
 		if err := helper(job, os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -55,7 +80,7 @@ func TestMain(m *testing.M) {
 
 // helper is what this binary does as a second process: a job on the cache args[0] with locks under args[1].
 func helper(job string, args []string) error {
-	store, err := ccache.OpenIn(args[1], args[0], owner)
+	store, err := openIn(args[1], args[0], owner)
 	if err != nil {
 		return err
 	}
@@ -179,7 +204,7 @@ func shared(t testing.TB) string {
 
 func open(t testing.TB, path string) *ccache.Store {
 	t.Helper()
-	s, err := ccache.OpenIn(filepath.Join(folder(t), "run"), path, owner)
+	s, err := openIn(filepath.Join(folder(t), "run"), path, owner)
 	must(t, err)
 	return s
 }

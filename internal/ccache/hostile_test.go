@@ -13,13 +13,14 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // Each case puts something at path that must be neither read nor written; some have a victim.
 func TestForeignCaches(t *testing.T) {
 	file := func(t *testing.T, path string, uid int, mode os.FileMode) {
 		must(t, os.WriteFile(path, vector(t, "svconly"), 0o600))
-		must(t, os.Chown(path, uid, uid))
+		give(t, path, uid, uid)
 		must(t, os.Chmod(path, mode))
 	}
 	for name, test := range map[string]struct {
@@ -27,12 +28,12 @@ func TestForeignCaches(t *testing.T) {
 		says []string
 	}{
 		"another user's": {func(t *testing.T, path, _ string) { file(t, path, mallory, 0o644) }, []string{"owner uid 4242, mode 0644"}},
-		"open to all":    {func(t *testing.T, path, _ string) { file(t, path, 0, 0o666) }, []string{"owner uid 0, mode 0666"}},
+		"open to all":    {func(t *testing.T, path, _ string) { file(t, path, 0, 0o666) }, []string{fmt.Sprintf("owner uid %d, mode 0666", me)}},
 		"open to its group": {
 			func(t *testing.T, path, _ string) { file(t, path, cruid, 0o660) },
 			[]string{"owner uid 1001, mode 0660"},
 		},
-		"link": {func(t *testing.T, path, victim string) { must(t, os.Symlink(victim, path)) }, []string{"symbolic link", "owner uid 0"}},
+		"link": {func(t *testing.T, path, victim string) { must(t, os.Symlink(victim, path)) }, []string{"symbolic link", fmt.Sprint("owner uid ", me)}},
 		"dangling link": {
 			func(t *testing.T, path, victim string) { must(t, os.Symlink(victim+".new", path)) },
 			[]string{"symbolic link"},
@@ -40,8 +41,11 @@ func TestForeignCaches(t *testing.T) {
 		"hard link": {func(t *testing.T, path, victim string) { must(t, os.Link(victim, path)) }, []string{"2 names"}},
 		"folder":    {func(t *testing.T, path, _ string) { must(t, os.Mkdir(path, 0o755)) }, []string{"no regular file"}},
 		"pipe":      {func(t *testing.T, path, _ string) { must(t, unix.Mkfifo(path, 0o600)) }, []string{"no regular file"}},
-		"device":    {func(t *testing.T, path, _ string) { must(t, unix.Mknod(path, unix.S_IFCHR|0o600, 0x103)) }, []string{"no regular file"}},
-		"socket":    {func(t *testing.T, path, _ string) { must(t, unix.Mknod(path, unix.S_IFSOCK|0o600, 0)) }, []string{"no regular file"}},
+		"device": {func(t *testing.T, path, _ string) {
+			needs.Root(t)
+			must(t, unix.Mknod(path, unix.S_IFCHR|0o600, 0x103))
+		}, []string{"no regular file"}},
+		"socket": {func(t *testing.T, path, _ string) { must(t, unix.Mknod(path, unix.S_IFSOCK|0o600, 0)) }, []string{"no regular file"}},
 	} {
 		for kind, dir := range map[string]string{"root's folder": folder(t), "shared folder": shared(t)} {
 			t.Run(name+" in "+kind, func(t *testing.T) {
@@ -76,7 +80,7 @@ func TestFolders(t *testing.T) {
 	type scene struct{ root string } // a folder that is root's alone
 	mkdir := func(t *testing.T, path string, uid int, mode uint32) string {
 		must(t, os.Mkdir(path, 0o700))
-		must(t, os.Chown(path, uid, uid))
+		give(t, path, uid, uid)
 		must(t, unix.Chmod(path, mode))
 		return path
 	}
@@ -125,7 +129,7 @@ func TestFolders(t *testing.T) {
 		}, "uid 4242"},
 		"a user's link": {func(t *testing.T, s scene) string {
 			must(t, os.Symlink(mkdir(t, s.root+"/d", 0, 0o755), s.root+"/l"))
-			must(t, os.Lchown(s.root+"/l", mallory, mallory))
+			give(t, s.root+"/l", mallory, mallory)
 			return s.root + "/l"
 		}, "link that others"},
 		"a link in a shared folder": {func(t *testing.T, s scene) string {
@@ -148,7 +152,7 @@ func TestFolders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := test.make(t, scene{folder(t)})
-			s, err := ccache.OpenIn(filepath.Join(folder(t), "run"), dir+"/cc", owner)
+			s, err := openIn(filepath.Join(folder(t), "run"), dir+"/cc", owner)
 			if test.says != safe {
 				wantFault(t, err, fault.CCacheFolder, test.says)
 				return
@@ -188,30 +192,31 @@ func TestFolderChangesUnderAStore(t *testing.T) {
 func TestRunFolderIsMade(t *testing.T) {
 	base := folder(t)
 	run := filepath.Join(base, "run", "azfilesauth")
-	_, err := ccache.OpenIn(run, run+"/krb5cc_0", owner)
+	_, err := openIn(run, run+"/krb5cc_0", owner)
 	wantFault(t, err, fault.CCacheFolder, filepath.Dir(run)+" does not exist")
 	must(t, os.Mkdir(filepath.Dir(run), 0o755))
 	must(t, os.Symlink("run", base+"/link")) // as /var/run is
 	for _, umask := range []int{0, 0o077} {
 		old := unix.Umask(umask)
 		t.Cleanup(func() { unix.Umask(old) })
-		s, err := ccache.OpenIn(run, base+"/link/azfilesauth/krb5cc_0", owner)
+		s, err := openIn(run, base+"/link/azfilesauth/krb5cc_0", owner)
 		must(t, err)
 		put(t, s, ticket(host, realm, 1))
-		if uid, gid, mode, _ := stat(t, run); uid != 0 || gid != 0 || mode != os.ModeDir|0o711 {
+		if uid, gid, mode, _ := stat(t, run); uid != me || gid != os.Getegid() || mode != os.ModeDir|0o711 {
 			t.Errorf("%d:%d, %v", uid, gid, mode)
 		}
 		must(t, os.RemoveAll(run)) // at shutdown of a service, say
 		put(t, s, ticket(host, realm, 1))
 		must(t, os.RemoveAll(run))
 	}
-	_, err = ccache.OpenIn(run, run+"/cc/krb5cc_0", owner)
+	_, err = openIn(run, run+"/cc/krb5cc_0", owner)
 	wantFault(t, err, fault.CCacheFolder, "cc does not exist")
 }
 
 // In a shared folder a stranger exchanges the cache all the time. Whatever we meet, we never follow
 // his links, never give him a ticket and never take his.
 func TestStrangerWhoExchangesTheFile(t *testing.T) {
+	needs.Root(t)
 	dir := shared(t)
 	path, victim := filepath.Join(dir, "cc"), filepath.Join(folder(t), "victim")
 	must(t, os.WriteFile(victim, vector(t, "svconly"), 0o600))
@@ -240,10 +245,11 @@ func TestStrangerWhoExchangesTheFile(t *testing.T) {
 
 // What is looked at must be what is opened, though a stranger exchanges the two as fast as he can.
 func TestExchangeBetweenLookingAndOpening(t *testing.T) {
+	needs.Root(t)
 	for name, plant := range map[string]func(path, victim string) error{
 		"link": func(path, victim string) error { return os.Symlink(victim, path) },
 		"file": func(path, victim string) error {
-			return errors.Join(os.WriteFile(path, vectorBytes("svconly"), 0o600), os.Chown(path, mallory, mallory))
+			return errors.Join(os.WriteFile(path, vectorBytes("svconly"), 0o600), os.Lchown(path, mallory, mallory))
 		},
 	} {
 		dir := shared(t)
@@ -314,7 +320,7 @@ func exchange(path, victim string, evil []byte, stop chan struct{}) error {
 			}
 		case 1:
 			if err = os.WriteFile(temp, evil, 0o600); err == nil {
-				err = os.Chown(temp, mallory, mallory)
+				err = os.Lchown(temp, mallory, mallory)
 			}
 		case 2:
 			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -333,7 +339,7 @@ func exchange(path, victim string, evil []byte, stop chan struct{}) error {
 
 func TestSharedFolderHoldsNoLock(t *testing.T) {
 	dir, run := shared(t), filepath.Join(folder(t), "run")
-	s, err := ccache.OpenIn(run, dir+"/cc", owner)
+	s, err := openIn(run, dir+"/cc", owner)
 	must(t, err)
 	put(t, s, ticket(host, realm, 1))
 	if got := names(t, dir); !slices.Equal(got, []string{"cc"}) {
@@ -344,7 +350,7 @@ func TestSharedFolderHoldsNoLock(t *testing.T) {
 		t.Fatalf("locks: %v", locks)
 	}
 	for path, want := range map[string]os.FileMode{run: os.ModeDir | 0o711, run + "/lock": os.ModeDir | 0o700, run + "/lock/" + locks[0]: 0o600} {
-		if uid, _, mode, _ := stat(t, path); uid != 0 || mode != want {
+		if uid, _, mode, _ := stat(t, path); uid != me || mode != want {
 			t.Errorf("%s: uid %d, %v", path, uid, mode)
 		}
 	}
@@ -353,7 +359,7 @@ func TestSharedFolderHoldsNoLock(t *testing.T) {
 		path  string
 		locks int
 	}{{dir + "/../tmp//cc", 1}, {shared(t) + "/cc", 2}} {
-		s, err := ccache.OpenIn(run, test.path, owner)
+		s, err := openIn(run, test.path, owner)
 		must(t, err)
 		put(t, s, ticket(host, realm, 2))
 		if got := names(t, run+"/lock"); len(got) != test.locks {

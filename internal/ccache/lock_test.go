@@ -99,7 +99,7 @@ func TestGoroutinesExcludeEachOther(t *testing.T) {
 func TestLockOfAKilledProcessEnds(t *testing.T) {
 	dir := folder(t)
 	path, run := filepath.Join(dir, "cc"), filepath.Join(dir, "run")
-	s, err := ccache.OpenIn(run, path, owner)
+	s, err := openIn(run, path, owner)
 	must(t, err)
 	p := start(t, "hold", path, run, host)
 	if !p.lines.Scan() {
@@ -120,7 +120,7 @@ func TestHostileLockFiles(t *testing.T) {
 		"pipe":   func(t *testing.T, path string) { must(t, unix.Mkfifo(path, 0o600)) },
 		"another user's": func(t *testing.T, path string) {
 			must(t, os.WriteFile(path, nil, 0o600))
-			must(t, os.Chown(path, mallory, mallory))
+			give(t, path, mallory, mallory)
 		},
 	} {
 		dir := folder(t)
@@ -144,7 +144,7 @@ func TestLockFileIsClosedToOthers(t *testing.T) {
 		unlock, err := open(t, filepath.Join(dir, "cc")).LockIdentity(t.Context(), "system")
 		must(t, err)
 		unlock()
-		if uid, _, mode, _ := stat(t, lock); uid != 0 || mode != 0o600 {
+		if uid, _, mode, _ := stat(t, lock); uid != me || mode != 0o600 {
 			t.Errorf("uid %d, %v", uid, mode)
 		}
 	}
@@ -156,7 +156,7 @@ func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 	for name, dir := range map[string]string{"root's folder": folder(t), "shared folder": shared(t)} {
 		t.Run(name, func(t *testing.T) {
 			path, run := filepath.Join(dir, "cc"), filepath.Join(folder(t), "run")
-			s, err := ccache.OpenIn(run, path, owner)
+			s, err := openIn(run, path, owner)
 			must(t, err)
 			processes := []*process{
 				start(t, "put", path, run, "first", "20"), start(t, "put", path, run, "second", "20"),
@@ -196,7 +196,7 @@ func TestConcurrentUpdatesLoseNothing(t *testing.T) {
 func TestKilledBetweenReadingAndWriting(t *testing.T) {
 	dir := folder(t)
 	path, run := filepath.Join(dir, "cc"), filepath.Join(dir, "run")
-	s, err := ccache.OpenIn(run, path, owner)
+	s, err := openIn(run, path, owner)
 	must(t, err)
 	put(t, s, ticket(host, realm, 1))
 	p := start(t, "die", path, run)
@@ -213,7 +213,7 @@ func TestKilledBetweenReadingAndWriting(t *testing.T) {
 func TestKilledAtAnyTime(t *testing.T) {
 	dir := folder(t)
 	path, run := filepath.Join(dir, "cc"), filepath.Join(dir, "run")
-	s, err := ccache.OpenIn(run, path, owner)
+	s, err := openIn(run, path, owner)
 	must(t, err)
 	for round := range 15 {
 		prefix := fmt.Sprintf("round%dn", round)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 func TestNames(t *testing.T) {
@@ -40,7 +41,7 @@ func TestNames(t *testing.T) {
 		dir + "/a\x00b":        "names no file",
 		dir + "/cc_%{uid}":     "%{}",
 	} {
-		s, err := ccache.OpenIn(folder(t), name, owner)
+		s, err := openIn(folder(t), name, owner)
 		if problem != "" {
 			wantFault(t, err, fault.CCacheType, problem)
 		} else if err != nil || s.Path() != strings.TrimPrefix(name, "FILE:") {
@@ -50,11 +51,11 @@ func TestNames(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	s, err := ccache.Open("FILE:"+filepath.Join(folder(t), "cc"), owner)
+	s, err := openIn(folder(t)+"/run", "FILE:"+filepath.Join(folder(t), "cc"), owner)
 	must(t, err)
 	put(t, s, ticket(host, realm, 1))
 	wantLabels(t, load(t, s), spn+"@"+realm+" 1")
-	_, err = ccache.Open("KCM:", owner)
+	_, err = openIn(folder(t), "KCM:", owner)
 	wantFault(t, err, fault.CCacheType)
 }
 
@@ -77,7 +78,7 @@ func TestNewFile(t *testing.T) {
 		}
 		put(t, s, ticket(host, realm, 1))
 		uid, gid, mode, _ := stat(t, path)
-		if uid != 0 || gid != cruidG || mode != 0o640 {
+		if uid != me || gid != owner.GID || mode != 0o640 {
 			t.Errorf("umask %o: owner %d:%d, mode %v", umask, uid, gid, mode)
 		}
 		snap, err := s.Load()
@@ -92,6 +93,7 @@ func TestNewFile(t *testing.T) {
 }
 
 func TestExistingFileKeepsOwnerAndMode(t *testing.T) {
+	needs.Root(t)
 	for _, test := range []struct {
 		uid, gid int
 		mode     os.FileMode
@@ -101,7 +103,7 @@ func TestExistingFileKeepsOwnerAndMode(t *testing.T) {
 	} {
 		path := filepath.Join(folder(t), "cc")
 		must(t, os.WriteFile(path, vector(t, "svconly"), 0o600))
-		must(t, os.Chown(path, test.uid, test.gid))
+		give(t, path, test.uid, test.gid)
 		must(t, os.Chmod(path, test.mode))
 		s := open(t, path)
 		put(t, s, ticket(other, realm, 1))
@@ -119,6 +121,7 @@ func TestExistingFileKeepsOwnerAndMode(t *testing.T) {
 
 // The user reads the cache and cannot forge it.
 func TestTheCredentialUIDReadsAndCannotWrite(t *testing.T) {
+	needs.Root(t)
 	path := filepath.Join(folder(t), "cc")
 	put(t, open(t, path), ticket(host, realm, 1))
 	as := func(uid, gid uint32, script string) error {
@@ -192,7 +195,11 @@ func TestDamagedCaches(t *testing.T) {
 	} {
 		path := filepath.Join(folder(t), "cc")
 		must(t, os.WriteFile(path, damaged, 0o600))
-		must(t, os.Chown(path, cruid, 7))
+		uid, gid := me, os.Getegid()
+		if me == 0 {
+			uid, gid = cruid, 7
+			give(t, path, uid, gid)
+		}
 		s := open(t, path)
 		var told []string
 		s.OnDamaged = func(path string) { told = append(told, path) }
@@ -206,8 +213,8 @@ func TestDamagedCaches(t *testing.T) {
 		if got, _ := os.ReadFile(path + ".damaged"); !bytes.Equal(got, damaged) || !slices.Equal(told, []string{path + ".damaged"}) {
 			t.Errorf("%s: %d bytes set aside, told %v", name, len(got), told)
 		}
-		if uid, gid, mode, _ := stat(t, path); uid != cruid || gid != 7 || mode != 0o600 || len(load(t, s).Tickets()) != 1 {
-			t.Errorf("%s: the new cache is of %d:%d, mode %v", name, uid, gid, mode)
+		if u, g, mode, _ := stat(t, path); u != uid || g != gid || mode != 0o600 || len(load(t, s).Tickets()) != 1 {
+			t.Errorf("%s: the new cache is of %d:%d, mode %v", name, u, g, mode)
 		}
 	}
 }
@@ -239,16 +246,17 @@ func TestTooManyTickets(t *testing.T) {
 }
 
 func TestTemporaryFilesOfKilledProcesses(t *testing.T) {
+	needs.Root(t)
 	dir := folder(t)
 	s := open(t, filepath.Join(dir, "cc"))
-	neighbour := open(t, filepath.Join(dir, "cc.x"))
-	mine, users := s.TempName(), s.TempName()
-	stay := []string{neighbour.TempName(), s.TempName(), s.TempName(), s.TempName(), ".cc.notes.tmp", ".cc.00.tmp"}
+	temp := func(n int) string { return fmt.Sprintf(".cc.%016x.tmp", n) }
+	mine, users := temp(1), temp(2)
+	stay := []string{".cc.x.0123456789abcdef.tmp", temp(3), temp(4), temp(5), ".cc.notes.tmp", ".cc.00.tmp"}
 	for _, name := range append(stay[3:], mine, users, stay[0], stay[1]) {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600))
 	}
-	must(t, os.Chown(filepath.Join(dir, users), cruid, cruidG))
-	must(t, os.Chown(filepath.Join(dir, stay[1]), mallory, mallory))
+	give(t, filepath.Join(dir, users), cruid, cruidG)
+	give(t, filepath.Join(dir, stay[1]), mallory, mallory)
 	must(t, os.Mkdir(filepath.Join(dir, stay[2]), 0o700))
 	must(t, os.Remove(filepath.Join(dir, stay[3])))
 	must(t, os.Symlink("cc", filepath.Join(dir, stay[3])))
@@ -268,6 +276,7 @@ func TestFullDisk(t *testing.T) {
 		fullDisk(t, dir)
 		return
 	}
+	needs.Capability(t, "CAP_SYS_ADMIN")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestFullDisk$", "-test.v")
 	cmd.Env = append(os.Environ(), inside+"="+folder(t))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}

@@ -7,19 +7,20 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 func TestOneWatcherPerCache(t *testing.T) {
 	dir := t.TempDir()
 	open := func(name string) *ccache.Store {
 		t.Helper()
-		s, err := ccache.Open(filepath.Join(dir, name), ccache.Owner{})
+		s, err := openIn(filepath.Join(dir, "run"), filepath.Join(dir, name), owner)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	lock := func(s *ccache.Store) (func(), ccache.Holder) {
+	lock := func(s *ccache.Store) (func(), machine.Holder) {
 		t.Helper()
 		unlock, holder, err := s.LockWatcher()
 		if err != nil {
@@ -32,8 +33,8 @@ func TestOneWatcherPerCache(t *testing.T) {
 		t.Fatal("nobody holds the lock, and it is refused")
 	}
 	second, holder := lock(open("one"))
-	machine, _ := os.Hostname()
-	if second != nil || holder.PID != os.Getpid() || holder.Machine != machine {
+	name, _ := os.Hostname()
+	if second != nil || holder.PID != os.Getpid() || holder.Machine != name {
 		t.Errorf("a second watcher: locked %v, holder %q", second != nil, holder)
 	}
 	other, _ := lock(open("other"))
@@ -60,7 +61,7 @@ func TestWatcherLockOfAForeignFile(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, ".one.watcher")); err != nil {
 		t.Fatal(err)
 	}
-	s, err := ccache.Open(filepath.Join(dir, "one"), ccache.Owner{})
+	s, err := openIn(filepath.Join(dir, "run"), filepath.Join(dir, "one"), owner)
 	if err != nil {
 		t.Fatal(err)
 	}

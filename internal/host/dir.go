@@ -151,7 +151,7 @@ func (d *Dir) mkdir(name, path string) error {
 }
 
 func (d *Dir) readLink(fd int, st *unix.Stat_t, path string) (string, error) {
-	if d.strict && (!d.host.trusts(st.Uid) || d.Shared) {
+	if d.strict && (!d.host.Trusts(st.Uid) || d.Shared) {
 		return "", dirError(nil, "%s is a link that others than root could have made", path)
 	}
 	buf := make([]byte, unix.PathMax)
@@ -169,7 +169,7 @@ func (d *Dir) become(fd int, path string) error {
 	if err != nil {
 		err = dirError(err, "%s cannot be looked at", path)
 	} else if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		err = dirError(nil, "%s is no directory", path)
+		err = dirError(nil, "%s is no folder", path)
 	} else if d.strict {
 		err = d.judge(&st, path)
 	}
@@ -183,7 +183,7 @@ func (d *Dir) become(fd int, path string) error {
 }
 
 func (d *Dir) judge(st *unix.Stat_t, path string) error {
-	if !d.host.trusts(st.Uid) {
+	if !d.host.Trusts(st.Uid) {
 		return dirError(nil, "%s belongs to uid %d, not to root", path, st.Uid)
 	}
 	closed := d.ours(path)

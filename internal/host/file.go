@@ -50,7 +50,7 @@ func (h Host) Check(info fs.FileInfo, rules Rules) error {
 	if !ok {
 		return nil
 	}
-	e := &Exposed{UID: int(st.Uid), Mode: info.Mode().Perm(), Foreign: !h.trusts(st.Uid)}
+	e := &Exposed{UID: int(st.Uid), Mode: info.Mode().Perm(), Foreign: !h.Trusts(st.Uid)}
 	if rules&(Owned|Private) != 0 && (e.Foreign || e.Mode&othersWrite != 0) || rules&Private != 0 && e.Mode&othersAll != 0 {
 		return e
 	}
@@ -152,8 +152,8 @@ func (d *Dir) Read(name string, limit int) ([]byte, error) {
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {
 			return ErrNotRegular
 		}
-		if !d.host.trusts(st.Uid) || st.Mode&othersWrite != 0 {
-			return &Exposed{int(st.Uid), fs.FileMode(st.Mode & 0o777), !d.host.trusts(st.Uid)}
+		if !d.host.Trusts(st.Uid) || st.Mode&othersWrite != 0 {
+			return &Exposed{int(st.Uid), fs.FileMode(st.Mode & 0o777), !d.host.Trusts(st.Uid)}
 		}
 		return nil
 	})

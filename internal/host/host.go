@@ -72,8 +72,8 @@ func (h Host) Trusting(uid int) Host {
 // Live reports whether this is the machine that runs this process, whose kernel and network may be asked.
 func (h Host) Live() bool { return h.Root == "/" }
 
-// trusts reports whether files of a user are believed.
-func (h Host) trusts(uid uint32) bool { return uid == 0 || int(uid) == h.UID }
+// Trusts reports whether files of a user are believed.
+func (h Host) Trusts(uid uint32) bool { return uid == 0 || int(uid) == h.UID }
 
 // Own is a file of the trusted user.
 func (h Host) Own(mode uint32) File {

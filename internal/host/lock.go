@@ -48,7 +48,12 @@ type Locked struct {
 	Err    error  // of the context that ended
 }
 
-func (e *Locked) Error() string { return e.Holder.String() + " holds " + e.Path + ": " + e.Err.Error() }
+func (e *Locked) Error() string {
+	if e.Holder.PID == 0 {
+		return e.Err.Error()
+	}
+	return e.Holder.String() + " has it: " + e.Err.Error()
+}
 
 func (e *Locked) Unwrap() error { return e.Err }
 
@@ -114,7 +119,7 @@ func (d *Dir) openLock(name, path string) (*os.File, error) {
 	file := os.NewFile(uintptr(fd), path)
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
-	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || !d.host.trusts(st.Uid)) {
+	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || !d.host.Trusts(st.Uid)) {
 		err = fmt.Errorf("it is not a regular file of root's (owner uid %d, mode %04o)", st.Uid, st.Mode&0o7777)
 	}
 	if err == nil && st.Mode&0o777 != 0o600 {

@@ -42,7 +42,10 @@ func (h Host) Replace(path string, f File, write func(io.Writer) error) error {
 		return err
 	}
 	defer d.Close()
-	return d.Replace(filepath.Base(path), f, write)
+	if err := d.Replace(filepath.Base(path), f, write); err != nil {
+		return &fs.PathError{Op: "replace", Path: path, Err: err}
+	}
+	return nil
 }
 
 // Replace is Replace of a Host for a name in the directory.
@@ -66,7 +69,7 @@ func (d *Dir) Prepare(name string, f File, write func(io.Writer) error) (*Prepar
 	p := &Prepared{d, name, tempName(name), f.New}
 	fd, err := unix.Openat(d.fd, p.temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, &fs.PathError{Op: "create", Path: filepath.Join(d.Name, p.temp), Err: err}
+		return nil, err
 	}
 	out := os.NewFile(uintptr(fd), filepath.Join(d.Name, name))
 	if f.Label {
@@ -102,7 +105,7 @@ func (p *Prepared) Commit() error {
 		_ = d.Remove(p.temp)
 	}
 	if err != nil {
-		return &fs.PathError{Op: "rename", Path: filepath.Join(d.Name, p.name), Err: err}
+		return err
 	}
 	return d.Sync()
 }

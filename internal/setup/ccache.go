@@ -7,6 +7,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // maxAside is how many caches may lie aside of one.
@@ -61,7 +62,7 @@ func (p *planner) unusable(path string, uid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	store, err := ccache.Open(name, ccache.Owner{UID: uid})
+	store, err := ccache.Open(host.Real(), name, ccache.Owner{UID: uid})
 	if err == nil {
 		_, err = store.Load()
 	}

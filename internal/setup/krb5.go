@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 const (
@@ -110,7 +111,7 @@ func (p *planner) realm() string {
 	if err != nil {
 		return azureRealm
 	}
-	store, err := ccache.Open(name, ccache.Owner{UID: cfg.CredentialUID()})
+	store, err := ccache.Open(host.Real(), name, ccache.Owner{UID: cfg.CredentialUID()})
 	if err != nil {
 		return azureRealm
 	}

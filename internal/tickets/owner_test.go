@@ -8,6 +8,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
@@ -96,7 +97,7 @@ func (w *world) record(line string, trusted bool) {
 		Client: ccache.Principal{NameType: 1, Realm: "R", Components: []string{"c"}}, Server: service,
 		EndTime: time.Now().Add(time.Hour).Truncate(time.Second),
 	}
-	store := must(ccache.Open(w.path, ccache.Owner{UID: 65534}))
+	store := must(ccache.Open(host.Real(), w.path, ccache.Owner{UID: 65534}))
 	if err := store.Update(w.t.Context(), func(c *ccache.Cache) error {
 		c.Put(cred, ccache.Record{Identity: line, ObtainedAt: time.Now()})
 		return nil
@@ -131,7 +132,7 @@ func TestOwnerOfNeedsNoManager(t *testing.T) {
 	w.record("user-assigned client_id="+client, true)
 	e := Evidence{
 		Endpoint: resolve(t, acct), Config: must(config.Load(w.conf)), Path: w.path,
-		Cache: must(must(ccache.Open(w.path, ccache.Owner{})).Load()),
+		Cache: must(must(ccache.Open(host.Real(), w.path, ccache.Owner{})).Load()),
 	}
 	for username, want := range map[string]fault.Named{"root": nil, client: nil, other: fault.IdentityConflict} {
 		e.Username = username

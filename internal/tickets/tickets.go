@@ -25,6 +25,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -170,7 +171,7 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := ccache.Open(m.cfg.CCacheName(uid), ccache.Owner{UID: uid, GID: gid})
+	store, err := ccache.Open(host.Real(), m.cfg.CCacheName(uid), ccache.Owner{UID: uid, GID: gid})
 	if err != nil {
 		return nil, err
 	}

@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 // TestWriterGathers runs in virtual time, in which a write takes none.
 func TestWriterGathers(t *testing.T) {
 	dir := t.TempDir()
-	store := must(ccache.Open(filepath.Join(dir, "krb5cc"), ccache.Owner{}))
+	store := must(ccache.Open(host.Real(), filepath.Join(dir, "krb5cc"), ccache.Owner{}))
 	renames := countRenames(t, dir)
 	put := func(t *testing.T, w *writer, n int) time.Duration {
 		begun := time.Now()

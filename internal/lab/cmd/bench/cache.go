@@ -11,6 +11,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
@@ -25,7 +26,7 @@ func fillCache(ctx context.Context) error {
 	if err := os.Remove(cacheFile); err != nil {
 		return err
 	}
-	store, err := ccache.Open(cacheFile, ccache.Owner{})
+	store, err := ccache.Open(machine.Real(), cacheFile, ccache.Owner{})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
@@ -102,7 +103,7 @@ func storeTicket(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	store, err := ccache.Open(path, ccache.Owner{})
+	store, err := ccache.Open(machine.Real(), path, ccache.Owner{})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
@@ -109,7 +110,7 @@ func newWatched(ctx context.Context, binary string) (*watched, error) {
 	if err := w.mount(0); err != nil {
 		return nil, err
 	}
-	w.store, err = ccache.Open(cacheFile, ccache.Owner{})
+	w.store, err = ccache.Open(machine.Real(), cacheFile, ccache.Owner{})
 	return w, err
 }
 
