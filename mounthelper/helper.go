@@ -18,14 +18,15 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -207,7 +208,9 @@ func (h *Helper) delegate(ctx context.Context, j *job) int {
 
 // sayUpcall tells why azfiles.upcall had no answer, if it has left something since the mount began.
 func (h *Helper) sayUpcall(j *job, began time.Time) {
-	last, ok := fault.LoadLast(filepath.Join(h.RunFolder, "last-fault"), j.share.endpoint.Host())
+	m := machine.Real()
+	m.Run = h.RunFolder
+	last, ok := lastfault.Load(m, j.share.endpoint.Host())
 	if ok && last.At.After(began) {
 		h.say("azfiles.upcall: %s: %s", last.ID, last.Text)
 		h.say("fix: %s", last.Fix)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 )
 
 func TestAnswer(t *testing.T) {
@@ -103,11 +105,12 @@ func TestCachedTicketTouchesLittle(t *testing.T) {
 
 func TestFailureIsToldUntilTheNextSuccess(t *testing.T) {
 	w := newWorld(t)
-	faults := filepath.Join(w.Run, "last-fault")
+	m := machine.Real()
+	m.Run = w.Run
 	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Status: 403, Code: "AuthorizationPermissionMismatch"})
 	began := time.Now()
 	w.rejected(describe(host), 3, "AZF-ROLE-MISSING")
-	last, ok := fault.LoadLast(faults, host)
+	last, ok := lastfault.Load(m, host)
 	if !ok || last.ID != fault.RoleMissing.ID || last.At.Before(began) || !strings.Contains(last.Fix, "az role assignment create") {
 		t.Fatalf("%+v, %v", last, ok)
 	}
@@ -116,7 +119,7 @@ func TestFailureIsToldUntilTheNextSuccess(t *testing.T) {
 	}
 	w.fake.ClearOrders()
 	w.good(describe(host, "pid=0xa5", "pid=0xa6"), host)
-	if last, ok := fault.LoadLast(faults, host); ok {
+	if last, ok := lastfault.Load(m, host); ok {
 		t.Errorf("after the success: %+v", last)
 	}
 	w.silent()

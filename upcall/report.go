@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
 )
 
@@ -23,7 +24,7 @@ const (
 // report leaves one line in the log and, for an endpoint, the failure where mount.azfiles finds it.
 func (h *handler) report(k *known, f *fault.Fault) {
 	if k.host != "" && !h.hides(k.host, f) {
-		_ = fault.SaveLast(h.faults(), k.host, f) // the log has it, too
+		_ = lastfault.Save(h.machine(), k.host, f) // the log has it, too
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
 	h.log(f.Error())
@@ -43,7 +44,7 @@ func (h *handler) hides(host string, f *fault.Fault) bool {
 	if !fault.Is(f, fault.LockTimeout) {
 		return false
 	}
-	_, known := fault.LoadLast(h.faults(), host)
+	_, known := lastfault.Load(h.machine(), host)
 	return known
 }
 
@@ -75,7 +76,7 @@ func (r *request) forgive(failure error) {
 	switch {
 	case failure != nil:
 		r.log("the old ticket for " + r.endpoint.Host() + " was used: " + failure.Error())
-	case fault.ClearLast(r.faults(), r.endpoint.Host()):
+	case lastfault.Clear(r.machine(), r.endpoint.Host()):
 		_, _ = keyring.ForgetFailures() // they are forgotten in a few seconds anyway
 	}
 }

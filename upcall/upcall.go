@@ -26,7 +26,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
@@ -34,6 +33,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
@@ -131,4 +131,9 @@ func (h *handler) serve(key keyring.Serial) int {
 	return 0
 }
 
-func (h *handler) faults() string { return filepath.Join(h.run, "last-fault") }
+// machine is this machine with the directory for what must not survive a reboot.
+func (h *handler) machine() machine.Host {
+	m := machine.Real()
+	m.Run = h.run
+	return m
+}

@@ -27,6 +27,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -47,7 +48,7 @@ type App struct {
 	Fstab      string // as /etc/fstab
 	Passwd     string // as /etc/passwd
 	Socket     string // where the daemon listens
-	LastFaults string // as fault.LastFolder
+	Host       host.Host
 	Now        func() time.Time
 
 	Rows     func() int    // the height of the terminal that is Stdout, 0 is not known; nil when it cannot be drawn on
@@ -81,7 +82,7 @@ func Main(args []string, version string, watch func(WatchOptions) int) int {
 		Fstab:      "/etc/fstab",
 		Passwd:     "/etc/passwd",
 		Socket:     control.DefaultPath,
-		LastFaults: fault.LastFolder,
+		Host:       host.Real(),
 		Now:        time.Now,
 		Rows:       rows(isTerminal(unix.Stdout), os.Getenv),
 		Interval:   time.Second,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // playedDaemon says what a file of a script says.
@@ -139,7 +140,7 @@ func TestFollowOnATerminal(t *testing.T) {
 	defer cancel()
 	drawn := &counting{at: 3, reached: cancel}
 	s := session{App: &App{
-		Stdout: drawn, Now: time.Now, Config: dir + "/config.yaml", MountTable: mountTable, Socket: dir + "/s", LastFaults: dir,
+		Stdout: drawn, Now: time.Now, Config: dir + "/config.yaml", MountTable: mountTable, Socket: dir + "/s", Host: host.Beneath(dir),
 		Rows: func() int { return 24 }, Interval: time.Millisecond,
 	}}
 	if err := s.follow(ctx); err != nil {

@@ -87,7 +87,7 @@ func (s *session) list(cruid string) error {
 // describe tells all that is fit to be shown of a ticket.
 func describe(t tickets.Ticket, now time.Time, ccache string) listed {
 	l := listed{
-		Endpoint: host(t), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
+		Endpoint: ticketHost(t), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
 		State: stateOK, Encryption: encryption(t.Key.Etype),
 		ObtainedAt: stamp(t.ObtainedAt), StartsAt: stamp(t.StartTime), EndsAt: stamp(t.EndTime),
 		SecondsLeft: secondsLeft(now, t.EndTime), Trusted: t.Trusted,
@@ -128,8 +128,8 @@ func (s *session) rows(all []listed) [][]string {
 	return rows
 }
 
-// host is the host that a ticket is for.
-func host(t tickets.Ticket) string { return t.Server.Components[1] }
+// ticketHost is the host that a ticket is for.
+func ticketHost(t tickets.Ticket) string { return t.Server.Components[1] }
 
 func secondsLeft(now, end time.Time) int64 { return int64(end.Sub(now) / time.Second) }
 

@@ -84,7 +84,7 @@ func (s *session) inspect(m *tickets.Manager, cfg *config.Config, a account) con
 		e.Why = err.Error()
 	}
 	for _, t := range listing.Tickets {
-		if host(t) == a.Host() && t.EndTime.After(e.TicketEnd) {
+		if ticketHost(t) == a.Host() && t.EndTime.After(e.TicketEnd) {
 			e.TicketEnd, e.State = t.EndTime, control.Fresh
 		}
 	}

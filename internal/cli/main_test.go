@@ -16,6 +16,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 const (
@@ -50,7 +51,7 @@ func appMain() {
 		Fstab:      in("fstab"),
 		Passwd:     in("passwd"),
 		Socket:     in("run/watch.sock"),
-		LastFaults: in("run/last-fault"),
+		Host:       testHost(in("run")),
 		Now:        func() time.Time { return now },
 		Interval:   10 * time.Millisecond,
 		Watch:      playWatch,
@@ -159,4 +160,11 @@ func TestFullOutput(t *testing.T) {
 	if status := a.Run([]string{"azfilesauth", "version", "--json"}); status != 2 {
 		t.Errorf("status %d", status)
 	}
+}
+
+// testHost is a machine whose trusted user is the caller.
+func testHost(run string) host.Host {
+	h := host.Real().Trusting(os.Geteuid())
+	h.Run = run
+	return h
 }

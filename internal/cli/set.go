@@ -134,7 +134,7 @@ func changes(before tickets.Listing, err error, r tickets.Request, got tickets.R
 		return []string{"the credential cache was damaged; it is kept as " + got.CCache + ".damaged, and a new one is begun"}
 	}
 	for _, t := range before.Tickets {
-		if host(t) == r.Endpoint.Host() && t.Known && t.Identity != r.Identity.String() {
+		if ticketHost(t) == r.Endpoint.Host() && t.Known && t.Identity != r.Identity.String() {
 			return []string{"it took the place of a ticket of the identity " + t.Identity}
 		}
 	}

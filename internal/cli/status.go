@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 )
 
 // startDaemon is the command that starts the daemon, now and at boot.
@@ -93,7 +93,7 @@ func (s *session) withLogins(o overview) overview {
 	o.Endpoints = make([]mountedEndpoint, 0, len(o.Status.Endpoints))
 	for _, e := range o.Status.Endpoints {
 		m := mountedEndpoint{Endpoint: e}
-		if last, ok := fault.LoadLast(s.LastFaults, e.Host); ok {
+		if last, ok := lastfault.Load(s.Host, e.Host); ok {
 			m.LoginFault = &control.Fault{ID: string(last.ID), What: last.Text, Fix: last.Fix, At: last.At}
 		}
 		o.Endpoints = append(o.Endpoints, m)

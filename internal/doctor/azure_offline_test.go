@@ -10,6 +10,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -251,7 +253,7 @@ func userCache() []byte {
 
 func lastFault(t *testing.T, root string) {
 	f := fault.RoleMissing.New("system", "acct", "p")
-	if err := fault.SaveLast(filepath.Join(root, fault.LastFolder), acct, f); err != nil {
+	if err := lastfault.Save(host.Beneath(root), acct, f); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 )
 
 func checkDaemon(ctx context.Context, s *Subject) Result {
@@ -58,15 +60,16 @@ func failures(n int) string {
 }
 
 func checkLastFault(_ context.Context, s *Subject) Result {
-	entries, err := s.ReadDir(fault.LastFolder)
+	machine := host.Beneath(s.Root)
+	entries, err := s.ReadDir(lastfault.Dir(machine))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Good("there was none")
 	} else if err != nil {
-		return s.CannotSee(fault.LastFolder, err)
+		return s.CannotSee(lastfault.Dir(machine), err)
 	}
 	var f several
 	for _, entry := range entries {
-		last, ok := fault.LoadLast(s.Path(fault.LastFolder), entry.Name())
+		last, ok := lastfault.Load(machine, entry.Name())
 		if !ok || s.Endpoint != "" && !s.tests(entry.Name()) {
 			continue
 		}

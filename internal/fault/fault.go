@@ -173,18 +173,18 @@ func (f *Fault) Exit() Exit { return f.kind.Exit }
 func (f *Fault) Retryable() bool { return f.kind.Retryable }
 
 // What says what happened, in one sentence.
-func (f *Fault) What() string { return line(f.fill(f.kind.What)) }
+func (f *Fault) What() string { return Line(f.fill(f.kind.What)) }
 
 // Cause is the text of the error behind the fault, or "".
 func (f *Fault) Cause() string {
 	if f.cause == nil {
 		return ""
 	}
-	return shorten(line(f.cause.Error()), maxCause)
+	return shorten(Line(f.cause.Error()), maxCause)
 }
 
 // Fix is the command that mends it, with the values filled in.
-func (f *Fault) Fix() string { return line(f.fill(f.kind.Fix)) }
+func (f *Fault) Fix() string { return Line(f.fill(f.kind.Fix)) }
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.
 func (f *Fault) Error() string {
@@ -237,8 +237,8 @@ func expand(text string, value func(name string) string) string {
 	}
 }
 
-// line makes s printable on one line: what a peer sends must not forge log lines or drive a terminal.
-func line(s string) string {
+// Line makes s printable on one line: what a peer sends must not forge log lines or drive a terminal.
+func Line(s string) string {
 	clean := strings.Map(func(r rune) rune {
 		switch {
 		case r == utf8.RuneError || r == '\ufeff':

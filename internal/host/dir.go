@@ -57,8 +57,16 @@ func (h Host) OpenDir(path string, made ...string) (*Dir, error) {
 	return h.walk(path, &Dir{host: h, fd: -1, strict: true, made: made})
 }
 
-// OwnDir is OpenDir for a directory of ours, such as one in Run.
-func (h Host) OwnDir(path string) (*Dir, error) { return h.OpenDir(path, h.Run, filepath.Clean(path)) }
+// OwnDir is OpenDir for a directory of ours, such as one in Run, to which no link may lead.
+func (h Host) OwnDir(path string) (*Dir, error) {
+	path = filepath.Clean(path)
+	d, err := h.OpenDir(path, h.Run, path)
+	if err == nil && d.Name != path {
+		d.Close()
+		return nil, dirError(nil, "a link leads to %s", path)
+	}
+	return d, err
+}
 
 // AnyDir opens a directory, whoever it belongs to: only what cannot be misled may be done in it.
 func (h Host) AnyDir(path string) (*Dir, error) { return h.walk(path, &Dir{host: h, fd: -1}) }
