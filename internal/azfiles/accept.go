@@ -10,10 +10,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
-
-// maxSkew is how far two clocks may differ before Kerberos fails (RFC 4120, 7.5.1).
-const maxSkew = 5 * time.Minute
 
 // accept takes the ticket out of an answer with status 200. What a wrong clock can explain is
 // judged last and blamed on the clock.
@@ -79,15 +77,11 @@ func (x *exchange) trace(a *answer) error {
 
 // skewed compares the clocks. An answer without a date says nothing.
 func (x *exchange) skewed(a *answer) *fault.Fault {
-	theirs, ok := a.date()
-	skew, direction := a.at.Sub(theirs).Round(time.Second), "ahead of"
-	if skew < 0 {
-		skew, direction = -skew, "behind"
-	}
-	if !ok || skew <= maxSkew {
+	f := transport.Skewed(a.at, transport.Date(a.header), x.host())
+	if f == nil {
 		return nil
 	}
-	return x.clean(fault.ClockSkew.New(skew.String(), direction, x.host()).Because(x.trace(a)))
+	return x.clean(f.Because(x.trace(a)))
 }
 
 // untimely refuses a ticket that cannot be used now.
@@ -96,7 +90,7 @@ func (x *exchange) untimely(cred ccache.Credential) *fault.Fault {
 	switch {
 	case !cred.EndTime.After(now):
 		return fault.TicketExpired.New(x.host(), cred.EndTime.Format(time.RFC3339))
-	case cred.StartTime.After(now.Add(maxSkew)):
+	case cred.StartTime.After(now.Add(transport.MaxSkew)):
 		return fault.TicketNotYet.New(x.host(), cred.StartTime.Format(time.RFC3339))
 	}
 	return nil

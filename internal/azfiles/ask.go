@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -55,29 +54,4 @@ func (x *exchange) ask(ctx context.Context) (*answer, error) {
 		a.body, a.tooBig = a.body[:maxBody], true
 	}
 	return a, nil
-}
-
-// retryAfter is what the answer asks to wait: seconds or a date (RFC 9110, 10.2.3), which is
-// compared with the answer's own date rather than with a clock that may be wrong. Zero when it
-// does not say.
-func (a *answer) retryAfter() time.Duration {
-	text := a.header.Get("Retry-After")
-	if s, err := strconv.ParseUint(text, 10, 31); err == nil {
-		return time.Duration(s) * time.Second
-	}
-	until, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	now, ok := a.date()
-	if !ok {
-		now = a.at
-	}
-	return max(until.Sub(now), 0)
-}
-
-// date is the other side's clock.
-func (a *answer) date() (time.Time, bool) {
-	t, err := http.ParseTime(a.header.Get("Date"))
-	return t, err == nil
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 const (
@@ -43,7 +44,7 @@ const (
 
 // Client exchanges tokens for tickets. It is safe for concurrent use.
 type Client struct {
-	Transport http.RoundTripper // see NewTransport
+	Transport http.RoundTripper // see transport.New
 	Now       func() time.Time  // the clock; nil is time.Now
 	Attempts  int               // how often to ask at most; zero is 4
 	AllowRC4  bool              // accept session keys of the encryption type rc4-hmac too
@@ -82,7 +83,7 @@ func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret
 			return ccache.Credential{}, f
 		}
 		if err := c.sleep(ctx, delay); err != nil {
-			return ccache.Credential{}, x.networkFault(err)
+			return ccache.Credential{}, x.clean(transport.Fault(err, x.host()))
 		}
 	}
 }
@@ -99,7 +100,7 @@ type exchange struct {
 func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault) {
 	a, err := x.ask(ctx)
 	if err != nil {
-		return ccache.Credential{}, x.networkFault(err)
+		return ccache.Credential{}, x.clean(transport.Fault(err, x.host()))
 	}
 	if a.status != http.StatusOK {
 		return ccache.Credential{}, x.refused(a)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // Greeting is what an answer to a request without any credential shows of a storage account.
@@ -34,11 +35,11 @@ func (c *Client) Greet(ctx context.Context, e endpoint.Endpoint) (Greeting, erro
 	began := c.now()
 	resp, err := c.Transport.RoundTrip(req)
 	if err != nil {
-		return Greeting{}, x.networkFault(err)
+		return Greeting{}, transport.Fault(err, x.host())
 	}
 	_ = resp.Body.Close() // it has none
 	g := Greeting{Took: c.now().Sub(began)}
 	g.Ours = began.Add(g.Took / 2)
-	g.Theirs, _ = (&answer{header: resp.Header}).date()
+	g.Theirs = transport.Date(resp.Header)
 	return g, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 func TestNetworkErrors(t *testing.T) {
@@ -49,7 +50,7 @@ func TestNetworkErrors(t *testing.T) {
 		{op("remote error", errors.New("tls: handshake failure")), fault.TLSUntrusted, 1},
 		{op("proxyconnect", sys(syscall.ECONNREFUSED)), fault.ProxyFailed, 4},
 		{op("proxyconnect", &net.DNSError{Err: "no such host", Name: "proxy", IsNotFound: true}), fault.ProxyFailed, 1},
-		{&proxyError{"proxy:3128", "407 Proxy Authentication Required"}, fault.ProxyFailed, 4},
+		{&transport.ProxyError{Proxy: "proxy:3128", Status: "407 Proxy Authentication Required"}, fault.ProxyFailed, 4},
 		{errors.New("something new"), fault.EndpointDown, 4},
 	} {
 		b, asks := newBench(t, azurefake.Options{}), 0
@@ -66,7 +67,7 @@ func TestNetworkErrors(t *testing.T) {
 
 // through is a client whose connections all go to one address.
 func (b *bench) through(addr string) {
-	t, err := NewTransport(TransportOptions{dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	t, err := transport.New(transport.Options{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, addr)
 	}})
@@ -139,7 +140,7 @@ func TestSilentHandshake(t *testing.T) {
 	}
 	defer l.Close()
 	b := newBench(t, azurefake.Options{})
-	tr, err := NewTransport(TransportOptions{ConnectTimeout: 100e6, dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	tr, err := transport.New(transport.Options{ConnectTimeout: 100e6, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, l.Addr().String())
 	}})

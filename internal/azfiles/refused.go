@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // Bounds on what an error repeats of a refusal, in bytes.
@@ -118,7 +119,7 @@ func (x *exchange) refused(a *answer) *fault.Fault {
 	if fault.Is(f, fault.ClockSkew) {
 		return f
 	}
-	f.RetryAfter = a.retryAfter()
+	f.RetryAfter = transport.RetryAfter(a.header, a.at)
 	return x.clean(f.Because(r))
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // proxy is a CONNECT proxy in front of a fake, which counts what it is asked.
@@ -74,7 +75,7 @@ func (p *proxy) count() int {
 
 // routes dials what the world would be: the fake behind every https address, its metadata service,
 // and everything on loopback as it is.
-func routes(t *testing.T, fake *azurefake.Fake) dialFunc {
+func routes(t *testing.T, fake *azurefake.Fake) transport.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, port, _ := net.SplitHostPort(addr)
 		switch {
@@ -125,7 +126,7 @@ var envProxyAsked atomic.Bool
 
 func TestEnvironmentProxyIsIgnored(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
-	tr, err := NewTransport(TransportOptions{bundles: []string{bundle(t, b.fake)}, dial: routes(t, b.fake)})
+	tr, err := transport.New(transport.Options{Bundles: []string{bundle(t, b.fake)}, Dial: routes(t, b.fake)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestIMDSIsNotProxied(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
 	p := newProxy(t, b.fake.StorageAddr(), 0)
 	transport := func(proxy *url.URL) *http.Transport {
-		tr, err := NewTransport(TransportOptions{Proxy: proxy, bundles: []string{bundle(t, b.fake)}, dial: routes(t, b.fake)})
+		tr, err := transport.New(transport.Options{Proxy: proxy, Bundles: []string{bundle(t, b.fake)}, Dial: routes(t, b.fake)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,10 +177,10 @@ func TestIMDSIsNotProxied(t *testing.T) {
 func TestProxy(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
 	p := newProxy(t, b.fake.StorageAddr(), 0)
-	tr, err := NewTransport(TransportOptions{
+	tr, err := transport.New(transport.Options{
 		Proxy:   &url.URL{Scheme: "http", Host: p.addr, User: url.UserPassword("me", "pass-word")},
-		bundles: []string{bundle(t, b.fake)},
-		dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		Bundles: []string{bundle(t, b.fake)},
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr != p.addr {
 				t.Errorf("connects to %s", addr)
 			}
@@ -208,7 +209,7 @@ func TestProxyRefuses(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
 	for _, status := range []int{403, 407, 502} {
 		p := newProxy(t, b.fake.StorageAddr(), status)
-		tr, err := NewTransport(TransportOptions{Proxy: &url.URL{Scheme: "http", Host: p.addr, User: url.UserPassword("me", "pass-word")}})
+		tr, err := transport.New(transport.Options{Proxy: &url.URL{Scheme: "http", Host: p.addr, User: url.UserPassword("me", "pass-word")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +228,7 @@ func TestProxyDown(t *testing.T) {
 	}
 	l.Close()
 	b := newBench(t, azurefake.Options{})
-	tr, err := NewTransport(TransportOptions{Proxy: &url.URL{Scheme: "http", Host: l.Addr().String()}})
+	tr, err := transport.New(transport.Options{Proxy: &url.URL{Scheme: "http", Host: l.Addr().String()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +242,7 @@ func TestProxyURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = NewTransport(TransportOptions{Proxy: u}); !fault.Is(err, fault.ConfigInvalid) || strings.Contains(err.Error(), "pass-word") {
+		if _, err = transport.New(transport.Options{Proxy: u}); !fault.Is(err, fault.ConfigInvalid) || strings.Contains(err.Error(), "pass-word") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -253,11 +254,11 @@ func TestTrustIsReadLate(t *testing.T) {
 	for name, useProxy := range map[string]bool{"direct": false, "proxy": true} {
 		b := newBench(t, azurefake.Options{})
 		file := filepath.Join(t.TempDir(), "ca.crt")
-		o := TransportOptions{bundles: []string{file + ".missing", file}, dial: routes(t, b.fake)}
+		o := transport.Options{Bundles: []string{file + ".missing", file}, Dial: routes(t, b.fake)}
 		if useProxy {
 			o.Proxy = &url.URL{Scheme: "http", Host: newProxy(t, b.fake.StorageAddr(), 0).addr}
 		}
-		tr, err := NewTransport(o)
+		tr, err := transport.New(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,19 +275,5 @@ func TestTrustIsReadLate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		tr.CloseIdleConnections()
-	}
-}
-
-func TestBundleWithoutCertificates(t *testing.T) {
-	b := newBench(t, azurefake.Options{})
-	empty := filepath.Join(t.TempDir(), "empty")
-	if err := os.WriteFile(empty, []byte("# nothing\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if firstBundle([]string{empty, bundle(t, b.fake)}) == nil {
-		t.Error("the second file is not read")
-	}
-	if firstBundle([]string{empty, t.TempDir(), "/nonexistent"}) != nil {
-		t.Error("there are certificates where none are")
 	}
 }

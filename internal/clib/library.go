@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/internal/azfiles"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
@@ -21,6 +20,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // program is the name in the log, the one under which AzFilesAuthenticator's library writes there.
@@ -61,7 +61,7 @@ func (c *call) open() error {
 	if c.cfg, err = config.Load(config.DefaultPath); err != nil {
 		return err
 	}
-	if c.transport, err = azfiles.NewTransport(azfiles.TransportOptions{ConnectTimeout: c.cfg.ConnectTimeout(), Proxy: c.cfg.Proxy()}); err != nil {
+	if c.transport, err = transport.New(transport.Options{ConnectTimeout: c.cfg.ConnectTimeout(), Proxy: c.cfg.Proxy()}); err != nil {
 		return err
 	}
 	c.Manager, err = tickets.New(tickets.Options{Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/azfilesauth/azfilesauth/internal/azfiles"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // defectRows are those that no other row shows.
@@ -56,7 +56,7 @@ func defectRows() []peerRow {
 			return "stored beside the ticket; 3 while the share of another identity is mounted, unless `--force`"
 		}},
 		{"defect_07_imds_through_a_proxy", "IMDS with `http_proxy` in the environment", "asked through the proxy, which sees the token", func(m *machine) string {
-			t, err := azfiles.NewTransport(azfiles.TransportOptions{})
+			t, err := transport.New(transport.Options{})
 			must(m.T, err)
 			if t.Proxy != nil {
 				m.Error("there is a proxy")

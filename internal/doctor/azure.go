@@ -9,6 +9,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // tries bounds how often a check asks: a person waits for the answer, and the checks' own bound ends it.
@@ -46,13 +47,13 @@ type ways struct {
 func (s *Subject) ways() ways {
 	return once(s, "transports", func() ways {
 		w := ways{azure: s.Transport, imds: s.IMDS}
-		o := azfiles.TransportOptions{ConnectTimeout: s.Config.ConnectTimeout()}
+		o := transport.Options{ConnectTimeout: s.Config.ConnectTimeout()}
 		if w.imds == nil {
-			w.imds, w.err = azfiles.NewTransport(o)
+			w.imds, w.err = transport.New(o)
 		}
 		if w.azure == nil && w.err == nil {
 			o.Proxy = s.Config.Proxy()
-			w.azure, w.err = azfiles.NewTransport(o)
+			w.azure, w.err = transport.New(o)
 		}
 		return w
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 func checkDNS(ctx context.Context, s *Subject) Result {
@@ -95,10 +96,7 @@ func checkClock(ctx context.Context, s *Subject) Result {
 		return NotChecked("the answer of the account has no Date")
 	}
 	// Theirs was cut to the second.
-	skew, direction := g.Ours.Sub(g.Theirs.Add(time.Second/2)).Round(time.Second), "ahead of"
-	if skew < 0 {
-		skew, direction = -skew, "behind"
-	}
+	skew, direction := transport.Skew(g.Ours, g.Theirs.Add(time.Second/2))
 	f := fault.ClockSkew.New(skew.String(), direction, s.Target.Endpoint.Host())
 	switch {
 	case skew > mostSkew:

@@ -207,7 +207,7 @@ func TestArcChallenges(t *testing.T) {
 		"Basic realm=" + folder + "/good.key, Basic x=y": {fault.ArcRefused, "no key file"},
 	} {
 		asked := 0
-		o := Options{arc: arcPlaces{folder: folder}, IMDS: transport(func(r *http.Request) (*http.Response, error) {
+		o := Options{arc: arcPlaces{folder: folder}, IMDS: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if asked++; asked == 1 {
 				resp := answer(401, "")
 				resp.Header.Set("WWW-Authenticate", challenge)
@@ -228,7 +228,7 @@ func TestArcChallenges(t *testing.T) {
 		}
 	}
 	// A token without a challenge is not the agent's.
-	o := Options{IMDS: transport(func(*http.Request) (*http.Response, error) {
+	o := Options{IMDS: roundTrip(func(*http.Request) (*http.Response, error) {
 		return answer(200, `{"access_token":"eyJforged","expires_on":"99999999999"}`), nil
 	})}
 	noSecret(t, refuses(t, connected, o, fault.ArcRefused, "without asking for its key"), "eyJforged")

@@ -173,7 +173,7 @@ func TestAuthorityCannotSendElsewhere(t *testing.T) {
 	} {
 		for kind, id := range a.all() {
 			o, asked := a.options, 0
-			o.Transport = transport(func(r *http.Request) (*http.Response, error) {
+			o.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 				if asked++; r.Method != http.MethodGet || r.URL.Host != public {
 					t.Errorf("%s, %s: %s %s", name, kind, r.Method, r.URL)
 				}
@@ -192,7 +192,7 @@ func TestAliasOfTheAuthority(t *testing.T) {
 	a := newApps(t, azurefake.Options{}, "")
 	inner := a.options.Transport
 	a.options.Cloud = endpoint.China
-	a.options.Transport = transport(func(r *http.Request) (*http.Response, error) {
+	a.options.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 		resp, err := inner.RoundTrip(r)
 		if err == nil && r.Method == http.MethodGet {
 			body, _ := io.ReadAll(resp.Body)
@@ -225,7 +225,7 @@ func TestEchoes(t *testing.T) {
 	} {
 		for name, id := range a.all() {
 			var sent string
-			a.options.Transport = transport(func(r *http.Request) (*http.Response, error) {
+			a.options.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 				if r.Method == http.MethodGet {
 					return inner.RoundTrip(r)
 				}

@@ -2,21 +2,15 @@ package identity
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
-
-// maxSkew is how far Entra lets the clock of an application be wrong.
-const maxSkew = 5 * time.Minute
 
 // entra is one question to Entra, for the faults.
 type entra struct {
@@ -60,18 +54,6 @@ func (e entra) why() *fault.Fault {
 		f = fault.EntraRefused.New(e.identity.String(), strconv.Itoa(number))
 	}
 	return f.Because(refusal)
-}
-
-// skewed is the fault of an assertion that we signed ourselves and whose time is over or to come.
-func (e entra) skewed() *fault.Fault {
-	skew, direction := e.options.now().Sub(e.date).Round(time.Second), "ahead of"
-	if skew < 0 {
-		skew, direction = -skew, "behind"
-	}
-	if e.date.IsZero() || skew <= maxSkew {
-		return fault.EntraCertificate.New(e.identity.credentialFile(), e.identity.ClientID)
-	}
-	return fault.ClockSkew.New(skew.String(), direction, e.host())
 }
 
 // credentialFile is where the application's credential is, "" for a kind without.
@@ -123,38 +105,21 @@ func (e entra) refused(number int) *fault.Fault {
 		if i.Kind != ServicePrincipal {
 			return fault.EntraAssertion.New(file)
 		}
-		if number == 700024 {
-			return e.skewed()
+		if f := transport.Skewed(e.options.now(), e.date, e.host()); number == 700024 && f != nil {
+			return f
 		}
 		return fault.EntraCertificate.New(file, i.ClientID)
 	}
 	return nil
 }
 
-// network finds the fault that an error of the transport is. What comes first decides: an error of the
-// proxy is also one of a connection.
+// network finds the fault that an error of the transport is.
 func (e entra) network() *fault.Fault {
-	var op *net.OpError
-	switch {
-	case errors.Is(e.err, errElsewhere):
+	if errors.Is(e.err, errElsewhere) {
 		return fault.AnswerInvalid.New(e.host(), "it sends to another place")
-	case errors.As(e.err, &op) && op.Op == "proxyconnect":
-		return fault.ProxyFailed.New(e.host())
-	case untrusted(e.err):
-		return fault.TLSUntrusted.New(e.host())
+	}
+	if f := transport.Fault(e.err, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted) {
+		return f
 	}
 	return fault.EntraUnreachable.New(e.host())
-}
-
-// untrusted reports whether the handshake failed over who the other side is.
-func untrusted(err error) bool {
-	var (
-		verify  *tls.CertificateVerificationError
-		unknown x509.UnknownAuthorityError
-		name    x509.HostnameError
-		invalid x509.CertificateInvalidError
-		noRoots x509.SystemRootsError
-	)
-	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) ||
-		errors.As(err, &invalid) || errors.As(err, &noRoots)
 }

@@ -187,7 +187,7 @@ func TestNoWayToEntra(t *testing.T) {
 	}
 
 	tries := 0
-	a.options.Transport = transport(func(*http.Request) (*http.Response, error) {
+	a.options.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
 		tries++
 		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: public, IsNotFound: true}}
 	})

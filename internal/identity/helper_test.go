@@ -32,10 +32,10 @@ const (
 	secretText = "s3cr3t~/+=&?<\"x"
 )
 
-// transport is one made of a function.
-type transport func(*http.Request) (*http.Response, error)
+// roundTrip is a transport made of a function.
+type roundTrip func(*http.Request) (*http.Response, error)
 
-func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // answer makes an answer of a transport.
 func answer(status int, body string) *http.Response {

@@ -200,7 +200,7 @@ func FuzzIdentityText(f *testing.F) {
 	f.Add("cli user=a%5Cb@c", "arc", "", "", "", "", "", "", "")
 	f.Fuzz(func(t *testing.T, text, kind, client, arm, tenant, authority, file, user, resource string) {
 		if id, err := Parse(text); err == nil {
-			roundTrip(t, id)
+			readsBack(t, id)
 		}
 		id := Identity{
 			Kind: Kind(kind), ClientID: client, ResourceID: arm, TenantID: tenant, Authority: authority, User: user, Resource: resource,
@@ -211,14 +211,14 @@ func FuzzIdentityText(f *testing.F) {
 			id.TokenFile = file
 		}
 		if id.Validate() == nil {
-			roundTrip(t, id)
+			readsBack(t, id)
 		} else if again, err := Parse(id.String()); err == nil && again == id {
 			t.Fatalf("%+v is invalid and its text is not", id)
 		}
 	})
 }
 
-func roundTrip(t *testing.T, id Identity) {
+func readsBack(t *testing.T, id Identity) {
 	t.Helper()
 	text := id.String()
 	if strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {

@@ -8,12 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 const (
@@ -59,10 +59,10 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	w.status = resp.StatusCode
-	w.date, _ = http.ParseTime(resp.Header.Get("Date")) // its zero on an error is what is wanted
+	w.date = transport.Date(resp.Header)
 	if w.status != http.StatusOK {
 		w.text = w.refusalText(body)
-		w.wait = retryAfter(resp.Header)
+		w.wait = transport.RetryAfter(resp.Header, time.Now())
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
@@ -131,15 +131,6 @@ func (w *wire) refusalText(body []byte) string {
 	}
 	text := w.redact(string(body))
 	return strings.TrimSpace(text[:min(len(text), maxRefusal)])
-}
-
-// retryAfter reads the form that Azure uses, a number of seconds (RFC 9110, 10.2.3).
-func retryAfter(h http.Header) time.Duration {
-	s, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(s) * time.Second
 }
 
 func (w *wire) retries(o Options) policy.RetryOptions {

@@ -29,6 +29,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // Options are the Manager's surroundings. Config is needed, the zero values of the others mean the real ones.
@@ -132,9 +133,9 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 
 // transports fills in the real ones.
 func (o *Options) transports() error {
-	connect := azfiles.TransportOptions{ConnectTimeout: o.Config.ConnectTimeout()}
+	connect := transport.Options{ConnectTimeout: o.Config.ConnectTimeout()}
 	if o.IMDS == nil {
-		t, err := azfiles.NewTransport(connect)
+		t, err := transport.New(connect)
 		if err != nil {
 			return err
 		}
@@ -142,7 +143,7 @@ func (o *Options) transports() error {
 	}
 	if o.Transport == nil {
 		connect.Proxy = o.Config.Proxy()
-		t, err := azfiles.NewTransport(connect)
+		t, err := transport.New(connect)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,9 @@
-package azfiles
+// Package transport is how the program reaches Azure: TLS, trusted certificates, proxies, the bounds on
+// dialing, and which failure of the table an error of the network or a wrong clock is.
+//
+// Invariants: the environment has no say in where a connection goes or whom it trusts; nothing is opened
+// before a connection is made; no error holds more of a proxy than its host.
+package transport
 
 import (
 	"context"
@@ -15,23 +20,24 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
-type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+// DialFunc makes a connection, as net.Dialer.DialContext does.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 const defaultConnectTimeout = 10 * time.Second
 
-// TransportOptions say how to reach Azure.
-type TransportOptions struct {
+// Options say how to reach Azure.
+type Options struct {
 	ConnectTimeout time.Duration // for a connection with its TLS handshake; zero is 10 s
 	Proxy          *url.URL      // an http or https URL; nil is none
 
-	bundles []string // where trusted certificates are; nil is caBundles
-	dial    dialFunc // nil is the dialer of package net
+	Bundles []string // files with trusted certificates, of which the first counts; nil is those of distributions
+	Dial    DialFunc // nil is the dialer of package net
 }
 
-// NewTransport makes the HTTP transport of the program. The environment has no say in it: what works
+// New makes the HTTP transport of the program. The environment has no say in it: what works
 // by hand then works in the kernel's helper too. It opens nothing before a connection is made, so that
 // the way of a cached ticket reads no certificate. Its error is a fault about the proxy's URL.
-func NewTransport(o TransportOptions) (*http.Transport, error) {
+func New(o Options) (*http.Transport, error) {
 	proxy, err := proxyFunc(o.Proxy)
 	if err != nil {
 		return nil, err
@@ -39,29 +45,29 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 	if o.ConnectTimeout == 0 {
 		o.ConnectTimeout = defaultConnectTimeout
 	}
-	if o.bundles == nil {
-		o.bundles = caBundles
+	if o.Bundles == nil {
+		o.Bundles = caBundles
 	}
-	if o.dial == nil {
-		o.dial = (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	// Called right before any handshake that uses config, hence before anybody else reads the field.
-	trust := sync.OnceFunc(func() { config.RootCAs = firstBundle(o.bundles) })
+	trust := sync.OnceFunc(func() { config.RootCAs = firstBundle(o.Bundles) })
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // one request in a long while gains nothing from HTTP/2
 	return &http.Transport{
 		Proxy:       proxy,
-		DialContext: o.dial,
+		DialContext: o.Dial,
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			trust()
 			ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 			defer cancel()
-			return dialTLS(ctx, o.dial, config, network, addr)
+			return dialTLS(ctx, o.Dial, config, network, addr)
 		},
 		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 			if resp.StatusCode != http.StatusOK {
-				return &proxyError{proxy.Host, resp.Status}
+				return &ProxyError{proxy.Host, resp.Status}
 			}
 			trust()
 			return nil
@@ -78,7 +84,7 @@ func NewTransport(o TransportOptions) (*http.Transport, error) {
 }
 
 // dialTLS connects and shakes hands within ctx.
-func dialTLS(ctx context.Context, dial dialFunc, config *tls.Config, network, addr string) (net.Conn, error) {
+func dialTLS(ctx context.Context, dial DialFunc, config *tls.Config, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,117 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// Fault gives the failure that an error on the way to a host is; its cause is the error. What comes first decides: an error of the
+// proxy is also one of a connection, one of the name server is also a timeout.
+func Fault(err error, host string) *fault.Fault {
+	return why(err, host).Because(err)
+}
+
+func why(err error, host string) *fault.Fault {
+	var (
+		op     *net.OpError
+		proxy  *ProxyError
+		dns    *net.DNSError
+		record tls.RecordHeaderError
+		netErr net.Error
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fault.Interrupted.New()
+	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":
+		return fault.ProxyFailed.New(host)
+	case errors.As(err, &dns):
+		return fault.DNSFailed.New(host)
+	case errors.As(err, &record):
+		return fault.AnswerInvalid.New(host, "it is not encrypted")
+	case untrusted(err):
+		return fault.TLSUntrusted.New(host)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return fault.EndpointTimeout.New(host)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fault.AzureBusy.New(host)
+	}
+	return fault.EndpointDown.New(host)
+}
+
+// untrusted reports whether the handshake failed over who the other side is, or which TLS it speaks:
+// crypto/tls gives its alerts as a net.OpError with this Op.
+func untrusted(err error) bool {
+	var (
+		verify  *tls.CertificateVerificationError
+		alert   *net.OpError
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		noRoots x509.SystemRootsError
+	)
+	return errors.As(err, &verify) || errors.As(err, &alert) && alert.Op == "remote error" || errors.As(err, &unknown) ||
+		errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &noRoots)
+}
+
+// ProxyError is a proxy's refusal to connect us: its host and its HTTP status.
+type ProxyError struct{ Proxy, Status string }
+
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("the proxy %s answered %s", e.Proxy, e.Status)
+}
+
+// MaxSkew is how far two clocks may differ before Kerberos (RFC 4120, 7.5.1) and Entra refuse.
+const MaxSkew = 5 * time.Minute
+
+// Date is the other side's clock as its answer tells it, to the second; the zero time when it does not.
+func Date(h http.Header) time.Time {
+	t, _ := http.ParseTime(h.Get("Date")) // its zero on an error is what is wanted
+	return t
+}
+
+// Skew tells how far our clock is from theirs, to the second, and on which side: "ahead of" or "behind".
+func Skew(ours, theirs time.Time) (skew time.Duration, direction string) {
+	skew = ours.Sub(theirs).Round(time.Second)
+	if skew < 0 {
+		return -skew, "behind"
+	}
+	return skew, "ahead of"
+}
+
+// Skewed is the failure of a clock that is wrong, nil when it is right or theirs is not known.
+func Skewed(ours, theirs time.Time, host string) *fault.Fault {
+	skew, direction := Skew(ours, theirs)
+	if theirs.IsZero() || skew <= MaxSkew {
+		return nil
+	}
+	return fault.ClockSkew.New(skew.String(), direction, host)
+}
+
+// RetryAfter is what an answer asks to wait: seconds or a date (RFC 9110, 10.2.3), which is compared with
+// the answer's own date, or with when it came where it has none. Zero when it does not say.
+func RetryAfter(h http.Header, came time.Time) time.Duration {
+	text := h.Get("Retry-After")
+	if s, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(s) * time.Second
+	}
+	until, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	if now := Date(h); !now.IsZero() {
+		came = now
+	}
+	return max(until.Sub(came), 0)
+}

@@ -1,0 +1,96 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// What comes first decides: an error of the proxy is one of a connection as well.
+func TestFault(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want fault.Named
+	}{
+		{&net.OpError{Op: "proxyconnect", Err: &net.DNSError{IsNotFound: true}}, fault.ProxyFailed},
+		{fmt.Errorf("w: %w", &ProxyError{"proxy:3128", "407 no"}), fault.ProxyFailed},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{IsTimeout: true}}, fault.DNSFailed},
+		{context.Canceled, fault.Interrupted},
+		{context.DeadlineExceeded, fault.EndpointTimeout},
+		{syscall.ECONNRESET, fault.AzureBusy},
+		{errors.New("x"), fault.EndpointDown},
+	} {
+		if f := Fault(c.err, "host"); !fault.Is(f, c.want) || !errors.Is(f, c.err) {
+			t.Errorf("%v: %v, want %v", c.err, f, c.want)
+		}
+	}
+}
+
+func TestSkewed(t *testing.T) {
+	now := time.Now()
+	for d, want := range map[time.Duration]string{
+		0: "", MaxSkew: "", -MaxSkew: "",
+		MaxSkew + time.Second:    "this machine's clock is 5m1s ahead of h",
+		-(MaxSkew + time.Second): "this machine's clock is 5m1s behind h",
+	} {
+		got := ""
+		if f := Skewed(now.Add(d), now, "h"); f != nil {
+			got = f.What()
+		}
+		if got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+	if Skewed(now, time.Time{}, "h") != nil {
+		t.Error("an answer without a date blames the clock")
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	came := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(d time.Duration) string { return came.Add(d).Format(http.TimeFormat) }
+	for _, c := range []struct {
+		after, date string
+		want        time.Duration
+	}{
+		{"", "", 0}, {"7", "", 7 * time.Second}, {"-7", "", 0}, {"soon", "", 0},
+		{at(time.Minute), "", time.Minute}, {at(-time.Minute), "", 0},
+		{at(time.Hour), at(time.Hour - time.Second), time.Second}, // by the other side's own clock
+	} {
+		h := http.Header{"Retry-After": {c.after}, "Date": {c.date}}
+		if got := RetryAfter(h, came); got != c.want {
+			t.Errorf("%q at %q: %v, want %v", c.after, c.date, got, c.want)
+		}
+	}
+}
+
+func TestBundleWithoutCertificates(t *testing.T) {
+	fake, err := azurefake.Start(azurefake.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fake.Close()
+	dir := t.TempDir()
+	empty, full := filepath.Join(dir, "empty"), filepath.Join(dir, "full")
+	for name, text := range map[string][]byte{empty: []byte("# nothing\n"), full: fake.CA()} {
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if firstBundle([]string{empty, full}) == nil {
+		t.Error("the second file is not read")
+	}
+	if firstBundle([]string{empty, dir, "/nonexistent"}) != nil {
+		t.Error("there are certificates where none are")
+	}
+}
