@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,13 +18,13 @@ const module = "github.com/azfilesauth/azfilesauth"
 
 // pkg is what "go list -json" tells of a package.
 type pkg struct {
-	ImportPath, Doc, Name string
-	Imports               []string
+	ImportPath, Doc  string // ImportPath is the directory in the repository, "" is its root
+	GoFiles, Imports []string
 }
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,Name,Imports", "./...").Output()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports", "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -37,39 +41,61 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-// The rooms of the house. Data goes one way: faces -> tickets -> parts.
+// The floors of the house, from the top. A package imports only what is on its own floor or below it; faces
+// do not import each other. What is not listed is a part, between the use cases and the machine.
 var (
-	faces  = []string{"mounthelper", "upcall", "watcher", "internal/cli", "internal/compat", "internal/clib"}
-	middle = []string{"internal/tickets", "internal/doctor", "internal/bundle"}
-	leaves = []string{"internal/endpoint", "internal/fault", "internal/secret", "internal/log"}
+	faces    = []string{"mounthelper", "upcall", "watcher", "internal/cli", "internal/compat", "internal/clib"}
+	useCases = []string{"internal/tickets", "internal/doctor", "internal/bundle"}
+	machine  = []string{"internal/host"}
+	leaves   = []string{"internal/endpoint", "internal/fault", "internal/secret", "internal/nearest"} // import nothing of ours
+	floors   = [][]string{faces, useCases, {"a part"}, machine, leaves}
 	// tests are rooms for tests, the demo and what is generated, which may look everywhere.
 	tests = []string{"internal/azurefake", "internal/lab", "internal/fault/gen"}
+	// starters start other programs: they delegate, or ask what only a program knows.
+	starters = []string{
+		"internal/config", "internal/doctor", "internal/host", "internal/identity", "internal/setup", "mounthelper", "packaging/release", "upcall",
+	}
 )
 
+// floor is the number of a package's floor, 0 is the highest.
+func floor(path string) int {
+	i := slices.IndexFunc(floors, func(f []string) bool { return slices.Contains(f, path) })
+	if i < 0 {
+		return 2
+	}
+	return i
+}
+
 func TestArrowsGoOneWay(t *testing.T) {
-	seen := 0
+	var seen []string
 	for _, p := range packages(t) {
 		if p.ImportPath == "" || under(p.ImportPath, tests) {
 			continue
 		}
-		seen++
+		seen = append(seen, p.ImportPath)
 		for _, imported := range p.Imports {
-			to, ours := strings.CutPrefix(imported, module+"/")
-			switch {
-			case !ours:
-			case under(to, tests):
-				t.Errorf("%s imports %s, which is for tests only", p.ImportPath, to)
-			case slices.Contains(faces, to):
-				t.Errorf("%s imports the face %s", p.ImportPath, to)
-			case slices.Contains(middle, to) && !slices.Contains(faces, p.ImportPath) && !slices.Contains(middle, p.ImportPath):
-				t.Errorf("%s is a part and imports %s", p.ImportPath, to)
-			case slices.Contains(leaves, p.ImportPath):
-				t.Errorf("%s imports %s and must import nothing of ours", p.ImportPath, to)
+			if to, ours := strings.CutPrefix(imported, module+"/"); ours {
+				arrow(t, p.ImportPath, to)
 			}
 		}
+		if slices.Contains(p.Imports, "os/exec") != slices.Contains(starters, p.ImportPath) {
+			t.Errorf("whether %s starts other programs (os/exec) and whether it is listed for it differ", p.ImportPath)
+		}
 	}
-	if seen < len(faces)+len(leaves) {
-		t.Errorf("only %d packages were looked at", seen)
+	for _, name := range slices.Concat(faces, useCases, machine, leaves) {
+		if !slices.Contains(seen, name) {
+			t.Errorf("there is no package %s", name)
+		}
+	}
+}
+
+func arrow(t *testing.T, from, to string) {
+	t.Helper()
+	if under(to, tests) {
+		t.Errorf("%s imports %s, which is for tests only", from, to)
+	}
+	if slices.Contains(faces, to) || slices.Contains(leaves, from) || floor(to) < floor(from) {
+		t.Errorf("%s imports %s, which is not below it", from, to)
 	}
 }
 
@@ -82,5 +108,34 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 		if len(p.Doc) < 40 {
 			t.Errorf("package %s has no doc", p.ImportPath)
 		}
+	}
+}
+
+// longest is how many lines a function may have: what is longer is more than one idea.
+const longest = 60
+
+func TestNoFunctionIsLong(t *testing.T) {
+	seen := 0
+	for _, p := range packages(t) {
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, filepath.Join(p.ImportPath, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n.(type) {
+				case *ast.FuncDecl, *ast.FuncLit:
+					seen++
+					if lines := files.Position(n.End()).Line - files.Position(n.Pos()).Line + 1; lines > longest {
+						t.Errorf("%s: a function of %d lines", files.Position(n.Pos()), lines)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if seen < 1000 {
+		t.Errorf("only %d functions were looked at", seen)
 	}
 }
