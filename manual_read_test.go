@@ -217,19 +217,6 @@ func literal(n ast.Node) (string, bool) {
 	return text, err == nil
 }
 
-// cases are the strings that the cases of a function's switches name.
-func cases(pattern string, n ast.Node) (all []string) {
-	ast.Inspect(n, func(n ast.Node) bool {
-		if c, ok := n.(*ast.CaseClause); ok {
-			for _, e := range c.List {
-				all = append(all, literals(pattern, e)...)
-			}
-		}
-		return true
-	})
-	return all
-}
-
 // fields are the texts that begin the composite literals of a function, such as {"key", take}; those
 // of a literal within another one are parent.text.
 func fields(n ast.Node) (all []string) {

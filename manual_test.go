@@ -10,7 +10,9 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/setup"
+	"github.com/azfilesauth/azfilesauth/mounthelper"
 )
 
 // What a program understands, what it tells of itself, what its manual page says and what a shell
@@ -154,8 +156,6 @@ func TestManualNamesNoOtherFlag(t *testing.T) {
 }
 
 func TestManualOfMountOptions(t *testing.T) {
-	const settings = "mounthelper/settings.go"
-	const name = `[a-z_-]{3,}`
 	page := readPage(t, "mount.azfiles.8").part(t, "Sh", "OPTIONS")
 	var written []string
 	for _, word := range page.part(t, "Ss", "Options of azfiles").items().arguments("Cm") {
@@ -163,17 +163,18 @@ func TestManualOfMountOptions(t *testing.T) {
 			written = append(written, option)
 		}
 	}
-	known := literals(name, function(t, settings, "own"))
-	known = append(known, cases(name, function(t, settings, "add"))...)
+	known := mounts.Names(mounts.Own)
 	same(t, "options of mount.azfiles(8)", written, known)
-	same(t, "help of mount.azfiles", without(matches(`\b([a-z_]+)=`, strings.Join(literals(`(?s).*\n.*`, source(t, "mounthelper/helper.go")...), "")), "o"), known)
+	var help strings.Builder
+	(&mounthelper.Helper{Stdout: &help}).Run([]string{"mount.azfiles", "--help"})
+	same(t, "help of mount.azfiles", matches(`\b([a-z_]+)=`, help.String()), known)
 
-	dropped := literals(`[a-z_-]+`, function(t, settings, "dropped"))
+	dropped := append(without(mounts.Names(mounts.Dropped), "x-*"), "x-", "user") // the last where it has no value
 	same(t, "dropped options", page.part(t, "Ss", "Options that are dropped").arguments("Cm"), dropped)
 
-	refused := cases(name, function(t, settings, "refusal"))
 	words := page.part(t, "Ss", "Options that are refused").arguments("Cm")
-	begins := func(word, with string) bool { return strings.HasPrefix(word, with) }
+	begins := func(word, rule string) bool { return strings.HasPrefix(word, strings.TrimSuffix(rule, "*")) }
+	refused := mounts.Names(mounts.Refused)
 	for _, word := range words {
 		if !slices.ContainsFunc(refused, func(r string) bool { return begins(word, r) }) {
 			t.Errorf("mount.azfiles(8): %s is not refused", word)

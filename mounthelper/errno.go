@@ -45,7 +45,7 @@ func errnoOf(said string) unix.Errno {
 // meaning is what an error number of the kernel's SMB client stands for, with a login by Kerberos; text
 // is the number with its name.
 func (j *job) meaning(errno unix.Errno, text string) *fault.Fault {
-	host, account := j.share.endpoint.Host(), j.share.endpoint.Account()
+	host, account := j.Endpoint.Host(), j.Endpoint.Account()
 	switch errno {
 	case unix.EACCES: // the server's answer; the kernel's helper never gives this one
 		return fault.ServerRefused.New(account)
@@ -53,7 +53,7 @@ func (j *job) meaning(errno unix.Errno, text string) *fault.Fault {
 		unix.EAGAIN: // the helper took longer than the kernel waits
 		return fault.UpcallFailed.New(text, j.ccache)
 	case unix.ENOENT, unix.ENXIO: // ENXIO from servers that do not say which part is missing
-		return fault.ShareNotFound.New(strings.TrimSuffix(j.share.name+"/"+j.share.dir, "/"), host, account)
+		return fault.ShareNotFound.New(strings.TrimSuffix(j.source.Share+"/"+j.source.Dir, "/"), host, account)
 	case unix.ENODEV:
 		return fault.CIFSModule.New()
 	case unix.EINVAL:
@@ -71,7 +71,7 @@ func (j *job) meaning(errno unix.Errno, text string) *fault.Fault {
 // wordless finds the meaning when the kernel was not asked.
 func (j *job) wordless(end ending) *fault.Fault {
 	if strings.Contains(end.said, "could not resolve address") {
-		return fault.DNSFailed.New(j.share.endpoint.Host())
+		return fault.DNSFailed.New(j.Endpoint.Host())
 	}
 	if strings.Contains(end.said, "Couldn't chdir to") {
 		return fault.TargetInvalid.New(j.target)

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,24 +34,25 @@ import (
 
 const program = "mount.azfiles"
 
-const help = `usage: mount.azfiles SOURCE MOUNTPOINT [-fnsv] [-o OPTIONS]
+const usageText = `usage: mount.azfiles SOURCE MOUNTPOINT [-fnsv] [-o OPTIONS]
        mount -t azfiles //ACCOUNT.file.core.windows.net/SHARE MOUNTPOINT -o identity=system
 
 options of its own, all others go to mount.cifs:
-  identity=NAME        system, arc, workload, cli, token, or an entry of identities: in the configuration
-  client_id=GUID       a user-assigned managed identity, also as username=GUID or user=GUID
-  object_id=GUID       the same by the id of its principal, or by resource_id=ID
-  tenant_id=TENANT     of a workload identity, which also needs client_id= and token_file=
-  token_file=PATH      a file with its token, or alone with an access token (identity=token)
-  authority_host=URL   where Entra issues tokens for a workload identity
-  resource=URL         what tokens are for
-  cruid=UID            whose credential cache holds the ticket
-  sec=krb5|krb5i       how the kernel logs in
-  azfiles_timeout=30s  bound on getting the ticket
-
+%s
 switches: -f check only, -n no mtab, -s ignore unknown options, -v tell each step, -h or --help,
           -V or --version; -t TYPE and -N NAMESPACE are ignored
 `
+
+// help is what --help prints.
+func help() string {
+	var options strings.Builder
+	for _, r := range mounts.Rules() {
+		if r.Fate == mounts.Own && r.Text != "" {
+			fmt.Fprintf(&options, "  %-20s %s\n", r.Name+"="+r.Value, r.Text)
+		}
+	}
+	return fmt.Sprintf(usageText, options.String())
+}
 
 // Helper is mount.azfiles with its surroundings.
 type Helper struct {
@@ -109,7 +111,7 @@ func (h *Helper) Run(args []string) int {
 	inv, err := parseArgs(args[1:])
 	switch {
 	case err == nil && inv.help:
-		_, _ = io.WriteString(h.Stdout, help)
+		_, _ = io.WriteString(h.Stdout, help())
 		return 0
 	case err == nil && inv.version:
 		_, _ = fmt.Fprintf(h.Stdout, "%s from azfilesauth %s\n", program, h.Version)
@@ -135,8 +137,8 @@ func (h *Helper) mount(ctx context.Context, inv invocation) int {
 	if err := h.read(&j); err != nil {
 		return h.fail(err, nil)
 	}
-	if !j.opts.remount && j.mounted() {
-		h.step(&j, "%s is already mounted on %s", j.share.spec, j.target)
+	if !j.opts.Remount && j.mounted() {
+		h.step(&j, "%s is already mounted on %s", j.source.UNC, j.target)
 		return 0
 	}
 	if err := h.decide(&j); err != nil {
@@ -146,7 +148,7 @@ func (h *Helper) mount(ctx context.Context, inv invocation) int {
 		h.step(&j, "nothing is asked and nothing is mounted, because of -f")
 		return 0
 	}
-	if !j.opts.remount {
+	if !j.opts.Remount {
 		if err := h.ticket(ctx, &j); err != nil {
 			return h.fail(err, &j)
 		}
@@ -169,9 +171,9 @@ func (h *Helper) ticket(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, j.opts.timeout)
+	limited, cancel := context.WithTimeout(ctx, j.opts.Timeout)
 	defer cancel()
-	got, err := manager.Ensure(limited, tickets.Request{Endpoint: j.share.endpoint, Identity: j.identity, CRUID: j.cruid})
+	got, err := manager.Ensure(limited, j.Request)
 	if ctx.Err() != nil { // whatever the interrupted step made of it
 		return fault.Interrupted.New()
 	}
@@ -210,7 +212,7 @@ func (h *Helper) delegate(ctx context.Context, j *job) int {
 func (h *Helper) sayUpcall(j *job, began time.Time) {
 	m := machine.Real()
 	m.Run = h.RunFolder
-	last, ok := lastfault.Load(m, j.share.endpoint.Host())
+	last, ok := lastfault.Load(m, j.Endpoint.Host())
 	if ok && last.At.After(began) {
 		h.say("azfiles.upcall: %s: %s", last.ID, last.Text)
 		h.say("fix: %s", last.Fix)

@@ -1,40 +1,37 @@
 package mounthelper
 
 import (
+	"cmp"
 	"fmt"
-	"strconv"
+	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
-	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 // job is one mount and all that is known about it.
 type job struct {
 	inv    invocation
-	opts   settings
+	opts   mounts.Login
 	cfg    *config.Config
-	share  share
+	source mounts.Source  // in the form for mount.cifs
 	target string         // the mount point
 	live   []mounts.Mount // what is mounted on it
 
-	identity identity.Identity
-	who      string // the identity in words
-	username string // for mount.cifs
-	cruid    int
-	ccache   string // the credential cache
+	tickets.Request        // what is to be logged in with
+	who             string // the identity in words
+	username        string // for mount.cifs
+	ccache          string // the credential cache
 
 	mountCIFS string // the program
 	tryTarget bool   // with the option that not every kernel knows
 }
 
 // read understands the command line and finds out what is mounted.
-func (h *Helper) read(j *job) error {
-	options, err := splitOptions(j.inv.options)
-	if err != nil {
-		return err
-	}
-	if j.opts, err = sortOptions(options); err != nil {
+func (h *Helper) read(j *job) (err error) {
+	j.opts = mounts.ParseOptions(j.inv.options).Login()
+	if err = j.opts.Err(); err != nil {
 		return err
 	}
 	if j.cfg, err = config.Load(h.Config); err != nil {
@@ -44,10 +41,10 @@ func (h *Helper) read(j *job) error {
 	for _, w := range j.cfg.Warnings() {
 		h.step(j, "warning: %s", w)
 	}
-	if j.share, err = parseSource(j.inv.spec, j.cfg.Resolver()); err != nil {
+	if j.source, j.Endpoint, err = mounts.Mountable(j.inv.spec, j.cfg.Resolver()); err != nil {
 		return err
 	}
-	h.step(j, "endpoint: %s", j.share.endpoint)
+	h.step(j, "endpoint: %s", j.Endpoint)
 	if j.target, err = absolute(j.inv.dir); err != nil {
 		return err
 	}
@@ -61,37 +58,29 @@ func (h *Helper) mounts(j *job) ([]mounts.Mount, error) {
 }
 
 // decide settles who logs in, and checks all that the mount will need on this machine.
-func (h *Helper) decide(j *job) error {
+func (h *Helper) decide(j *job) (err error) {
 	login := h.login
-	if j.opts.remount {
+	if j.opts.Remount {
 		login = h.keep
 	}
-	err := login(j)
-	if err != nil {
+	if err = login(j); err != nil {
 		return err
 	}
-	j.ccache = j.cfg.CCacheName(j.cruid)
+	j.ccache = j.cfg.CCacheName(j.CRUID)
 	j.tryTarget = h.wantsTarget(j)
 	if j.mountCIFS, err = findMountCIFS(h.Folders); err != nil {
 		return err
 	}
-	if n := len(j.options()); n > maxOptions {
-		return invalid("-o", tooLong(n))
-	}
-	return nil
+	return mounts.CheckLength(j.options())
 }
 
 // login takes the login from options and configuration.
-func (h *Helper) login(j *job) error {
-	id, err := chooseIdentity(j.opts, j.cfg, j.share.endpoint)
-	if err != nil {
+func (h *Helper) login(j *job) (err error) {
+	if j.Identity, j.CRUID, err = j.opts.Resolve(j.cfg, j.Endpoint, h.Passwd); err != nil {
 		return err
 	}
-	if j.cruid, err = j.cfg.CRUID(j.opts.cruid, h.Passwd); err != nil {
-		return err
-	}
-	j.identity, j.who, j.username = id, id.String(), id.Username()
-	h.step(j, "identity: %s, credential uid: %d", j.who, j.cruid)
+	j.who, j.username = j.Identity.String(), j.Identity.Username()
+	h.step(j, "identity: %s, credential uid: %d", j.who, j.CRUID)
 	if len(j.live) > 0 {
 		return nil // the folder must not be touched
 	}
@@ -109,12 +98,12 @@ func (h *Helper) keep(j *job) error {
 	if top.CRUID < 0 { // only logins by Kerberos have one
 		return usage("what is mounted on " + j.target + " did not log in by Kerberos; use mount -t cifs -o remount")
 	}
-	j.username, j.cruid = top.Username, top.CRUID
+	j.username, j.CRUID = top.Username, top.CRUID
 	if j.username == "" {
 		j.username = "root"
 	}
-	if j.opts.sec == "" {
-		j.opts.sec = top.Sec
+	if j.opts.Sec == "" {
+		j.opts.Sec = top.Sec
 	}
 	j.who = "of the live mount"
 	return nil
@@ -123,7 +112,7 @@ func (h *Helper) keep(j *job) error {
 // mounted reports whether the mount point has the very share and directory.
 func (j *job) mounted() bool {
 	for _, m := range j.live {
-		if m.Same(j.share.endpoint, j.share.name, j.share.dir) {
+		if m.Same(j.Endpoint, j.source.Share, j.source.Dir) {
 			return true
 		}
 	}
@@ -132,7 +121,7 @@ func (j *job) mounted() bool {
 
 // args is the command line of mount.cifs without the program's name.
 func (j *job) args() []string {
-	args := []string{j.share.spec, j.target}
+	args := []string{j.source.UNC, j.target}
 	for _, s := range []struct {
 		on     bool
 		letter string
@@ -146,20 +135,10 @@ func (j *job) args() []string {
 
 // options is what mount.cifs gets behind -o: what is not ours, and the login.
 func (j *job) options() string {
-	sec := "krb5"
-	if j.opts.sec != "" {
-		sec = j.opts.sec
-	}
-	all := append(j.opts.rest[:len(j.opts.rest):len(j.opts.rest)],
-		option{"sec", sec, true},
-		option{"cruid", strconv.Itoa(j.cruid), true},
-		option{"username", j.username, true})
+	added := mounts.ParseOptions(fmt.Sprintf("sec=%s,cruid=%d", cmp.Or(j.opts.Sec, "krb5"), j.CRUID))
+	added = append(added, mounts.Option{Name: "username", Value: j.username, Valued: true})
 	if j.tryTarget {
-		all = append(all, option{upcallTarget, "mount", true})
+		added = append(added, mounts.Option{Name: upcallTarget, Value: "mount", Valued: true})
 	}
-	return joinOptions(all)
-}
-
-func tooLong(n int) string {
-	return fmt.Sprintf("there are %d bytes of options, and mount.cifs takes %d", n, maxOptions)
+	return slices.Concat(j.opts.Rest, added).String()
 }

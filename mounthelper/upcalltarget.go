@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +22,8 @@ const noTarget = "no-upcall-target"
 
 // wantsTarget reports whether to try the option.
 func (h *Helper) wantsTarget(j *job) bool {
-	given := slices.ContainsFunc(j.opts.rest, func(o option) bool { return o.name == upcallTarget })
-	return !given && !j.opts.remount && !h.targetUnknown()
+	_, given := j.opts.Rest.Get(upcallTarget)
+	return !given && !j.opts.Remount && !h.targetUnknown()
 }
 
 func (h *Helper) targetUnknown() bool {

@@ -7,14 +7,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
-	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -23,9 +20,6 @@ import (
 // provisionTimeout bounds all of --provision: a unit that runs it before the mounts is given up after
 // 90 s (DefaultTimeoutStartSec= in systemd-system.conf(5)).
 const provisionTimeout = time.Minute
-
-// requires is the option by which a line of fstab asks for this service (systemd.mount(5)).
-const requires = "x-systemd.requires"
 
 // provisioner gets the tickets of the lines in fstab before anybody mounts them: those of type cifs
 // have no helper that would, and after a boot the cache can be empty.
@@ -94,28 +88,7 @@ func (p provisioner) lines() ([]mounts.FstabLine, error) {
 	}
 	defer func() { _ = f.Close() }()
 	all, err := mounts.ParseFstab(f)
-	return slices.DeleteFunc(all, func(l mounts.FstabLine) bool { return !optedIn(l) }), err
-}
-
-// optedIn reports whether a line wants its ticket before it is mounted: one of type azfiles that is
-// mounted at boot, or one written for mount.cifs that logs in by Kerberos and names this service.
-func optedIn(l mounts.FstabLine) bool {
-	switch l.Type {
-	case "azfiles":
-		_, noauto := l.Option("noauto")
-		return !noauto
-	case "cifs", "smb3":
-		sec, _ := l.Option("sec")
-		return strings.HasPrefix(sec, "krb5") && slices.ContainsFunc(l.Options, namesUs)
-	}
-	return false
-}
-
-// namesUs reports whether an option is the request for this service, under either of its names.
-func namesUs(option string) bool {
-	name, unit, _ := strings.Cut(option, "=")
-	unit = strings.TrimSuffix(strings.Trim(unit, `"`), ".service")
-	return name == requires && (unit == dropin || unit == "azfilesauth")
+	return slices.DeleteFunc(all, func(l mounts.FstabLine) bool { return !l.WantsTicket() }), err
 }
 
 // choose turns lines into requests, each once. A line that makes no sense is logged.
@@ -138,74 +111,27 @@ func (p provisioner) choose(cfg *config.Config, m *tickets.Manager, lines []moun
 	return all
 }
 
+// request is what a line wants: for one of type azfiles what mount.azfiles will ask for, else a ticket
+// for the login that the kernel will ask for.
 func (p provisioner) request(cfg *config.Config, m *tickets.Manager, l mounts.FstabLine) (w wanted, err error) {
 	w = wanted{line: l.Line}
-	if w.Endpoint, err = endpointOf(l.Spec, cfg.Resolver()); err != nil {
+	if _, w.Endpoint, err = mounts.Mountable(l.Spec, cfg.Resolver()); err != nil {
 		return w, err
 	}
-	cruid, _ := l.Option("cruid")
+	if l.IsOurs() {
+		w.Identity, w.CRUID, err = l.Options.Login().Resolve(cfg, w.Endpoint, p.passwd)
+		return w, err
+	}
+	cruid, username := l.Options.MountCIFS()
 	if w.CRUID, err = cfg.CRUID(cruid, p.passwd); err != nil {
 		return w, err
 	}
-	if l.Type == "azfiles" {
-		w.Identity, err = chosen(cfg, w.Endpoint, l)
-	} else {
-		w.Identity, err = owner(cfg, m, w.Request, l)
+	w.Identity, err = m.Owner(w.Endpoint, w.CRUID, username)
+	if fault.Is(err, fault.IdentityUnknown) {
+		// Such lines say username=root or nothing and mean the machine, and root wrote them.
+		w.Identity, err = cfg.Choose(w.Endpoint.Host(), config.Choice{})
 	}
 	return w, err
-}
-
-// endpointOf is the endpoint of a source in one of the forms that mount.azfiles takes.
-func endpointOf(spec string, res endpoint.Resolver) (endpoint.Endpoint, error) {
-	unc := strings.ReplaceAll(spec, `\`, "/")
-	if scheme, rest, ok := strings.Cut(unc, "://"); ok && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "smb")) {
-		unc = "//" + rest
-	}
-	src, err := mounts.ParseSource(unc)
-	if err != nil {
-		return endpoint.Endpoint{}, err
-	}
-	e, err := res.Resolve(src.Host)
-	var unknown *endpoint.Error
-	if errors.As(err, &unknown) {
-		err = fault.HostUnknown.New(src.Host, unknown.Problem)
-	}
-	return e, err
-}
-
-// chosen is the identity that mount.azfiles will take for a line.
-func chosen(cfg *config.Config, e endpoint.Endpoint, l mounts.FstabLine) (identity.Identity, error) {
-	option := func(name string) string { value, _ := l.Option(name); return value }
-	ch := config.Choice{
-		Name: option("identity"), ClientID: option("client_id"), ObjectID: option("object_id"), ResourceID: option("resource_id"),
-		TenantID: option("tenant_id"), TokenFile: option("token_file"), Authority: option("authority_host"), Resource: option("resource"),
-	}
-	if ch.ClientID == "" {
-		ch.ClientID = option("username")
-	}
-	id, err := cfg.Choose(e.Host(), ch)
-	var unfit *config.ChoiceError
-	if errors.As(err, &unfit) {
-		err = fault.OptionInvalid.New(unfit.Key, unfit.Problem)
-	}
-	if err == nil {
-		err = id.Validate()
-	}
-	return id, err
-}
-
-// owner is the identity of a line written for mount.cifs. Where nothing else names one it is the
-// machine's own: that is what such lines mean, which say username=root or nothing, and root wrote them.
-func owner(cfg *config.Config, m *tickets.Manager, r tickets.Request, l mounts.FstabLine) (identity.Identity, error) {
-	username, _ := l.Option("username")
-	if username == "" {
-		username = "root" // what mount.cifs makes of it, and no question of what is mounted now
-	}
-	id, err := m.Owner(r.Endpoint, r.CRUID, username)
-	if fault.Is(err, fault.IdentityUnknown) {
-		return cfg.Choose(r.Endpoint.Host(), config.Choice{})
-	}
-	return id, err
 }
 
 // ensure gets the tickets, so many at once.

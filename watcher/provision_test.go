@@ -11,7 +11,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
-	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
@@ -172,16 +171,7 @@ func TestProvisionWithoutAnything(t *testing.T) {
 	}
 }
 
-func TestEndpointOf(t *testing.T) {
-	for spec, want := range map[string]string{
-		"//" + account(1) + "/s": account(1), `\\` + account(1) + `\s\d`: account(1), "HTTPS://" + account(1) + "/s": account(1),
-		"smb://" + account(1) + "/s": account(1), "ftp://" + account(1) + "/s": "", account(1) + ":/s": "", "": "", "//": "",
-	} {
-		e, err := endpointOf(spec, endpoint.Resolver{})
-		if e.Host() != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %v, %v", spec, e, err)
-		}
-	}
+func TestProvisionEndsBeforeSystemdGivesUp(t *testing.T) {
 	if provisionTimeout >= 90*time.Second {
 		t.Error("systemd would give the unit up")
 	}

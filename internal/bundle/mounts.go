@@ -8,14 +8,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 // safeOptions are mount options whose value may be shown when it has one of the forms of optionForm.
-var safeOptions = strings.Fields(`identity client_id object_id resource_id tenant_id token_file authority_host resource
-	azfiles_timeout cruid sec vers uid gid file_mode dir_mode actimeo acregmax acdirmax closetimeo cache addr ip srcaddr
-	port max_channels rsize wsize bsize retrans echo_interval snapshot iocharset nosharesock upcall_target user username
-	backupuid backupgid esize rasize handletimeout max_credits min_enc_offload mode size`)
+var safeOptions = slices.Concat(mounts.Names(mounts.Own), strings.Fields(`vers uid gid file_mode dir_mode actimeo acregmax acdirmax closetimeo cache addr ip srcaddr
+	port max_channels rsize wsize bsize retrans echo_interval snapshot iocharset nosharesock upcall_target
+	backupuid backupgid esize rasize handletimeout max_credits min_enc_offload mode size`))
 
 // optionForm is what such a value looks like.
 func optionForm(name, value string) bool {
@@ -36,10 +36,10 @@ func optionForm(name, value string) bool {
 var optionName = lazily(`^[a-z_.-]{1,40}[0-9]?$`)
 
 // options shows mount options. Systemd's (x-systemd...) are names of units and times.
-func (s *secrets) options(all []string) string {
+func (s *secrets) options(all mounts.Options) string {
 	var shown []string
-	for _, option := range all {
-		name, value, has := strings.Cut(option, "=")
+	for _, o := range all {
+		name, value, has := o.Name, o.Value, o.Valued
 		switch {
 		case !optionName().MatchString(name):
 			s.add([]byte(name))
@@ -80,12 +80,14 @@ func fstab(_ context.Context, m *machine) (string, error) {
 			continue
 		}
 		for _, name := range []string{"credentials", "cred"} {
-			if file, ok := l.Option(name); ok {
+			if file, ok := l.Options.Get(name); ok {
 				m.credentials(file)
 			}
 		}
 		m.secrets.learn(l.Spec)
-		m.secrets.learn(strings.Join(l.Options, "\n"))
+		for _, o := range l.Options {
+			m.secrets.learn(o.String())
+		}
 		fmt.Fprintf(&b, "line %d: %s %s %s %s\n", l.Line, m.secrets.source(l.Spec), legible(l.Target), l.Type, m.secrets.options(l.Options))
 	}
 	return b.String(), m.FstabErr
@@ -131,7 +133,7 @@ func mounted(_ context.Context, m *machine) (string, error) {
 			continue
 		}
 		fmt.Fprintf(&b, "%s %s %s %s\n", legible(strings.Join(fields[:targetField+1], " ")), fields[hyphen+1],
-			m.secrets.source(fields[hyphen+2]), m.secrets.options(strings.Split(strings.Join(fields[hyphen+3:], " "), ",")))
+			m.secrets.source(fields[hyphen+2]), m.secrets.options(mounts.ParseShown(strings.Join(fields[hyphen+3:], " "))))
 	}
 	return b.String(), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -80,7 +81,7 @@ func (s *session) erase(ctx context.Context, cfg *config.Config, m *tickets.Mana
 		return e, err
 	}
 	if len(args) > 0 {
-		target, err := resolve(args[0], cfg.Resolver())
+		target, err := mounts.Named(args[0], cfg.Resolver())
 		if err != nil {
 			return e, err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -65,7 +66,7 @@ func (s *session) refresh(ctx context.Context, args []string, timeout time.Durat
 	}
 	var one endpoint.Endpoint
 	if len(args) > 0 {
-		if one, err = resolve(args[0], cfg.Resolver()); err != nil {
+		if one, err = mounts.Named(args[0], cfg.Resolver()); err != nil {
 			return err
 		}
 	}

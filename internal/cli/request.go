@@ -10,6 +10,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -20,7 +21,7 @@ const maxToken = 64 << 10
 // request makes one of the command line.
 func (s *session) request(cfg *config.Config, name string, o setOptions) (r tickets.Request, err error) {
 	r = tickets.Request{Fresh: tickets.Always, Replace: o.force}
-	if r.Endpoint, err = resolve(name, cfg.Resolver()); err != nil {
+	if r.Endpoint, err = mounts.Named(name, cfg.Resolver()); err != nil {
 		return r, err
 	}
 	if r.Identity, err = choose(cfg, r.Endpoint, o); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -102,18 +103,18 @@ func TestEncryption(t *testing.T) {
 // Whatever is typed as an endpoint, nothing of a URL but its host is repeated.
 func FuzzEndpoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
-		e, err := resolve(text, endpoint.Resolver{})
+		e, err := mounts.Named(text, endpoint.Resolver{})
 		if (err == nil) == e.IsZero() {
 			t.Fatalf("%q: %v, %v", text, e, err)
 		}
 		if err != nil {
 			return
 		}
-		again, err := resolve(e.Host(), endpoint.Resolver{})
+		again, err := mounts.Named(e.Host(), endpoint.Resolver{})
 		if err != nil || again.Host() != e.Host() {
 			t.Fatalf("%q: %v becomes %v, %v", text, e, again, err)
 		}
-		url, err := resolve("https://"+e.Host()+"/", endpoint.Resolver{})
+		url, err := mounts.Named("https://"+e.Host()+"/", endpoint.Resolver{})
 		if err != nil || !reflect.DeepEqual(url, again) {
 			t.Fatalf("%q: %v becomes %v, %v", text, e, url, err)
 		}

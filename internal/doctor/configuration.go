@@ -65,7 +65,7 @@ func (s *Subject) credentialUID() (int, error) {
 
 // cruidOf looks up the cruid= of a line of type azfiles.
 func (s *Subject) cruidOf(l mounts.FstabLine) error {
-	want, ok := l.Option("cruid")
+	want, ok := l.Options.Get("cruid")
 	if l.Type != "azfiles" || !ok {
 		return nil
 	}

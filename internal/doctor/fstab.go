@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
@@ -19,7 +19,7 @@ func checkFstab(_ context.Context, s *Subject) Result {
 	}
 	var f several
 	for _, l := range s.Fstab {
-		if l.Type == azfilesType {
+		if l.IsOurs() {
 			f.add(s.examineLine(l))
 		}
 	}
@@ -30,16 +30,13 @@ func checkFstab(_ context.Context, s *Subject) Result {
 func (s *Subject) examineLine(l mounts.FstabLine) Result {
 	var f several
 	f.add(s.examineSource(l))
-	for _, option := range l.Options {
-		name, value, _ := strings.Cut(option, "=")
-		if problem := refusedOption(strings.ToLower(name), value); problem != "" {
-			r := Failed(fault.OptionRefused.New(name, problem)) // never its value
-			r.Evidence[0] = entryPlace(l) + ": " + r.Evidence[0]
-			f.add(r)
-		}
+	for _, problem := range l.Options.Login().Problems {
+		r := Failed(problem)
+		r.Evidence[0] = entryPlace(l) + ": " + r.Evidence[0]
+		f.add(r)
 	}
-	_, network := l.Option("_netdev")
-	if _, byHand := l.Option("noauto"); !network && !byHand {
+	_, network := l.Options.Get("_netdev")
+	if _, byHand := l.Options.Get("noauto"); !network && !byHand {
 		f.add(Warned("add _netdev to the options of "+entryPlace(l), "%s: without _netdev the share is mounted at boot before the network is there", entryPlace(l)))
 	}
 	for _, m := range s.Mounts {
@@ -52,57 +49,14 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 
 // examineSource judges the source of a line.
 func (s *Subject) examineSource(l mounts.FstabLine) Result {
-	unc, typed := strings.ReplaceAll(l.Spec, `\`, "/"), strings.HasPrefix(l.Spec, "//")
-	if _, rest, ok := strings.Cut(l.Spec, "://"); ok {
-		unc = "//" + rest
-	}
-	if strings.ContainsAny(unc, "?@") { // what is there may be a password or a signature
-		_, end, _ := strings.Cut(unc, "@")
-		end, _, _ = strings.Cut(end, "?")
-		return Failed(fault.SourceInvalid.New("..."+end, "user names and queries do not belong there")).And("%s", entryPlace(l))
-	}
-	src, err := mounts.ParseSource(unc)
+	src, e, err := mounts.Mountable(l.Spec, s.Config.Resolver())
 	if err != nil {
 		return Failed(err).And("%s", entryPlace(l))
 	}
-	e, err := s.Config.Resolver().Resolve(src.Host)
-	var unknown *endpoint.Error
-	if errors.As(err, &unknown) {
-		return Failed(fault.HostUnknown.New(src.Host, unknown.Problem)).And("%s", entryPlace(l))
-	}
-	if !typed {
-		return Warned("write //"+strings.TrimPrefix(unc, "//")+" as the source of "+entryPlace(l), "%s: the kernel shows %s in another form, so that mount -a mounts it again", entryPlace(l), l.Spec)
+	if !src.Typed {
+		return Warned("write "+src.UNC+" as the source of "+entryPlace(l), "%s: the kernel shows %s in another form, so that mount -a mounts it again", entryPlace(l), l.Spec)
 	}
 	return Good("%s: %s", entryPlace(l), e)
-}
-
-// refusedOption says why mount.azfiles refuses an option, or "".
-func refusedOption(name, value string) string {
-	has := func(prefixes ...string) bool {
-		for _, p := range prefixes {
-			if strings.HasPrefix(name, p) {
-				return true
-			}
-		}
-		return false
-	}
-	switch {
-	case has("pass", "cred"):
-		return "the login is by Kerberos, there is no password"
-	case name == "guest", has("dom", "workg", "netbiosname", "servern"):
-		return "the ticket says who the client is"
-	case name == "unc", name == "target", name == "path", name == "source", has("prefixpath", "prepath"):
-		return "the share and its directory belong into the source"
-	case name == "multiuser":
-		return "every user would need a ticket of their own"
-	case name == "sec" && value != "krb5" && value != "krb5i":
-		return "the login is by Kerberos: krb5 or krb5i"
-	case name == "vers" && (strings.HasPrefix(value, "1") || strings.HasPrefix(value, "2")):
-		return "Azure Files wants SMB 3"
-	case (name == "username" || name == "user" && value != "") && clientID(value) == "":
-		return "a user name can only be a client id"
-	}
-	return ""
 }
 
 func checkFstabCIFS(_ context.Context, s *Subject) Result {
@@ -122,11 +76,11 @@ func checkFstabCIFS(_ context.Context, s *Subject) Result {
 }
 
 func examineCIFSLine(l mounts.FstabLine, e endpoint.Endpoint) Result {
-	if !isKerberos(optionOf(l, "sec")) {
+	if !l.IsKerberos() {
 		return Known("%s mounts %s with the account's key; with the type azfiles and without username=, password= and credentials= an identity logs in", entryPlace(l), e)
 	}
 	r := Known("%s mounts %s with a ticket that something else has to fetch before; with the type azfiles the mount fetches it", entryPlace(l), e)
-	if optionOf(l, "x-systemd.requires") == "azfilesrefresh.service" {
+	if l.WantsTicket() {
 		r = Known("%s mounts %s with a ticket that azfilesrefresh fetches at boot", entryPlace(l), e)
 	}
 	return r
@@ -174,7 +128,7 @@ func examineHost(t Target, host, where, how string) Result {
 func addressLine(l mounts.FstabLine) Result {
 	host := hostOf(l.Spec)
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err != nil || l.Type == azfilesType || !isKerberos(optionOf(l, "sec")) || clientID(userOf(l)) == "" {
+	if _, username := l.Options.MountCIFS(); err != nil || !l.IsKerberos() || identity.ClientID(username) == "" {
 		return Result{Status: OK}
 	}
 	return Warned("edit "+entryPlace(l)+": the host is <account>.file.core.windows.net, and ip="+host+" may stay as an option",

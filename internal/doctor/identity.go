@@ -41,6 +41,8 @@ func (l login) judged() Result {
 		return Good("%s: %s", l.where, l.identity)
 	case fault.Is(l.err, fault.UIDUnknown): // that check's finding, said once
 		return NotChecked("%s: because of user-uid", l.where)
+	case fault.Is(l.err, fault.OptionRefused):
+		return NotChecked("%s: because of fstab: %s", l.where, fault.From(l.err).What())
 	}
 	r := Failed(l.err)
 	r.Evidence[0] = l.where + ": " + r.Evidence[0]

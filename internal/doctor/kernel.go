@@ -175,7 +175,7 @@ func checkFIPS(_ context.Context, s *Subject) Result {
 func checkUpcallTarget(_ context.Context, s *Subject) Result {
 	const option = "upcall_target"
 	for _, m := range s.Mounts {
-		if slices.ContainsFunc(m.Options, func(o string) bool { return strings.HasPrefix(o, option+"=") }) {
+		if _, shown := m.Options.Get(option); shown {
 			return Good("known to the kernel")
 		}
 	}

@@ -1,11 +1,9 @@
 package doctor
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
@@ -29,9 +27,9 @@ func (s *Subject) logins(t *Target) []login {
 	var all []login
 	for _, from := range t.From {
 		switch {
-		case from.Fstab != nil && from.Fstab.Type == azfilesType:
+		case from.Fstab != nil && from.Fstab.IsOurs():
 			all = append(all, s.ownLine(t.Endpoint, *from.Fstab))
-		case from.Fstab != nil && isKerberos(optionOf(*from.Fstab, "sec")):
+		case from.Fstab != nil && from.Fstab.IsKerberos():
 			all = append(all, s.cifsLine(t.Endpoint, *from.Fstab))
 		case from.Mount != nil && isKerberos(from.Mount.Sec):
 			all = append(all, s.mounted(t.Endpoint, from.Mount))
@@ -49,65 +47,23 @@ func (s *Subject) logins(t *Target) []login {
 	return []login{{where: "the configuration", cruid: cruid, identity: id}}
 }
 
-// azfilesType is the file system type of the lines of fstab that are ours.
-const azfilesType = "azfiles"
-
 func isKerberos(sec string) bool { return strings.HasPrefix(sec, "krb5") }
-
-func optionOf(l mounts.FstabLine, name string) string {
-	value, _ := l.Option(name)
-	return value
-}
 
 func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Line) }
 
 // ownLine is the use that a line of type azfiles makes.
 func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
-	use.cruid, use.err = s.Config.CRUID(optionOf(l, "cruid"), s.Path("/etc/passwd"))
-	id, err := s.Config.Choose(e.Host(), choiceOf(l))
-	var unfit *config.ChoiceError
-	switch {
-	case errors.As(err, &unfit):
-		err = fault.OptionInvalid.New(unfit.Key, unfit.Problem)
-	case err == nil && id.Kind == identity.Token && id.TokenFile == "":
-		err = fault.OptionInvalid.New("identity", "the access token has to come from somewhere: give its file with token_file=")
-	}
-	if use.identity = id; use.err == nil {
-		use.err = err
-	}
+	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Path("/etc/passwd"))
 	return use
-}
-
-// choiceOf is what the options of a line say of the identity.
-func choiceOf(l mounts.FstabLine) config.Choice {
-	ch := config.Choice{
-		Name: optionOf(l, "identity"), ClientID: optionOf(l, "client_id"), ObjectID: optionOf(l, "object_id"),
-		ResourceID: optionOf(l, "resource_id"), TenantID: optionOf(l, "tenant_id"), TokenFile: optionOf(l, "token_file"),
-		Authority: optionOf(l, "authority_host"), Resource: optionOf(l, "resource"),
-	}
-	if name := clientID(userOf(l)); name != "" && ch.ClientID == "" {
-		ch.ClientID = name
-	}
-	return ch
-}
-
-func userOf(l mounts.FstabLine) string {
-	if name := optionOf(l, "username"); name != "" {
-		return name
-	}
-	return optionOf(l, "user")
 }
 
 // cifsLine is the use that a line of type cifs makes, whose ticket somebody else sees to at the mount.
 func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
-	want := optionOf(l, "cruid")
-	if want == "" {
-		want = "0" // mount.cifs runs as root
-	}
-	if use.cruid, use.err = s.Config.CRUID(want, s.Path("/etc/passwd")); use.err == nil {
-		use.identity, use.err = s.ownerFault(e, use.cruid, userOf(l))
+	cruid, username := l.Options.MountCIFS()
+	if use.cruid, use.err = s.Config.CRUID(cruid, s.Path("/etc/passwd")); use.err == nil {
+		use.identity, use.err = s.ownerFault(e, use.cruid, username)
 	}
 	return use
 }
@@ -132,7 +88,7 @@ func (s *Subject) ownerFault(e endpoint.Endpoint, cruid int, username string) (i
 // user name; what the configuration says.
 func (s *Subject) ownerOf(e endpoint.Endpoint, cruid int, username string) (identity.Identity, bool) {
 	named := s.Config.NamedIdentities()
-	client := clientID(username)
+	client := identity.ClientID(username)
 	var byClient []identity.Identity
 	if client != "" {
 		byClient = slices.DeleteFunc(slices.Clone(named), func(i identity.Identity) bool { return i.ClientID != client })
@@ -151,15 +107,6 @@ func (s *Subject) ownerOf(e endpoint.Endpoint, cruid int, username string) (iden
 		return id, true
 	}
 	return s.Config.DefaultIdentity()
-}
-
-// clientID gives a user name in the form of a client id if it is one, else "".
-func clientID(username string) string {
-	id := identity.Identity{Kind: identity.UserAssigned, ClientID: username}.Clean()
-	if id.Validate() != nil {
-		return ""
-	}
-	return id.ClientID
 }
 
 // identities are those that log in at the target, each once.

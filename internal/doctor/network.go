@@ -127,11 +127,11 @@ func (t *Target) smbAddresses() []string {
 		host, port := from.plain(), smbPort
 		if from.Fstab != nil {
 			for _, name := range []string{"addr", "ip"} {
-				if a := optionOf(*from.Fstab, name); a != "" {
+				if a, _ := from.Fstab.Options.Get(name); a != "" {
 					host = a
 				}
 			}
-			if p := optionOf(*from.Fstab, "port"); p != "" {
+			if p, _ := from.Fstab.Options.Get("port"); p != "" {
 				port = p
 			}
 		}

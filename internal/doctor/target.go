@@ -3,7 +3,6 @@ package doctor
 import (
 	"errors"
 	"maps"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,15 +83,8 @@ func (s *Subject) named() string {
 	return hostOf(s.Endpoint)
 }
 
-// hostOf takes the host out of //host/share, \\host\share, an https URL or a host.
+// hostOf takes the host out of a share, an https URL or a host, whatever else is wrong with it.
 func hostOf(text string) string {
-	text = strings.ReplaceAll(text, `\`, "/")
-	if !strings.HasPrefix(text, "//") && !strings.Contains(text, "://") {
-		return text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return u.Host
+	host, _ := mounts.HostOf(text)
+	return host
 }

@@ -127,6 +127,15 @@ func (i Identity) Username() string {
 	return "root"
 }
 
+// ClientID gives a user name in the form of a client id if it is one, else "".
+func ClientID(username string) string {
+	id := Identity{Kind: UserAssigned, ClientID: username}.Clean()
+	if id.Validate() != nil {
+		return ""
+	}
+	return id.ClientID
+}
+
 // Refreshable reports whether a new token can be had without a person.
 func (i Identity) Refreshable() bool {
 	r, ok := i.Kind.rules()

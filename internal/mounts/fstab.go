@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -17,18 +18,30 @@ type FstabLine struct {
 	Spec    string
 	Target  string
 	Type    string
-	Options []string // as "name" or "name=value", in the order of the file, with the quotes they are written with
+	Options Options
 }
 
-// Option gives the value of an option, "" for one without a value. Of several the last one wins, as in
-// mount(8). ok is false when the line has no such option.
-func (l FstabLine) Option(name string) (value string, ok bool) {
-	for _, option := range l.Options {
-		if n, v, _ := strings.Cut(option, "="); n == name {
-			value, ok = v, true
-		}
+// IsOurs reports whether mount.azfiles mounts the line.
+func (l FstabLine) IsOurs() bool { return l.Type == "azfiles" }
+
+// IsKerberos reports whether the line is for mount.cifs and logs in by Kerberos.
+func (l FstabLine) IsKerberos() bool {
+	sec, _ := l.Options.Get("sec")
+	return (l.Type == "cifs" || l.Type == "smb3") && strings.HasPrefix(sec, "krb5")
+}
+
+// WantsTicket reports whether the line wants azfilesrefresh to get its ticket before it is mounted: one
+// of type azfiles that is mounted at boot, or one for mount.cifs that logs in by Kerberos and requires
+// our service, under either of its names (x-systemd.requires=, systemd.mount(5)).
+func (l FstabLine) WantsTicket() bool {
+	if l.IsOurs() {
+		_, noauto := l.Options.Get("noauto")
+		return !noauto
 	}
-	return value, ok
+	return l.IsKerberos() && slices.ContainsFunc(l.Options, func(o Option) bool {
+		unit := strings.TrimSuffix(o.Text(), ".service")
+		return o.Is("x-systemd.requires") && (unit == "azfilesrefresh" || unit == "azfilesauth")
+	})
 }
 
 // ParseFstab reads the format of fstab(5): fields between spaces and tabs with octal escapes such as
@@ -67,19 +80,7 @@ func parseFstabLine(line string) (l FstabLine, ok bool) {
 	}
 	l = FstabLine{Spec: unescape(fields[0]), Target: unescape(fields[1]), Type: unescape(fields[2])}
 	if len(fields) > 3 {
-		l.Options = splitOptions(unescape(fields[3]))
+		l.Options = ParseOptions(unescape(fields[3]))
 	}
 	return l, true
-}
-
-// splitOptions cuts a list of options at its commas, except at those between double quotes, which
-// SELinux contexts need. Empty options are left out.
-func splitOptions(list string) []string {
-	quoted := false
-	return strings.FieldsFunc(list, func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
-		}
-		return r == ',' && !quoted
-	})
 }

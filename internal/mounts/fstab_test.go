@@ -19,13 +19,13 @@ UUID=0a-1b / ext4 errors=remount-ro 0 1
 two fields
 \\acct.file.core.windows.net\share /back\134slash cifs sec=ntlmssp,sec=krb5`
 	want := []FstabLine{
-		{2, "UUID=0a-1b", "/", "ext4", []string{"errors=remount-ro"}},
+		{2, "UUID=0a-1b", "/", "ext4", items("errors=remount-ro")},
 		{
 			4, "//acct.file.core.windows.net/My Docs", "/mnt/my docs", "azfiles",
-			[]string{"_netdev", "identity=system", `context="a,b"`, "x-systemd.requires=a.service"},
+			items("_netdev", "identity=system", `context="a,b"`, "x-systemd.requires=a.service"),
 		},
 		{7, "//acct.file.core.windows.net/short", "/short", "cifs", nil},
-		{9, `\\acct.file.core.windows.net\share`, `/back\slash`, "cifs", []string{"sec=ntlmssp", "sec=krb5"}},
+		{9, `\\acct.file.core.windows.net\share`, `/back\slash`, "cifs", items("sec=ntlmssp", "sec=krb5")},
 	}
 	for name, text := range map[string]string{"without a last line end": table, "with one": table + "\n"} {
 		got, err := ParseFstab(iotest.OneByteReader(strings.NewReader(text)))
@@ -35,15 +35,25 @@ two fields
 	}
 }
 
-func TestFstabOption(t *testing.T) {
-	l := FstabLine{Options: []string{"_netdev", "sec=none", "username=a=b", "sec=krb5"}}
-	tests := map[string]struct {
-		value string
-		ok    bool
-	}{"_netdev": {"", true}, "sec": {"krb5", true}, "username": {"a=b", true}, "user": {"", false}, "se": {"", false}}
-	for name, want := range tests {
-		if value, ok := l.Option(name); value != want.value || ok != want.ok {
-			t.Errorf("%s: %q, %v", name, value, ok)
+func TestWantsTicket(t *testing.T) {
+	for line, want := range map[string]bool{
+		"azfiles":                true,
+		"azfiles _netdev,nofail": true,
+		"azfiles noauto":         false,
+		"azfiles NoAuto":         false,
+		"cifs sec=krb5":          false,
+		"cifs x-systemd.requires=azfilesrefresh.service":                          false,
+		"cifs sec=krb5,x-systemd.requires=azfilesrefresh.service":                 true,
+		"smb3 sec=krb5i,x-systemd.requires=\"azfilesauth\"":                       true,
+		"cifs sec=krb5,sec=none,x-systemd.requires=azfilesauth":                   false,
+		"cifs sec=krb5,x-systemd.requires=azfilesauth,x-systemd.requires=b.mount": true,
+		"cifs sec=krb5,x-systemd.requires=nothing.service":                        false,
+		"cifs sec=krb5,x-systemd.after=azfilesrefresh.service":                    false,
+		"ext4 sec=krb5,x-systemd.requires=azfilesauth":                            false,
+	} {
+		got, err := ParseFstab(strings.NewReader("//h/s /t " + line + "\n"))
+		if err != nil || len(got) != 1 || got[0].WantsTicket() != want {
+			t.Errorf("%s: %+v, %v, want %v", line, got, err, want)
 		}
 	}
 }
@@ -76,9 +86,9 @@ func FuzzFstab(f *testing.F) {
 				t.Fatalf("got %+v behind line %d", l, last)
 			}
 			last = l.Line
-			for _, option := range l.Options {
-				if option == "" || strings.Contains(option, ",") && !strings.Contains(option, `"`) {
-					t.Fatalf("option %q", option)
+			for _, o := range l.Options {
+				if o == (Option{}) || strings.Contains(o.String(), ",") && !strings.Contains(o.String(), `"`) {
+					t.Fatalf("option %q", o)
 				}
 			}
 		}

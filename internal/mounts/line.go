@@ -96,25 +96,33 @@ func mounted(dir, root string) string {
 	return dir
 }
 
+// ParseShown takes the options of a file system apart as the kernel shows them: it knows no quotes and
+// escapes the commas within a value.
+func ParseShown(list string) Options {
+	var all Options
+	for item := range strings.SplitSeq(list, ",") {
+		if item = unescape(item); item != "" {
+			all = append(all, parseOption(item))
+		}
+	}
+	return all
+}
+
 // read takes the options of the file system: fs/smb/client/cifsfs.c, cifs_show_options.
 func (m *Mount) read(options string) {
-	for option := range strings.SplitSeq(options, ",") {
-		if option = unescape(option); option == "" {
-			continue
-		}
-		m.Options = append(m.Options, option)
-		name, value, _ := strings.Cut(option, "=")
-		switch name {
+	m.Options = ParseShown(options)
+	for _, o := range m.Options {
+		switch o.Name {
 		case "cruid":
-			if uid, err := strconv.ParseUint(value, 10, 32); err == nil {
+			if uid, err := strconv.ParseUint(o.Value, 10, 32); err == nil {
 				m.CRUID = int(uid)
 			}
 		case "username":
-			m.Username = value
+			m.Username = o.Value
 		case "sec":
-			m.Sec = value
+			m.Sec = o.Value
 		case "addr":
-			m.Addr = value
+			m.Addr = o.Value
 		}
 	}
 }

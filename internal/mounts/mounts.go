@@ -1,9 +1,13 @@
-// Package mounts knows which Azure Files shares are mounted, from the kernel's mount table.
+// Package mounts is the only reader of a mount line: one of the kernel's mount table, one of fstab, or a
+// source and options as mount(8) gives them to mount.azfiles. It knows which Azure Files shares are
+// mounted, and by one table of options who logs in where on a line of type azfiles.
 //
 // It reads text and never touches a mount point, since one whose server is gone can block for minutes.
 //
-// Invariants: a Mount always names an Endpoint; one line that cannot be understood costs that line and
-// no other; the order is the kernel's. What is seen is the mount namespace of the calling process only.
+// Invariants: every face gets the same answer about a line, a Login or the same fault; no fault repeats
+// the value of an option that may be a secret. A Mount always names an Endpoint; one line that cannot be
+// understood costs that line and no other; the order is the file's. Of the mount table, what is seen is
+// the mount namespace of the calling process only.
 package mounts
 
 import (
@@ -30,11 +34,11 @@ type Mount struct {
 	Target   string // the mount point
 	FSType   string // cifs or smb3
 
-	CRUID    int      // the credential uid; -1 when the kernel does not show one, as for logins without Kerberos
-	Username string   // "" when the kernel does not show it, as with multiuser
-	Sec      string   // krb5, krb5i, ntlmssp, ...
-	Addr     string   // the server's IP address
-	Options  []string // the file system's options as "name" or "name=value", without the kernel's escapes
+	CRUID    int     // the credential uid; -1 when the kernel does not show one, as for logins without Kerberos
+	Username string  // "" when the kernel does not show it, as with multiuser
+	Sec      string  // krb5, krb5i, ntlmssp, ...
+	Addr     string  // the server's IP address
+	Options  Options // the file system's, without the kernel's escapes
 }
 
 // Same reports whether m is the directory dir of a share of e: "mounted already". Names of shares,

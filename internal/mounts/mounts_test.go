@@ -38,9 +38,9 @@ func TestKernelOfDebian12(t *testing.T) {
 		ID: 39, Device: "0:26", Source: "//acct.file.core.windows.net/share", Endpoint: resolve(t, host),
 		Share: "share", Root: "/", Target: "/mnt", FSType: "cifs",
 		Username: "root", Sec: "krb5", Addr: "10.99.0.1",
-		Options: strings.Split("rw,vers=3.1.1,sec=krb5,cruid=0,cache=strict,username=root,uid=1000,forceuid,gid=1000,"+
-			"forcegid,addr=10.99.0.1,file_mode=0755,dir_mode=0755,soft,nounix,serverino,mapposix,rsize=4194304,"+
-			"wsize=4194304,bsize=1048576,echo_interval=60,actimeo=1,closetimeo=1", ","),
+		Options: ParseShown("rw,vers=3.1.1,sec=krb5,cruid=0,cache=strict,username=root,uid=1000,forceuid,gid=1000," +
+			"forcegid,addr=10.99.0.1,file_mode=0755,dir_mode=0755,soft,nounix,serverino,mapposix,rsize=4194304," +
+			"wsize=4194304,bsize=1048576,echo_interval=60,actimeo=1,closetimeo=1"),
 	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -163,20 +163,20 @@ func TestOptions(t *testing.T) {
 	tests := map[string]struct {
 		options, username, sec, addr string
 		cruid                        int
-		all                          []string
+		all                          Options
 	}{
-		"comma":         {`rw,username=a\054sec=none,sec=krb5,cruid=7`, "a,sec=none", "krb5", "", 7, []string{"rw", "username=a,sec=none", "sec=krb5", "cruid=7"}},
-		"backslash":     {`rw,username=D\134u,addr=::1`, `D\u`, "", "::1", -1, []string{"rw", `username=D\u`, "addr=::1"}},
-		"no escape":     {`rw,username=D\user\9\0,x`, `D\user\9\0`, "", "", -1, []string{"rw", `username=D\user\9\0`, "x"}},
-		"cut escape":    {`rw,username=x\04`, `x\04`, "", "", -1, []string{"rw", `username=x\04`}},
-		"too high":      {`rw,username=x\777`, `x\777`, "", "", -1, []string{"rw", `username=x\777`}},
-		"not UTF-8":     {`rw,username=\377`, "\xff", "", "", -1, []string{"rw", "username=\xff"}},
-		"spaces":        {"rw,username=a b,sec=krb5 - cifs //x/y rw", "a b", "krb5 - cifs //x/y rw", "", -1, []string{"rw", "username=a b", "sec=krb5 - cifs //x/y rw"}},
-		"bad cruid":     {"rw,cruid=0x3e8", "", "", "", -1, []string{"rw", "cruid=0x3e8"}},
-		"large cruid":   {"rw,cruid=4294967296", "", "", "", -1, []string{"rw", "cruid=4294967296"}},
-		"equals":        {"rw,username=a=b", "a=b", "", "", -1, []string{"rw", "username=a=b"}},
-		"stray commas":  {"rw,,sec=krb5,", "", "krb5", "", -1, []string{"rw", "sec=krb5"}},
-		"similar names": {"rw,iocharset=x,xsec=krb5,cruid2=1", "", "", "", -1, []string{"rw", "iocharset=x", "xsec=krb5", "cruid2=1"}},
+		"comma":         {`rw,username=a\054sec=none,sec=krb5,cruid=7`, "a,sec=none", "krb5", "", 7, items("rw", "username=a,sec=none", "sec=krb5", "cruid=7")},
+		"backslash":     {`rw,username=D\134u,addr=::1`, `D\u`, "", "::1", -1, items("rw", `username=D\u`, "addr=::1")},
+		"no escape":     {`rw,username=D\user\9\0,x`, `D\user\9\0`, "", "", -1, items("rw", `username=D\user\9\0`, "x")},
+		"cut escape":    {`rw,username=x\04`, `x\04`, "", "", -1, items("rw", `username=x\04`)},
+		"too high":      {`rw,username=x\777`, `x\777`, "", "", -1, items("rw", `username=x\777`)},
+		"not UTF-8":     {`rw,username=\377`, "\xff", "", "", -1, items("rw", "username=\xff")},
+		"spaces":        {"rw,username=a b,sec=krb5 - cifs //x/y rw", "a b", "krb5 - cifs //x/y rw", "", -1, items("rw", "username=a b", "sec=krb5 - cifs //x/y rw")},
+		"bad cruid":     {"rw,cruid=0x3e8", "", "", "", -1, items("rw", "cruid=0x3e8")},
+		"large cruid":   {"rw,cruid=4294967296", "", "", "", -1, items("rw", "cruid=4294967296")},
+		"equals":        {"rw,username=a=b", "a=b", "", "", -1, items("rw", "username=a=b")},
+		"stray commas":  {"rw,,sec=krb5,", "", "krb5", "", -1, items("rw", "sec=krb5")},
+		"similar names": {"rw,iocharset=x,xsec=krb5,cruid2=1", "", "", "", -1, items("rw", "iocharset=x", "xsec=krb5", "cruid2=1")},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

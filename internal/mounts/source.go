@@ -1,11 +1,14 @@
 package mounts
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
@@ -20,27 +23,128 @@ type Source struct {
 	Host  string // as typed
 	Share string
 	Dir   string // without slashes at its ends, single ones between its components; "" is the share's root
+	UNC   string // in the form //host/share[/dir], the very text that was read if it had that form
+	Typed bool   // it had
 }
 
-// ParseSource reads the form //host/share[/dir]. As in the kernel (fs/smb/client/fs_context.c,
+// ParseSource reads the forms //host/share[/dir], \\host\share[\dir] and https:// or smb:// with
+// host/share[/dir] and percent signs decoded. As in the kernel (fs/smb/client/fs_context.c,
 // cifs_sanitize_prepath), slashes at the end and repeated slashes in the directory are no part of the
 // name; a share without a name and the directories "." and ".." are refused. The host is not
-// checked. Its errors are of kind SourceInvalid.
-func ParseSource(s string) (Source, error) {
-	host, share, dir := split(s)
-	if problem := examine(s, host, share, dir); problem != "" {
-		return Source{}, fault.SourceInvalid.New(shown(s), problem)
+// checked. Its errors are of kind SourceInvalid and repeat no user name, password or signature.
+func ParseSource(text string) (Source, error) {
+	unc, typed, problem := toUNC(text)
+	if problem != "" {
+		return Source{}, sourceInvalid(presentable(text), problem)
 	}
-	return Source{Host: host, Share: share, Dir: dir}, nil
+	host, share, dir := split(unc)
+	if problem := examine(unc, host, share, dir); problem != "" {
+		return Source{}, sourceInvalid(unc, problem)
+	}
+	return Source{Host: host, Share: share, Dir: dir, UNC: unc, Typed: typed}, nil
 }
 
-// shown is a source short enough to leave room in a message for what is wrong with it.
-func shown(s string) string {
-	const most = 200 // bytes
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "..."
+// Mountable finds the endpoint of a source, and the source in the form in which mount.cifs gets it:
+// //host/share[/dir] is kept as typed, since mount -a and systemd recognise their line in the mount
+// table by its text; the forms that the kernel does not take get the host in lower case and without
+// port. The errors are of the kinds SourceInvalid and HostUnknown.
+func Mountable(text string, res endpoint.Resolver) (Source, endpoint.Endpoint, error) {
+	s, err := ParseSource(text)
+	if err != nil {
+		return Source{}, endpoint.Endpoint{}, err
 	}
-	return s
+	if strings.Contains(s.Share+s.Dir, ",") { // mount.cifs puts both between commas into the kernel's options
+		return Source{}, endpoint.Endpoint{}, sourceInvalid(s.UNC, "mount.cifs cannot take a comma")
+	}
+	e, err := res.Resolve(s.Host)
+	if err != nil {
+		return Source{}, endpoint.Endpoint{}, hostUnknown(s.Host, err)
+	}
+	if s.Typed && strings.Contains(s.Host, ":") {
+		return Source{}, endpoint.Endpoint{}, sourceInvalid(s.UNC, "a port does not belong there")
+	}
+	if !s.Typed {
+		host := e.Alias()
+		if host == "" {
+			host = e.Host()
+		}
+		s.UNC, s.Host = "//"+host+strings.TrimPrefix(s.UNC, "//"+s.Host), host
+	}
+	return s, e, nil
+}
+
+// HostOf takes the host out of what a person names an endpoint by: the host itself, an https URL as the
+// portal shows it, or a share in one of the forms of a source. What follows the host does not matter.
+// With a problem, host is what may be repeated of the text.
+func HostOf(text string) (host, problem string) {
+	slashed := strings.ReplaceAll(text, `\`, "/")
+	if !strings.HasPrefix(slashed, "//") && !strings.Contains(slashed, "://") {
+		return text, ""
+	}
+	u, err := url.Parse(slashed)
+	if err != nil || u.Host == "" {
+		return "what was given", "it is not a host and not a URL"
+	}
+	if u.Scheme != "" && u.Scheme != "https" { // Parse makes it lower case
+		return u.Host, "the URL must begin with https://"
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return u.Host, "a login, a query or a fragment does not belong into the URL"
+	}
+	return u.Host, ""
+}
+
+// Named finds the endpoint that a person names, see HostOf. The errors are of kind HostUnknown.
+func Named(text string, res endpoint.Resolver) (endpoint.Endpoint, error) {
+	host, problem := HostOf(text)
+	if problem != "" {
+		return endpoint.Endpoint{}, hostUnknown(host, errors.New(problem))
+	}
+	e, err := res.Resolve(host)
+	if err != nil {
+		return endpoint.Endpoint{}, hostUnknown(host, err)
+	}
+	return e, nil
+}
+
+// toUNC gives a source the form //host/share[/dir]; typed reports whether it had it.
+func toUNC(text string) (unc string, typed bool, problem string) {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	isURL = isURL && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "smb"))
+	typed = strings.HasPrefix(text, "//")
+	if !typed && !isURL && !strings.HasPrefix(text, `\\`) {
+		return "", false, "it does not begin with //"
+	}
+	unc = text
+	if isURL {
+		path, err := url.PathUnescape(rest)
+		if err != nil || strings.Count(path, "/") != strings.Count(rest, "/") {
+			return "", false, "its percent signs do not make sense"
+		}
+		unc = "//" + path
+	} else if !typed {
+		unc = strings.ReplaceAll(text, `\`, "/")
+	}
+	host, _, _ := strings.Cut(strings.TrimPrefix(unc, "//"), "/")
+	if strings.Contains(host, "@") {
+		return "", false, "a user name does not belong there"
+	}
+	if strings.Contains(unc, "?") {
+		return "", false, "a query does not belong there, and a shared access signature cannot log in"
+	}
+	if isURL && strings.Contains(rest, "#") {
+		return "", false, "a fragment does not belong there"
+	}
+	return unc, typed, ""
+}
+
+// presentable is a source without what may be a password or a signature.
+func presentable(text string) string {
+	text, _, _ = strings.Cut(text, "?")
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		return "..." + text[i:]
+	}
+	return text
 }
 
 // split takes //host/share/dir apart. A part that is missing is "".
@@ -54,23 +158,22 @@ func split(s string) (host, share, dir string) {
 	return host, share, strings.Join(strings.FieldsFunc(rest, func(r rune) bool { return r == '/' }), "/")
 }
 
-// examine says what is wrong with a source, or "".
-func examine(s, host, share, dir string) string {
-	switch {
-	case len(s) > maxSource:
-		return fmt.Sprintf("it is longer than %d bytes", maxSource)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		return "it holds control characters or is not UTF-8"
-	case !strings.HasPrefix(s, "//"):
-		return "it does not begin with //"
-	case strings.Contains(s, `\`):
-		return `it mixes / and \`
-	case host == "":
-		return "the host is missing"
-	case share == "":
-		return "the share is missing"
-	case utf8.RuneCountInString(share) > maxShare:
-		return fmt.Sprintf("the name of the share is longer than %d characters", maxShare)
+// examine says what is wrong with a source in the form //host/share[/dir], or "".
+func examine(unc, host, share, dir string) string {
+	for _, p := range []struct {
+		wrong   bool
+		problem string
+	}{
+		{len(unc) > maxSource, fmt.Sprintf("it is longer than %d bytes", maxSource)},
+		{!utf8.ValidString(unc) || strings.ContainsFunc(unc, unicode.IsControl), "it holds control characters or is not UTF-8"},
+		{strings.Contains(unc, `\`), `it mixes / and \`},
+		{host == "", "the host is missing"},
+		{share == "", "the share is missing"},
+		{utf8.RuneCountInString(share) > maxShare, fmt.Sprintf("the name of the share is longer than %d characters", maxShare)},
+	} {
+		if p.wrong {
+			return p.problem
+		}
 	}
 	for component := range strings.SplitSeq(share+"/"+dir, "/") {
 		if component == "." || component == ".." {
@@ -78,4 +181,21 @@ func examine(s, host, share, dir string) string {
 		}
 	}
 	return ""
+}
+
+// sourceInvalid shows a source short enough to leave room in a message for what is wrong with it.
+func sourceInvalid(source, problem string) error {
+	const most = 200 // bytes
+	if len(source) > most {
+		source = strings.ToValidUTF8(source[:most], "") + "..."
+	}
+	return fault.SourceInvalid.New(source, problem)
+}
+
+func hostUnknown(host string, err error) error {
+	problem := err.Error()
+	if e := (*endpoint.Error)(nil); errors.As(err, &e) {
+		problem = e.Problem
+	}
+	return fault.HostUnknown.New(host, problem)
 }

@@ -9,21 +9,25 @@ import (
 )
 
 func TestParseSource(t *testing.T) {
-	tests := map[string]Source{
-		"//acct.file.core.windows.net/share":               {"acct.file.core.windows.net", "share", ""},
-		"//Acct.FILE.core.windows.net./Share":              {"Acct.FILE.core.windows.net.", "Share", ""},
-		"//h/share/":                                       {"h", "share", ""},
-		"//h/share//":                                      {"h", "share", ""},
-		"//h/share/a":                                      {"h", "share", "a"},
-		"//h/share/a/b/":                                   {"h", "share", "a/b"},
-		"//h/share//a///b":                                 {"h", "share", "a/b"},
-		"//h/My Docs/Übung #1,2":                           {"h", "My Docs", "Übung #1,2"},
-		"//h/$root/..a/b..":                                {"h", "$root", "..a/b.."},
-		"//h/" + strings.Repeat("ä", 80):                   {"h", strings.Repeat("ä", 80), ""},
+	tests := map[string]struct{ host, share, dir string }{
+		"//acct.file.core.windows.net/share":  {"acct.file.core.windows.net", "share", ""},
+		"//Acct.FILE.core.windows.net./Share": {"Acct.FILE.core.windows.net.", "Share", ""},
+		"//h/share/":                          {"h", "share", ""},
+		"//h/share//":                         {"h", "share", ""},
+		"//h/share/a":                         {"h", "share", "a"},
+		"//h/share/a/b/":                      {"h", "share", "a/b"},
+		"//h/share//a///b":                    {"h", "share", "a/b"},
+		"//h/My Docs/Übung #1,2":              {"h", "My Docs", "Übung #1,2"},
+		"//h/$root/..a/b..":                   {"h", "$root", "..a/b.."},
+		`\\h\share\a b`:                       {"h", "share", "a b"},
+		"HTTPS://h:443/share/%C3%A4":          {"h:443", "share", "ä"},
+		"smb://h/share":                       {"h", "share", ""},
+		"//h/" + strings.Repeat("ä", 80):      {"h", strings.Repeat("ä", 80), ""},
 		"//h/s/" + strings.Repeat("d", 1024-len("//h/s/")): {"h", "s", strings.Repeat("d", 1024-len("//h/s/"))},
 	}
 	for in, want := range tests {
-		if got, err := ParseSource(in); err != nil || got != want {
+		got, err := ParseSource(in)
+		if err != nil || got.Host != want.host || got.Share != want.share || got.Dir != want.dir || got.Typed != (in[0] == '/') || got.Typed && got.UNC != in {
 			t.Errorf("%q: %+v, %v", in, got, err)
 		}
 	}
@@ -35,8 +39,16 @@ func TestParseSourceRefuses(t *testing.T) {
 		"/":                              "begin with //",
 		"share":                          "begin with //",
 		"/h/share":                       "begin with //",
-		`\\h\share`:                      "begin with //",
-		"https://h/share":                "begin with //",
+		`\\h`:                            "share is missing",
+		"cifs://h/share":                 "begin with //",
+		"http://h/share":                 "begin with //",
+		"https://h/share#x":              "a fragment",
+		"https://h/share/%zz":            "percent",
+		"https://h/share%2Fdir":          "percent",
+		"https://h/share/%0a":            "control",
+		"https://h/share/..":             "no names",
+		"//u%geheim@h/share":             "user name",
+		"//h/share?sig=geheim":           "query",
 		"//":                             "host is missing",
 		"///share":                       "host is missing",
 		"//h":                            "share is missing",
@@ -58,7 +70,7 @@ func TestParseSourceRefuses(t *testing.T) {
 	}
 	for in, want := range tests {
 		_, err := ParseSource(in)
-		if !fault.Is(err, fault.SourceInvalid) || !strings.Contains(err.Error(), want) {
+		if !fault.Is(err, fault.SourceInvalid) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%.40q: %v, want %q", in, err, want)
 		}
 	}
@@ -73,15 +85,88 @@ func FuzzSource(f *testing.F) {
 			}
 			return
 		}
-		if src.Host == "" || src.Share == "" || len(s) > maxSource || strings.ContainsFunc(s, unicode.IsControl) {
+		if src.Host == "" || src.Share == "" || len(src.UNC) > maxSource || strings.ContainsFunc(src.UNC, unicode.IsControl) {
 			t.Fatalf("%q gave %+v", s, src)
 		}
 		again := "//" + src.Host + "/" + src.Share
 		if src.Dir != "" {
 			again += "/" + src.Dir
 		}
-		if twice, err := ParseSource(again); err != nil || twice != src {
+		twice, err := ParseSource(again)
+		if err != nil || twice.Host != src.Host || twice.Share != src.Share || twice.Dir != src.Dir {
 			t.Fatalf("%q gave %+v, and that %+v, %v", s, src, twice, err)
+		}
+	})
+}
+
+func TestMountable(t *testing.T) {
+	for source, want := range map[string]string{
+		"//" + host + "/share":                         "//" + host + "/share",
+		"//ACCT.file.core.windows.net/Share/":          "//ACCT.file.core.windows.net/Share/",
+		"//" + host + "/share/a/b":                     "//" + host + "/share/a/b",
+		"//" + host + "/share/a#b":                     "//" + host + "/share/a#b",
+		"//" + host + "/share/a%20b":                   "//" + host + "/share/a%20b",
+		`\\` + host + `\share\a b`:                     "//" + host + "/share/a b",
+		"https://" + host + "/share":                   "//" + host + "/share",
+		"https://" + strings.ToUpper(host) + "./Share": "//" + host + "/Share",
+		"SMB://" + host + ":443/share/%C3%A4":          "//" + host + "/share/ä",
+	} {
+		got, e, err := Mountable(source, known())
+		if err != nil || got.UNC != want || e.Host() != host {
+			t.Errorf("%s: %+v, %v, %v", source, got, e, err)
+		}
+	}
+	for source, want := range map[string]fault.Named{
+		"":                                      fault.SourceInvalid,
+		"https://" + host + "/share#x":          fault.SourceInvalid,
+		"//" + host + "/sh,are":                 fault.SourceInvalid,
+		"//" + host + "/share/a,b":              fault.SourceInvalid,
+		"//" + host + ":443/share":              fault.SourceInvalid,
+		"//" + host + ":445/share":              fault.HostUnknown,
+		"//file.core.windows.net/share":         fault.HostUnknown,
+		"//" + host + ".evil.example/share":     fault.HostUnknown,
+		`\\evil.example\` + host + `\share`:     fault.HostUnknown,
+		"https://evil.example/" + host + "/a/b": fault.HostUnknown,
+	} {
+		if got, _, err := Mountable(source, known()); !fault.Is(err, want) {
+			t.Errorf("%s: %+v, %v; want %s", source, got, err, want)
+		}
+	}
+}
+
+func TestHostOf(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"acct.file.core.windows.net": {"acct.file.core.windows.net", ""},
+		"//Acct/share/dir":           {"Acct", ""},
+		`\\acct\share`:               {"acct", ""},
+		"HTTPS://acct/share":         {"acct", ""},
+		"http://acct/share":          {"acct", "https://"},
+		"https://u:geheim@acct/s":    {"acct", "login"},
+		"//acct/s?sig=geheim":        {"acct", "query"},
+		"https:///share":             {"what was given", "not a URL"},
+		"//%zz/":                     {"what was given", "not a URL"},
+	} {
+		host, problem := HostOf(text)
+		if host != want[0] || (problem == "") != (want[1] == "") || !strings.Contains(problem, want[1]) {
+			t.Errorf("%s: %q, %q", text, host, problem)
+		}
+	}
+}
+
+func FuzzMountable(f *testing.F) {
+	f.Fuzz(func(t *testing.T, text string) {
+		got, e, err := Mountable(text, known())
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(got.UNC, "//") || strings.ContainsAny(got.UNC, "\n\x00,?\\") || got.Share == "" || e.IsZero() {
+			t.Fatalf("%q becomes %+v", text, got)
+		}
+		// What mount.cifs gets must name the same share when it is read again.
+		got.Typed = true
+		again, ea, err := Mountable(got.UNC, known())
+		if err != nil || again != got || ea != e {
+			t.Fatalf("%q becomes %+v and then %+v, %v", text, got, again, err)
 		}
 	})
 }

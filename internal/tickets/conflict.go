@@ -25,7 +25,7 @@ func (c *Call) conflict(rec ccache.Record, known bool) error {
 	}
 	other := ""
 	for _, mnt := range live {
-		client := clientID(mnt.Username)
+		client := identity.ClientID(mnt.Username)
 		unnamed := client == "" && mnt.Username != "" && !known && c.Identity.Kind == identity.UserAssigned
 		if unnamed || client != "" && client != c.Identity.Username() {
 			other = "username=" + mnt.Username

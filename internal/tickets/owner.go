@@ -75,13 +75,13 @@ func (e Evidence) record() (id identity.Identity, recorded bool) {
 // a user name it is the one that all live mounts share.
 func (e Evidence) client() string {
 	if e.Username != "" {
-		return clientID(e.Username)
+		return identity.ClientID(e.Username)
 	}
 	live := mountsOf(e.Mounted, e.Endpoint, e.CRUID)
 	if len(live) == 0 || slices.ContainsFunc(live, func(m mounts.Mount) bool { return m.Username != live[0].Username }) {
 		return ""
 	}
-	return clientID(live[0].Username)
+	return identity.ClientID(live[0].Username)
 }
 
 func (e Evidence) find(record identity.Identity, recorded bool, client string) (identity.Identity, bool) {
@@ -113,15 +113,6 @@ func identityOf(client string, named []identity.Identity) (id identity.Identity,
 		return found[0], true
 	}
 	return id, false
-}
-
-// clientID gives a user name in the form of a client id if it is one, else "".
-func clientID(username string) string {
-	id := identity.Identity{Kind: identity.UserAssigned, ClientID: username}.Clean()
-	if id.Validate() != nil {
-		return ""
-	}
-	return id.ClientID
 }
 
 // mountsOf gives the mounts of an endpoint under a credential uid.
