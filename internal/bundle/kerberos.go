@@ -13,8 +13,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
-	"github.com/azfilesauth/azfilesauth/internal/setup"
 )
 
 // cachePaths are the configured cache and those beside it.
@@ -156,7 +156,7 @@ func requestKey(_ context.Context, m *machine) (string, error) {
 
 // krb5 shows krb5.conf and what it includes.
 func krb5(_ context.Context, m *machine) (string, error) {
-	return m.files(setup.Host{Root: strings.TrimSuffix(filepath.Clean(m.Root), "/")}.KRB5Files()), nil
+	return m.files(krb5conf.Read(m, krb5conf.Path).Paths), nil
 }
 
 // files shows small files one after the other, with owner and mode.

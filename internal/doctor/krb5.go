@@ -9,26 +9,25 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 )
-
-const krb5Path = "/etc/krb5.conf"
 
 func checkKrb5Conf(_ context.Context, s *Subject) Result {
 	c := s.krb5()
-	var wrong *krb5Error
+	var wrong *krb5conf.Error
 	switch {
-	case c.missing:
-		return Good("there is no %s, so the defaults of libkrb5 hold", krb5Path)
-	case errors.As(c.err, &wrong):
-		fix := wrong.fix
+	case c.Missing:
+		return Good("there is no %s, so the defaults of libkrb5 hold", krb5conf.Path)
+	case errors.As(c.Err, &wrong):
+		fix := wrong.Fix
 		if fix == "" {
-			fix = "correct " + wrong.place
+			fix = "correct " + wrong.Place
 		}
 		return s.forStock(Broken(fix, "%v", wrong))
-	case c.err != nil:
-		return s.CannotSee(krb5Path, c.err)
+	case c.Err != nil:
+		return s.CannotSee(krb5conf.Path, c.Err)
 	}
-	return Good("%s", krb5Path)
+	return Good("%s", krb5conf.Path)
 }
 
 // forStock makes a warning of what only a cifs.upcall that we do not call would stumble over.
@@ -41,23 +40,23 @@ func (s *Subject) forStock(r Result) Result {
 }
 
 // krb5 is the host's profile, read once.
-func (s *Subject) krb5() *krb5Conf {
-	s.memo.krb5.Do(func() { s.memo.krb5Conf = readKrb5(s, krb5Path) })
+func (s *Subject) krb5() *krb5conf.Profile {
+	s.memo.krb5.Do(func() { s.memo.krb5Conf = krb5conf.Read(s, krb5conf.Path) })
 	return s.memo.krb5Conf
 }
 
 func checkDefaultRealm(_ context.Context, s *Subject) Result {
 	c := s.krb5()
-	if r, ok := c.get("libdefaults", "default_realm"); ok && r.value != "" {
-		return Good("%s, %s", r.value, r.place)
+	if r, ok := c.Get("libdefaults", "default_realm"); ok && r.Value != "" {
+		return Good("%s, %s", r.Value, r.Place)
 	}
-	text := "there is no " + krb5Path
-	if !c.missing {
-		text = "default_realm is not set in " + krb5Path
-		content, _ := s.ReadFile(krb5Path) // it was read before
+	text := "there is no " + krb5conf.Path
+	if !c.Missing {
+		text = "default_realm is not set in " + krb5conf.Path
+		content, _ := s.ReadFile(krb5conf.Path) // it was read before
 		commented := regexp.MustCompile(`^\s*[#;]\s*default_realm\s*=`)
 		if n := lineOf(string(content), commented.MatchString); n > 0 {
-			text = "default_realm is commented out in " + fileLine(krb5Path, n)
+			text = "default_realm is commented out in " + fileLine(krb5conf.Path, n)
 		}
 	}
 	if s.Mode() != modeCIFS {
@@ -74,15 +73,15 @@ func azureTypes() []string {
 
 func checkEnctypes(_ context.Context, s *Subject) Result {
 	for _, tag := range []string{"permitted_enctypes", "default_tgs_enctypes"} {
-		r, ok := s.krb5().get("libdefaults", tag)
-		if !ok || permits(r.value) {
+		r, ok := s.krb5().Get("libdefaults", tag)
+		if !ok || permits(r.Value) {
 			continue
 		}
-		fix := "add aes256-cts-hmac-sha1-96 to " + r.place
-		if strings.Contains(r.place, "crypto-policies") {
+		fix := "add aes256-cts-hmac-sha1-96 to " + r.Place
+		if strings.Contains(r.Place, "crypto-policies") {
 			fix = "update-crypto-policies --set $(update-crypto-policies --show):AD-SUPPORT"
 		}
-		return s.forStock(Broken(fix, "%s permits only %s", r.place, r.value))
+		return s.forStock(Broken(fix, "%s permits only %s", r.Place, r.Value))
 	}
 	return Good("AES is permitted")
 }
@@ -103,39 +102,19 @@ func permits(list string) bool {
 
 func checkDomainRealm(_ context.Context, s *Subject) Result {
 	host := s.Target.Endpoint.Host()
-	mapped, ok := s.krb5().realmOf(host)
+	mapped, ok := s.krb5().RealmOf(host)
 	if !ok {
 		return Good("no mapping, so that of the ticket")
 	}
 	ticket, ok := s.cachedTicket(host)
 	if !ok {
-		return Known("%s maps the host to %s; without a ticket in the cache that cannot be compared", mapped.place, mapped.value)
+		return Known("%s maps the host to %s; without a ticket in the cache that cannot be compared", mapped.Place, mapped.Value)
 	}
-	if realm := ticket.Server.Realm; realm != mapped.value && ticket.Client.Realm != mapped.value {
-		return s.forStock(Broken("add to [domain_realm] of "+krb5Path+": "+host+" = "+realm,
-			"%s maps the host to %s, and the ticket is of %s", mapped.place, mapped.value, realm))
+	if realm := ticket.Server.Realm; realm != mapped.Value && ticket.Client.Realm != mapped.Value {
+		return s.forStock(Broken("add to [domain_realm] of "+krb5conf.Path+": "+host+" = "+realm,
+			"%s maps the host to %s, and the ticket is of %s", mapped.Place, mapped.Value, realm))
 	}
-	return Good("%s", mapped.value)
-}
-
-// realmOf finds the mapping of a host as libkrb5 does (lib/krb5/os/hostrealm_profile.c): that of the
-// host itself, or else that of the nearest of its domains, with a dot before it or without.
-func (c *krb5Conf) realmOf(host string) (relation, bool) {
-	for name := strings.ToLower(host); name != ""; {
-		if r, ok := c.get("domain_realm", name); ok {
-			return r, true
-		}
-		if strings.HasPrefix(name, ".") {
-			name = name[1:]
-			continue
-		}
-		dot := strings.IndexByte(name, '.')
-		if dot < 0 {
-			return relation{}, false
-		}
-		name = name[dot:]
-	}
-	return relation{}, false
+	return Good("%s", mapped.Value)
 }
 
 // cachedTicket is the ticket of a host in the configured cache.
@@ -165,8 +144,8 @@ func (s *Subject) caches() (name, from, ours string, same bool) {
 	uid, _ := s.credentialUID() // what is wrong with it is another check's
 	ours = strings.TrimPrefix(s.Config.CCacheName(uid), "FILE:")
 	name, from = "FILE:/tmp/krb5cc_%{uid}", "libkrb5's own"
-	if r, ok := s.krb5().get("libdefaults", "default_ccache_name"); ok {
-		name, from = r.value, r.place
+	if r, ok := s.krb5().Get("libdefaults", "default_ccache_name"); ok {
+		name, from = r.Value, r.Place
 	}
 	id := strconv.Itoa(uid)
 	expanded := strings.NewReplacer("%{uid}", id, "%{USERID}", id, "%{euid}", id).Replace(name)

@@ -11,10 +11,11 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 )
 
 const (
-	krb5Conf   = "/etc/krb5.conf"
+	krb5Conf   = krb5conf.Path
 	krb5Backup = krb5Conf + ".before-azfilesauth"
 	krb5Drop   = "/etc/krb5.conf.d/azfilesauth.conf"
 )
@@ -27,10 +28,7 @@ var hostSuffixes = []string{"file.core.windows.net", "file.core.usgovcloudapi.ne
 
 var (
 	sectionLine = regexp.MustCompile(`^\s*\[([^\]]+)\]`)
-	realmLine   = regexp.MustCompile(`^\s*default_realm\s*=\s*\S`)
-	includeLine = regexp.MustCompile(`^(include|includedir)\s+(\S+)`)
-	// dropName is what libkrb5 reads in an includedir (krb5.conf(5)).
-	dropName = regexp.MustCompile(`^[A-Za-z0-9_-]+$|^[^.].*\.conf$`)
+	realmName   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`) // as it can stand in a line of krb5.conf
 )
 
 // planKRB5 gives krb5.conf a default_realm unless it or a file that it includes has one.
@@ -39,10 +37,8 @@ func planKRB5(p *planner) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range p.host.KRB5Files() {
-		if _, content, err := p.host.look(path); err == nil && hasRealm(content) {
-			return nil
-		}
+	if r, ok := p.host.krb5().Get("libdefaults", "default_realm"); ok && r.Value != "" {
+		return nil
 	}
 	if v.state != nil {
 		backup := *v.state
@@ -52,19 +48,6 @@ func planKRB5(p *planner) error {
 		}
 	}
 	return p.edit(krb5Conf, withRealm(ended(v.content), p.realm()), diffContext)
-}
-
-func hasRealm(content []byte) bool {
-	section := ""
-	for line := range strings.Lines(string(content)) {
-		if m := sectionLine.FindStringSubmatch(line); m != nil {
-			section = m[1]
-		}
-		if section == "libdefaults" && realmLine.MatchString(line) {
-			return true
-		}
-	}
-	return false
 }
 
 // withRealm adds the relation after the section's own line, or a section at the end.
@@ -89,7 +72,7 @@ func withRealm(content []byte, realm string) []byte {
 // longest suffix wins, so that it holds against a mapping of core.windows.net to another realm.
 func planDomainRealm(p *planner) error {
 	dir := filepath.Dir(krb5Drop)
-	if !slices.Contains(p.host.krb5Folders(), dir) {
+	if !slices.Contains(p.host.krb5().Directories, dir) {
 		return fault.SetupInclude.New(krb5Conf, dir)
 	}
 	realm := p.realm()
@@ -115,63 +98,29 @@ func (p *planner) realm() string {
 	if err != nil {
 		return azureRealm
 	}
-	if snapshot, err := store.Load(); err == nil && snapshot.Cache != nil && snapshot.Trusted && dropName.MatchString(snapshot.Cache.Principal.Realm+".conf") {
+	if snapshot, err := store.Load(); err == nil && snapshot.Cache != nil && snapshot.Trusted && realmName.MatchString(snapshot.Cache.Principal.Realm) {
 		return snapshot.Cache.Principal.Realm
 	}
 	return azureRealm
 }
 
-// maxKRB5Files bounds what krb5.conf may include.
-const maxKRB5Files = 200
+// machineFiles are the files of a machine, for the reader of krb5.conf.
+type machineFiles struct{ Host }
 
-// KRB5Files are krb5.conf and the files that it includes, in the order in which libkrb5 meets them.
-// Files that cannot be read are among them.
-func (h Host) KRB5Files() []string {
-	files, _ := h.krb5()
-	return files
-}
-
-func (h Host) krb5Folders() []string {
-	_, folders := h.krb5()
-	return folders
-}
-
-func (h Host) krb5() (files, folders []string) {
-	files = []string{krb5Conf}
-	for i := 0; i < len(files) && len(files) < maxKRB5Files; i++ {
-		_, content, _ := h.look(files[i])
-		for line := range strings.Lines(string(content)) {
-			m := includeLine.FindStringSubmatch(line)
-			switch {
-			case m == nil:
-			case m[1] == "include" && !slices.Contains(files, m[2]):
-				files = append(files, m[2])
-			case m[1] == "includedir":
-				folder := filepath.Clean(m[2])
-				folders = append(folders, folder)
-				for _, name := range h.drops(folder) {
-					if path := filepath.Join(folder, name); !slices.Contains(files, path) {
-						files = append(files, path)
-					}
-				}
-			}
-		}
+func (m machineFiles) ReadFile(path string) ([]byte, error) {
+	s, content, err := m.look(path)
+	if err == nil && s == nil {
+		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-	return files, folders
+	return content, err
 }
 
-// drops are the names of the files that libkrb5 reads in a folder.
-func (h Host) drops(folder string) []string {
-	name, err := h.within(folder + "/.")
+func (m machineFiles) ReadDir(path string) ([]fs.DirEntry, error) {
+	name, err := m.within(path + "/.")
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	entries, _ := os.ReadDir(name)
-	var all []string
-	for _, e := range entries {
-		if e.Type()&fs.ModeDir == 0 && dropName.MatchString(e.Name()) {
-			all = append(all, e.Name())
-		}
-	}
-	return all
+	return os.ReadDir(name)
 }
+
+func (h Host) krb5() *krb5conf.Profile { return krb5conf.Read(machineFiles{h}, krb5conf.Path) }
