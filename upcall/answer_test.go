@@ -144,7 +144,7 @@ func TestOldTicketIsTheLastResort(t *testing.T) {
 	w.store(0, cred, systemLine)
 	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Hang: true})
 	r := w.good(describe(host), host)
-	if line := w.logged(); !strings.Contains(line, "the old ticket for "+host+" was used: AZF-") {
+	if line := w.logged(); !strings.Contains(line, "the old ticket for "+host+" was used: AZF-UPCALL-DEADLINE") {
 		t.Errorf("logged: %s", line)
 	}
 	if r.took < time.Second || r.took > patience || w.asked("storage") == 0 {
@@ -152,7 +152,7 @@ func TestOldTicketIsTheLastResort(t *testing.T) {
 	}
 	cred.EndTime = time.Now().Add(-time.Second).Truncate(time.Second)
 	w.store(0, cred, systemLine)
-	w.rejected(describe(host, "pid=0xa5", "pid=0xa6"), 3, "AZF-ENDPOINT-TIMEOUT")
+	w.rejected(describe(host, "pid=0xa5", "pid=0xa6"), 3, "AZF-UPCALL-DEADLINE")
 	w.fake.ClearOrders()
 	w.good(describe(host, "pid=0xa5", "pid=0xa7"), host)
 }

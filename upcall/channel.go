@@ -5,15 +5,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // Some kernels (6.1) do not name the server when they log in on further channels of a session. The
@@ -27,7 +26,7 @@ const noteAge = time.Minute
 func (r *request) channel() (endpoint.Endpoint, error) {
 	hosts := r.noted()
 	if len(hosts) != 1 {
-		found, err := r.mounted()
+		found, err := r.candidates()
 		if err != nil {
 			return endpoint.Endpoint{}, err
 		}
@@ -35,41 +34,40 @@ func (r *request) channel() (endpoint.Endpoint, error) {
 	}
 	switch len(hosts) {
 	case 0:
-		return endpoint.Endpoint{}, noChannel("no mount fits")
+		return endpoint.Endpoint{}, fault.UpcallChannel.New("no mount fits")
 	case 1:
 		return r.cfg.Resolver().Resolve(hosts[0])
 	}
-	return endpoint.Endpoint{}, noChannel(fmt.Sprintf("%d accounts fit", len(hosts)))
+	return endpoint.Endpoint{}, fault.UpcallChannel.New(fmt.Sprintf("%d accounts fit", len(hosts)))
 }
 
-func noChannel(problem string) error {
-	return fault.UpcallChannel.New(problem)
-}
-
-// mounted gives the hosts of the mounts that a further channel can belong to, one for each account.
-func (r *request) mounted() ([]string, error) {
-	all, err := r.mounts()
+// candidates gives the hosts of the mounts that a further channel can belong to, one for each account.
+func (r *request) candidates() ([]string, error) {
+	all, err := r.mounted()
 	if err != nil {
 		return nil, fault.Internal.New().Because(err)
 	}
 	var hosts []string
-	seen := map[string]bool{}
 	for _, m := range all {
 		addr, err := netip.ParseAddr(m.Addr)
-		if err != nil || addr.Unmap().WithZone("") != r.desc.ip || !strings.HasPrefix(m.Sec, "krb5") ||
-			m.CRUID != int(r.desc.creduid) || m.Username != r.desc.user || seen[m.Endpoint.Host()] {
-			continue
+		fits := err == nil && addr.Unmap().WithZone("") == r.desc.ip && strings.HasPrefix(m.Sec, "krb5") &&
+			m.CRUID == int(r.desc.creduid) && m.Username == r.desc.user
+		if fits && !slices.Contains(hosts, m.Endpoint.Host()) {
+			hosts = append(hosts, m.Endpoint.Host())
 		}
-		seen[m.Endpoint.Host()] = true
-		hosts = append(hosts, m.Endpoint.Host())
 	}
 	return hosts, nil
 }
 
-// A note is a file in a folder that only root can enter. Its name is a hash of who logged in and a
+// A note is a file in a directory that only root can enter. Its name is a hash of who logged in and a
 // hash of where, its content the canonical host and its time that of the answer.
 
-func (h *handler) notes() string { return filepath.Join(h.run, "answered") }
+const (
+	noteMode = 0o600
+	maxNote  = 253 // bytes of a host's name (RFC 1035, 2.3.4)
+)
+
+func (h *handler) notes() (*machine.Dir, error) { return h.OwnDir(filepath.Join(h.Run, "answered")) }
 
 // who is the start of the names of all notes with the same credential uid, user, thread and uid.
 func (r *request) who() string {
@@ -85,58 +83,33 @@ func digest(text string) string {
 // remember leaves a note of this login, and removes those that are too old. Without it a mount has
 // fewer channels, so its failure is no failure of the login.
 func (r *request) remember() {
-	if err := r.notesFolder(); err != nil {
+	d, err := r.notes()
+	if err != nil {
 		return
 	}
-	name := filepath.Join(r.notes(), r.who()+digest(r.endpoint.Host()))
-	temp := fmt.Sprintf("%s.%d.tmp", name, os.Getpid())
-	if os.WriteFile(temp, []byte(r.endpoint.Host()), 0o600) == nil {
-		_ = os.Rename(temp, name)
-	}
-	entries, _ := os.ReadDir(r.notes())
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil && !young(info.ModTime()) {
-			_ = os.Remove(filepath.Join(r.notes(), e.Name()))
+	defer d.Close()
+	_ = d.Replace(r.who()+digest(r.endpoint.Host()), r.Own(noteMode), machine.Content([]byte(r.endpoint.Host())))
+	names, _ := d.Names()
+	for _, name := range names {
+		if !r.young(d, name) {
+			_ = d.Remove(name)
 		}
 	}
-}
-
-func (r *request) notesFolder() error {
-	// First the outer one: users pass through it to their caches.
-	if err := os.MkdirAll(r.run, 0o711); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(r.notes(), 0o700); err != nil {
-		return err
-	}
-	return r.checkNotes()
-}
-
-// checkNotes refuses a folder in which others than root could have put something.
-func (r *request) checkNotes() error {
-	var st unix.Stat_t
-	if err := unix.Lstat(r.notes(), &st); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 || st.Mode&0o077 != 0 {
-		return fmt.Errorf("%s is not a folder of root's alone", r.notes())
-	}
-	return nil
 }
 
 // noted gives the hosts that were answered for a moment ago to who asks now.
-func (r *request) noted() []string {
-	if r.checkNotes() != nil {
+func (r *request) noted() (hosts []string) {
+	d, err := r.notes()
+	if err != nil {
 		return nil
 	}
-	names, _ := filepath.Glob(filepath.Join(r.notes(), r.who()+"*"))
-	var hosts []string
+	defer d.Close()
+	names, _ := d.Names()
 	for _, name := range names {
-		info, err := os.Lstat(name)
-		if err != nil || !info.Mode().IsRegular() || !young(info.ModTime()) || strings.HasSuffix(name, ".tmp") {
+		if !strings.HasPrefix(name, r.who()) || !r.young(d, name) {
 			continue
 		}
-		if host, err := os.ReadFile(name); err == nil {
+		if host, err := d.Read(name, maxNote); err == nil {
 			hosts = append(hosts, string(host))
 		}
 	}
@@ -144,7 +117,8 @@ func (r *request) noted() []string {
 }
 
 // young reports whether a note still counts. One from the future is from before the clock was set back.
-func young(at time.Time) bool {
-	age := time.Since(at)
-	return age >= 0 && age <= noteAge
+func (r *request) young(d *machine.Dir, name string) bool {
+	st, err := d.Stat(name)
+	age := r.Now().Sub(time.Unix(st.Mtim.Unix()))
+	return err == nil && age >= 0 && age <= noteAge
 }

@@ -1,14 +1,13 @@
 package upcall
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -32,7 +31,7 @@ func (r *request) delegate(got tickets.Result) error {
 	if err != nil {
 		return fault.Internal.New().Because(err)
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()))
+	ctx, cancel := r.limit()
 	defer cancel()
 	cmd := exec.CommandContext(ctx, r.helper, "-E", "-k", conf, fmt.Sprint(r.key))
 	cmd.Env = r.env
@@ -49,30 +48,15 @@ func (r *request) delegate(got tickets.Result) error {
 // writeConf leaves the configuration for libkrb5. There is one for each credential uid, since each
 // has a cache of its own, and cifs.upcall reads it as that user.
 func (r *request) writeConf(ccache string) (path string, err error) {
-	path = filepath.Join(r.run, fmt.Sprintf("krb5.%d.conf", r.desc.creduid))
-	content := fmt.Sprintf(krb5Conf, ccache)
-	if old, err := os.ReadFile(path); err == nil && string(old) == content {
-		return path, nil
-	}
-	if err := os.MkdirAll(r.run, 0o711); err != nil {
-		return "", err
-	}
-	temp, err := os.CreateTemp(r.run, ".krb5-")
+	d, err := r.OpenDir(r.Run, r.Run)
 	if err != nil {
 		return "", err
 	}
-	_, err = temp.WriteString(content)
-	if err == nil {
-		err = temp.Chmod(0o644)
+	defer d.Close()
+	name, content := fmt.Sprintf("krb5.%d.conf", r.desc.creduid), fmt.Sprintf(krb5Conf, ccache)
+	if old, err := d.Read(name, len(content)); err != nil || string(old) != content {
+		err = d.Replace(name, r.Own(0o644), machine.Content([]byte(content)))
+		return filepath.Join(r.Run, name), err
 	}
-	if e := temp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
-	return path, err
+	return filepath.Join(r.Run, name), nil
 }

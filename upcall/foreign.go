@@ -25,39 +25,39 @@ const maxPiped = 32 << 10
 // handOver makes this process the program of the rule that would have won without ours. It returns
 // only when that fails.
 func (r *request) handOver(d keyring.Description, host string) error {
+	failed := func(problem string, err error) error { return fault.UpcallForeign.New(host, problem).Because(err) }
 	callout, err := keyring.Callout()
 	if err != nil {
-		return foreign(host, err, "the request cannot be read")
+		return failed("the request cannot be read", err)
 	}
 	wanted := requestkey.Request{Op: "create", Type: d.Type, Description: d.Text, Callout: callout}
 	rule, err := r.rules.Winner(wanted, r.ours)
 	if errors.Is(err, requestkey.ErrNoRule) {
-		return foreign(host, nil, "no other rule of request-key matches")
+		return failed("no other rule of request-key matches", nil)
 	} else if err != nil {
-		return foreign(host, err, "the rules of request-key cannot be followed")
+		return failed("the rules of request-key cannot be followed", err)
 	}
-	path, argv, pipe, err := rule.Argv(requestkey.Macros{
-		Request: wanted, Key: fmt.Sprint(r.key), UID: fmt.Sprint(d.UID), GID: fmt.Sprint(d.GID),
-	})
-	place := fmt.Sprintf("the rule of %s:%d", rule.Path, rule.Line)
-	if slices.Contains(r.env, handedOn) {
-		err = errors.New("it leads back to this program")
-	}
-	switch {
-	case err != nil:
-	case pipe:
-		err = r.pipe(path, argv, callout)
-	default:
-		err = syscall.Exec(path, argv, append(r.env, handedOn))
-	}
-	if err != nil {
-		return foreign(host, err, place+" failed")
+	if err := r.play(rule, wanted, d); err != nil {
+		return failed(fmt.Sprintf("the rule of %s:%d failed", rule.Path, rule.Line), err)
 	}
 	return nil
 }
 
-func foreign(host string, err error, problem string) error {
-	return fault.UpcallForeign.New(host, problem).Because(err)
+// play does what a rule says.
+func (r *request) play(rule requestkey.Rule, wanted requestkey.Request, d keyring.Description) error {
+	if slices.Contains(r.env, handedOn) {
+		return errors.New("it leads back to this program")
+	}
+	path, argv, pipe, err := rule.Argv(requestkey.Macros{
+		Request: wanted, Key: fmt.Sprint(r.key), UID: fmt.Sprint(d.UID), GID: fmt.Sprint(d.GID),
+	})
+	if err != nil {
+		return err
+	}
+	if pipe {
+		return r.pipe(path, argv, wanted.Callout)
+	}
+	return syscall.Exec(path, argv, append(r.env, handedOn))
 }
 
 // ours reports whether a rule is our own, or runs this very program under whatever name.
@@ -78,10 +78,10 @@ func (r *request) pipe(path string, argv []string, callout string) error {
 	r.dog.allow(24 * time.Hour)
 	cmd := exec.Cmd{Path: path, Args: argv, Env: append(r.env, handedOn), Stdin: strings.NewReader(callout)}
 	answer, err := cmd.Output()
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(answer) > maxPiped:
+	}
+	if len(answer) > maxPiped {
 		return fmt.Errorf("an answer of %d bytes", len(answer))
 	}
 	return keyring.Instantiate(r.key, answer)

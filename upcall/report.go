@@ -24,7 +24,7 @@ const (
 // report leaves one line in the log and, for an endpoint, the failure where mount.azfiles finds it.
 func (h *handler) report(k *known, f *fault.Fault) {
 	if k.host != "" && !h.hides(k.host, f) {
-		_ = lastfault.Save(h.machine(), k.host, f) // the log has it, too
+		_ = lastfault.Save(h.Host, k.host, f) // the log has it, too
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
 	h.log(f.Error())
@@ -34,7 +34,7 @@ func (h *handler) report(k *known, f *fault.Fault) {
 // count adds a request to the counters, which is nothing that it could fail of.
 func (h *handler) count(k *known, result string) {
 	if k.counted {
-		_ = metrics.CountUpcall(h.run, result)
+		_ = metrics.CountUpcall(h.Run, result)
 	}
 }
 
@@ -44,7 +44,7 @@ func (h *handler) hides(host string, f *fault.Fault) bool {
 	if !fault.Is(f, fault.LockTimeout) {
 		return false
 	}
-	_, known := lastfault.Load(h.machine(), host)
+	_, known := lastfault.Load(h.Host, host)
 	return known
 }
 
@@ -73,10 +73,9 @@ func (h *handler) logKernel(text string) {
 // forgive takes back what a failure has left: our file, and the kernel's memory of rejections, for
 // which applications would wait in vain. failure is why an old ticket had to do, nil when it is new.
 func (r *request) forgive(failure error) {
-	switch {
-	case failure != nil:
+	if failure != nil {
 		r.log("the old ticket for " + r.endpoint.Host() + " was used: " + failure.Error())
-	case lastfault.Clear(r.machine(), r.endpoint.Host()):
+	} else if lastfault.Clear(r.Host, r.endpoint.Host()) {
 		_, _ = keyring.ForgetFailures() // they are forgotten in a few seconds anyway
 	}
 }

@@ -56,19 +56,20 @@ func (r *request) attempt() (err error) {
 	}
 	r.begin()
 	d, err := keyring.Describe(r.key)
-	switch {
-	case err != nil:
+	if err != nil {
 		return r.keyFault(err, "it cannot be described")
-	case d.Type != r.keyType:
+	}
+	if d.Type != r.keyType {
 		return r.keyFault(nil, "it is of type "+d.Type)
-	case d.UID != 0 || d.GID != 0:
+	}
+	if d.UID != 0 || d.GID != 0 {
 		return r.keyFault(nil, fmt.Sprintf("it belongs to uid %d and gid %d, not to the kernel's SMB client", d.UID, d.GID))
 	}
 	host, ok := hostOf(d.Text)
-	switch {
-	case !ok:
+	if !ok {
 		return fault.UpcallRequest.New("its description does not begin with " + start)
-	case host != "" && !r.names(host):
+	}
+	if host != "" && !r.names(host) {
 		return r.handOver(d, host)
 	}
 	return r.login(d.Text)
@@ -96,7 +97,7 @@ func (r *request) configured(host string) (e endpoint.Endpoint, err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	cfg, err := config.Load(r.config)
+	cfg, err := config.Load(r.Config)
 	if err != nil {
 		return e, err
 	}
@@ -108,7 +109,7 @@ func (r *request) login(text string) (err error) {
 	if r.desc, err = parseDescription(text); err != nil {
 		return fault.UpcallRequest.New(err.Error())
 	}
-	if r.cfg, err = config.Load(r.config); err != nil {
+	if r.cfg, err = config.Load(r.Config); err != nil {
 		return err
 	}
 	r.dog.allow(time.Until(r.began.Add(r.cfg.UpcallDeadline() + grace)))
@@ -159,36 +160,42 @@ func (r *request) ticket() (tickets.Result, error) {
 		Transport: r.transport,
 		IMDS:      r.imds,
 		OpenRing:  r.openRing,
-		Mounted:   r.mounts,
+		Mounted:   r.mounted,
 		Attempts:  attempts,
 	})
 	if err != nil {
 		return tickets.Result{}, err
 	}
-	cruid := int(r.desc.creduid)
-	id, err := manager.Owner(r.endpoint, cruid, r.desc.user)
-	if err != nil {
-		return tickets.Result{}, err
-	}
-	ctx, cancel := context.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()))
+	ctx, cancel := r.limit()
 	defer cancel()
-	// Owner has found whose login it is, so whatever else is in the cache is replaced.
 	got, err := manager.Ensure(ctx, tickets.Request{
-		Endpoint: r.endpoint, Identity: id, CRUID: cruid, Fresh: tickets.LastResort, Replace: true,
+		Endpoint: r.endpoint, CRUID: int(r.desc.creduid), Username: r.desc.user, Fresh: tickets.LastResort,
 	})
-	if fault.Is(err, fault.Timeout) {
-		err = r.deadlineFault(err)
-	}
-	return got, err
+	got.Failure = r.late(ctx, got.Failure)
+	return got, r.late(ctx, err)
 }
 
-func (r *request) mounts() ([]mounts.Mount, error) {
-	return mounts.ListFrom(r.mountTable, r.cfg.Resolver())
+// limit ends at the request's deadline.
+func (r *request) limit() (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()))
+}
+
+// late tells of the deadline where it cut something off. Of requests that come together one asks Azure;
+// the others, who wait for it, know less.
+func (r *request) late(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) || fault.Is(err, fault.LockTimeout) {
+		return err
+	}
+	return r.deadlineFault(err)
+}
+
+func (r *request) mounted() ([]mounts.Mount, error) {
+	return mounts.ListFrom(r.Mounts, r.cfg.Resolver())
 }
 
 // answer builds the login and gives it to the kernel.
 func (r *request) answer(got tickets.Result, mech spnego.Mechanism) error {
-	payload, err := spnego.Payload(got.Ticket, mech, time.Now(), false)
+	payload, err := spnego.Payload(got.Ticket, mech, r.Now(), false)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
@@ -38,12 +39,13 @@ func surroundings(env []string) *handler {
 		panic(err)
 	}
 	h := &handler{
-		keyType: "user", config: s.Config, run: s.Run, mountTable: s.MountTable,
+		Host: machine.Real(), keyType: "user",
 		rules:  requestkey.Files{Directory: s.RulesFolder, Last: s.RulesFile},
 		helper: s.Helper, syslog: s.Syslog, kmsg: s.Kmsg, env: env,
 		deadline: s.Deadline,
 		begin:    func() { begin(s.Begin) },
 	}
+	h.Config, h.Run, h.Mounts = s.Config, s.Run, s.MountTable
 	if s.Storage != "" {
 		ca, err := os.ReadFile(s.CA)
 		if err != nil {

@@ -32,7 +32,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
@@ -40,20 +39,16 @@ import (
 
 const program = "azfiles.upcall"
 
-// runFolder holds what must not survive a reboot.
-const runFolder = "/run/azfilesauth"
-
 // handler is azfiles.upcall with its surroundings.
 type handler struct {
-	keyType    string // of the keys that are answered
-	config     string // path of the configuration
-	run        string // runFolder
-	mountTable string // as /proc/self/mountinfo
-	rules      requestkey.Files
-	helper     string   // the cifs.upcall of cifs-utils
-	syslog     string   // the socket of the system's log
-	kmsg       string   // where to log without one
-	env        []string // for the program of another rule
+	machine.Host
+
+	keyType string // of the keys that are answered
+	rules   requestkey.Files
+	helper  string   // the cifs.upcall of cifs-utils
+	syslog  string   // the socket of the system's log
+	kmsg    string   // where to log without one
+	env     []string // for the program of another rule
 
 	// transport reaches Entra and the storage accounts, imds the machine's identity service; nil
 	// means what the configuration says.
@@ -68,18 +63,16 @@ type handler struct {
 // system is the handler on this machine.
 func system(env []string) *handler {
 	return &handler{
-		keyType:    "cifs.spnego",
-		config:     config.DefaultPath,
-		run:        runFolder,
-		mountTable: "/proc/self/mountinfo",
-		rules:      requestkey.System(),
-		helper:     "/usr/sbin/cifs.upcall",
-		syslog:     "/dev/log",
-		kmsg:       "/dev/kmsg",
-		env:        env,
-		openRing:   keyring.OpenRing,
-		deadline:   5 * time.Second,
-		begin:      func() {},
+		Host:     machine.Real(),
+		keyType:  "cifs.spnego",
+		rules:    requestkey.System(),
+		helper:   "/usr/sbin/cifs.upcall",
+		syslog:   "/dev/log",
+		kmsg:     "/dev/kmsg",
+		env:      env,
+		openRing: keyring.OpenRing,
+		deadline: 5 * time.Second,
+		begin:    func() {},
 	}
 }
 
@@ -120,20 +113,13 @@ func serial(args []string) (keyring.Serial, bool) {
 
 // serve answers or rejects the key and gives the exit status.
 func (h *handler) serve(key keyring.Serial) int {
-	r := &request{handler: h, key: key, began: time.Now()}
+	r := &request{handler: h, key: key, began: h.Now()}
 	r.known.Store(&known{deadline: h.deadline})
-	r.dog = watch(h.deadline+grace, r.late)
+	r.dog = watch(h.deadline+grace, r.bite)
 	defer r.dog.timer.Stop()
 	if err := r.attempt(); err != nil {
 		r.refuse(err)
 		return 1
 	}
 	return 0
-}
-
-// machine is this machine with the directory for what must not survive a reboot.
-func (h *handler) machine() machine.Host {
-	m := machine.Real()
-	m.Run = h.run
-	return m
 }

@@ -33,8 +33,8 @@ func watch(limit time.Duration, bite func()) watchdog {
 // allow sets the limit anew, from now on.
 func (w watchdog) allow(limit time.Duration) { w.timer.Reset(limit) }
 
-// late rejects the key and ends the process. It says why, unless the log hangs too.
-func (r *request) late() {
+// bite rejects the key and ends the process. It says why, unless the log hangs too.
+func (r *request) bite() {
 	_ = keyring.Reject(r.key, 3*time.Second, unix.ENOKEY)
 	told := make(chan struct{})
 	go func() {
