@@ -21,12 +21,13 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-const host = "acct.file.core.windows.net"
+const acctHost = "acct.file.core.windows.net"
 
 // canaries are secrets by where they stand, new in each run.
 type canaries map[string][]byte
@@ -128,7 +129,7 @@ identities:
   wrong: {kind: `+c.text("kind")+`, secret_file: `+c.text("secret for its file")+`}
   `+base64.RawURLEncoding.EncodeToString(c.bytes("name of an identity", 40))+`: {client_id: system}
 endpoints:
-  `+host+`: {identity: sp}
+  `+acctHost+`: {identity: sp}
   other.file.core.windows.net: {identity: `+c.text("identity of an endpoint")+`}
 default_identity: token=`+c.token("default identity")+`
 passwort: `+c.text("unknown key")+`
@@ -139,13 +140,13 @@ list: [`+c.text("list")+`, {deep: `+c.text("deep")+`}]
 	put(t, root, "/etc/azfilesauth/sp.pem", "-----BEGIN PRIVATE KEY-----\n"+base64.StdEncoding.EncodeToString(c["private key"])+"\n-----END PRIVATE KEY-----\n")
 	put(t, root, "/var/run/token", c.token("token file")+"\n")
 	put(t, root, "/etc/smb.cred", "username=me\npassword="+c.text("credentials file")+"\n")
-	put(t, root, "/etc/fstab", `//`+host+`/share /mnt azfiles _netdev,identity=sp,file_mode=0640 0 0
-//me:`+c.text("fstab source")+`@`+host+`/share /a cifs password=`+c.text("fstab")+`,pass=`+c.text("fstab short")+`,password2=`+c.text("fstab second")+`,credentials=/etc/smb.cred 0 0
-//`+host+`/share /b cifs username=me%`+c.text("fstab user")+`,`+c.text("fstab option")+`=`+c.text("fstab x")+`,comment=`+c.text("fstab comment")+`,`+c.text("bare option")+` 0 0
+	put(t, root, "/etc/fstab", `//`+acctHost+`/share /mnt azfiles _netdev,identity=sp,file_mode=0640 0 0
+//me:`+c.text("fstab source")+`@`+acctHost+`/share /a cifs password=`+c.text("fstab")+`,pass=`+c.text("fstab short")+`,password2=`+c.text("fstab second")+`,credentials=/etc/smb.cred 0 0
+//`+acctHost+`/share /b cifs username=me%`+c.text("fstab user")+`,`+c.text("fstab option")+`=`+c.text("fstab x")+`,comment=`+c.text("fstab comment")+`,`+c.text("bare option")+` 0 0
 //other/`+c.text("in the query")+`?x /d cifs domain=`+c.text("domain")+` 0 0
 /dev/sda1 / ext4 defaults,key=`+c.text("other file system")+` 0 0
 `)
-	put(t, root, "/proc/1/mountinfo", "30 1 0:40 / /mnt rw - cifs //"+host+"/share rw,sec=krb5,username=root,cruid=0,password="+c.text("mount table")+"\n31 1 0:41 / / rw - ext4 /dev/sda1 rw\n")
+	put(t, root, "/proc/1/mountinfo", "30 1 0:40 / /mnt rw - cifs //"+acctHost+"/share rw,sec=krb5,username=root,cruid=0,password="+c.text("mount table")+"\n31 1 0:41 / / rw - ext4 /dev/sda1 rw\n")
 	put(t, root, "/etc/request-key.d/odd.conf", "create user "+c.token("rule")+" * /bin/x "+c.token("rule's argument")+"\n")
 	put(t, root, "/etc/krb5.conf", "include /etc/more.conf\n[libdefaults]\n rdns = false\n pkinit_token = "+c.text("krb5.conf")+"\n")
 	put(t, root, "/etc/more.conf", "[appdefaults]\n password = \""+c.text("included")+"\"\n")
@@ -162,7 +163,7 @@ func cacheOf(c canaries) *ccache.Cache {
 	client := ccache.Principal{NameType: 1, Realm: "REALM", Components: []string{"AzureFileClient"}}
 	cache := &ccache.Cache{}
 	cache.Put(ccache.Credential{
-		Client: client, Server: ccache.Principal{NameType: 2, Realm: "REALM", Components: []string{"cifs", host}},
+		Client: client, Server: ccache.Principal{NameType: 2, Realm: "REALM", Components: []string{"cifs", acctHost}},
 		Key:      ccache.Key{Etype: 18, Value: secret.New(c.bytes("session key", 32))},
 		AuthTime: testTime, StartTime: testTime, EndTime: testTime.Add(time.Hour), Ticket: secret.New(c.bytes("ticket", 1500)),
 	}, ccache.Record{Identity: "system", ObtainedAt: testTime, Refreshable: true})
@@ -210,7 +211,7 @@ func bundleOf(t *testing.T, o doctor.Options, checks []doctor.Check) map[string]
 func TestNoSecretGetsOut(t *testing.T) {
 	c := canaries{}
 	root := machineOf(t, c)
-	texts := bundleOf(t, doctor.Options{Root: root}, doctor.All())
+	texts := bundleOf(t, doctor.Options{Host: host.Beneath(root)}, doctor.All())
 	if len(texts) != len(parts()) {
 		t.Errorf("%d parts", len(texts))
 	}
@@ -222,11 +223,11 @@ func TestNoSecretGetsOut(t *testing.T) {
 		"config.txt": {
 			"USER_UID: 0  # line 2\n", "proxy: http://REDACTED@proxy.example:3128  # line 4\n", "identities.sp.secret_file: /etc/azfilesauth/sp.secret  #",
 			"ENVIRONMENT.AZURE_AUTHORITY_HOST: https://login.microsoftonline.com  #", "ENVIRONMENT.AZURE_CLIENT_SECRET: REDACTED  #",
-			"endpoints." + host + ".identity: sp  #", "passwort: REDACTED  #",
+			"endpoints." + acctHost + ".identity: sp  #", "passwort: REDACTED  #",
 		},
-		"fstab.txt":       {"line 1: //" + host + "/share /mnt azfiles _netdev,identity=sp,file_mode=0640\n", "password=REDACTED", "credentials=REDACTED"},
-		"mounts.txt":      {"/mnt cifs //" + host + "/share rw,sec=krb5,username=root,cruid=0,password=REDACTED\n"},
-		"ccache.txt":      {"cifs/" + host + "@REALM etype 18, from 2026-11-23T12:00:00Z to 2026-11-23T13:00:00Z, flags 0x0, ticket of 1500 bytes\n", "obtained 2026-11-23T12:00:00Z with system, refreshable true\n", "/tmp/krb5cc_5: ", "damaged: "},
+		"fstab.txt":       {"line 1: //" + acctHost + "/share /mnt azfiles _netdev,identity=sp,file_mode=0640\n", "password=REDACTED", "credentials=REDACTED"},
+		"mounts.txt":      {"/mnt cifs //" + acctHost + "/share rw,sec=krb5,username=root,cruid=0,password=REDACTED\n"},
+		"ccache.txt":      {"cifs/" + acctHost + "@REALM etype 18, from 2026-11-23T12:00:00Z to 2026-11-23T13:00:00Z, flags 0x0, ticket of 1500 bytes\n", "obtained 2026-11-23T12:00:00Z with system, refreshable true\n", "/tmp/krb5cc_5: ", "damaged: "},
 		"krb5.conf.txt":   {"==> /etc/more.conf (", " rdns = false\n"},
 		"request-key.txt": {"==> /etc/request-key.d/odd.conf (", "create user REDACTED * /bin/x REDACTED\n"},
 		"logs.txt":        {"==> /var/log/azfilesauth.log\n", "azfilesrefresh[1]: value REDACTED\n"},
@@ -264,11 +265,10 @@ func TestNoSecretOfPrograms(t *testing.T) {
 	c := canaries{}
 	root := machineOf(t, c)
 	said := c.everywhere()
-	texts := bundleOf(t, doctor.Options{
-		ConfigPath: filepath.Join(root, "etc/azfilesauth/config.yaml"),
-		Kernel:     talkative{said},
-		Command:    func(context.Context, string, ...string) (string, error) { return said, errors.New("exit status 1") },
-	}, nil)
+	machine := host.Real()
+	machine.Config = filepath.Join(root, "etc/azfilesauth/config.yaml")
+	machine.Exec = func(context.Context, string, ...string) (string, error) { return said, errors.New("exit status 1") }
+	texts := bundleOf(t, doctor.Options{Host: machine, Kernel: talkative{said}}, nil)
 	seen := 0
 	for name, text := range texts {
 		// The files that the configuration names are not on this machine, nor is the cache.
@@ -321,7 +321,7 @@ func FuzzConfiguration(f *testing.F) {
 		root := t.TempDir()
 		const canary = "xyzzyCANARYxyzzy"
 		put(t, root, "/etc/azfilesauth/config.yaml", string(content)+"\nsecret: "+canary+"\n")
-		s, err := doctor.New(doctor.Options{Root: root})
+		s, err := doctor.New(doctor.Options{Host: host.Beneath(root)})
 		if err != nil {
 			return
 		}

@@ -39,7 +39,7 @@ func known() map[string]form {
 
 // configuration writes the file anew, a value a line, without comments: they hold old passwords.
 func configuration(_ context.Context, m *machine) (string, error) {
-	path := m.ConfigPath
+	path := m.Host.Config
 	content, err := m.ReadFile(path)
 	if err != nil {
 		return "", err

@@ -54,7 +54,7 @@ func (m *machine) findSecrets() {
 			}
 		}
 	}
-	content, _ := m.ReadFile(m.ConfigPath)
+	content, _ := m.ReadFile(m.Host.Config)
 	var doc yaml.Node
 	if yaml.Unmarshal(content, &doc) == nil {
 		m.secretFiles(&doc)

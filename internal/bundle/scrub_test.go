@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // What looks like a secret is found by its looks alone.
@@ -34,7 +35,7 @@ func TestScrubByLooks(t *testing.T) {
 // What this machine holds is known, however it looks.
 func TestKnownSecrets(t *testing.T) {
 	c := canaries{}
-	s, err := doctor.New(doctor.Options{Root: machineOf(t, c)})
+	s, err := doctor.New(doctor.Options{Host: host.Beneath(machineOf(t, c))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func (m *machine) ask(ctx context.Context, b *strings.Builder, program string, a
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := m.Command(ctx, path, args...)
+	out, err := m.Exec(ctx, path, args...)
 	fmt.Fprintf(b, "$ %s %s\n%s", program, strings.Join(args, " "), legibleLines([]byte(out)))
 	if err != nil {
 		fmt.Fprintf(b, "(%v)\n", err)

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/bundle"
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
@@ -42,16 +41,14 @@ func (s *session) bundle(ctx context.Context, file, root string, offline bool) e
 	if err := s.needRoot("bundle"); err != nil {
 		return err
 	}
-	o := doctor.Options{Offline: offline, EUID: s.EUID, Version: s.Version, ConfigPath: s.Config, Now: s.Now, Transport: s.Transport, IMDS: s.IMDS}
+	e := examination{offline: offline}
 	if root != "" {
 		var err error
-		if o.Root, err = filepath.Abs(root); err != nil {
+		if e.root, err = filepath.Abs(root); err != nil {
 			return err
 		}
-		o.ConfigPath = config.DefaultPath
 	}
-	o.Self, _ = os.Executable() // as the doctor does
-	subject, err := doctor.New(o)
+	subject, err := s.subject(e)
 	if err != nil {
 		return err
 	}

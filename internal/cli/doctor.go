@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/setup"
 )
 
@@ -116,19 +116,25 @@ func (s *session) doctor(ctx context.Context, e examination) error {
 
 // diagnose looks once.
 func (s *session) diagnose(ctx context.Context, e examination) (doctor.Report, error) {
-	o := doctor.Options{
-		Root: e.root, Endpoint: e.endpoint, Offline: e.offline, EUID: s.EUID, Version: s.Version,
-		ConfigPath: s.Config, Now: s.Now, Transport: s.Transport, IMDS: s.IMDS,
-	}
-	if e.root != "" {
-		o.ConfigPath = config.DefaultPath
-	}
-	o.Self, _ = os.Executable() // without it a binary of another name is not known to be ours
-	subject, err := doctor.New(o)
+	subject, err := s.subject(e)
 	if err != nil {
 		return doctor.Report{}, err
 	}
 	return doctor.Run(ctx, subject, doctor.All()), nil
+}
+
+// subject is what doctor and bundle look at: this machine, or another one with its own configuration.
+func (s *session) subject(e examination) (*doctor.Subject, error) {
+	machine := host.Beneath(e.root)
+	if e.root == "" {
+		machine = host.Real()
+		machine.Config = s.Config
+	}
+	machine.Now = s.Now
+	self, _ := os.Executable() // without it a binary of another name is not known to be ours
+	return doctor.New(doctor.Options{
+		Host: machine, Endpoint: e.endpoint, Offline: e.offline, EUID: s.EUID, Version: s.Version, Self: self, Transport: s.Transport, IMDS: s.IMDS,
+	})
 }
 
 // mend does what setup can for what was found.

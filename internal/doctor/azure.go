@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
@@ -14,28 +13,6 @@ import (
 
 // tries bounds how often a check asks: a person waits for the answer, and the checks' own bound ends it.
 const tries = 2
-
-// azureMemo keeps what several checks ask of Azure or read of a credential cache, each by its name.
-type azureMemo struct {
-	mu    sync.Mutex
-	cells map[string]any
-}
-
-// once gives what do gives to the first who asks for that name; the others wait for it.
-func once[T any](s *Subject, name string, do func() T) T {
-	m := &s.memo.azure
-	m.mu.Lock()
-	cell, ok := m.cells[name].(func() T)
-	if !ok {
-		if m.cells == nil {
-			m.cells = map[string]any{}
-		}
-		cell = sync.OnceValue(do)
-		m.cells[name] = cell
-	}
-	m.mu.Unlock()
-	return cell()
-}
 
 // ways are the transports to Azure.
 type ways struct {

@@ -147,9 +147,6 @@ func accepting(context.Context, string, string) (net.Conn, error) {
 // reported makes this file's checks on a machine; live ones need a fake.
 func reported(t *testing.T, o Options) Report {
 	t.Helper()
-	if o.Now == nil {
-		o.Now = func() time.Time { return noon }
-	}
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)

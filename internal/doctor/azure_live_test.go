@@ -50,7 +50,7 @@ func start(t testing.TB, files map[string]string, o azurefake.Options, status *c
 		serve(t, filepath.Join(root, control.DefaultPath), keeper{*status})
 	}
 	return &azureMachine{fake, Options{
-		Root: root, asLive: true, Now: func() time.Time { return noon }, Lookup: usualNames(), Dial: accepting,
+		Host: machine(root), asLive: true, Lookup: usualNames(), Dial: accepting,
 		Transport: fake.Transport(), IMDS: fake.Transport(), Kernel: silence{},
 	}}
 }

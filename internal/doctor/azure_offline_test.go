@@ -75,12 +75,16 @@ func TestOfflineFindings(t *testing.T) {
 		"two client ids":        {change: put("etc/fstab", fstabHead+"_netdev,client_id=system,identity=cli 0 0\n"), id: "identity-choice", status: Problem, says: "client_id", fault: fault.OptionInvalid},
 		"unknown uid":           {change: put("etc/fstab", fstabHead+"_netdev,cruid=4242 0 0\n"), id: "identity-choice", status: Skipped, says: "because of user-uid"},
 		"a mount of nobody":     {change: map[string]string{"etc/fstab": "-", cachePath[1:]: string(aCache(noon.Add(time.Hour), 18, ""))}, id: "identity-choice", status: Warning, fault: fault.IdentityUnknown},
-		"colliding lines":       {change: unmounted(fstabHead + "_netdev,identity=system\n//" + acct + "/two /two azfiles _netdev,client_id=" + oneClient + "\n"), id: "identity-collisions", status: Problem, says: "/etc/fstab:3", fault: fault.IdentityConflict},
-		"colliding mount":       {change: put("etc/fstab", fstabHead+"_netdev,identity=system\n//"+acct+"/two /two azfiles _netdev,client_id="+oneClient+"\n"), id: "identity-collisions", status: Problem, says: "cruid="},
-		"a link":                {change: put(cachePath[1:], "-"), after: func(t *testing.T, root string) { link(t, "/etc/passwd", filepath.Join(root, cachePath)) }, id: "ccache-file", status: Problem, says: "symbolic link", action: "ccache", also: []ID{"identity-choice"}, fault: fault.CCacheForeign},
-		"a stranger's":          {after: chown(cachePath, 1000), id: "ccache-file", status: Problem, says: "uid 1000", action: "ccache", fault: fault.CCacheForeign, also: []ID{"identity-choice"}},
-		"writable by all":       {after: chmod(cachePath, 0o666), id: "ccache-file", status: Problem, says: "0666", action: "ccache", also: []ID{"identity-choice"}},
-		"readable by all":       {after: chmod(cachePath, 0o644), id: "ccache-file", status: Warning, says: "chmod o-r"},
+		"another client's": {change: map[string]string{
+			"etc/fstab": "-", cachePath[1:]: string(aCache(noon.Add(time.Hour), 18, "user-assigned client_id="+someClient)),
+			"proc/1/mountinfo": mountLine(acct, "/mnt/share", "cruid=0,username="+oneClient),
+		}, id: "identity-choice", status: Problem, says: oneClient, fault: fault.IdentityConflict},
+		"colliding lines": {change: unmounted(fstabHead + "_netdev,identity=system\n//" + acct + "/two /two azfiles _netdev,client_id=" + oneClient + "\n"), id: "identity-collisions", status: Problem, says: "/etc/fstab:3", fault: fault.IdentityConflict},
+		"colliding mount": {change: put("etc/fstab", fstabHead+"_netdev,identity=system\n//"+acct+"/two /two azfiles _netdev,client_id="+oneClient+"\n"), id: "identity-collisions", status: Problem, says: "cruid="},
+		"a link":          {change: put(cachePath[1:], "-"), after: func(t *testing.T, root string) { link(t, "/etc/passwd", filepath.Join(root, cachePath)) }, id: "ccache-file", status: Problem, says: "symbolic link", action: "ccache", also: []ID{"identity-choice"}, fault: fault.CCacheForeign},
+		"a stranger's":    {after: chown(cachePath, 1000), id: "ccache-file", status: Problem, says: "uid 1000", action: "ccache", fault: fault.CCacheForeign, also: []ID{"identity-choice"}},
+		"writable by all": {after: chmod(cachePath, 0o666), id: "ccache-file", status: Problem, says: "0666", action: "ccache", also: []ID{"identity-choice"}},
+		"readable by all": {after: chmod(cachePath, 0o644), id: "ccache-file", status: Warning, says: "chmod o-r"},
 		"hard link": {after: func(t *testing.T, root string) {
 			hardLink(t, filepath.Join(root, cachePath), filepath.Join(root, "again"))
 		}, id: "ccache-file", status: Problem, says: "hard links", action: "ccache"},
@@ -135,7 +139,7 @@ func TestOfflineFindings(t *testing.T) {
 			if row.after != nil {
 				row.after(t, root)
 			}
-			r := reported(t, Options{Root: root})
+			r := reported(t, Options{Host: machine(root)})
 			f := checked(t, r, row.id, row.status)
 			if said := strings.Join(f.Evidence, "\n") + "\n" + f.Fix; !strings.Contains(said, row.says) {
 				t.Errorf("%q is not in %s", row.says, said)
@@ -167,7 +171,7 @@ func TestHealthyOffline(t *testing.T) {
 			if name == "another uid" {
 				files["etc/fstab"] = fstabHead + "_netdev,identity=system\n//" + acct + "/two /two azfiles _netdev,client_id=" + oneClient + ",cruid=app\n"
 			}
-			r := reported(t, Options{Root: build(t, files)})
+			r := reported(t, Options{Host: machine(build(t, files))})
 			onlyFound(t, r)
 			noSecrets(t, r)
 			if r.Exit != Healthy {
@@ -191,12 +195,12 @@ func TestCachePath(t *testing.T) {
 				if err := os.Chown(path, 0, 1000); err != nil {
 					t.Fatal(err)
 				}
-				r := reported(t, Options{Root: root})
+				r := reported(t, Options{Host: machine(root)})
 				onlyFound(t, r)
 				if err := os.Chmod(filepath.Join(root, closed), 0o700); err != nil {
 					t.Fatal(err)
 				}
-				r = reported(t, Options{Root: root})
+				r = reported(t, Options{Host: machine(root)})
 				checked(t, r, "ccache-path", status)
 				onlyFound(t, r, "ccache-path")
 			})
@@ -215,8 +219,8 @@ func TestUntrustedRecord(t *testing.T) {
 	if err := os.Chown(filepath.Join(root, "run/azfilesauth/krb5cc_1000"), 1000, 1000); err != nil {
 		t.Fatal(err)
 	}
-	r := reported(t, Options{Root: root})
-	if f := checked(t, r, "identity-choice", Warning); f.Fault != fault.IdentityUnknown.ID {
+	r := reported(t, Options{Host: machine(root)})
+	if f := checked(t, r, "identity-choice", Warning); f.Fault != fault.RecordUntrusted.ID {
 		t.Errorf("fault %s", f.Fault)
 	}
 	if f := checked(t, r, "ccache-ticket", OK); !strings.Contains(strings.Join(f.Evidence, " "), "forged") {
@@ -228,7 +232,7 @@ func TestUntrustedRecord(t *testing.T) {
 func TestUnreadableCache(t *testing.T) {
 	files := healthyFiles()
 	delete(files, "etc/fstab")
-	s, err := New(Options{Root: build(t, files), EUID: 1000, Now: func() time.Time { return noon }})
+	s, err := New(Options{Host: machine(build(t, files)), EUID: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,19 +278,19 @@ func hardLink(t *testing.T, old, path string) {
 func TestOtherEndpoints(t *testing.T) {
 	root := build(t, healthyFiles())
 	lastFault(t, root)
-	r := reported(t, Options{Root: root, Endpoint: otherAcct})
+	r := reported(t, Options{Host: machine(root), Endpoint: otherAcct})
 	onlyFound(t, r)
 	if len(r.Endpoints) != 1 || r.Endpoints[0] != otherAcct {
 		t.Errorf("endpoints %v", r.Endpoints)
 	}
-	checked(t, reported(t, Options{Root: root, Endpoint: "/mnt/share"}), "last-fault", Warning)
+	checked(t, reported(t, Options{Host: machine(root), Endpoint: "/mnt/share"}), "last-fault", Warning)
 }
 
 // What is wrong with two lines is told of both, the worst first.
 func TestTwoFindings(t *testing.T) {
 	files := healthyFiles()
 	files["etc/fstab"] = fstabHead + "identity=system 0 0\n//" + otherAcct + "/s /two azfiles _netdev,password=hunter2\n"
-	r := reported(t, Options{Root: build(t, files)})
+	r := reported(t, Options{Host: machine(build(t, files))})
 	f := checked(t, r, "fstab", Problem)
 	if said := strings.Join(f.Evidence, "\n"); !strings.Contains(f.Evidence[0], "/etc/fstab:3") || !strings.Contains(said, "/etc/fstab:2: without _netdev") {
 		t.Errorf("%s", said)

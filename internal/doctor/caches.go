@@ -12,9 +12,7 @@ import (
 	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
-	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/identity"
 )
 
 // cacheFile is the credential cache of one uid as it was found.
@@ -25,8 +23,8 @@ type cacheFile struct {
 	info    fs.FileInfo // of the file, its link not followed; nil when there is none
 	err     error       // why the file could not be looked at or read
 	cache   *ccache.Cache
-	damage  error
-	trusted bool // nobody but root could have written it
+	damage  error // why it cannot be parsed, a fault
+	trusted bool  // nobody but root could have written it
 }
 
 // cruids are the credential uids in use, the usual one first.
@@ -68,7 +66,7 @@ func (c *cacheFile) read(s *Subject) {
 	if !c.info.Mode().IsRegular() { // said by the check of the file
 		return
 	}
-	c.trusted = unsafe(c.info) == ""
+	c.trusted = s.Exposed(c.info) == nil
 	f, err := s.Open(c.path)
 	if c.err = err; err != nil {
 		return
@@ -76,60 +74,49 @@ func (c *cacheFile) read(s *Subject) {
 	defer func() { _ = f.Close() }() // only read
 	data, err := io.ReadAll(io.LimitReader(f, ccache.MaxSize+1))
 	if c.err = err; err == nil {
-		c.cache, c.damage = ccache.Parse(data)
+		if c.cache, err = ccache.Parse(data); err != nil {
+			c.damage = c.fault(fault.CCacheDamaged, err.Error())
+		}
 	}
-}
-
-// recorded gives the identity that obtained the ticket of an endpoint.
-func (c *cacheFile) recorded(e endpoint.Endpoint) (id identity.Identity, ok bool) {
-	if c.cache == nil {
-		return id, false
-	}
-	rec, known := c.cache.Record(e.SPN())
-	if !known {
-		return id, false
-	}
-	id, err := identity.Parse(rec.Identity)
-	return id, err == nil
 }
 
 // refusal says why every face refuses the file without reading it, or "".
-func (c *cacheFile) refusal() string {
+func (c *cacheFile) refusal(trusted int) string {
 	st, ok := c.info.Sys().(*syscall.Stat_t)
-	switch uid := owner(c.info); {
-	case c.info.Mode()&fs.ModeSymlink != 0:
+	uid := owner(c.info)
+	if c.info.Mode()&fs.ModeSymlink != 0 {
 		return "it is a symbolic link"
-	case !c.info.Mode().IsRegular():
+	}
+	if !c.info.Mode().IsRegular() {
 		return "it is no regular file"
-	case uid != 0 && uid != c.cruid:
+	}
+	if uid != 0 && uid != trusted && uid != c.cruid {
 		return fmt.Sprintf("it belongs to uid %d, neither to root nor to the credential uid %d", uid, c.cruid)
-	case c.info.Mode().Perm()&0o022 != 0:
+	}
+	if c.info.Mode().Perm()&0o022 != 0 {
 		return fmt.Sprintf("others than its owner can write to it, its mode is %04o", c.info.Mode().Perm())
-	case ok && st.Nlink > 1:
+	}
+	if ok && st.Nlink > 1 {
 		return fmt.Sprintf("it has %d names (hard links)", st.Nlink)
 	}
 	return ""
 }
 
-// folderProblem says what is wrong with the folders above the file, or "". Links in the path have been
-// followed where root's folders hold them; a link of somebody else's shows in the folder that holds it.
-func (s *Subject) folderProblem(path string) (problem string, missing bool) {
-	for _, dir := range above(path) {
-		info, err := s.Stat(dir)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return dir + " does not exist", true
-		case err != nil:
-			return fmt.Sprintf("%s cannot be looked at: %v", dir, reason(err)), false
-		case !info.IsDir():
-			return dir + " is no folder", false
-		case owner(info) != 0:
-			return fmt.Sprintf("%s belongs to uid %d, not to root", dir, owner(info)), false
-		case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
-			return fmt.Sprintf("others than root can write to %s, its mode is %04o", dir, info.Mode().Perm()), false
-		}
+// owner is the uid that a file belongs to.
+func owner(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
 	}
-	return "", false
+	return -1
+}
+
+// eachCache judges the credential caches in use.
+func (s *Subject) eachCache(examine func(*cacheFile) Result) Result {
+	var found []Result
+	for _, uid := range s.cruids() {
+		found = append(found, examine(s.cacheOf(uid)))
+	}
+	return worst(found...)
 }
 
 // above are the folders on the way to a path, from the top, without /.

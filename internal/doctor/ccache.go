@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,11 +16,7 @@ import (
 )
 
 func checkCCacheFile(_ context.Context, s *Subject) Result {
-	var f several
-	for _, uid := range s.cruids() {
-		f.add(s.examineFile(s.cacheOf(uid)))
-	}
-	return f.result(Result{Status: OK})
+	return s.eachCache(s.examineFile)
 }
 
 func (s *Subject) examineFile(c *cacheFile) Result {
@@ -29,19 +26,26 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 	if c.info == nil && errors.Is(c.err, fs.ErrPermission) {
 		return s.CannotSee(c.path, c.err)
 	}
-	if problem, missing := s.folderProblem(c.path); missing && above(c.path)[len(above(c.path))-1] == runFolder {
+	dir := filepath.Dir(c.path)
+	if _, err := s.Stat(dir); dir == s.Run && errors.Is(err, fs.ErrNotExist) {
 		return Good("%s is not there yet; its folder is made when it is needed", c.path)
-	} else if problem != "" {
-		return Failed(fault.CCacheFolder.New(problem))
 	}
-	switch {
-	case c.info == nil && c.err != nil:
+	open, err := s.OpenDir(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return s.CannotSee(c.path, err)
+	}
+	if err != nil {
+		return Failed(fault.CCacheFolder.New(err.Error()))
+	}
+	open.Close()
+	if c.info == nil && c.err != nil {
 		return s.CannotSee(c.path, c.err)
-	case c.info == nil:
+	}
+	if c.info == nil {
 		return Good("%s is not there yet; it is made with the first ticket", c.path)
 	}
 	mode := c.info.Mode().Perm()
-	if problem := c.refusal(); problem != "" {
+	if problem := c.refusal(s.UID); problem != "" {
 		return s.mending(c, Failed(c.fault(fault.CCacheForeign, problem)))
 	}
 	if mode&0o004 != 0 {
@@ -51,25 +55,22 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 }
 
 func checkCCacheContent(_ context.Context, s *Subject) Result {
-	var f several
-	for _, uid := range s.cruids() {
-		f.add(s.examineContent(s.cacheOf(uid)))
-	}
-	return f.result(Result{Status: OK})
+	return s.eachCache(s.examineContent)
 }
 
 // ticketClient is the client that Azure Files names in its tickets; the realm may stand behind it.
 const ticketClient = "AzureFileClient"
 
 func (s *Subject) examineContent(c *cacheFile) Result {
-	switch {
-	case c.err != nil:
+	if c.err != nil {
 		return s.CannotSee(c.path, c.err)
-	case c.damage != nil:
-		r := Failed(c.fault(fault.CCacheDamaged, c.damage.Error()))
+	}
+	if c.damage != nil {
+		r := Failed(c.damage)
 		r.Status = Warning // the next new ticket begins another file
 		return s.mending(c, r)
-	case c.cache == nil:
+	}
+	if c.cache == nil {
 		return Good("%s: nothing to read", c.path)
 	}
 	client := c.cache.Principal.String()
@@ -80,25 +81,21 @@ func (s *Subject) examineContent(c *cacheFile) Result {
 }
 
 func checkCCachePath(_ context.Context, s *Subject) Result {
-	var f several
-	for _, uid := range s.cruids() {
-		if c := s.cacheOf(uid); c.path != "" && uid != 0 {
-			f.add(s.examinePath(c))
-		}
-	}
-	return f.result(Result{Status: OK, Evidence: []string{"what belongs to root can read everything"}}.onlyIf(len(f.results) == 0))
-}
-
-// onlyIf keeps the evidence where it says something.
-func (r Result) onlyIf(so bool) Result {
-	if !so {
-		r.Evidence = nil
+	r := s.eachCache(s.examinePath)
+	if len(r.Evidence) == 0 {
+		return Good("what belongs to root can read everything")
 	}
 	return r
 }
 
 func (s *Subject) examinePath(c *cacheFile) Result {
-	gid := s.primaryGroup(c.cruid)
+	if c.path == "" || c.cruid == 0 {
+		return Result{Status: OK}
+	}
+	gid := -1 // where the uid is not listed
+	if user, err := s.LookupUser(strconv.Itoa(c.cruid)); err == nil {
+		gid = user.GID
+	}
 	for _, dir := range above(c.path) {
 		info, err := s.Stat(dir)
 		if err == nil && !may(info, c.cruid, gid, 0o1) {
@@ -116,30 +113,15 @@ func (s *Subject) examinePath(c *cacheFile) Result {
 // the user are not looked at: cifs.upcall drops them.
 func may(info fs.FileInfo, uid, gid int, bit fs.FileMode) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok:
+	if !ok {
 		return true
-	case int(st.Uid) == uid:
-		return info.Mode().Perm()&(bit<<6) != 0
-	case int(st.Gid) == gid:
-		return info.Mode().Perm()&(bit<<3) != 0
+	}
+	if int(st.Uid) == uid {
+		bit <<= 6
+	} else if int(st.Gid) == gid {
+		bit <<= 3
 	}
 	return info.Mode().Perm()&bit != 0
-}
-
-// primaryGroup is that of a uid in passwd(5), -1 when it is not listed.
-func (s *Subject) primaryGroup(uid int) int {
-	text, _ := s.ReadFile("/etc/passwd")
-	for line := range strings.SplitSeq(string(text), "\n") {
-		fields := strings.Split(line, ":")
-		if len(fields) < 7 || fields[2] != strconv.Itoa(uid) {
-			continue
-		}
-		if gid, err := strconv.Atoi(fields[3]); err == nil {
-			return gid
-		}
-	}
-	return -1
 }
 
 // soon is the time before its end in which a ticket that is in use should have been replaced.
@@ -149,17 +131,17 @@ const soon = 5 * time.Minute
 const rc4 = 23
 
 func checkCCacheTicket(_ context.Context, s *Subject) Result {
-	var f several
+	var found []Result
 	seen := map[int]bool{}
 	for _, use := range s.logins(s.Target) {
 		if c := s.cacheOf(use.cruid); use.live && c.path != "" {
-			f.add(s.examineTicket(c, true))
+			found = append(found, s.examineTicket(c, true))
 		} else if !seen[use.cruid] && c.path != "" {
-			f.add(s.examineTicket(c, false))
+			found = append(found, s.examineTicket(c, false))
 		}
 		seen[use.cruid] = true
 	}
-	return f.result(Result{Status: OK})
+	return worst(found...)
 }
 
 func (s *Subject) examineTicket(c *cacheFile, live bool) Result {
@@ -170,16 +152,19 @@ func (s *Subject) examineTicket(c *cacheFile, live bool) Result {
 		cred, found = c.cache.Ticket(s.Target.Endpoint.SPN())
 	}
 	left := cred.EndTime.Sub(s.Now())
-	switch {
-	case !found && live:
+	if !found && live {
 		return Warned(renew, "%s is mounted and %s holds no ticket for it", host, c.path)
-	case !found:
+	}
+	if !found {
 		return Good("%s holds no ticket for it yet; the mount fetches one", c.path)
-	case left <= 0 && live:
-		return Warned(renew, "%s is mounted and its ticket in %s ended at %s", host, c.path, s.left(cred.EndTime))
-	case left <= 0:
+	}
+	if left <= 0 && !live {
 		return Good("the ticket in %s ended at %s; the next mount fetches a new one", c.path, s.left(cred.EndTime))
-	case left < soon && live:
+	}
+	if left <= 0 {
+		return Warned(renew, "%s is mounted and its ticket in %s ended at %s", host, c.path, s.left(cred.EndTime))
+	}
+	if left < soon && live {
 		return Warned(renew, "%s is mounted and its ticket in %s ends at %s", host, c.path, s.left(cred.EndTime))
 	}
 	return s.examineKind(c, cred)
@@ -188,10 +173,10 @@ func (s *Subject) examineTicket(c *cacheFile, live bool) Result {
 // examineKind looks at a ticket whose times are right.
 func (s *Subject) examineKind(c *cacheFile, cred ccache.Credential) Result {
 	size, known := ccache.KeySize(cred.Key.Etype)
-	switch {
-	case !known || size != cred.Key.Value.Len():
+	if !known || size != cred.Key.Value.Len() {
 		return Warned("azfilesauth refresh "+s.Target.Endpoint.Host(), "the ticket in %s has a key of the encryption type %d and %d bytes, which cannot be right", c.path, cred.Key.Etype, cred.Key.Value.Len())
-	case cred.Key.Etype == rc4:
+	}
+	if cred.Key.Etype == rc4 {
 		return Warned("az storage account file-service-properties update -n "+s.Target.Endpoint.Account()+" -g <resource-group> --kerb-ticket-encryption-type AES-256",
 			"the ticket in %s is of the encryption type rc4-hmac, which is weak and about to go", c.path)
 	}

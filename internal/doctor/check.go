@@ -102,21 +102,21 @@ type Result struct {
 }
 
 // Good is the result of a check that found all well.
-func Good(format string, a ...any) Result { return said(OK, "", format, a) }
+func Good(format string, a ...any) Result { return result(OK, "", format, a) }
 
 // Known is a result worth to know.
-func Known(format string, a ...any) Result { return said(Info, "", format, a) }
+func Known(format string, a ...any) Result { return result(Info, "", format, a) }
 
 // NotChecked is the result of a check that could not look; the text is the reason.
-func NotChecked(format string, a ...any) Result { return said(Skipped, "", format, a) }
+func NotChecked(format string, a ...any) Result { return result(Skipped, "", format, a) }
 
 // Warned is the finding that something works, but.
-func Warned(fix, format string, a ...any) Result { return said(Warning, fix, format, a) }
+func Warned(fix, format string, a ...any) Result { return result(Warning, fix, format, a) }
 
 // Broken is the finding that a mount would fail now.
-func Broken(fix, format string, a ...any) Result { return said(Problem, fix, format, a) }
+func Broken(fix, format string, a ...any) Result { return result(Problem, fix, format, a) }
 
-func said(s Status, fix, format string, a []any) Result {
+func result(s Status, fix, format string, a []any) Result {
 	return Result{Status: s, Fix: fix, Evidence: []string{fmt.Sprintf(format, a...)}}
 }
 
@@ -176,30 +176,28 @@ func shorten(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "..."
 }
 
-// several puts the results of several things of one kind together.
-type several struct{ results []Result }
+// at puts the place of what was found before the first line of evidence.
+func (r Result) at(place string) Result {
+	r.Evidence = slices.Clone(r.Evidence)
+	r.Evidence[0] = place + ": " + r.Evidence[0]
+	return r
+}
 
-func (f *several) add(r Result) { f.results = append(f.results, r) }
-
-// result has the worst status, what makes it up as evidence, and the first fix of that status. Without
-// anything that was found it is healthy.
-func (f *several) result(healthy Result) Result {
-	order := []Status{Problem, Warning, Skipped, Info}
-	for _, status := range order {
-		at := slices.IndexFunc(f.results, func(r Result) bool { return r.Status == status })
-		if at < 0 {
-			continue
+// worst puts the results of several things of one kind together: the first of the worst status, with
+// what else was found as further evidence, or the evidence of all where nothing was.
+func worst(results ...Result) Result {
+	order := []Status{Problem, Warning, Skipped, Info, OK}
+	all, at := Result{Status: OK}, -1
+	for i, r := range results {
+		if at < 0 || slices.Index(order, r.Status) < slices.Index(order, all.Status) {
+			all, at = r, i
 		}
-		worst := f.results[at]
-		for i, r := range f.results {
-			if i != at && slices.Index(order, r.Status) >= slices.Index(order, status) {
-				worst.Evidence = append(slices.Clip(worst.Evidence), r.Evidence...)
-			}
+	}
+	all.Evidence = slices.Clip(all.Evidence)
+	for i, r := range results {
+		if i != at && (r.Status != OK || all.Status == OK) {
+			all.Evidence = append(all.Evidence, r.Evidence...)
 		}
-		return worst
 	}
-	for _, r := range f.results {
-		healthy.Evidence = append(slices.Clip(healthy.Evidence), r.Evidence...)
-	}
-	return healthy
+	return all
 }

@@ -8,31 +8,32 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 func checkConfig(_ context.Context, s *Subject) Result {
-	switch {
-	case s.EUID != 0 && errors.Is(s.ConfigErr, fs.ErrPermission):
-		return s.CannotSee(s.ConfigPath, s.ConfigErr)
-	case s.ConfigErr != nil:
+	path := s.Host.Config
+	if s.EUID != 0 && errors.Is(s.ConfigErr, fs.ErrPermission) {
+		return s.CannotSee(path, s.ConfigErr)
+	}
+	if s.ConfigErr != nil {
 		return Failed(s.ConfigErr)
-	case len(s.Config.Files()) == 0:
-		return Good("there is no %s, so the defaults hold", s.ConfigPath)
+	}
+	if len(s.Config.Files()) == 0 {
+		return Good("there is no %s, so the defaults hold", path)
 	}
 	warnings := s.Config.Warnings()
 	if len(warnings) == 0 {
-		return Good("%s", s.ConfigPath)
+		return Good("%s", path)
 	}
-	in := func(w string) string { // a file of a layer is in the warning
-		if strings.HasPrefix(w, "/") {
-			return w
+	for i, w := range warnings {
+		if !strings.HasPrefix(w, "/") { // a file of a layer is in the warning
+			warnings[i] = path + ": " + w
 		}
-		return s.ConfigPath + ": " + w
 	}
-	r := Warned("correct "+strings.Replace(in(warnings[0]), ": ", ", ", 1), "%s", in(warnings[0]))
+	r := Warned("correct "+strings.Replace(warnings[0], ": ", ", ", 1), "%s", warnings[0])
 	for _, w := range warnings[1:] {
-		r = r.And("%s", in(w))
+		r = r.And("%s", w)
 	}
 	return r
 }
@@ -43,16 +44,20 @@ func checkUserUID(_ context.Context, s *Subject) Result {
 		return Failed(err)
 	}
 	for _, l := range s.Fstab {
-		if err := s.cruidOf(l); err != nil {
-			return Failed(err).And("cruid= in /etc/fstab:%d", l.Line)
+		want, ok := l.Options.Get("cruid")
+		if !l.IsOurs() || !ok {
+			continue
+		}
+		if _, err := s.Config.CRUID(want, s.Path(s.Passwd)); err != nil {
+			return Failed(fmt.Errorf("cruid=%s: %w", want, err)).And("cruid= in /etc/fstab:%d", l.Line)
 		}
 	}
 	return Good("uid %d", uid)
 }
 
-// credentialUID is USER_UID or, where that is not set, the system user of the root's own passwd.
+// credentialUID is USER_UID or, where that is not set, the system user of the machine's own passwd.
 func (s *Subject) credentialUID() (int, error) {
-	passwd := s.Path("/etc/passwd")
+	passwd := s.Path(s.Passwd)
 	if s.Config.Sets("USER_UID") {
 		return s.Config.CRUID("", passwd)
 	}
@@ -63,31 +68,17 @@ func (s *Subject) credentialUID() (int, error) {
 	return uid, nil
 }
 
-// cruidOf looks up the cruid= of a line of type azfiles.
-func (s *Subject) cruidOf(l mounts.FstabLine) error {
-	want, ok := l.Options.Get("cruid")
-	if l.Type != "azfiles" || !ok {
-		return nil
-	}
-	if _, err := s.Config.CRUID(want, s.Path("/etc/passwd")); err != nil {
-		return fmt.Errorf("cruid=%s: %w", want, err)
-	}
-	return nil
-}
-
-// runFolder holds what must not survive a reboot, and passes users through to their caches.
-const runFolder = "/run/azfilesauth"
-
 func checkStateFolders(_ context.Context, s *Subject) Result {
 	fix := "azfilesauth setup"
-	for _, dir := range []string{runFolder, "/etc/azfilesauth"} {
+	for _, dir := range []string{s.Run, host.ConfigDir} {
 		info, err := s.Lstat(dir)
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // made at the first use
+		if errors.Is(err, fs.ErrNotExist) { // made at the first use
 			continue
-		case err != nil:
+		}
+		if err != nil {
 			return s.CannotSee(dir, err)
-		case info.Mode()&fs.ModeSymlink != 0: // root's own arrangement, if the folder behind it is root's
+		}
+		if info.Mode()&fs.ModeSymlink != 0 { // root's own arrangement, if the directory behind it is root's
 			if info, err = s.Stat(dir); err != nil {
 				return Broken("rm "+dir+" && "+fix, "%s is a link that leads nowhere", dir)
 			}
@@ -95,10 +86,10 @@ func checkStateFolders(_ context.Context, s *Subject) Result {
 		if !info.IsDir() {
 			return Broken("mv "+dir+" "+dir+".moved && "+fix, "%s is not a folder", dir)
 		}
-		if problem := unsafe(info); problem != "" {
-			return Warned("chown root:root "+dir+" && chmod go-w "+dir, "others than root can change %s: %s", dir, problem).By("folders")
+		if exposed := s.Exposed(info); exposed != nil {
+			return secured(dir, "others than root can change %s: %v", dir, exposed).By("folders")
 		}
-		if dir == runFolder && info.Mode().Perm()&0o011 != 0o011 {
+		if dir == s.Run && info.Mode().Perm()&0o011 != 0o011 {
 			return Warned("chmod 0711 "+dir, "users cannot reach their credential caches in %s: its mode is %#o", dir, info.Mode().Perm()).By("folders")
 		}
 	}

@@ -2,7 +2,7 @@ package doctor
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
@@ -12,11 +12,14 @@ import (
 )
 
 func checkExchange(ctx context.Context, s *Subject) Result {
-	var f several
+	var found []Result
 	for _, id := range s.identities() {
-		f.add(s.exchange(ctx, id))
+		found = append(found, s.exchange(ctx, id))
 	}
-	return f.result(Result{Status: OK}.orUnknown(len(f.results)))
+	if len(found) == 0 {
+		return nobody()
+	}
+	return worst(found...)
 }
 
 func (s *Subject) exchange(ctx context.Context, id identity.Identity) Result {
@@ -46,14 +49,10 @@ func (s *Subject) exchange(ctx context.Context, id identity.Identity) Result {
 func (s *Subject) stranger(id identity.Identity, cred ccache.Credential) error {
 	for _, use := range s.logins(s.Target) {
 		c := s.cacheOf(use.cruid)
-		if use.identity != id || c.cache == nil || len(c.cache.Tickets()) == 0 || c.cache.Principal.Equal(cred.Client) {
+		if use.identity != id || c.cache == nil || c.cache.Principal.Equal(cred.Client) {
 			continue
 		}
-		others := false
-		for _, t := range c.cache.Tickets() {
-			others = others || t.Server.Components[1] != s.Target.Endpoint.Host()
-		}
-		if others {
+		if slices.ContainsFunc(c.cache.Tickets(), func(t ccache.Credential) bool { return t.Server.Components[1] != s.Target.Endpoint.Host() }) {
 			return c.fault(fault.CCachePrincipal, "its client is "+c.cache.Principal.String()+", the new ticket's is "+cred.Client.String())
 		}
 	}
@@ -69,34 +68,19 @@ func checkServerSide(_ context.Context, s *Subject) Result {
 	if err != nil {
 		return s.CannotSee("/dev/kmsg", err)
 	}
-	e := s.Target.Endpoint
-	for i := len(lines) - 1; i >= 0; i-- {
-		line := strings.ToLower(lines[i].Text)
-		if !strings.Contains(line, e.Host()) || !containsAny(line, refusals) {
-			continue
+	account := s.Target.Endpoint.Account()
+	unasked := "" // of accounts that allow AES-256-GCM alone, which the kernel does not offer unasked
+	if s.text(cifsParameters+"require_gcm_256") == "N" {
+		unasked = "; with AES-256-GCM alone: echo 1 > " + cifsParameters + "require_gcm_256"
+	}
+	for _, l := range slices.Backward(lines) {
+		line := strings.ToLower(l.Text)
+		if strings.Contains(line, s.Target.Endpoint.Host()) && slices.ContainsFunc(refusals, func(r string) bool { return strings.Contains(line, r) }) {
+			return Known("the kernel said: %s", shorten(l.Text, 300)).
+				And("role, which has to be \"Storage File Data SMB MI Admin\": az role assignment list --scope $(az storage account show -n %s --query id -o tsv) --query \"[].[principalId,roleDefinitionName]\"", account).
+				And("SMB with OAuth: az storage account show -n %s --query azureFilesIdentityBasedAuthentication.smbOAuthSettings.isSmbOAuthEnabled", account).
+				And("encryption: az storage account file-service-properties show -n %s -g <resource-group> --query protocolSettings.smb.channelEncryption%s", account, unasked)
 		}
-		return Known("the kernel said: %s", shorten(lines[i].Text, 300)).
-			And("role, which has to be \"Storage File Data SMB MI Admin\": az role assignment list --scope $(az storage account show -n %s --query id -o tsv) --query \"[].[principalId,roleDefinitionName]\"", e.Account()).
-			And("SMB with OAuth: az storage account show -n %s --query azureFilesIdentityBasedAuthentication.smbOAuthSettings.isSmbOAuthEnabled", e.Account()).
-			And("%s", s.encryptionHint(e.Account()))
 	}
 	return Good("none")
-}
-
-// encryptionHint is about accounts that allow AES-256-GCM alone, which the kernel does not offer unasked.
-func (s *Subject) encryptionHint(account string) string {
-	hint := fmt.Sprintf("encryption: az storage account file-service-properties show -n %s -g <resource-group> --query protocolSettings.smb.channelEncryption", account)
-	if text, err := s.ReadFile("/sys/module/cifs/parameters/require_gcm_256"); err == nil && strings.TrimSpace(string(text)) == "N" {
-		hint += "; with AES-256-GCM alone: echo 1 > /sys/module/cifs/parameters/require_gcm_256"
-	}
-	return hint
-}
-
-func containsAny(text string, parts []string) bool {
-	for _, p := range parts {
-		if strings.Contains(text, p) {
-			return true
-		}
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func fixed(id ID, r Result, needs ...ID) Check {
 // subjectOf is a subject with endpoints under test.
 func subjectOf(t testing.TB, hosts ...string) *Subject {
 	t.Helper()
-	s, err := New(Options{Root: t.TempDir(), Version: "2.0.0", Now: func() time.Time { return hostNow }})
+	s, err := New(Options{Host: machine(t.TempDir()), Version: "2.0.0"})
 	must(t, err)
 	for _, h := range hosts {
 		e, err := s.Config.Resolver().Resolve(h)
@@ -152,7 +153,7 @@ func TestInterrupted(t *testing.T) {
 func TestLive(t *testing.T) {
 	live := fixed("live", Good("asked"))
 	live.Offline = false
-	for _, o := range []Options{{Root: t.TempDir()}, {Root: t.TempDir(), asLive: true, Offline: true}} {
+	for _, o := range []Options{{Host: machine(t.TempDir())}, {Host: machine(t.TempDir()), asLive: true, Offline: true}} {
 		s, err := New(o)
 		must(t, err)
 		if r := Run(context.Background(), s, []Check{live}); r.Checks[0].Status != Skipped || r.Live {
@@ -212,26 +213,15 @@ func TestParseRecord(t *testing.T) {
 	}
 }
 
-// The real programs and the real kernel answer in the form that is expected.
-func TestRealRun(t *testing.T) {
-	out, err := run(context.Background(), "/bin/sh", "-c", "echo $PATH; echo err >&2; pwd")
-	if err != nil || out != "/usr/sbin:/usr/bin:/sbin:/bin\nerr\n/\n" {
-		t.Errorf("got %q, %v", out, err)
-	}
-	if _, err := run(context.Background(), "/nonexistent"); err == nil {
-		t.Error("what is not there ran")
-	}
-	long, err := run(context.Background(), "/bin/sh", "-c", "head -c 200000 /dev/zero")
-	if err != nil || len(long) != maxOutput {
-		t.Errorf("%d bytes, %v", len(long), err)
-	}
+// The real kernel answers in the form that is expected.
+func TestRealKernel(t *testing.T) {
 	if err := (kernel{}).AddKey("user", "azfilesauth-test"); err != nil {
 		t.Errorf("adding a key: %v", err)
 	}
 	if err := (kernel{}).MountOption("nonexistent", "x", "y"); err == nil {
 		t.Error("a file system that there is not")
 	}
-	if lines, err := (kernel{}).Log(); err != nil {
+	if lines, err := (kernel{}).Log(); err != nil && !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("%d lines, %v", len(lines), err)
 	}
 }

@@ -17,34 +17,34 @@ func checkFstab(_ context.Context, s *Subject) Result {
 	if s.FstabErr != nil && !errors.Is(s.FstabErr, fs.ErrNotExist) {
 		return s.CannotSee("/etc/fstab", s.FstabErr)
 	}
-	var f several
+	var found []Result
 	for _, l := range s.Fstab {
 		if l.IsOurs() {
-			f.add(s.examineLine(l))
+			found = append(found, s.examineLine(l))
 		}
 	}
-	return f.result(Result{Status: OK, Evidence: []string{"there are none"}}.onlyIf(len(f.results) == 0))
+	if len(found) == 0 {
+		return Good("there are none")
+	}
+	return worst(found...)
 }
 
 // examineLine judges a line of type azfiles. What a line says of the identity is judged elsewhere.
 func (s *Subject) examineLine(l mounts.FstabLine) Result {
-	var f several
-	f.add(s.examineSource(l))
+	found := []Result{s.examineSource(l)}
 	for _, problem := range l.Options.Login().Problems {
-		r := Failed(problem)
-		r.Evidence[0] = entryPlace(l) + ": " + r.Evidence[0]
-		f.add(r)
+		found = append(found, Failed(problem).at(entryPlace(l)))
 	}
 	_, network := l.Options.Get("_netdev")
 	if _, byHand := l.Options.Get("noauto"); !network && !byHand {
-		f.add(Warned("add _netdev to the options of "+entryPlace(l), "%s: without _netdev the share is mounted at boot before the network is there", entryPlace(l)))
+		found = append(found, Warned("add _netdev to the options of "+entryPlace(l), "%s: without _netdev the share is mounted at boot before the network is there", entryPlace(l)))
 	}
 	for _, m := range s.Mounts {
 		if m.Target == filepath.Clean(l.Target) && m.Source != l.Spec {
-			f.add(Warned("write "+m.Source+" as the source of "+entryPlace(l), "%s: on %s is mounted %s, which mount -a does not recognise as %s", entryPlace(l), m.Target, m.Source, l.Spec))
+			found = append(found, Warned("write "+m.Source+" as the source of "+entryPlace(l), "%s: on %s is mounted %s, which mount -a does not recognise as %s", entryPlace(l), m.Target, m.Source, l.Spec))
 		}
 	}
-	return f.result(Result{Status: OK})
+	return worst(found...)
 }
 
 // examineSource judges the source of a line.
@@ -63,16 +63,14 @@ func checkFstabCIFS(_ context.Context, s *Subject) Result {
 	if s.FstabErr != nil && !errors.Is(s.FstabErr, fs.ErrNotExist) {
 		return s.CannotSee("/etc/fstab", s.FstabErr)
 	}
-	var f several
+	found := []Result{Good("there are none for Azure Files")}
 	for _, l := range s.Fstab {
-		if l.Type != "cifs" && l.Type != "smb3" {
-			continue
-		}
-		if e, err := s.Config.Resolver().Resolve(hostOf(l.Spec)); err == nil {
-			f.add(examineCIFSLine(l, e))
+		e, err := s.Config.Resolver().Resolve(hostOf(l.Spec))
+		if err == nil && (l.Type == "cifs" || l.Type == "smb3") {
+			found = append(found, examineCIFSLine(l, e))
 		}
 	}
-	return f.result(Good("there are none for Azure Files"))
+	return worst(found...)
 }
 
 func examineCIFSLine(l mounts.FstabLine, e endpoint.Endpoint) Result {
@@ -87,38 +85,40 @@ func examineCIFSLine(l mounts.FstabLine, e endpoint.Endpoint) Result {
 }
 
 func checkHostForm(_ context.Context, s *Subject) Result {
-	var f several
+	found := []Result{Good("every one is an account's own name, or one that the configuration knows")}
 	for _, t := range s.Targets {
 		for _, from := range t.From {
 			if from.Fstab != nil { // before the mounts, which may be made by such a line
-				f.add(examineHost(t, from.Host, entryPlace(*from.Fstab), "edit "+entryPlace(*from.Fstab)))
+				found = append(found, examineHost(t.Endpoint, from.Host, entryPlace(*from.Fstab), "edit "+entryPlace(*from.Fstab)))
 			}
 		}
 		for _, from := range t.From {
 			if from.Mount != nil {
-				f.add(examineHost(t, from.Host, "the mount "+from.Mount.Target, "umount '"+from.Mount.Target+"' and mount it again"))
+				found = append(found, examineHost(t.Endpoint, from.Host, "the mount "+from.Mount.Target, "umount '"+from.Mount.Target+"' and mount it again"))
 			}
 		}
 	}
 	for _, l := range s.Fstab {
-		f.add(addressLine(l))
+		found = append(found, addressLine(l))
 	}
 	s.mountUnits(func(path, host string) {
 		if e, err := s.Config.Resolver().Resolve(host); err == nil {
-			f.add(examineHost(Target{Endpoint: e}, host, path, "edit "+path))
+			found = append(found, examineHost(e, host, path, "edit "+path))
 		}
 	})
-	return f.result(Good("every one is an account's own name, or one that the configuration knows"))
+	return worst(found...)
 }
 
-func examineHost(t Target, host, where, how string) Result {
-	own := t.Endpoint.Host()
-	switch {
-	case host == own:
+// examineHost judges the host that a share is mounted by.
+func examineHost(e endpoint.Endpoint, host, where, how string) Result {
+	own := e.Host()
+	if host == own {
 		return Result{Status: OK}
-	case strings.Contains(strings.ToLower(host), ".privatelink."):
+	}
+	if strings.Contains(strings.ToLower(host), ".privatelink.") {
 		return Warned(how+": the host is "+own, "%s has %s, the name of the private endpoint; the ticket is for %s", where, host, own)
-	case host != strings.ToLower(host):
+	}
+	if host != strings.ToLower(host) {
 		return Warned(how+": the host is "+strings.ToLower(host), "%s has %s with upper-case letters", where, host)
 	}
 	return Result{Status: OK, Evidence: []string{where + ": " + host + " is a name of " + own + " by the configuration"}}

@@ -10,9 +10,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
 )
+
+// machine is one whose files are in a directory of the caller, at that time.
+func machine(root string) host.Host {
+	h := host.Beneath(root).Trusting(os.Geteuid())
+	h.Now = func() time.Time { return hostNow }
+	return h
+}
 
 // hostNow is when the fixtures are looked at.
 var hostNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -52,6 +61,7 @@ func plant(t testing.TB, root, text string) {
 		if len(words) > 2 {
 			uid, err := strconv.Atoi(words[2])
 			must(t, err)
+			needs.Root(t)
 			must(t, os.Chown(path, uid, uid))
 		}
 	}
@@ -180,10 +190,8 @@ func (k toldKernel) Log() ([]LogLine, error)                  { return k.log, k.
 // look runs the checks of the host in a tree as if it were this machine's.
 func look(t testing.TB, root string, change func(*Options)) Report {
 	t.Helper()
-	o := Options{
-		Root: root, Version: "2.0.0", asLive: true, Now: func() time.Time { return hostNow },
-		Command: hostPrograms().run, Kernel: toldKernel{addKey: unix.EPERM},
-	}
+	o := Options{Host: machine(root), Version: "2.0.0", asLive: true, Kernel: toldKernel{addKey: unix.EPERM}}
+	o.Exec = hostPrograms().run
 	if change != nil {
 		change(&o)
 	}

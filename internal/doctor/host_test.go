@@ -146,7 +146,7 @@ func ruleFindings() []wrong {
 		{name: "old request-key", change: func(o *Options) {
 			p := hostPrograms()
 			p["request-key"] = "request-key from keyutils-1.5.10 (Built 2014-02-21)"
-			o.Command = p.run
+			o.Exec = p.run
 		}, id: "request-key", status: Info, text: "1.5.10"},
 		{
 			name: "no line end", tree: "-- etc/request-key.d/azfiles.conf --\ncreate cifs.spnego ver=0x2;host=* * /usr/sbin/azfiles.upcall %k<NO LINE END>\n",
@@ -203,7 +203,7 @@ func ruleFindings() []wrong {
 		{name: "handler does not run", change: func(o *Options) {
 			p := hostPrograms()
 			delete(p, "azfiles.upcall")
-			o.Command = p.run
+			o.Exec = p.run
 		}, id: "handler", status: Problem, text: "does not run", fix: "install azfilesauth again"},
 		{name: "tie", tree: "-- etc/request-key.d/a.conf --\ncreate cifs.spnego * * /opt/other/upcall %k\n", id: "request-key-ties", status: Warning, text: "just as well fits", fix: "keep one"},
 		{name: "no cifs.spnego.conf", tree: noStock, id: "cifs-spnego-conf", status: Warning, text: "is missing", fix: "force-confmiss cifs-utils"},
@@ -231,7 +231,7 @@ func ruleFindings() []wrong {
 func oldUpcall(o *Options) {
 	p := hostPrograms()
 	p["cifs.upcall"] = "version: 6.11\n"
-	o.Command = p.run
+	o.Exec = p.run
 }
 
 func krb5Findings() []wrong {

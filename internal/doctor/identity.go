@@ -18,102 +18,63 @@ import (
 const azureTimeout = 12 * time.Second
 
 func checkIdentityChoice(_ context.Context, s *Subject) Result {
-	uses := s.logins(s.Target)
-	if len(uses) == 0 {
+	var found []Result
+	for _, use := range s.logins(s.Target) {
+		found = append(found, s.examineLogin(use))
+	}
+	if len(found) == 0 {
 		return NotChecked("no mount and no line of /etc/fstab logs in to it with a ticket")
 	}
-	var f several
-	for _, use := range uses {
-		if c := s.cacheOf(use.cruid); c.err != nil && fault.Is(use.err, fault.IdentityUnknown) { // it may be recorded there
-			f.add(s.CannotSee(c.path, c.err))
-			continue
-		}
-		f.add(use.judged())
-	}
-	return f.result(Result{Status: OK})
+	return worst(found...)
 }
 
-// judged is what the use says of who logs in. A line that is not ours and a mount that somebody else
-// made may have somebody else who sees to the ticket.
-func (l login) judged() Result {
-	switch {
-	case l.err == nil:
+// examineLogin judges what a use says of who logs in. A line that is not ours and a mount that somebody
+// else made may have somebody else who sees to the ticket.
+func (s *Subject) examineLogin(l login) Result {
+	if l.err == nil {
 		return Good("%s: %s", l.where, l.identity)
-	case fault.Is(l.err, fault.UIDUnknown): // that check's finding, said once
+	}
+	if fault.Is(l.err, fault.UIDUnknown) { // that check's finding, said once
 		return NotChecked("%s: because of user-uid", l.where)
-	case fault.Is(l.err, fault.OptionRefused):
+	}
+	if fault.Is(l.err, fault.OptionRefused) {
 		return NotChecked("%s: because of fstab: %s", l.where, fault.From(l.err).What())
 	}
-	r := Failed(l.err)
-	r.Evidence[0] = l.where + ": " + r.Evidence[0]
-	if fault.Is(l.err, fault.IdentityUnknown) {
+	nobody := fault.Is(l.err, fault.IdentityUnknown, fault.RecordUntrusted, fault.CCacheDamaged)
+	if c := s.cacheOf(l.cruid); nobody && c.err != nil { // it may be recorded there
+		return s.CannotSee(c.path, c.err)
+	}
+	r := Failed(l.err).at(l.where)
+	if nobody {
 		r.Status = Warning
 		r = r.And("nobody can renew the ticket")
 	}
 	return r
 }
 
-func checkIdentity(ctx context.Context, s *Subject) Result {
-	var f several
-	for _, id := range s.identities() {
-		f.add(s.examineToken(id, s.token(ctx, s.Target.Endpoint, id)))
+// nobody is the result where there is no identity to look at.
+func nobody() Result { return NotChecked("nothing says with which identity to log in") }
+
+func checkIdentityCollisions(_ context.Context, s *Subject) Result {
+	uses := s.logins(s.Target)
+	for i, one := range uses {
+		for _, other := range uses[i+1:] {
+			if one.collides(other) {
+				r := Broken(fmt.Sprintf("give %s a cruid= of its own, or the identity of %s", other.where, one.where),
+					"%s logs in as %s, %s as %s, both for the credential uid %d", one.where, one.identity, other.where, other.identity, one.cruid)
+				r.Fault = fault.IdentityConflict.ID
+				return r
+			}
+		}
 	}
-	return f.result(Result{Status: OK}.orUnknown(len(f.results)))
+	return Good("uses: %d", len(uses))
 }
 
-// orUnknown is the result where there is no identity to look at.
-func (r Result) orUnknown(looked int) Result {
-	if looked == 0 {
-		return NotChecked("nothing says with which identity to log in")
-	}
-	return r
-}
-
-func (s *Subject) examineToken(id identity.Identity, g grant) Result {
-	switch {
-	case id.Kind == identity.Token && id.TokenFile == "":
-		return NotChecked("%s: the token was handed over once and is not kept", id)
-	case s.unprivileged(g.err):
-		return NotChecked("%s: what it logs in with can be read by root only: run it again with sudo", id)
-	case g.err != nil:
-		r := Failed(g.err)
-		r.Evidence[0] = id.String() + ": " + r.Evidence[0]
-		return r
-	case !g.known:
-		return Good("%s: an access token that does not say whose it is", id)
-	}
-	return Good("%s: token for %s, object id %s, client id %s, tenant %s, ends at %s",
-		id, word(g.claims.Audience), word(g.claims.ObjectID), word(g.claims.AppID), word(g.claims.TenantID), s.left(g.claims.Expiry))
-}
-
-// unprivileged reports whether a failure may be one of this user's rights alone.
-func (s *Subject) unprivileged(err error) bool {
-	return err != nil && s.EUID != 0 && (errors.Is(err, fs.ErrPermission) || fault.Is(err, fault.TokenFile, fault.SecretFile, fault.ArcKey, fault.CLIFailed))
-}
-
-// word is a claim fit to be shown: a claim of a token is as long as its issuer likes.
-func word(claim string) string {
-	if claim == "" {
-		return "unknown"
-	}
-	return shorten(claim, 100)
-}
-
-func checkIdentitySystem(ctx context.Context, s *Subject) Result {
-	at := slices.IndexFunc(s.identities(), func(id identity.Identity) bool { return id.Kind == identity.System })
-	if at < 0 {
-		return Good("identity=system is not used")
-	}
-	g := s.token(ctx, s.Target.Endpoint, s.identities()[at])
-	if g.err != nil {
-		return NotChecked("there is no access token to look at")
-	}
-	resource := identity.ManagedIdentityOf(g.Value)
-	if !strings.Contains(strings.ToLower(resource), "/userassignedidentities/") {
-		return Good("the token is that of the machine")
-	}
-	client := word(g.claims.AppID)
-	return Warned("write client_id="+client+" in place of identity=system", "the token is that of the user-assigned identity %s (client id %s)", word(resource), client)
+// collides reports whether two uses cannot be mounted at the same time. A mount that is live takes the
+// place that its line of fstab would have.
+func (l login) collides(o login) bool {
+	return l.err == nil && o.err == nil && l.cruid == o.cruid && (l.target != o.target || l.live == o.live) &&
+		!identity.SamePrincipal(l.identity.String(), o.identity.String())
 }
 
 // imdsURL is a request to the machine's identity service that needs no identity; any answer will do.
@@ -159,25 +120,60 @@ func (s *Subject) examineIMDS(ctx context.Context) Result {
 	return Good("it answers, without a proxy")
 }
 
-func checkIdentityCollisions(_ context.Context, s *Subject) Result {
-	uses := s.logins(s.Target)
-	for i, one := range uses {
-		for _, other := range uses[i+1:] {
-			if one.collides(other) {
-				f := fault.IdentityConflict.New(s.Target.Endpoint.Host(), one.identity.String(), other.identity.String())
-				r := Broken(fmt.Sprintf("give %s a cruid= of its own, or the identity of %s", other.where, one.where),
-					"%s logs in as %s, %s as %s, both for the credential uid %d", one.where, one.identity, other.where, other.identity, one.cruid)
-				r.Fault = f.ID()
-				return r
-			}
-		}
+func checkIdentity(ctx context.Context, s *Subject) Result {
+	var found []Result
+	for _, id := range s.identities() {
+		found = append(found, s.examineToken(id, s.token(ctx, s.Target.Endpoint, id)))
 	}
-	return Good("uses: %d", len(uses))
+	if len(found) == 0 {
+		return nobody()
+	}
+	return worst(found...)
 }
 
-// collides reports whether two uses cannot be mounted at the same time. A mount that is live takes the
-// place that its line of fstab would have.
-func (l login) collides(o login) bool {
-	return l.err == nil && o.err == nil && l.cruid == o.cruid && (l.target != o.target || l.live == o.live) &&
-		!identity.SamePrincipal(l.identity.String(), o.identity.String())
+func (s *Subject) examineToken(id identity.Identity, g grant) Result {
+	if id.Kind == identity.Token && id.TokenFile == "" {
+		return NotChecked("%s: the token was handed over once and is not kept", id)
+	}
+	if s.unprivileged(g.err) {
+		return NotChecked("%s: what it logs in with can be read by root only: run it again with sudo", id)
+	}
+	if g.err != nil {
+		return Failed(g.err).at(id.String())
+	}
+	if !g.known {
+		return Good("%s: an access token that does not say whose it is", id)
+	}
+	return Good("%s: token for %s, object id %s, client id %s, tenant %s, ends at %s",
+		id, word(g.claims.Audience), word(g.claims.ObjectID), word(g.claims.AppID), word(g.claims.TenantID), s.left(g.claims.Expiry))
+}
+
+// unprivileged reports whether a failure may be one of this user's rights alone.
+func (s *Subject) unprivileged(err error) bool {
+	return err != nil && s.EUID != 0 && (errors.Is(err, fs.ErrPermission) || fault.Is(err, fault.TokenFile, fault.SecretFile, fault.ArcKey, fault.CLIFailed))
+}
+
+// word is a claim fit to be shown: a claim of a token is as long as its issuer likes.
+func word(claim string) string {
+	if claim == "" {
+		return "unknown"
+	}
+	return shorten(claim, 100)
+}
+
+func checkIdentitySystem(ctx context.Context, s *Subject) Result {
+	at := slices.IndexFunc(s.identities(), func(id identity.Identity) bool { return id.Kind == identity.System })
+	if at < 0 {
+		return Good("identity=system is not used")
+	}
+	g := s.token(ctx, s.Target.Endpoint, s.identities()[at])
+	if g.err != nil {
+		return NotChecked("there is no access token to look at")
+	}
+	resource := identity.ManagedIdentityOf(g.Value)
+	if !strings.Contains(strings.ToLower(resource), "/userassignedidentities/") {
+		return Good("the token is that of the machine")
+	}
+	client := word(g.claims.AppID)
+	return Warned("write client_id="+client+" in place of identity=system", "the token is that of the user-assigned identity %s (client id %s)", word(resource), client)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
@@ -15,16 +14,17 @@ import (
 func checkKrb5Conf(_ context.Context, s *Subject) Result {
 	c := s.krb5()
 	var wrong *krb5conf.Error
-	switch {
-	case c.Missing:
+	if c.Missing {
 		return Good("there is no %s, so the defaults of libkrb5 hold", krb5conf.Path)
-	case errors.As(c.Err, &wrong):
+	}
+	if errors.As(c.Err, &wrong) {
 		fix := wrong.Fix
 		if fix == "" {
 			fix = "correct " + wrong.Place
 		}
 		return s.forStock(Broken(fix, "%v", wrong))
-	case c.Err != nil:
+	}
+	if c.Err != nil {
 		return s.CannotSee(krb5conf.Path, c.Err)
 	}
 	return Good("%s", krb5conf.Path)
@@ -37,12 +37,6 @@ func (s *Subject) forStock(r Result) Result {
 		return r.And("mounts of Azure Files do not go by this file; klist, kvno and other programs with Kerberos do")
 	}
 	return r
-}
-
-// krb5 is the host's profile, read once.
-func (s *Subject) krb5() *krb5conf.Profile {
-	s.memo.krb5.Do(func() { s.memo.krb5Conf = krb5conf.Read(s, krb5conf.Path) })
-	return s.memo.krb5Conf
 }
 
 func checkDefaultRealm(_ context.Context, s *Subject) Result {
@@ -106,8 +100,13 @@ func checkDomainRealm(_ context.Context, s *Subject) Result {
 	if !ok {
 		return Good("no mapping, so that of the ticket")
 	}
-	ticket, ok := s.cachedTicket(host)
-	if !ok {
+	uid, _ := s.credentialUID() // what is wrong with it is another check's
+	var ticket ccache.Credential
+	found := false
+	if c := s.cacheOf(uid); c.cache != nil {
+		ticket, found = c.cache.Ticket(s.Target.Endpoint.SPN())
+	}
+	if !found {
 		return Known("%s maps the host to %s; without a ticket in the cache that cannot be compared", mapped.Place, mapped.Value)
 	}
 	if realm := ticket.Server.Realm; realm != mapped.Value && ticket.Client.Realm != mapped.Value {
@@ -117,37 +116,9 @@ func checkDomainRealm(_ context.Context, s *Subject) Result {
 	return Good("%s", mapped.Value)
 }
 
-// cachedTicket is the ticket of a host in the configured cache.
-func (s *Subject) cachedTicket(host string) (ccache.Credential, bool) {
-	uid, _ := s.credentialUID() // what is wrong with it is another check's
-	content, err := s.ReadFile(strings.TrimPrefix(s.Config.CCacheName(uid), "FILE:"))
-	if err != nil {
-		return ccache.Credential{}, false
-	}
-	cache, err := ccache.Parse(content)
-	if err != nil {
-		return ccache.Credential{}, false
-	}
-	return cache.Ticket("cifs/" + host)
-}
-
 func checkDefaultCache(_ context.Context, s *Subject) Result {
-	if name, from, ours, same := s.caches(); !same {
+	if name, from, ours, same := s.defaultCache(); !same {
 		return Known("the default is %s (%s), and the tickets are in %s: look at them with azfilesauth list, or klist -c %s", name, from, ours, ours)
 	}
 	return Good("that of the tickets")
-}
-
-// caches compares libkrb5's default cache, and where its name comes from, with the one that the
-// tickets are put into.
-func (s *Subject) caches() (name, from, ours string, same bool) {
-	uid, _ := s.credentialUID() // what is wrong with it is another check's
-	ours = strings.TrimPrefix(s.Config.CCacheName(uid), "FILE:")
-	name, from = "FILE:/tmp/krb5cc_%{uid}", "libkrb5's own"
-	if r, ok := s.krb5().Get("libdefaults", "default_ccache_name"); ok {
-		name, from = r.Value, r.Place
-	}
-	id := strconv.Itoa(uid)
-	expanded := strings.NewReplacer("%{uid}", id, "%{USERID}", id, "%{euid}", id).Replace(name)
-	return name, from, ours, strings.TrimPrefix(expanded, "FILE:") == ours
 }

@@ -16,7 +16,7 @@ import (
 
 func FuzzRules(f *testing.F) {
 	root := f.TempDir()
-	s, err := New(Options{Root: root})
+	s, err := New(Options{Host: machine(root)})
 	must(f, err)
 	f.Fuzz(func(t *testing.T, text string) {
 		must(t, os.MkdirAll(filepath.Join(root, requestkey.Directory), 0o755))

@@ -4,10 +4,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 // login is one way in which an endpoint is used: where that is said, whose credential cache serves and
@@ -39,12 +40,11 @@ func (s *Subject) logins(t *Target) []login {
 	if len(all) > 0 || !named {
 		return all
 	}
-	cruid := s.Config.CredentialUID()
-	id, ok := s.ownerOf(t.Endpoint, cruid, "")
-	if !ok {
-		id = identity.Identity{Kind: identity.System}
+	use := login{where: "the configuration", cruid: s.Config.CredentialUID()}
+	if use.identity, use.err = s.owner(t.Endpoint, use.cruid, ""); use.err != nil {
+		use.identity, use.err = identity.Identity{Kind: identity.System}, nil
 	}
-	return []login{{where: "the configuration", cruid: cruid, identity: id}}
+	return []login{use}
 }
 
 func isKerberos(sec string) bool { return strings.HasPrefix(sec, "krb5") }
@@ -54,7 +54,7 @@ func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Lin
 // ownLine is the use that a line of type azfiles makes.
 func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
-	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Path("/etc/passwd"))
+	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Path(s.Passwd))
 	return use
 }
 
@@ -62,8 +62,8 @@ func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
 	cruid, username := l.Options.MountCIFS()
-	if use.cruid, use.err = s.Config.CRUID(cruid, s.Path("/etc/passwd")); use.err == nil {
-		use.identity, use.err = s.ownerFault(e, use.cruid, username)
+	if use.cruid, use.err = s.Config.CRUID(cruid, s.Path(s.Passwd)); use.err == nil {
+		use.identity, use.err = s.owner(e, use.cruid, username)
 	}
 	return use
 }
@@ -71,42 +71,17 @@ func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 // mounted is the use that a live mount makes.
 func (s *Subject) mounted(e endpoint.Endpoint, m *mounts.Mount) login {
 	use := login{where: "the mount " + m.Target, target: m.Target, cruid: max(m.CRUID, 0), live: true}
-	use.identity, use.err = s.ownerFault(e, use.cruid, m.Username)
+	use.identity, use.err = s.owner(e, use.cruid, m.Username)
 	return use
 }
 
-func (s *Subject) ownerFault(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
-	id, ok := s.ownerOf(e, cruid, username)
-	if !ok {
-		return id, fault.IdentityUnknown.New(e.Host())
-	}
-	return id, nil
-}
-
-// ownerOf finds who logs in where nobody tells, by the rules of the kernel's upcall: a record that
-// nobody but root could have written, or one that something of root's confirms; the client id in the
-// user name; what the configuration says.
-func (s *Subject) ownerOf(e endpoint.Endpoint, cruid int, username string) (identity.Identity, bool) {
-	named := s.Config.NamedIdentities()
-	client := identity.ClientID(username)
-	var byClient []identity.Identity
-	if client != "" {
-		byClient = slices.DeleteFunc(slices.Clone(named), func(i identity.Identity) bool { return i.ClientID != client })
-		if len(byClient) == 0 {
-			byClient = []identity.Identity{{Kind: identity.UserAssigned, ClientID: client}}
-		}
-	}
+// owner finds who logs in where nobody tells, as the kernel's upcall does. The error is a fault.
+func (s *Subject) owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
 	c := s.cacheOf(cruid)
-	if id, ok := c.recorded(e); ok && (c.trusted || slices.Contains(named, id) || len(byClient) == 1 && byClient[0] == id) {
-		return id, true
-	}
-	if len(byClient) == 1 {
-		return byClient[0], true
-	}
-	if id, ok := s.Config.EndpointIdentity(e.Host()); ok {
-		return id, true
-	}
-	return s.Config.DefaultIdentity()
+	return tickets.OwnerOf(tickets.Evidence{
+		Endpoint: e, CRUID: cruid, Config: s.Config, Cache: ccache.Snapshot{Cache: c.cache, Trusted: c.trusted}, Path: c.path, Damage: c.damage,
+		Username: username, Mounted: s.Mounts,
+	})
 }
 
 // identities are those that log in at the target, each once.

@@ -13,14 +13,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
-func checkDNS(ctx context.Context, s *Subject) Result {
-	var f several
-	for _, host := range s.Target.hosts() {
-		f.add(s.resolveName(ctx, host))
-	}
-	return f.result(Result{Status: OK})
-}
-
 // hosts are the canonical host and the other names under which the target is used, in lower case.
 func (t *Target) hosts() []string {
 	hosts := []string{t.Endpoint.Host()}
@@ -35,6 +27,14 @@ func (t *Target) hosts() []string {
 // plain is the host of an origin as the DNS knows it.
 func (o Origin) plain() string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(o.Host, ":443"), "."))
+}
+
+func checkDNS(ctx context.Context, s *Subject) Result {
+	var found []Result
+	for _, host := range s.Target.hosts() {
+		found = append(found, s.resolveName(ctx, host))
+	}
+	return worst(found...)
 }
 
 func (s *Subject) resolveName(ctx context.Context, host string) Result {
@@ -63,10 +63,10 @@ const public = "public"
 
 // reachOf says in which net an address is.
 func reachOf(a netip.Addr) string {
-	switch {
-	case a.IsLoopback():
+	if a.IsLoopback() {
 		return "this machine"
-	case a.IsPrivate(), a.IsLinkLocalUnicast():
+	}
+	if a.IsPrivate() || a.IsLinkLocalUnicast() {
 		return "private"
 	}
 	return public
@@ -89,34 +89,32 @@ const (
 
 func checkClock(ctx context.Context, s *Subject) Result {
 	g := s.greet(ctx, s.Target.Endpoint)
-	switch {
-	case g.err != nil:
+	if g.err != nil {
 		return NotChecked("the account did not answer")
-	case g.Theirs.IsZero():
+	}
+	if g.Theirs.IsZero() {
 		return NotChecked("the answer of the account has no Date")
 	}
 	// Theirs was cut to the second.
 	skew, direction := transport.Skew(g.Ours, g.Theirs.Add(time.Second/2))
-	f := fault.ClockSkew.New(skew.String(), direction, s.Target.Endpoint.Host())
-	switch {
-	case skew > mostSkew:
-		return Failed(f)
-	case skew > strangeSkew:
-		r := Failed(f)
-		r.Status = Warning
-		return r
+	if skew <= strangeSkew {
+		return Good("it differs by %s", skew)
 	}
-	return Good("it differs by %s", skew)
+	r := Failed(fault.ClockSkew.New(skew.String(), direction, s.Target.Endpoint.Host()))
+	if skew <= mostSkew {
+		r.Status = Warning
+	}
+	return r
 }
 
 const smbPort = "445"
 
 func checkPort445(ctx context.Context, s *Subject) Result {
-	var f several
+	var found []Result
 	for _, address := range s.Target.smbAddresses() {
-		f.add(s.connect(ctx, address))
+		found = append(found, s.connect(ctx, address))
 	}
-	return f.result(Result{Status: OK})
+	return worst(found...)
 }
 
 // smbAddresses are where the mounts of the target connect: by each of its names, or where a line of

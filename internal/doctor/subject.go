@@ -5,33 +5,30 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
-// modeCIFS is the upcall.mode in which the cifs.upcall of cifs-utils answers the kernel.
-const modeCIFS = "cifs"
-
-// Options say what is looked at, and with what. What is nil or empty is this machine's own.
+// Options say what is looked at, and with what. What is nil is this machine's own; the zero Host is
+// host.Real.
 type Options struct {
-	Root       string // the folder under which the machine's files are; "" is /
-	ConfigPath string // beneath the root; "" is config.DefaultPath
-	Endpoint   string // what a person named: a host, a URL, a share or a mount point; "" is everything known
-	Offline    bool   // files alone
-	EUID       int    // the effective uid of this process
-	Version    string // of this program
-	Self       string // the binary of this program, as a path of this machine
+	host.Host
+	Endpoint string // what a person named: a host, a URL, a share or a mount point; "" is everything known
+	Offline  bool   // files alone
+	EUID     int    // the effective uid of this process
+	Version  string // of this program
+	Self     string // the binary of this program, as a path of this machine
 
-	Now       func() time.Time
 	Lookup    Lookup
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Transport http.RoundTripper // to Entra and the storage accounts
 	IMDS      http.RoundTripper // to the machine's identity service
-	Command   Command
 	Kernel    Kernel
 
 	asLive bool // the root is this machine's own, wherever it is: for tests
@@ -42,11 +39,6 @@ type Lookup interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	LookupCNAME(ctx context.Context, host string) (string, error)
 }
-
-// Command runs a program by its absolute path without a shell, with an empty standard input and a
-// fixed environment, and gives what it printed on both outputs, at most 64 KiB. The error is that of
-// os/exec.
-type Command func(ctx context.Context, path string, args ...string) (output string, err error)
 
 // Kernel is what the checks ask the kernel that no file tells.
 type Kernel interface {
@@ -84,6 +76,27 @@ type Subject struct {
 	memo *memo
 }
 
+// memo keeps what several checks need and is costly to get, each by its name.
+type memo struct {
+	mu    sync.Mutex
+	cells map[string]any
+}
+
+// once gives what do gives to the first who asks for that name; the others wait for it.
+func once[T any](s *Subject, name string, do func() T) T {
+	s.memo.mu.Lock()
+	cell, ok := s.memo.cells[name].(func() T)
+	if !ok {
+		if s.memo.cells == nil {
+			s.memo.cells = map[string]any{}
+		}
+		cell = sync.OnceValue(do)
+		s.memo.cells[name] = cell
+	}
+	s.memo.mu.Unlock()
+	return cell()
+}
+
 // Target is an endpoint under test and where it comes from.
 type Target struct {
 	Endpoint endpoint.Endpoint
@@ -101,30 +114,8 @@ type Origin struct {
 
 // New reads what all checks need. The error is a fault: the endpoint that was named is none.
 func New(o Options) (*Subject, error) {
-	o = o.complete()
-	s := &Subject{Options: o, memo: &memo{}}
-	s.Config, s.ConfigErr = config.LoadFor(s.Path(o.ConfigPath), s.Path("/etc/passwd"))
-	if s.ConfigErr != nil { // so that what does not depend on it is looked at all the same
-		s.Config, _ = config.LoadFor("", s.Path("/etc/passwd")) // there is no such file, so these are the defaults
-	}
-	resolver := s.Config.Resolver()
-	s.Mounts, s.MountsErr = mounts.ListFrom(s.mountTable(), resolver)
-	s.Fstab, s.FstabErr = s.readFstab()
-	var err error
-	s.Targets, err = s.targets(resolver)
-	return s, err
-}
-
-// complete fills in what was left out with this machine's own.
-func (o Options) complete() Options {
 	if o.Root == "" {
-		o.Root = "/"
-	}
-	if o.ConfigPath == "" {
-		o.ConfigPath = config.DefaultPath
-	}
-	if o.Now == nil {
-		o.Now = time.Now
+		o.Host = host.Real()
 	}
 	if o.Lookup == nil {
 		o.Lookup = net.DefaultResolver
@@ -132,37 +123,32 @@ func (o Options) complete() Options {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
-	if o.Command == nil {
-		o.Command = run
-	}
 	if o.Kernel == nil {
 		o.Kernel = kernel{}
 	}
-	return o
+	s := &Subject{Options: o, memo: &memo{}}
+	passwd := s.Path(o.Passwd)
+	s.Config, s.ConfigErr = config.LoadFor(s.Path(o.Host.Config), passwd)
+	if s.ConfigErr != nil { // so that what does not depend on it is looked at all the same
+		s.Config, _ = config.LoadFor("", passwd) // there is no such file, so these are the defaults
+	}
+	resolver := s.Config.Resolver()
+	s.Mounts, s.MountsErr = mounts.ListFrom(s.Path(o.Host.Mounts), resolver)
+	var fstab *os.File
+	if fstab, s.FstabErr = s.Open("/etc/fstab"); s.FstabErr == nil {
+		s.Fstab, s.FstabErr = mounts.ParseFstab(fstab)
+		_ = fstab.Close() // only read
+	}
+	var err error
+	s.Targets, err = s.targets(resolver)
+	return s, err
 }
 
 // Live reports whether programs, the network and the kernel may be asked.
-func (s *Subject) Live() bool { return !s.Offline && (filepath.Clean(s.Root) == "/" || s.asLive) }
+func (s *Subject) Live() bool { return !s.Offline && (s.Host.Live() || s.asLive) }
 
 // Mode is upcall.mode: who builds the answer to the kernel.
 func (s *Subject) Mode() string { return s.Config.UpcallMode() }
-
-// mountTable is the path of the mount table: with another root, what its first process sees.
-func (s *Subject) mountTable() string {
-	if filepath.Clean(s.Root) == "/" {
-		return "/proc/self/mountinfo"
-	}
-	return s.Path("/proc/1/mountinfo")
-}
-
-func (s *Subject) readFstab() ([]mounts.FstabLine, error) {
-	f, err := s.Open("/etc/fstab")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // only read
-	return mounts.ParseFstab(f)
-}
 
 // each gives the subject once for every endpoint under test if the check is of endpoints.
 func (s *Subject) each(c Check) []*Subject {

@@ -28,7 +28,7 @@ inside
 x
 -- lib -> usr/lib --
 `)
-	s, err := New(Options{Root: root})
+	s, err := New(Options{Host: machine(root)})
 	must(t, err)
 	for _, path := range []string{"/etc/file", "/etc/absolute", "/etc/up", "/etc/chain", "/../etc/file", "etc/file"} {
 		if got, err := s.ReadFile(path); err != nil || string(got) != "inside\n" {
@@ -52,7 +52,7 @@ x
 func TestFIFO(t *testing.T) {
 	root := t.TempDir()
 	mkfifo(t, filepath.Join(root, "fifo"))
-	s, err := New(Options{Root: root})
+	s, err := New(Options{Host: machine(root)})
 	must(t, err)
 	if _, err := s.ReadFile("/fifo"); err == nil {
 		t.Error("a FIFO was read")
@@ -84,7 +84,7 @@ UUID=1 / ext4 rw 0 0
 		"https://new.file.core.windows.net/share": {"new.file.core.windows.net"},
 	}
 	for named, want := range tests {
-		s, err := New(Options{Root: root, Endpoint: named})
+		s, err := New(Options{Host: machine(root), Endpoint: named})
 		must(t, err)
 		var got []string
 		for _, target := range s.Targets {
@@ -94,13 +94,13 @@ UUID=1 / ext4 rw 0 0
 			t.Errorf("%q: got %v", named, got)
 		}
 	}
-	s, err := New(Options{Root: root, Endpoint: "/mnt/first"})
+	s, err := New(Options{Host: machine(root), Endpoint: "/mnt/first"})
 	must(t, err)
 	if from := s.Targets[0].From; len(from) != 3 || from[0].Mount == nil || from[1].Fstab == nil || !from[2].Argument {
 		t.Errorf("it comes from %+v", from)
 	}
 	for _, wrong := range []string{"nas.example.com", "/mnt/none", "//", "https://"} {
-		if _, err := New(Options{Root: root, Endpoint: wrong}); !fault.Is(err, fault.HostUnknown) {
+		if _, err := New(Options{Host: machine(root), Endpoint: wrong}); !fault.Is(err, fault.HostUnknown) {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
@@ -110,7 +110,7 @@ UUID=1 / ext4 rw 0 0
 func TestUsersBeneathRoot(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "-- etc/passwd --\nazfilesuser:x:4321:4321::/:/usr/sbin/nologin\n")
-	s, err := New(Options{Root: root})
+	s, err := New(Options{Host: machine(root)})
 	must(t, err)
 	if uids := s.cruids(); !slices.Equal(uids, []int{4321}) {
 		t.Errorf("got %v", uids)

@@ -88,3 +88,8 @@ func hostOf(text string) string {
 	host, _ := mounts.HostOf(text)
 	return host
 }
+
+// tests reports whether a host is under test: it is one of the targets, or no endpoint was named.
+func (s *Subject) tests(host string) bool {
+	return s.Endpoint == "" || slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Endpoint.Host() == host })
+}

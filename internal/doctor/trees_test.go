@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // documented are distributions as their documentation describes them, not as their packages leave
@@ -120,7 +119,7 @@ includedir /etc/krb5.conf.d/
 // image looks at the files of a tree alone, with all checks.
 func image(t testing.TB, root string) Report {
 	t.Helper()
-	s, err := New(Options{Root: root, Version: "2.0.0", Now: func() time.Time { return hostNow }})
+	s, err := New(Options{Host: machine(root), Version: "2.0.0"})
 	must(t, err)
 	return Run(context.Background(), s, All())
 }

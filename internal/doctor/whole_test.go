@@ -73,7 +73,7 @@ func wholeMachine(t testing.TB) *azureMachine {
 		"-- proc/1/mountinfo --\n"+files["proc/1/mountinfo"]+"-- proc/self/mountinfo --\n"+files["proc/1/mountinfo"])
 	network := far{m.fake.Transport(), usualNames()}
 	m.opts.Transport, m.opts.Lookup, m.opts.Dial = network, network, network.dial
-	m.opts.Command, m.opts.Kernel = hostPrograms().run, toldKernel{addKey: unix.EPERM}
+	m.opts.Exec, m.opts.Kernel = hostPrograms().run, toldKernel{addKey: unix.EPERM}
 	return m
 }
 

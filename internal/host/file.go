@@ -41,17 +41,33 @@ func (e *Exposed) Error() string {
 	return fmt.Sprintf("its mode is %#o", e.Mode)
 }
 
+// Exposed tells how others than root could have changed what was examined, a file or a directory; nil
+// when they could not. A sticky directory is no exception.
+func (h Host) Exposed(info fs.FileInfo) *Exposed {
+	e, ok := h.exposure(info)
+	if !ok || !e.Foreign && e.Mode&othersWrite == 0 {
+		return nil
+	}
+	return e
+}
+
+func (h Host) exposure(info fs.FileInfo) (e *Exposed, ok bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, false
+	}
+	return &Exposed{UID: int(st.Uid), Mode: info.Mode().Perm(), Foreign: !h.Trusts(st.Uid)}, true
+}
+
 // Check examines a file by the rules. The errors are ErrNotRegular and *Exposed.
 func (h Host) Check(info fs.FileInfo, rules Rules) error {
 	if !info.Mode().IsRegular() {
 		return ErrNotRegular
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
+	if e := h.Exposed(info); e != nil && rules&(Owned|Private) != 0 {
+		return e
 	}
-	e := &Exposed{UID: int(st.Uid), Mode: info.Mode().Perm(), Foreign: !h.Trusts(st.Uid)}
-	if rules&(Owned|Private) != 0 && (e.Foreign || e.Mode&othersWrite != 0) || rules&Private != 0 && e.Mode&othersAll != 0 {
+	if e, ok := h.exposure(info); ok && rules&Private != 0 && e.Mode&othersAll != 0 {
 		return e
 	}
 	return nil
