@@ -69,16 +69,10 @@ func Reject(key Serial, timeout time.Duration, errno unix.Errno) error {
 
 // Callout reads the callout information of the request over which the calling thread has authority.
 func Callout() (string, error) {
-	buf := make([]byte, 4096)
-	for {
-		n, err := unix.KeyctlBuffer(unix.KEYCTL_READ, unix.KEY_SPEC_REQKEY_AUTH_KEY, buf, 0)
-		if err != nil {
-			return "", fmt.Errorf("reading the callout information: %w", err)
-		}
-		if n <= len(buf) {
-			text, _, _ := bytes.Cut(buf[:n], []byte{0})
-			return string(text), nil
-		}
-		buf = make([]byte, n)
+	payload, err := read(unix.KEY_SPEC_REQKEY_AUTH_KEY)
+	if err != nil {
+		return "", fmt.Errorf("reading the callout information: %w", err)
 	}
+	text, _, _ := bytes.Cut(payload, []byte{0})
+	return string(text), nil
 }

@@ -68,20 +68,13 @@ func clearIfHolds(ring Serial, wanted map[Serial]bool) (bool, error) {
 
 // membersOf reads the serials that a keyring holds (keyctl_read(3): an array of key_serial_t).
 func membersOf(ring Serial) ([]Serial, error) {
-	buf := make([]byte, 1024)
-	for {
-		n, err := unix.KeyctlBuffer(unix.KEYCTL_READ, int(ring), buf, 0)
-		if err != nil {
-			return nil, fmt.Errorf("reading keyring %d: %w", ring, err)
-		}
-		if n > len(buf) {
-			buf = make([]byte, n)
-			continue
-		}
-		members := make([]Serial, 0, n/4)
-		for b := buf[:n]; len(b) >= 4; b = b[4:] {
-			members = append(members, Serial(binary.NativeEndian.Uint32(b)))
-		}
-		return members, nil
+	payload, err := read(int(ring))
+	if err != nil {
+		return nil, fmt.Errorf("reading keyring %d: %w", ring, err)
 	}
+	members := make([]Serial, 0, len(payload)/4)
+	for b := payload; len(b) >= 4; b = b[4:] {
+		members = append(members, Serial(binary.NativeEndian.Uint32(b)))
+	}
+	return members, nil
 }

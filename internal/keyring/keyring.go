@@ -44,6 +44,21 @@ func Describe(key Serial) (Description, error) {
 	return parseDescription(text)
 }
 
+// read gives the payload of a key, of whatever size (keyctl_read(3)).
+func read(key int) ([]byte, error) {
+	for size := 4096; ; {
+		buf := make([]byte, size)
+		n, err := unix.KeyctlBuffer(unix.KEYCTL_READ, key, buf, 0)
+		if err != nil {
+			return nil, err
+		}
+		if n <= size {
+			return buf[:n:n], nil
+		}
+		size = n
+	}
+}
+
 var errDescription = errors.New("the kernel described the key in an unknown form")
 
 // parseDescription reads type;uid;gid;perm;description (keyctl_describe(3)). Only the first four ';'

@@ -1,4 +1,4 @@
-//go:build amd64 || 386 || arm
+//go:build (amd64 || 386 || arm) && !syskeys
 
 package keyring
 
@@ -10,10 +10,10 @@ import (
 )
 
 // keyctlKeys is userKeys by github.com/jsipprell/keyctl, which knows the system call numbers of the
-// architectures above. Its Info is never used: it panics on a description with a ';'.
+// architectures above; the tag syskeys is for testing the other implementation there. Its Info is never used: it panics on a description with a ';'.
 type keyctlKeys struct{ ring keyctl.Keyring }
 
-func openKeyctlKeys() (userKeys, error) {
+func openUserKeys() (userKeys, error) {
 	// The package has no name for the user keyring itself, but for the user session keyring, which
 	// links to it (user-session-keyring(7)).
 	session, err := keyctl.UserSessionKeyring()

@@ -1,13 +1,13 @@
+//go:build !(amd64 || 386 || arm) || syskeys
+
 package keyring
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
-// sysKeys is userKeys by golang.org/x/sys alone, for every architecture.
+// sysKeys is userKeys by golang.org/x/sys alone.
 type sysKeys struct{ ring int }
 
-func openSysKeys() (userKeys, error) {
+func openUserKeys() (userKeys, error) {
 	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_KEYRING, true)
 	if err != nil {
 		return nil, err
@@ -49,14 +49,7 @@ type sysEntry struct{ ring, id int }
 func (e sysEntry) Id() int32 { return int32(e.id) }
 
 // Get reads the payload.
-func (e sysEntry) Get() ([]byte, error) {
-	buf := make([]byte, MaxValue)
-	n, err := unix.KeyctlBuffer(unix.KEYCTL_READ, e.id, buf, 0)
-	if err != nil {
-		return nil, err
-	}
-	return buf[:n:n], nil
-}
+func (e sysEntry) Get() ([]byte, error) { return read(e.id) }
 
 // Unlink takes the key out of the keyring it was found in.
 func (e sysEntry) Unlink() error {

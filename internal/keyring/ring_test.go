@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -25,6 +26,7 @@ func entryName(t *testing.T) string {
 
 // eachRing runs test with every implementation and removes its entry afterwards.
 func eachRing(t *testing.T, test func(t *testing.T, r keyring.Ring, name string)) {
+	needs.Root(t)
 	for kind, open := range keyring.Rings() {
 		t.Run(kind, func(t *testing.T) {
 			r, err := open()

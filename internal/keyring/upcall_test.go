@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // An upcall makes the kernel run /sbin/request-key for keys of type "user" that begin with desc, and
@@ -24,9 +26,7 @@ type upcall struct {
 // outside all namespaces, so it is the host's folder that counts; the rule cannot match another's keys.
 func handled(t *testing.T, mode string) upcall {
 	t.Helper()
-	if _, err := os.Stat("/sbin/request-key"); err != nil {
-		t.Fatalf("%v: apt-get install keyutils", err)
-	}
+	needs.RequestKey(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

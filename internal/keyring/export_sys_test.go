@@ -1,8 +1,0 @@
-//go:build !(amd64 || 386 || arm)
-
-package keyring
-
-// Rings is every implementation that this architecture has.
-func Rings() map[string]func() (Ring, error) {
-	return map[string]func() (Ring, error){"sys": OpenSysRing, "chosen": OpenRing}
-}

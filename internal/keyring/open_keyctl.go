@@ -1,5 +1,0 @@
-//go:build amd64 || 386 || arm
-
-package keyring
-
-func openUserKeys() (userKeys, error) { return openKeyctlKeys() }
