@@ -23,9 +23,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	machine "github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -58,15 +57,9 @@ func help() string {
 type Helper struct {
 	Stdout, Stderr io.Writer
 	Version        string
-	EUID           int // the effective uid of this process
-
-	Config     string   // path of the configuration
-	MountTable string   // as /proc/self/mountinfo
-	Passwd     string   // as /etc/passwd
-	RequestKey string   // the program that the kernel runs to obtain a key
-	RunFolder  string   // as /run/azfilesauth
-	BootID     string   // as /proc/sys/kernel/random/boot_id
-	Folders    []string // where to look for mount.cifs
+	Host           host.Host // its trusted user is who may run the program
+	RequestKey     string    // the program that the kernel runs to obtain a key
+	BootID         string    // as /proc/sys/kernel/random/boot_id
 
 	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
 	// means what the configuration says.
@@ -83,18 +76,11 @@ type Helper struct {
 func Main(args []string, version string) int {
 	isolate()
 	h := Helper{
-		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, EUID: os.Geteuid(),
-		Config:     config.DefaultPath,
-		MountTable: "/proc/self/mountinfo",
-		Passwd:     "/etc/passwd",
-		RequestKey: "/sbin/request-key",
-		RunFolder:  "/run/azfilesauth",
-		BootID:     "/proc/sys/kernel/random/boot_id",
-		Folders:    []string{"/sbin", "/usr/sbin", "/usr/local/sbin"},
-		OpenRing:   keyring.OpenRing,
-
-		ForgetFailures: keyring.ForgetFailures,
+		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
+		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
+		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	}
+	h.Host.Programs = append(h.Host.Programs, "/usr/local/sbin") // where a mount.cifs of one's own is
 	return h.Run(args)
 }
 
@@ -116,7 +102,7 @@ func (h *Helper) Run(args []string) int {
 	case err == nil && inv.version:
 		_, _ = fmt.Fprintf(h.Stdout, "%s from azfilesauth %s\n", program, h.Version)
 		return 0
-	case h.EUID != 0:
+	case os.Geteuid() != h.Host.UID:
 		err = fault.NotRoot.New(program)
 	}
 	if err != nil {
@@ -210,9 +196,7 @@ func (h *Helper) delegate(ctx context.Context, j *job) int {
 
 // sayUpcall tells why azfiles.upcall had no answer, if it has left something since the mount began.
 func (h *Helper) sayUpcall(j *job, began time.Time) {
-	m := machine.Real()
-	m.Run = h.RunFolder
-	last, ok := lastfault.Load(m, j.Endpoint.Host())
+	last, ok := lastfault.Load(h.Host, j.Endpoint.Host())
 	if ok && last.At.After(began) {
 		h.say("azfiles.upcall: %s: %s", last.ID, last.Text)
 		h.say("fix: %s", last.Fix)
@@ -238,7 +222,7 @@ func (h *Helper) fail(err error, j *job) int {
 	h.say("%s", what)
 	h.say("fix: %s", f.Fix())
 	if j != nil {
-		h.say("used: configuration %s, identity %s, credential cache %s", h.Config, j.who, j.ccache)
+		h.say("used: configuration %s, identity %s, credential cache %s", h.Host.Config, j.who, j.ccache)
 	}
 	return int(f.Exit())
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -34,10 +35,10 @@ func (h *Helper) read(j *job) (err error) {
 	if err = j.opts.Err(); err != nil {
 		return err
 	}
-	if j.cfg, err = config.Load(h.Config); err != nil {
+	if j.cfg, err = config.LoadFor(h.Host.Config, h.Host.Passwd); err != nil {
 		return err
 	}
-	h.step(j, "configuration: %s", h.Config)
+	h.step(j, "configuration: %s", h.Host.Config)
 	for _, w := range j.cfg.Warnings() {
 		h.step(j, "warning: %s", w)
 	}
@@ -54,7 +55,7 @@ func (h *Helper) read(j *job) (err error) {
 }
 
 func (h *Helper) mounts(j *job) ([]mounts.Mount, error) {
-	return mounts.ListFrom(h.MountTable, j.cfg.Resolver())
+	return mounts.ListFrom(h.Host.Mounts, j.cfg.Resolver())
 }
 
 // decide settles who logs in, and checks all that the mount will need on this machine.
@@ -68,15 +69,15 @@ func (h *Helper) decide(j *job) (err error) {
 	}
 	j.ccache = j.cfg.CCacheName(j.CRUID)
 	j.tryTarget = h.wantsTarget(j)
-	if j.mountCIFS, err = findMountCIFS(h.Folders); err != nil {
-		return err
+	if j.mountCIFS, err = h.Host.Program("mount.cifs"); err != nil {
+		return fault.MountCIFSMissing.New()
 	}
 	return mounts.CheckLength(j.options())
 }
 
 // login takes the login from options and configuration.
 func (h *Helper) login(j *job) (err error) {
-	if j.Identity, j.CRUID, err = j.opts.Resolve(j.cfg, j.Endpoint, h.Passwd); err != nil {
+	if j.Identity, j.CRUID, err = j.opts.Resolve(j.cfg, j.Endpoint, h.Host.Passwd); err != nil {
 		return err
 	}
 	j.who, j.username = j.Identity.String(), j.Identity.Username()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // TestMain makes the test binary play the programs of the scripts: mount.azfiles with the seams that
@@ -35,17 +36,11 @@ func helperMain() {
 	transport, err := stage.Transport()
 	must(err)
 	h := Helper{
-		Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
-		Config:     in("config.yaml"),
-		MountTable: in("mountinfo"),
-		Passwd:     in("passwd"),
-		RequestKey: in("sbin/request-key"),
-		RunFolder:  in("run"),
-		BootID:     in("boot_id"),
-		Folders:    []string{in("nowhere"), in("sbin")},
-		Transport:  transport,
-		IMDS:       transport,
+		Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0", Host: host.Real().Trusting(os.Geteuid()),
+		RequestKey: in("sbin/request-key"), BootID: in("boot_id"), Transport: transport, IMDS: transport,
 	}
+	h.Host.Run, h.Host.Config, h.Host.Mounts, h.Host.Passwd = in("run"), in("config.yaml"), in("mountinfo"), in("passwd")
+	h.Host.Programs = []string{in("nowhere"), in("sbin")}
 	isolate()
 	os.Exit(h.Run(os.Args))
 }
@@ -117,7 +112,7 @@ func must(err error) {
 }
 
 const (
-	host     = "acct.file.core.windows.net"
+	account  = "acct.file.core.windows.net"
 	clientID = "b0000000-0000-4000-8000-00000000000b"
 	objectID = "b0000000-0000-4000-8000-0000000000ff"
 	appID    = "a0000000-0000-4000-8000-00000000000a"
@@ -142,7 +137,7 @@ func TestScript(t *testing.T) {
 // mount point and the programs in sbin. Files of the script take precedence.
 func setup(env *testscript.Env) error {
 	fake, err := stage.Open(env, azurefake.Options{
-		Hosts:      []string{host, "other.file.core.windows.net"},
+		Hosts:      []string{account, "other.file.core.windows.net"},
 		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: objectID, ResourceID: resourceID}},
 		Apps:       []azurefake.App{{ClientID: appID, Secret: "s3cr3t-of-the-app", Federated: true}},
 	})
@@ -150,7 +145,7 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	stage.Set(env, map[string]string{
-		"SHARE":       "//" + host + "/share",
+		"SHARE":       "//" + account + "/share",
 		"CLIENT":      clientID,
 		"OBJECT":      objectID,
 		"RESOURCE":    resourceID,
@@ -200,5 +195,5 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs("run/last-fault")
 	ts.Check(os.MkdirAll(dir, 0o700))
 	text := time.Now().Add(when).UTC().Format(time.RFC3339Nano) + "\nAZF-TEST\n" + args[1] + "\nwait\n"
-	ts.Check(os.WriteFile(filepath.Join(dir, host), []byte(text), 0o600))
+	ts.Check(os.WriteFile(filepath.Join(dir, account), []byte(text), 0o600))
 }

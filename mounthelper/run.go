@@ -7,12 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // maxSaid bounds what is kept of mount.cifs' messages, in bytes.
@@ -35,17 +32,6 @@ func unignored(signals []os.Signal) []os.Signal {
 		}
 	}
 	return heeded
-}
-
-// findMountCIFS looks where distributions put it, because PATH can be anything.
-func findMountCIFS(folders []string) (string, error) {
-	for _, folder := range folders {
-		path := filepath.Join(folder, "mount.cifs")
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return path, nil
-		}
-	}
-	return "", fault.MountCIFSMissing.New()
 }
 
 // ending is how mount.cifs came to its end.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
@@ -21,8 +22,10 @@ func TestOptionsGrowNoLongerThanMountCIFSTakes(t *testing.T) {
 	if err := mounts.ParseOptions(options).Login().Err(); err != nil {
 		t.Fatal(err)
 	}
-	h := Helper{Config: filepath.Join(t.TempDir(), "none"), MountTable: "/dev/null", Folders: []string{t.TempDir()}}
-	if err := os.WriteFile(filepath.Join(h.Folders[0], "mount.cifs"), nil, 0o755); err != nil {
+	dir := t.TempDir()
+	h := Helper{Host: host.Real()}
+	h.Host.Config, h.Host.Mounts, h.Host.Programs = filepath.Join(dir, "none"), "/dev/null", []string{dir}
+	if err := os.WriteFile(filepath.Join(dir, "mount.cifs"), nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	inv := invocation{spec: "//acct.file.core.windows.net/share", dir: t.TempDir(), options: options}

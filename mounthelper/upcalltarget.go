@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // upcallTarget makes the kernel's helper stay in the host's namespaces when a process in a container
@@ -31,7 +33,7 @@ func (h *Helper) targetUnknown() bool {
 	if err != nil {
 		return false
 	}
-	content, err := os.ReadFile(filepath.Join(h.RunFolder, noTarget))
+	content, _, err := h.Host.ReadFile(filepath.Join(h.Host.Run, noTarget), len(boot), host.NoLink|host.Owned)
 	return err == nil && bytes.Equal(content, boot)
 }
 
@@ -41,10 +43,10 @@ func (h *Helper) rememberNoTarget() {
 	if err != nil {
 		return
 	}
-	if err := os.Mkdir(h.RunFolder, 0o711); err == nil {
-		_ = os.Chmod(h.RunFolder, 0o711) // whatever the umask
+	if run, err := h.Host.OwnDir(h.Host.Run); err == nil {
+		defer run.Close()
+		_ = run.Replace(noTarget, h.Host.Own(0o600), host.Content(boot))
 	}
-	_ = os.WriteFile(filepath.Join(h.RunFolder, noTarget), boot, 0o600)
 }
 
 // runMount runs mount.cifs, and once more if the kernel may have refused our own option. What the
