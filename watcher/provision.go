@@ -12,6 +12,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -24,27 +25,21 @@ const provisionTimeout = time.Minute
 // provisioner gets the tickets of the lines in fstab before anybody mounts them: those of type cifs
 // have no helper that would, and after a boot the cache can be empty.
 type provisioner struct {
-	config     string // path of the configuration
-	fstab      string // as /etc/fstab
-	passwd     string // as /etc/passwd
-	mountTable string // as /proc/self/mountinfo
+	host  host.Host
+	fstab string // as /etc/fstab
+	log   *slog.Logger
 
 	// transport reaches Entra and the storage accounts, imds the machine's identity service; nil
 	// means what the configuration says.
 	transport, imds http.RoundTripper
-	now             func() time.Time // nil is the clock
 	openRing        func() (keyring.Ring, error)
-
-	log *slog.Logger
 }
 
 // provision is azfilesrefresh --provision on this machine, for root. What fails is logged and never
 // more: the boot must go on, and the shares that have their tickets be mounted.
 func provision(ctx context.Context, args arguments, log *slog.Logger) {
-	p := provisioner{
-		config: args.Config, fstab: "/etc/fstab", passwd: "/etc/passwd", mountTable: args.Mountinfo,
-		openRing: keyring.OpenRing, log: log,
-	}
+	p := provisioner{host: host.Real(), fstab: "/etc/fstab", openRing: keyring.OpenRing, log: log}
+	p.host.Config, p.host.Mounts = args.Config, args.Mountinfo
 	p.run(ctx)
 }
 
@@ -57,7 +52,7 @@ type wanted struct {
 func (p provisioner) run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
-	cfg, err := config.Load(p.config)
+	cfg, err := config.LoadFor(p.host.Config, p.host.Passwd)
 	if err != nil {
 		p.fail("no ticket can be fetched", err)
 		return
@@ -68,8 +63,8 @@ func (p provisioner) run(ctx context.Context) {
 		return
 	}
 	m, err := tickets.New(tickets.Options{
-		Config: cfg, Transport: p.transport, IMDS: p.imds, Now: p.now, OpenRing: p.openRing,
-		Mounted: func() ([]mounts.Mount, error) { return mounts.ListFrom(p.mountTable, cfg.Resolver()) },
+		Config: cfg, Transport: p.transport, IMDS: p.imds, Now: p.host.Now, OpenRing: p.openRing,
+		Mounted: func() ([]mounts.Mount, error) { return mounts.ListFrom(p.host.Mounts, cfg.Resolver()) },
 	})
 	if err != nil {
 		p.fail("no ticket can be fetched", err)
@@ -80,10 +75,11 @@ func (p provisioner) run(ctx context.Context) {
 
 // lines are those of fstab that opted in. A machine without the file mounts nothing.
 func (p provisioner) lines() ([]mounts.FstabLine, error) {
-	f, err := os.Open(p.fstab)
+	f, _, err := p.host.Open(p.fstab, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
@@ -101,11 +97,10 @@ func (p provisioner) choose(cfg *config.Config, m *tickets.Manager, lines []moun
 			continue
 		}
 		i := slices.IndexFunc(all, func(o wanted) bool { return o.Endpoint.Host() == w.Endpoint.Host() && o.CRUID == w.CRUID })
-		switch {
-		case i < 0 || all[i].Identity == w.Identity && all[i].Endpoint.Alias() != w.Endpoint.Alias():
-			all = append(all, w)
-		case all[i].Identity != w.Identity:
+		if i >= 0 && all[i].Identity != w.Identity {
 			p.fail("a line of fstab gets no ticket", fault.IdentityConflict.New(w.Endpoint.Host(), all[i].Identity.String(), w.Identity.String()), "line", l.Line)
+		} else if i < 0 || all[i].Endpoint.Alias() != w.Endpoint.Alias() {
+			all = append(all, w)
 		}
 	}
 	return all
@@ -119,18 +114,15 @@ func (p provisioner) request(cfg *config.Config, m *tickets.Manager, l mounts.Fs
 		return w, err
 	}
 	if l.IsOurs() {
-		w.Identity, w.CRUID, err = l.Options.Login().Resolve(cfg, w.Endpoint, p.passwd)
+		w.Identity, w.CRUID, err = l.Options.Login().Resolve(cfg, w.Endpoint, p.host.Passwd)
 		return w, err
 	}
 	cruid, username := l.Options.MountCIFS()
-	if w.CRUID, err = cfg.CRUID(cruid, p.passwd); err != nil {
+	if w.CRUID, err = cfg.CRUID(cruid, p.host.Passwd); err != nil {
 		return w, err
 	}
-	w.Identity, err = m.Owner(w.Endpoint, w.CRUID, username)
-	if fault.Is(err, fault.IdentityUnknown) {
-		// Such lines say username=root or nothing and mean the machine, and root wrote them.
-		w.Identity, err = cfg.Choose(w.Endpoint.Host(), config.Choice{})
-	}
+	id, err := m.Owner(w.Endpoint, w.CRUID, username)
+	w.Identity, err = tickets.OwnerOfLine(l, id, err)
 	return w, err
 }
 

@@ -33,9 +33,10 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	var stderr shared
 	l, _ := openLog(in("log"), &stderr)
 	p := provisioner{
-		config: in("config.yaml"), fstab: in("fstab"), passwd: in("passwd"), mountTable: in("mountinfo"),
+		host: host.Real().Trusting(os.Geteuid()), fstab: in("fstab"),
 		transport: fake.Transport(), imds: fake.Transport(), log: l,
 	}
+	p.host.Config, p.host.Passwd, p.host.Mounts = in("config.yaml"), in("passwd"), in("mountinfo")
 	for _, f := range prepare {
 		f(fake, &p)
 	}
@@ -152,7 +153,7 @@ func TestProvisionWithoutAnything(t *testing.T) {
 		return func(_ *azurefake.Fake, p *provisioner) {
 			switch path {
 			case "config":
-				check(os.WriteFile(p.config, []byte("USER_UID: [x]\n"), 0o600))
+				check(os.WriteFile(p.host.Config, []byte("USER_UID: [x]\n"), 0o600))
 			case "fstab":
 				p.fstab = "/nonexistent/fstab"
 			case "folder":

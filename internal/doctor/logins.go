@@ -63,7 +63,8 @@ func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
 	cruid, username := l.Options.MountCIFS()
 	if use.cruid, use.err = s.Config.CRUID(cruid, s.Path(s.Passwd)); use.err == nil {
-		use.identity, use.err = s.owner(e, use.cruid, username)
+		id, err := s.owner(e, use.cruid, username)
+		use.identity, use.err = tickets.OwnerOfLine(l, id, err)
 	}
 	return use
 }
