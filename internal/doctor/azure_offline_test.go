@@ -237,7 +237,7 @@ func TestUnreadableCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := s.cacheOf(0)
-	c.cache, c.err = nil, fs.ErrPermission
+	c.Cache, c.err = nil, fs.ErrPermission
 	r := Run(t.Context(), s, azureChecks())
 	onlyFound(t, r)
 	for _, id := range []ID{"identity-choice", "ccache-content"} {

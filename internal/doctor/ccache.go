@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,88 +14,77 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
-func checkCCacheFile(_ context.Context, s *Subject) Result {
-	return s.eachCache(s.examineFile)
-}
-
 func (s *Subject) examineFile(c *cacheFile) Result {
-	if c.path == "" {
-		return Failed(c.fault(fault.CCacheType, "KRB5_CC_NAME is no absolute path of a file"))
-	}
 	if c.info == nil && errors.Is(c.err, fs.ErrPermission) {
 		return s.CannotSee(c.path, c.err)
 	}
-	dir := filepath.Dir(c.path)
-	if _, err := s.Stat(dir); dir == s.Run && errors.Is(err, fs.ErrNotExist) {
+	if c.refused() {
+		return s.aside(c, Failed(c.err))
+	}
+	if s.isUnmade(c.path) {
 		return Good("%s is not there yet; its folder is made when it is needed", c.path)
-	}
-	open, err := s.OpenDir(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return s.CannotSee(c.path, err)
-	}
-	if err != nil {
-		return Failed(fault.CCacheFolder.New(err.Error()))
-	}
-	open.Close()
-	if c.info == nil && c.err != nil {
-		return s.CannotSee(c.path, c.err)
 	}
 	if c.info == nil {
 		return Good("%s is not there yet; it is made with the first ticket", c.path)
 	}
 	mode := c.info.Mode().Perm()
-	if problem := c.refusal(s.UID); problem != "" {
-		return s.mending(c, Failed(c.fault(fault.CCacheForeign, problem)))
-	}
 	if mode&0o004 != 0 {
 		return Warned(fmt.Sprintf("chmod o-r '%s'", c.path), "every user of this machine can read the tickets in %s, its mode is %04o", c.path, mode)
 	}
 	return Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode)
 }
 
-func checkCCacheContent(_ context.Context, s *Subject) Result {
-	return s.eachCache(s.examineContent)
+// aside names the action that moves a cache aside, which serves that of USER_UID.
+func (s *Subject) aside(c *cacheFile, r Result) Result {
+	if c.cruid == s.Config.CredentialUID() && fault.Is(c.err, fault.CCacheForeign, fault.CCacheDamaged) {
+		return r.By("ccache")
+	}
+	return r
+}
+
+// owner is the uid that a file belongs to.
+func owner(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
 }
 
 // ticketClient is the client that Azure Files names in its tickets; the realm may stand behind it.
 const ticketClient = "AzureFileClient"
 
 func (s *Subject) examineContent(c *cacheFile) Result {
+	if fault.Is(c.err, fault.CCacheDamaged) {
+		r := Failed(c.err)
+		r.Status = Warning // the next new ticket begins another file
+		return s.aside(c, r)
+	}
 	if c.err != nil {
 		return s.CannotSee(c.path, c.err)
 	}
-	if c.damage != nil {
-		r := Failed(c.damage)
-		r.Status = Warning // the next new ticket begins another file
-		return s.mending(c, r)
-	}
-	if c.cache == nil {
+	if c.Cache == nil {
 		return Good("%s: nothing to read", c.path)
 	}
-	client := c.cache.Principal.String()
-	if len(c.cache.Tickets()) == 0 && len(c.cache.Credentials) > 0 && !strings.HasPrefix(client, ticketClient) {
-		return Failed(c.fault(fault.CCachePrincipal, "its client is "+client))
+	client := c.Cache.Principal.String()
+	if len(c.Cache.Tickets()) == 0 && len(c.Cache.Credentials) > 0 && !strings.HasPrefix(client, ticketClient) {
+		return Failed(fault.CCachePrincipal.New(c.path, "its client is "+client))
 	}
-	return Good("%s holds %d tickets for %s", c.path, len(c.cache.Tickets()), client)
-}
-
-func checkCCachePath(_ context.Context, s *Subject) Result {
-	r := s.eachCache(s.examinePath)
-	if len(r.Evidence) == 0 {
-		return Good("what belongs to root can read everything")
-	}
-	return r
+	return Good("%s holds %d tickets for %s", c.path, len(c.Cache.Tickets()), client)
 }
 
 func (s *Subject) examinePath(c *cacheFile) Result {
-	if c.path == "" || c.cruid == 0 {
-		return Result{Status: OK}
+	if c.cruid == 0 {
+		return Good("what belongs to root can read everything")
 	}
 	gid := -1 // where the uid is not listed
 	if user, err := s.LookupUser(strconv.Itoa(c.cruid)); err == nil {
 		gid = user.GID
 	}
-	for _, dir := range above(c.path) {
+	for i := range c.path {
+		dir := c.path[:i]
+		if c.path[i] != '/' || dir == "" {
+			continue
+		}
 		info, err := s.Stat(dir)
 		if err == nil && !may(info, c.cruid, gid, 0o1) {
 			return Broken(fmt.Sprintf("chmod o+x '%s'", dir), "uid %d cannot pass through %s, its mode is %04o", c.cruid, dir, info.Mode().Perm())
@@ -134,9 +122,9 @@ func checkCCacheTicket(_ context.Context, s *Subject) Result {
 	var found []Result
 	seen := map[int]bool{}
 	for _, use := range s.logins(s.Target) {
-		if c := s.cacheOf(use.cruid); use.live && c.path != "" {
+		if c := s.cacheOf(use.cruid); use.live {
 			found = append(found, s.examineTicket(c, true))
-		} else if !seen[use.cruid] && c.path != "" {
+		} else if !seen[use.cruid] {
 			found = append(found, s.examineTicket(c, false))
 		}
 		seen[use.cruid] = true
@@ -148,8 +136,8 @@ func (s *Subject) examineTicket(c *cacheFile, live bool) Result {
 	host, renew := s.Target.Endpoint.Host(), "azfilesauth refresh "+s.Target.Endpoint.Host()
 	var cred ccache.Credential
 	var found bool
-	if c.cache != nil {
-		cred, found = c.cache.Ticket(s.Target.Endpoint.SPN())
+	if c.Cache != nil {
+		cred, found = c.Cache.Ticket(s.Target.Endpoint.SPN())
 	}
 	left := cred.EndTime.Sub(s.Now())
 	if !found && live {
@@ -181,9 +169,9 @@ func (s *Subject) examineKind(c *cacheFile, cred ccache.Credential) Result {
 			"the ticket in %s is of the encryption type rc4-hmac, which is weak and about to go", c.path)
 	}
 	r := Good("the ticket in %s ends at %s, encryption type %d", c.path, s.left(cred.EndTime), cred.Key.Etype)
-	if rec, ok := c.cache.Record(s.Target.Endpoint.SPN()); !ok {
+	if rec, ok := c.Cache.Record(s.Target.Endpoint.SPN()); !ok {
 		return r.And("who obtained it is not recorded")
-	} else if !c.trusted {
+	} else if !c.Trusted {
 		return r.And("obtained by %s, as the owner of the cache says: uid %d could have forged it", rec.Identity, owner(c.info))
 	} else {
 		return r.And("obtained by %s", rec.Identity)

@@ -49,11 +49,11 @@ func (s *Subject) exchange(ctx context.Context, id identity.Identity) Result {
 func (s *Subject) stranger(id identity.Identity, cred ccache.Credential) error {
 	for _, use := range s.logins(s.Target) {
 		c := s.cacheOf(use.cruid)
-		if use.identity != id || c.cache == nil || c.cache.Principal.Equal(cred.Client) {
+		if use.identity != id || c.Cache == nil || c.Cache.Principal.Equal(cred.Client) {
 			continue
 		}
-		if slices.ContainsFunc(c.cache.Tickets(), func(t ccache.Credential) bool { return t.Server.Components[1] != s.Target.Endpoint.Host() }) {
-			return c.fault(fault.CCachePrincipal, "its client is "+c.cache.Principal.String()+", the new ticket's is "+cred.Client.String())
+		if slices.ContainsFunc(c.Cache.Tickets(), func(t ccache.Credential) bool { return t.Server.Components[1] != s.Target.Endpoint.Host() }) {
+			return fault.CCachePrincipal.New(c.path, "its client is "+c.Cache.Principal.String()+", the new ticket's is "+cred.Client.String())
 		}
 	}
 	return nil

@@ -40,12 +40,16 @@ func (s *Subject) examineLogin(l login) Result {
 	if fault.Is(l.err, fault.OptionRefused) {
 		return NotChecked("%s: because of fstab: %s", l.where, fault.From(l.err).What())
 	}
-	nobody := fault.Is(l.err, fault.IdentityUnknown, fault.RecordUntrusted, fault.CCacheDamaged)
-	if c := s.cacheOf(l.cruid); nobody && c.err != nil { // it may be recorded there
+	c := s.cacheOf(l.cruid)
+	unread := c.err != nil && errors.Is(l.err, c.err) // who it is may be recorded there
+	if unread && c.refused() {
+		return Known("%s: not known, because of ccache-file", l.where)
+	}
+	if unread && !fault.Is(c.err, fault.CCacheDamaged) {
 		return s.CannotSee(c.path, c.err)
 	}
 	r := Failed(l.err).at(l.where)
-	if nobody {
+	if fault.Is(l.err, fault.IdentityUnknown, fault.RecordUntrusted, fault.CCacheDamaged) {
 		r.Status = Warning
 		r = r.And("nobody can renew the ticket")
 	}

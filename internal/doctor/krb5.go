@@ -103,8 +103,8 @@ func checkDomainRealm(_ context.Context, s *Subject) Result {
 	uid, _ := s.credentialUID() // what is wrong with it is another check's
 	var ticket ccache.Credential
 	found := false
-	if c := s.cacheOf(uid); c.cache != nil {
-		ticket, found = c.cache.Ticket(s.Target.Endpoint.SPN())
+	if c := s.cacheOf(uid); c.Cache != nil {
+		ticket, found = c.Cache.Ticket(s.Target.Endpoint.SPN())
 	}
 	if !found {
 		return Known("%s maps the host to %s; without a ticket in the cache that cannot be compared", mapped.Place, mapped.Value)

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -79,9 +79,11 @@ func (s *Subject) mounted(e endpoint.Endpoint, m *mounts.Mount) login {
 // owner finds who logs in where nobody tells, as the kernel's upcall does. The error is a fault.
 func (s *Subject) owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
 	c := s.cacheOf(cruid)
+	if c.err != nil && !fault.Is(c.err, fault.CCacheDamaged) {
+		return identity.Identity{}, c.err
+	}
 	return tickets.OwnerOf(tickets.Evidence{
-		Endpoint: e, CRUID: cruid, Config: s.Config, Cache: ccache.Snapshot{Cache: c.cache, Trusted: c.trusted}, Path: c.path, Damage: c.damage,
-		Username: username, Mounted: s.Mounts,
+		Endpoint: e, CRUID: cruid, Config: s.Config, Cache: c.Snapshot, Path: c.path, Damage: c.err, Username: username, Mounted: s.Mounts,
 	})
 }
 

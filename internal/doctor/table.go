@@ -93,17 +93,17 @@ var table = []Check{
 		Why:    "The server can refuse a ticket that it has issued itself: by the role, the settings for SMB or the clock.",
 	},
 	{
-		ID: "ccache-file", Group: Cache, Title: "credential cache file", Severity: Fails, Offline: true, Run: checkCCacheFile,
+		ID: "ccache-file", Group: Cache, Title: "credential cache file", Severity: Fails, Offline: true, Run: eachCache((*Subject).examineFile),
 		Proves: "The credential cache is a file that nobody but root or the credential uid can write, in folders that are root's.",
 		Why:    "A cache that somebody else can write could hold forged tickets; it is refused, and so is every mount.",
 	},
 	{
-		ID: "ccache-content", Group: Cache, Title: "credential cache content", Severity: Fails, Offline: true, Needs: []ID{"ccache-file"}, Run: checkCCacheContent,
+		ID: "ccache-content", Group: Cache, Title: "credential cache content", Severity: Fails, Offline: true, Needs: []ID{"ccache-file"}, Run: eachCache((*Subject).examineContent),
 		Proves: "The credential cache can be read from its beginning to its end and holds the tickets of Azure Files alone.",
 		Why:    "A damaged cache is set aside with its tickets; libkrb5 finds no ticket of another client than the cache's own.",
 	},
 	{
-		ID: "ccache-path", Group: Cache, Title: "credential cache in reach of its user", Severity: CIFSMode, Offline: true, Needs: []ID{"ccache-file"}, Run: checkCCachePath,
+		ID: "ccache-path", Group: Cache, Title: "credential cache in reach of its user", Severity: CIFSMode, Offline: true, Needs: []ID{"ccache-file"}, Run: eachCache((*Subject).examinePath),
 		Proves: "The credential uid can pass through the folders of its credential cache and read the file.",
 		Why:    "cifs.upcall, klist and kvno read the cache as that user.",
 	},
