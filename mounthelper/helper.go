@@ -215,11 +215,7 @@ func (h *Helper) step(j *job, format string, a ...any) {
 // one that people look at.
 func (h *Helper) fail(err error, j *job) int {
 	f := fault.From(err)
-	what := fmt.Sprintf("%s: %s", f.ID(), f.What())
-	if cause := f.Cause(); cause != "" {
-		what += " (" + cause + ")"
-	}
-	h.say("%s", what)
+	h.say("%s: %s", f.ID(), f.Sentence())
 	h.say("fix: %s", f.Fix())
 	if j != nil {
 		h.say("used: configuration %s, identity %s, credential cache %s", h.Host.Config, j.who, j.ccache)

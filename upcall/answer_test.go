@@ -10,7 +10,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 )
 
@@ -105,8 +104,7 @@ func TestCachedTicketTouchesLittle(t *testing.T) {
 
 func TestFailureIsToldUntilTheNextSuccess(t *testing.T) {
 	w := newWorld(t)
-	m := machine.Real()
-	m.Run = w.Run
+	m := w.machine()
 	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Status: 403, Code: "AuthorizationPermissionMismatch"})
 	began := time.Now()
 	w.rejected(describe(host), 3, "AZF-ROLE-MISSING")

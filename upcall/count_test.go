@@ -11,7 +11,7 @@ import (
 func TestRequestsAreCountedWhenWanted(t *testing.T) {
 	w := newWorld(t)
 	w.good(describe(host), host)
-	if got := metrics.Upcalls(w.Run); len(got) != 0 {
+	if got := metrics.Upcalls(w.machine()); len(got) != 0 {
 		t.Errorf("counted, and nobody asked for it: %v", got)
 	}
 	w.config("default_identity: system\nmetrics: {socket: on}\n")
@@ -20,7 +20,7 @@ func TestRequestsAreCountedWhenWanted(t *testing.T) {
 	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Status: 403, Code: "AuthorizationPermissionMismatch"})
 	w.rejected(describe(host2), 3, "AZF-ROLE-MISSING")
 	want := map[string]uint64{metrics.Answered: 2, "AZF-ROLE-MISSING": 1}
-	if got := metrics.Upcalls(w.Run); !maps.Equal(got, want) {
+	if got := metrics.Upcalls(w.machine()); !maps.Equal(got, want) {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 }

@@ -115,6 +115,13 @@ const (
 	host2 = "acct2.file.core.windows.net"
 )
 
+// machine is this machine with the world's directory for what must not survive a reboot.
+func (w *world) machine() machine.Host {
+	m := machine.Real().Trusting(os.Geteuid())
+	m.Run = w.Run
+	return m
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	needs.RequestKey(t)

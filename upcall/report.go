@@ -1,6 +1,7 @@
 package upcall
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -34,7 +35,9 @@ func (h *handler) report(k *known, f *fault.Fault) {
 // count adds a request to the counters, which is nothing that it could fail of.
 func (h *handler) count(k *known, result string) {
 	if k.counted {
-		_ = metrics.CountUpcall(h.Run, result)
+		ctx, cancel := context.WithTimeout(context.Background(), logLimit)
+		defer cancel()
+		_ = metrics.CountUpcall(ctx, h.Host, result)
 	}
 }
 

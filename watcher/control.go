@@ -23,7 +23,7 @@ func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
 	go func() {
 		defer close(ended)
 		for told := false; w.Socket != "" && ctx.Err() == nil; told = true {
-			err := control.Serve(ctx, w.Socket, w)
+			err := control.Serve(ctx, w.Host, w.Socket, w)
 			if err == nil {
 				return
 			}

@@ -13,7 +13,7 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/sys/unix"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // What is special about azfilesrefresh: it takes the place of a program of that name, whose log file
@@ -99,24 +99,11 @@ func (f *logFile) reopen() {
 		_ = f.file.Close()
 	}
 	var err error
-	f.file, err = openLogFile(f.path)
+	f.file, err = host.Real().OpenLog(f.path, dropinLogMode)
 	if err != nil && !f.failed {
 		_, _ = fmt.Fprintf(f.stderr, "WARNING - only this is logged, the log file cannot be opened: %s\n", oneLine(err.Error()))
 	}
 	f.failed = err != nil
-}
-
-// openLogFile opens a regular file to append to, and nothing that a link leads to.
-func openLogFile(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, dropinLogMode)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		_ = file.Close()
-		return nil, fmt.Errorf("%s is no regular file", path)
-	}
-	return file, nil
 }
 
 // pythonHandler writes records. The attributes are in the form of slog's text handler, which quotes

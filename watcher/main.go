@@ -87,5 +87,5 @@ func foregroundLog(path string) *slog.Logger {
 	if journal && destination != log.File {
 		return slog.New(stderr)
 	}
-	return slog.New(slog.NewMultiHandler(stderr, log.Open(destination, file, "azfilesauth").Handler()))
+	return slog.New(slog.NewMultiHandler(stderr, log.Open(host.Real(), destination, file, "azfilesauth").Handler()))
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
 )
 
@@ -81,7 +82,12 @@ func (w *watcher) reportStatus() {
 	}
 }
 
+// textfileMode lets everybody read the metrics.
+const textfileMode = 0o644
+
 // exposeMetrics writes the metrics to the file that the configuration names, if they have changed.
+//
+// node_exporter's textfile collector, which reads it, takes whole files that end in .prom.
 func (w *watcher) exposeMetrics() {
 	path := w.cfg.Metrics().Textfile
 	if path == "" {
@@ -92,7 +98,7 @@ func (w *watcher) exposeMetrics() {
 	if bytes.Equal(text.Bytes(), w.exposed) {
 		return
 	}
-	err := metrics.WriteFile(path, text.Bytes())
+	err := w.Host.Replace(path, w.Host.Own(textfileMode), host.Content(text.Bytes()))
 	if err == nil {
 		w.exposed = text.Bytes()
 	}

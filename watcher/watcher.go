@@ -138,7 +138,7 @@ func real(ctx context.Context, h host.Host, hangups <-chan os.Signal) (machine, 
 		notify:     notify,
 		alive:      watchdog(),
 		seed:       machineID(),
-		upcalls:    func() map[string]uint64 { return metrics.Upcalls(h.Run) },
+		upcalls:    func() map[string]uint64 { return metrics.Upcalls(h) },
 	}, nil
 }
 

@@ -44,9 +44,7 @@ func (s *Store) LockIdentity(ctx context.Context, identity string) (unlock func(
 // another one is it, holder says who and unlock is nil. The lock ends with unlock or with the process.
 // Errors are of the kinds fault.CCacheFolder and CCacheIO.
 func (s *Store) LockWatcher() (unlock func(), holder host.Holder, err error) {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	unlock, err = s.lockByte(now, watcherEnding, host.Sole)
+	unlock, err = s.lockByte(host.NoWait(), watcherEnding, host.Sole)
 	if locked := (*host.Locked)(nil); errors.As(err, &locked) {
 		return nil, locked.Holder, nil
 	}

@@ -68,7 +68,7 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	socket := ts.MkAbs("run/watch.sock")
-	go func() { result <- control.Serve(ctx, socket, d) }()
+	go func() { result <- control.Serve(ctx, testHost(ts.MkAbs("run")), socket, d) }()
 	*ts.Value("end of the daemon").(*func()) = func() { cancel(); <-result }
 	for {
 		if _, err := control.NewClient(socket).Status(ctx); err == nil {

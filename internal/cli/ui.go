@@ -78,11 +78,7 @@ func (s *session) fail(f *fault.Fault) {
 		}{failure{f.ID(), f.What(), f.Cause(), f.Fix(), int(f.Exit()), f.Retryable()}, s.notes})
 		return
 	}
-	what := fmt.Sprintf("%s: %s", f.ID(), f.What())
-	if cause := f.Cause(); cause != "" {
-		what += " (" + cause + ")"
-	}
-	s.say("%s", what)
+	s.say("%s: %s", f.ID(), f.Sentence())
 	s.say("fix: %s", f.Fix())
 	for _, note := range s.notes {
 		s.say("%s", note)

@@ -15,6 +15,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
@@ -150,5 +151,5 @@ func (c *call) record(level slog.Level, message string, values ...any) bool {
 	if c.cfg != nil {
 		destination, path = c.cfg.Log()
 	}
-	return log.Record(destination, path, program, level, message, values...) == nil
+	return log.Record(host.Real(), destination, path, program, level, message, values...) == nil
 }

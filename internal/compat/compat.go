@@ -23,6 +23,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	thishost "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
 )
@@ -97,8 +98,10 @@ func Main(args []string, version string) int {
 
 		ForgetFailures: keyring.ForgetFailures,
 		Provisioner:    &config.Provisioner{Passwd: "/etc/passwd"},
-		OpenLog:        func(destination, path string) *slog.Logger { return log.Open(destination, path, program) },
-		Wipe:           wipe,
+		OpenLog: func(destination, path string) *slog.Logger {
+			return log.Open(thishost.Real(), destination, path, program)
+		},
+		Wipe: wipe,
 	}
 	return t.Run(args)
 }

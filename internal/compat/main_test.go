@@ -13,6 +13,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
+	thishost "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/log"
 )
 
@@ -46,7 +47,7 @@ func toolMain() {
 			if destination != log.File {
 				return slog.New(slog.DiscardHandler)
 			}
-			return log.Open(destination, in(filepath.Base(path)), program)
+			return log.Open(thishost.Real(), destination, in(filepath.Base(path)), program)
 		},
 		Wipe: wipe,
 	}

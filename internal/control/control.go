@@ -95,11 +95,7 @@ type Fault struct {
 // FaultOf is the failure err as it was at that time.
 func FaultOf(err error, at time.Time) *Fault {
 	f := fault.From(err)
-	what := f.What()
-	if cause := f.Cause(); cause != "" {
-		what += " (" + cause + ")"
-	}
-	return &Fault{ID: string(f.ID()), What: what, Fix: f.Fix(), At: at.UTC()}
+	return &Fault{ID: string(f.ID()), What: f.Sentence(), Fix: f.Fix(), At: at.UTC()}
 }
 
 // Outcome is what became of one endpoint in a refresh that was asked for.

@@ -22,6 +22,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // daemon is a Handler whose answers a test sets.
@@ -45,7 +47,7 @@ func serve(t *testing.T, path string, h Handler) (end func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
-	go func() { result <- Serve(ctx, path, h) }()
+	go func() { result <- Serve(ctx, machine(path), path, h) }()
 	var once sync.Once
 	var err error
 	end = func() error {
@@ -75,6 +77,13 @@ func serve(t *testing.T, path string, h Handler) (end func() error) {
 		case <-time.After(time.Millisecond):
 		}
 	}
+}
+
+// machine is one whose run directory is that of the socket, and whose trusted user is the caller.
+func machine(path string) host.Host {
+	h := host.Real().Trusting(os.Geteuid())
+	h.Run = filepath.Dir(path)
+	return h
 }
 
 func socketPath(t *testing.T) string { return filepath.Join(t.TempDir(), "run", "watch.sock") }
@@ -275,7 +284,7 @@ func TestDeadSocketIsReplaced(t *testing.T) {
 func TestLiveSocketIsKept(t *testing.T) {
 	path := socketPath(t)
 	serve(t, path, daemon{status: example})
-	if err := Serve(t.Context(), path, daemon{}); !errors.Is(err, ErrInUse) {
+	if err := Serve(t.Context(), machine(path), path, daemon{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("the second: %v", err)
 	}
 	// One that is not ours has no lock.
@@ -285,19 +294,24 @@ func TestLiveSocketIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if err := Serve(t.Context(), other, daemon{}); !errors.Is(err, ErrInUse) {
+	if err := Serve(t.Context(), machine(other), other, daemon{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("of another program: %v", err)
 	}
 	// One that is about to listen has nothing but its lock.
 	early := filepath.Join(filepath.Dir(path), "early.sock")
-	lock, err := takeLock(filepath.Join(filepath.Dir(path), ".early.sock.lock"))
+	d, err := machine(early).OwnDir(filepath.Dir(early))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release(lock)
+	defer d.Close()
+	unlock, err := d.Lock(t.Context(), ".early.sock.lock", host.Sole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if err := Serve(ctx, early, daemon{}); !errors.Is(err, ErrInUse) {
+	if err := Serve(ctx, machine(early), early, daemon{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("with the lock taken: %v", err)
 	}
 	if got, err := NewClient(path).Status(t.Context()); err != nil || got.PID != example.PID {
@@ -312,7 +326,7 @@ func TestRaceForASocket(t *testing.T) {
 	defer cancel()
 	results := make(chan error, 20)
 	for range 20 {
-		go func() { results <- Serve(ctx, path, daemon{status: example}) }()
+		go func() { results <- Serve(ctx, machine(path), path, daemon{status: example}) }()
 	}
 	for range 19 {
 		if err := <-results; !errors.Is(err, ErrInUse) {
@@ -337,6 +351,7 @@ func TestRaceForASocket(t *testing.T) {
 }
 
 func TestUnsafePlaces(t *testing.T) {
+	needs.Root(t)
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	for _, err := range []error{
@@ -357,12 +372,12 @@ func TestUnsafePlaces(t *testing.T) {
 		"real/file.sock", "real/link.sock", "real/locked.sock", "real/" + strings.Repeat("x", 110),
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		if err := Serve(ctx, in(path), daemon{}); err == nil {
+		if err := Serve(ctx, machine(in(path)), in(path), daemon{}); err == nil {
 			t.Errorf("%s: no error", path)
 		}
 		cancel()
 	}
-	if err := Serve(t.Context(), "relative.sock", daemon{}); err == nil {
+	if err := Serve(t.Context(), machine("relative.sock"), "relative.sock", daemon{}); err == nil {
 		t.Error("a relative path: no error")
 	}
 	if b, err := os.ReadFile(in("real/file.sock")); err != nil || string(b) != "x" {
@@ -376,6 +391,7 @@ func TestUnsafePlaces(t *testing.T) {
 
 // Another user's process is refused even when the mode lets it in.
 func TestOnlyRoot(t *testing.T) {
+	needs.Root(t)
 	dir, err := os.MkdirTemp("", "control")
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 const (
@@ -26,17 +27,17 @@ const (
 	closeTimeout   = time.Second // for the answers under way when the daemon ends
 )
 
-// Serve listens on the socket path and answers from h until ctx ends; then it gives nil. The folder
-// of the socket is made when it is missing (root, 0711), and must be root's alone; a socket that
+// Serve listens on the socket path of the machine h and answers from handler until ctx ends; then it returns
+// nil. The directory of the socket is made when it is missing, and must be root's alone; a socket that
 // nobody listens on is replaced. The errors say why there can be no socket, ErrInUse among them.
-func Serve(ctx context.Context, path string, h Handler) error {
-	l, err := listen(path)
+func Serve(ctx context.Context, h host.Host, path string, handler Handler) error {
+	l, err := listen(h, path)
 	if err != nil {
 		return err
 	}
 	defer l.remove()
 	server := &http.Server{
-		Handler:           http.MaxBytesHandler(routes(h), maxBody),
+		Handler:           http.MaxBytesHandler(routes(handler), maxBody),
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -52,7 +53,7 @@ func Serve(ctx context.Context, path string, h Handler) error {
 			_ = server.Close()
 		}
 	})
-	err = server.Serve(&rootsOnly{l.UnixListener, make(chan struct{}, maxConns)})
+	err = server.Serve(&rootsOnly{l.UnixListener, h, make(chan struct{}, maxConns)})
 	if stop() { // ctx has not ended
 		_ = server.Close()
 		return err
@@ -90,13 +91,13 @@ type refreshed struct {
 }
 
 func refresh(r *http.Request, h Handler) (status int, v refreshed) {
-	host := r.URL.Query().Get("host")
-	if len(host) > maxHost {
-		return http.StatusBadRequest, refused(fault.HostUnknown.New(host[:maxHost], "it is too long"))
+	name := r.URL.Query().Get("host")
+	if len(name) > maxHost {
+		return http.StatusBadRequest, refused(fault.HostUnknown.New(name[:maxHost], "it is too long"))
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), refreshTimeout)
 	defer cancel()
-	outcomes, err := h.Refresh(ctx, host)
+	outcomes, err := h.Refresh(ctx, name)
 	if err != nil {
 		return http.StatusUnprocessableEntity, refused(err)
 	}
@@ -130,6 +131,7 @@ func send(w http.ResponseWriter, status int, kind string, body []byte) {
 // socket says the same, unless somebody changes it.
 type rootsOnly struct {
 	*net.UnixListener
+	host host.Host
 	open chan struct{}
 }
 
@@ -141,7 +143,7 @@ func (l *rootsOnly) Accept() (net.Conn, error) {
 			<-l.open
 			return nil, err
 		}
-		if uid, err := peer(c); err == nil && uid == 0 {
+		if uid, err := peer(c); err == nil && l.host.Trusts(uid) {
 			return &counted{UnixConn: c, open: l.open}, nil
 		}
 		_ = c.Close()

@@ -18,6 +18,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // azureMachine is a healthy machine with an Azure and a daemon of its own.
@@ -60,7 +61,7 @@ func serve(t testing.TB, path string, k keeper) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- control.Serve(ctx, path, k) }()
+	go func() { ended <- control.Serve(ctx, host.Real().Trusting(os.Geteuid()), path, k) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -183,18 +183,20 @@ func (f *Fault) Cause() string {
 	return shorten(Line(f.cause.Error()), maxCause)
 }
 
+// Sentence is What with Cause in parentheses, if there is one.
+func (f *Fault) Sentence() string {
+	if cause := f.Cause(); cause != "" {
+		return f.What() + " (" + cause + ")"
+	}
+	return f.What()
+}
+
 // Fix is the command that mends it, with the values filled in.
 func (f *Fault) Fix() string { return Line(f.fill(f.kind.Fix)) }
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.
 func (f *Fault) Error() string {
-	var b strings.Builder
-	b.WriteString(string(f.kind.ID) + ": " + f.What())
-	if c := f.Cause(); c != "" {
-		b.WriteString(" (" + c + ")")
-	}
-	b.WriteString("; fix: " + f.Fix())
-	return shorten(b.String(), MaxLine)
+	return shorten(string(f.kind.ID)+": "+f.Sentence()+"; fix: "+f.Fix(), MaxLine)
 }
 
 // Unwrap gives the cause to errors.Is and errors.As.

@@ -162,7 +162,8 @@ func (d *Dir) Open(name string, accept func(*unix.Stat_t) error) (*os.File, unix
 	return f, st, nil
 }
 
-// Read reads a file of ours in the directory, of at most limit bytes. The errors are those of ReadFile.
+// Read reads a file of ours in the directory, of at most limit bytes. The errors are those of ReadFile. Beside
+// ErrTooLarge there is the beginning of the file.
 func (d *Dir) Read(name string, limit int) ([]byte, error) {
 	f, _, err := d.Open(name, func(st *unix.Stat_t) error {
 		if st.Mode&unix.S_IFMT != unix.S_IFREG {

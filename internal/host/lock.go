@@ -20,6 +20,13 @@ const (
 	maxWait   = 20 * time.Millisecond
 )
 
+// NoWait is a context for a Lock that is tried once.
+func NoWait() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
 // Sole is the byte of a lock file whose holder signs the file.
 const Sole int64 = 0
 

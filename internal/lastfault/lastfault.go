@@ -47,11 +47,7 @@ func Save(h host.Host, name string, f *fault.Fault) error {
 		return err
 	}
 	defer d.Close()
-	text := f.What()
-	if cause := f.Cause(); cause != "" {
-		text += " (" + cause + ")"
-	}
-	content := fmt.Sprintf("%s\n%s\n%s\n%s\n", h.Now().UTC().Format(time.RFC3339Nano), f.ID(), text, f.Fix())
+	content := fmt.Sprintf("%s\n%s\n%s\n%s\n", h.Now().UTC().Format(time.RFC3339Nano), f.ID(), f.Sentence(), f.Fix())
 	return d.Replace(name, h.Own(fileMode), host.Content([]byte(content)))
 }
 

@@ -15,10 +15,8 @@ import (
 	"log/slog"
 	"log/syslog"
 	"os"
-	"path/filepath"
-	"sync"
 
-	"golang.org/x/sys/unix"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // The values of LOG_DESTINATION.
@@ -33,8 +31,8 @@ const fileMode = 0o640
 
 // Open gives the log of a program. Without a log to write to it gives one that drops everything.
 // path is used for the destination File: a regular file, not a link, to which lines are appended.
-func Open(destination, path, program string) *slog.Logger {
-	l, _, err := open(destination, path, program)
+func Open(h host.Host, destination, path, program string) *slog.Logger {
+	l, _, err := open(h, destination, path, program)
 	if err != nil {
 		return slog.New(slog.DiscardHandler)
 	}
@@ -43,8 +41,8 @@ func Open(destination, path, program string) *slog.Logger {
 
 // Record writes one record to the log that Open would give and lets go of that log. It is for code in
 // other people's processes, where nothing may stay open. The error says that there is no such log.
-func Record(destination, path, program string, level slog.Level, message string, values ...any) error {
-	l, log, err := open(destination, path, program)
+func Record(h host.Host, destination, path, program string, level slog.Level, message string, values ...any) error {
+	l, log, err := open(h, destination, path, program)
 	if err != nil {
 		return err
 	}
@@ -53,9 +51,9 @@ func Record(destination, path, program string, level slog.Level, message string,
 }
 
 // open gives a log and what it holds open.
-func open(destination, path, program string) (*slog.Logger, io.Closer, error) {
+func open(h host.Host, destination, path, program string) (*slog.Logger, io.Closer, error) {
 	if destination == File {
-		f, err := openFile(path)
+		f, err := h.OpenLog(path, fileMode)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -68,19 +66,6 @@ func open(destination, path, program string) (*slog.Logger, io.Closer, error) {
 	return slog.New(newSyslogHandler(w)), w, nil
 }
 
-// openFile opens a log file. The folder is root's business, the last component must be no link.
-func openFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, fileMode)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		_ = f.Close()
-		return nil, os.ErrInvalid
-	}
-	return f, nil
-}
-
 // priorities is what a syslog connection offers.
 type priorities interface {
 	Err(string) error
@@ -88,23 +73,19 @@ type priorities interface {
 	Info(string) error
 }
 
-// syslogHandler turns slog's levels into syslog's priorities (RFC 5424, 6.2.1).
-type syslogHandler struct {
-	out  priorities
-	text slog.Handler
-	line *lineBuffer
-}
+// syslogHandler turns slog's levels into syslog's priorities (RFC 5424, 6.2.1): a handler of lines for each.
+type syslogHandler struct{ info, warning, err slog.Handler }
 
-// lineBuffer is where the text handler puts one line.
-type lineBuffer struct {
-	sync.Mutex
-	bytes.Buffer
-}
+// line is where a handler puts its lines, one in each call.
+type line func(string) error
 
-func newSyslogHandler(out priorities) *syslogHandler {
-	line := new(lineBuffer)
-	text := slog.NewTextHandler(io.Writer(&line.Buffer), &slog.HandlerOptions{ReplaceAttr: withoutStamp})
-	return &syslogHandler{out: out, text: text, line: line}
+func (l line) Write(text []byte) (int, error) { return len(text), l(string(bytes.TrimSpace(text))) }
+
+func newSyslogHandler(out priorities) syslogHandler {
+	handler := func(l line) slog.Handler {
+		return slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: withoutStamp})
+	}
+	return syslogHandler{handler(out.Info), handler(out.Warning), handler(out.Err)}
 }
 
 // withoutStamp leaves out what syslog adds itself.
@@ -115,29 +96,22 @@ func withoutStamp(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-func (h *syslogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (h syslogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
 
-func (h *syslogHandler) Handle(ctx context.Context, r slog.Record) error {
-	h.line.Lock()
-	defer h.line.Unlock()
-	h.line.Reset()
-	if err := h.text.Handle(ctx, r); err != nil {
-		return err
+func (h syslogHandler) Handle(ctx context.Context, r slog.Record) error {
+	to := h.info
+	if r.Level >= slog.LevelError {
+		to = h.err
+	} else if r.Level >= slog.LevelWarn {
+		to = h.warning
 	}
-	line := string(bytes.TrimSpace(h.line.Bytes()))
-	switch {
-	case r.Level >= slog.LevelError:
-		return h.out.Err(line)
-	case r.Level >= slog.LevelWarn:
-		return h.out.Warning(line)
-	}
-	return h.out.Info(line)
+	return to.Handle(ctx, r)
 }
 
-func (h *syslogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &syslogHandler{h.out, h.text.WithAttrs(attrs), h.line}
+func (h syslogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return syslogHandler{h.info.WithAttrs(attrs), h.warning.WithAttrs(attrs), h.err.WithAttrs(attrs)}
 }
 
-func (h *syslogHandler) WithGroup(name string) slog.Handler {
-	return &syslogHandler{h.out, h.text.WithGroup(name), h.line}
+func (h syslogHandler) WithGroup(name string) slog.Handler {
+	return syslogHandler{h.info.WithGroup(name), h.warning.WithGroup(name), h.err.WithGroup(name)}
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -17,7 +18,7 @@ const evil = "a\nNov 23 root: forged\x1b[2J"
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	for range 2 { // a second process appends
-		l := Open(File, path, "prog")
+		l := Open(host.Real(), File, path, "prog")
 		l.Info("ticket", "host", evil, "token", secret.FromString("canary"))
 		l.Error(evil)
 	}
@@ -49,7 +50,7 @@ func TestNoLogStopsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{link, fifo, dir, filepath.Join(dir, "no", "folder")} {
-		Open(File, path, "prog").Info("dropped")
+		Open(host.Real(), File, path, "prog").Info("dropped")
 	}
 	if b, _ := os.ReadFile(target); len(b) != 0 {
 		t.Errorf("a link was followed: %q", b)
@@ -97,7 +98,7 @@ func TestRecordLetsGo(t *testing.T) {
 	}
 	before := open()
 	for range 100 {
-		if err := Record(File, path, "prog", slog.LevelError, evil, "token", secret.FromString("canary")); err != nil {
+		if err := Record(host.Real(), File, path, "prog", slog.LevelError, evil, "token", secret.FromString("canary")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +109,7 @@ func TestRecordLetsGo(t *testing.T) {
 	if text := string(b); err != nil || strings.Count(text, "\n") != 100 || strings.Contains(text, "canary") || !strings.Contains(text, "level=ERROR") {
 		t.Errorf("%v %q", err, text)
 	}
-	if err := Record(File, filepath.Join(dir, "no", "folder"), "prog", slog.LevelError, "dropped"); err == nil {
+	if err := Record(host.Real(), File, filepath.Join(dir, "no", "folder"), "prog", slog.LevelError, "dropped"); err == nil {
 		t.Error("a log that is not there took a record")
 	}
 }

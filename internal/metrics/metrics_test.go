@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 var status = control.Status{
@@ -77,9 +78,17 @@ func TestPromtool(t *testing.T) {
 	}
 }
 
+// machine is one whose run directory is new and whose trusted user is the caller.
+func machine(t *testing.T) host.Host {
+	h := host.Real().Trusting(os.Geteuid())
+	h.Run = t.TempDir()
+	return h
+}
+
 func TestUpcalls(t *testing.T) {
-	dir := t.TempDir()
-	if got := Upcalls(dir); len(got) != 0 {
+	h := machine(t)
+	dir := h.Run
+	if got := Upcalls(h); len(got) != 0 {
 		t.Errorf("nothing was counted, and there is %v", got)
 	}
 	const each = 50
@@ -87,12 +96,12 @@ func TestUpcalls(t *testing.T) {
 	for range 8 {
 		go func() {
 			for range each {
-				if err := CountUpcall(dir, Answered); err != nil {
+				if err := CountUpcall(t.Context(), h, Answered); err != nil {
 					done <- err
 					return
 				}
 			}
-			done <- CountUpcall(dir, "AZF-TIMEOUT")
+			done <- CountUpcall(t.Context(), h, "AZF-TIMEOUT")
 		}()
 	}
 	for range 8 {
@@ -100,7 +109,7 @@ func TestUpcalls(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := Upcalls(dir); got[Answered] != 8*each || got["AZF-TIMEOUT"] != 8 || len(got) != 2 {
+	if got := Upcalls(h); got[Answered] != 8*each || got["AZF-TIMEOUT"] != 8 || len(got) != 2 {
 		t.Errorf("counted %v", got)
 	}
 	if info, err := os.Stat(filepath.Join(dir, counters)); err != nil || info.Mode().Perm() != 0o600 {
@@ -109,12 +118,12 @@ func TestUpcalls(t *testing.T) {
 }
 
 func TestUpcallsInOtherFiles(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, counters)
+	h := machine(t)
+	path := filepath.Join(h.Run, counters)
 	if err := os.WriteFile(path, []byte("answered 3\nanswered{x=\"\"} 4\nx\nanswered -1\n\nAZF-TIMEOUT 99999999999999999999\n"+strings.Repeat("x", 1<<20)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := CountUpcall(dir, Answered); err != nil {
+	if err := CountUpcall(t.Context(), h, Answered); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "answered 4\n" {
@@ -126,32 +135,12 @@ func TestUpcallsInOtherFiles(t *testing.T) {
 	if err := os.Symlink(path+".real", path); err != nil {
 		t.Fatal(err)
 	}
-	if err := CountUpcall(dir, Answered); err == nil {
+	if err := CountUpcall(t.Context(), h, Answered); err == nil {
 		t.Error("a link was followed")
 	}
-	if err := CountUpcall(filepath.Join(dir, "none"), Answered); err == nil {
+	h.Run += "/none"
+	if err := CountUpcall(t.Context(), h, Answered); err == nil {
 		t.Error("no error without a folder")
-	}
-}
-
-func TestWriteFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "azfilesauth.prom")
-	for _, text := range []string{"one\n", "two\n"} {
-		if err := WriteFile(path, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != text {
-			t.Errorf("%q, %v", got, err)
-		}
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
-		t.Errorf("%v, %v", info, err)
-	}
-	if all, _ := os.ReadDir(filepath.Dir(path)); len(all) != 1 {
-		t.Errorf("left behind: %v", all)
-	}
-	if err := WriteFile(filepath.Join(path, "x"), nil); err == nil {
-		t.Error("no error for a folder that is a file")
 	}
 }
 

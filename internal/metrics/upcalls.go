@@ -1,101 +1,86 @@
 package metrics
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // Answered is the result of an upcall that gave the kernel a ticket; any other result is the id of
 // a fault.
 const Answered = "answered"
 
-// counters is the file, in /run/azfilesauth, where upcalls are counted: each is a process of its
-// own, and gone before anybody could ask it. Its lines are "<result> <number>".
-const counters = "upcalls"
+const (
+	// counters is the file, in the run directory, where upcalls are counted: each is a process of its
+	// own, and gone before anybody could ask it. Its lines are "<result> <number>".
+	counters     = "upcalls"
+	countersMode = 0o600
+	// maxCounters bounds the file in bytes. There are not so many faults.
+	maxCounters = 16 << 10
+)
 
-// maxCounters bounds the file in bytes. There are not so many faults.
-const maxCounters = 16 << 10
-
-// CountUpcall adds an upcall with its result to the counters in the folder dir. They end with the
-// machine's run. A folder that is missing is not made. A file that cannot be understood, which
-// nobody but root can have written, is begun anew.
-func CountUpcall(dir, result string) error {
-	f, err := openCounters(dir, os.O_RDWR|os.O_CREATE)
+// CountUpcall adds an upcall with its result to the counters of the machine h, waiting for others that do
+// the same, which takes microseconds. They end with the machine's run. A file that cannot be understood is
+// begun anew.
+func CountUpcall(ctx context.Context, h host.Host, result string) error {
+	d, err := h.OpenDir(h.Run)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // which unlocks
-	if err := lock(f, unix.F_WRLCK); err != nil {
+	defer d.Close()
+	unlock, err := d.Lock(ctx, "."+counters+".lock", host.Sole)
+	if err != nil {
 		return err
 	}
-	counts := read(f)
+	defer unlock()
+	counts, err := read(d)
+	if err != nil {
+		return err
+	}
 	counts[result]++
-	text := render(counts)
-	if _, err := f.WriteAt(text, 0); err != nil {
-		return err
-	}
-	return f.Truncate(int64(len(text)))
-}
-
-// Upcalls gives the counters in the folder dir by result; none when nothing was counted.
-func Upcalls(dir string) map[string]uint64 {
-	f, err := openCounters(dir, os.O_RDONLY)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = f.Close() }()
-	if lock(f, unix.F_RDLCK) != nil {
-		return nil
-	}
-	return read(f)
-}
-
-func openCounters(dir string, flags int) (*os.File, error) {
-	return os.OpenFile(filepath.Join(dir, counters), flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
-}
-
-// lock waits for another upcall, which holds it for microseconds.
-func lock(f *os.File, kind int16) error {
-	for {
-		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLKW, &unix.Flock_t{Type: kind})
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
-func read(f io.Reader) map[string]uint64 {
-	counts := map[string]uint64{}
-	lines := bufio.NewScanner(io.LimitReader(f, maxCounters))
-	for lines.Scan() {
-		name, text, _ := strings.Cut(lines.Text(), " ")
-		if n, err := strconv.ParseUint(text, 10, 64); err == nil && sound(name) {
-			counts[name] = n
-		}
-	}
-	return counts
-}
-
-// sound reports whether a result looks like one of ours.
-func sound(name string) bool {
-	return name != "" && len(name) <= 64 && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-abcdefghijklmnopqrstuvwxyz") == ""
-}
-
-func render(counts map[string]uint64) []byte {
 	var b bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(&b, "%s %d\n", name, counts[name])
 	}
-	return b.Bytes()
+	return d.Replace(counters, h.Own(countersMode), host.Content(b.Bytes()))
+}
+
+// Upcalls gives the counters of the machine h by result; none when nothing was counted.
+func Upcalls(h host.Host) map[string]uint64 {
+	d, err := h.OpenDir(h.Run)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	counts, _ := read(d)
+	return counts
+}
+
+// read reads the counters, of a file that is too large those at its beginning.
+func read(d *host.Dir) (map[string]uint64, error) {
+	content, err := d.Read(counters, maxCounters)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, host.ErrTooLarge) {
+		return nil, err
+	}
+	counts := map[string]uint64{}
+	for line := range strings.Lines(string(content)) {
+		name, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if n, err := strconv.ParseUint(text, 10, 64); err == nil && isResult(name) {
+			counts[name] = n
+		}
+	}
+	return counts, nil
+}
+
+// isResult reports whether a result looks like one of ours.
+func isResult(name string) bool {
+	return name != "" && len(name) <= 64 && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-abcdefghijklmnopqrstuvwxyz") == ""
 }
