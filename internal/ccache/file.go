@@ -80,42 +80,25 @@ func (s *Store) ours(st *unix.Stat_t) bool { return s.host.Trusts(st.Uid) || int
 // replace puts data in the place of old, which is nil when there is no file and is set aside when it
 // is damaged. Nil data puts nothing there. It needs the lock, under which no other process has a
 // temporary file: those of processes that were killed hold tickets and are removed.
-func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) error {
+func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) (err error) {
 	d.Sweep(s.name, s.ours)
-	var next *host.Prepared
-	if data != nil {
-		f := host.File{UID: s.host.UID, GID: s.own.GID, Mode: newMode}
-		if old != nil {
-			f = host.File{UID: int(old.stat.Uid), GID: int(old.stat.Gid), Mode: old.stat.Mode & 0o777}
-		}
-		var err error
-		if next, err = d.Prepare(s.name, f, host.Content(data)); err != nil {
-			return s.ioFault(err)
-		}
+	f := host.File{UID: s.host.UID, GID: s.own.GID, Mode: newMode}
+	if old != nil {
+		f = host.File{UID: int(old.stat.Uid), GID: int(old.stat.Gid), Mode: old.stat.Mode & 0o777}
 	}
 	if damaged {
-		if err := s.setAside(d); err != nil {
-			if next != nil {
-				next.Discard()
-			}
-			return s.ioFault(err)
-		}
+		f.Aside = s.name + damagedSuffix
 	}
-	if next == nil {
-		return nil
+	if data != nil {
+		err = d.Replace(s.name, f, host.Content(data))
+	} else if damaged {
+		err = d.Rename(s.name, f.Aside)
 	}
-	if err := next.Commit(); err != nil {
+	if err != nil {
 		return s.ioFault(err)
 	}
-	return nil
-}
-
-func (s *Store) setAside(d *host.Dir) error {
-	if err := d.Rename(s.name, s.name+damagedSuffix); err != nil {
-		return fmt.Errorf("rename: %w", err)
-	}
-	if s.OnDamaged != nil {
+	if damaged && s.OnDamaged != nil {
 		s.OnDamaged(s.path + damagedSuffix)
 	}
-	return d.Sync()
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,7 +111,7 @@ func (d *Dir) enter(name string) (link string, err error) {
 		return "", nil
 	}
 	fd, err := d.openPath(name)
-	if errors.Is(err, unix.ENOENT) && d.ours(path) {
+	if errors.Is(err, unix.ENOENT) && slices.Contains(d.made, path) {
 		if err := d.mkdir(name, path); err != nil {
 			return "", dirError(err, "%s is missing and cannot be made", path)
 		}
@@ -127,15 +128,6 @@ func (d *Dir) enter(name string) (link string, err error) {
 		return d.readLink(fd, &st, path)
 	}
 	return "", d.become(fd, path)
-}
-
-func (d *Dir) ours(path string) bool {
-	for _, own := range d.made {
-		if own == path {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *Dir) openPath(name string) (int, error) {
@@ -194,7 +186,7 @@ func (d *Dir) judge(st *unix.Stat_t, path string) error {
 	if !d.host.Trusts(st.Uid) {
 		return dirError(nil, "%s belongs to uid %d, not to root", path, st.Uid)
 	}
-	closed := d.ours(path)
+	closed := slices.Contains(d.made, path)
 	if st.Mode&othersWrite != 0 && (closed || st.Mode&unix.S_ISVTX == 0) {
 		return dirError(nil, "others than root can write to %s (mode %04o)", path, st.Mode&0o7777)
 	}

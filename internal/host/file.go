@@ -44,30 +44,33 @@ func (e *Exposed) Error() string {
 // Exposed tells how others than root could have changed what was examined, a file or a directory; nil
 // when they could not. A sticky directory is no exception.
 func (h Host) Exposed(info fs.FileInfo) *Exposed {
-	e, ok := h.exposure(info)
-	if !ok || !e.Foreign && e.Mode&othersWrite == 0 {
-		return nil
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return h.exposed(st.Mode, st.Uid, Owned)
 	}
-	return e
+	return nil
 }
 
-func (h Host) exposure(info fs.FileInfo) (e *Exposed, ok bool) {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil, false
+func (h Host) exposed(mode, uid uint32, rules Rules) *Exposed {
+	e := &Exposed{int(uid), fs.FileMode(mode & 0o777), !h.Trusts(uid)}
+	if rules&(Owned|Private) != 0 && (e.Foreign || mode&othersWrite != 0) || rules&Private != 0 && mode&othersAll != 0 {
+		return e
 	}
-	return &Exposed{UID: int(st.Uid), Mode: info.Mode().Perm(), Foreign: !h.Trusts(st.Uid)}, true
+	return nil
 }
 
 // Check examines a file by the rules. The errors are ErrNotRegular and *Exposed.
 func (h Host) Check(info fs.FileInfo, rules Rules) error {
-	if !info.Mode().IsRegular() {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return h.check(st.Mode, st.Uid, rules)
+	}
+	return nil
+}
+
+func (h Host) check(mode, uid uint32, rules Rules) error {
+	if mode&unix.S_IFMT != unix.S_IFREG {
 		return ErrNotRegular
 	}
-	if e := h.Exposed(info); e != nil && rules&(Owned|Private) != 0 {
-		return e
-	}
-	if e, ok := h.exposure(info); ok && rules&Private != 0 && e.Mode&othersAll != 0 {
+	if e := h.exposed(mode, uid, rules); e != nil {
 		return e
 	}
 	return nil
@@ -109,12 +112,18 @@ func (h Host) ReadFile(path string, limit int, rules Rules) ([]byte, fs.FileInfo
 	if err != nil {
 		return nil, nil, err
 	}
+	content, err := readAll(f, limit)
+	return content, info, err
+}
+
+// readAll reads a file and closes it.
+func readAll(f *os.File, limit int) ([]byte, error) {
 	defer func() { _ = f.Close() }() // only read
 	content, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err == nil && len(content) > limit {
 		err = ErrTooLarge
 	}
-	return content, info, err
+	return content, err
 }
 
 // OpenLog opens a regular file to append to, and makes it when it is missing. The directory is the
@@ -165,24 +174,11 @@ func (d *Dir) Open(name string, accept func(*unix.Stat_t) error) (*os.File, unix
 // Read reads a file of ours in the directory, of at most limit bytes. The errors are those of ReadFile. Beside
 // ErrTooLarge there is the beginning of the file.
 func (d *Dir) Read(name string, limit int) ([]byte, error) {
-	f, _, err := d.Open(name, func(st *unix.Stat_t) error {
-		if st.Mode&unix.S_IFMT != unix.S_IFREG {
-			return ErrNotRegular
-		}
-		if !d.host.Trusts(st.Uid) || st.Mode&othersWrite != 0 {
-			return &Exposed{int(st.Uid), fs.FileMode(st.Mode & 0o777), !d.host.Trusts(st.Uid)}
-		}
-		return nil
-	})
+	f, _, err := d.Open(name, func(st *unix.Stat_t) error { return d.host.check(st.Mode, st.Uid, Owned) })
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // only read
-	content, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	if err == nil && len(content) > limit {
-		err = ErrTooLarge
-	}
-	return content, err
+	return readAll(f, limit)
 }
 
 // Remove takes a file out of the directory.

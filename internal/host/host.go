@@ -77,8 +77,9 @@ func (h Host) Trusts(uid uint32) bool { return uid == 0 || int(uid) == h.UID }
 
 // Own is a file of the trusted user.
 func (h Host) Own(mode uint32) File {
-	if h.UID != os.Geteuid() || h.UID == 0 {
-		return File{UID: h.UID, Mode: mode}
+	f := File{UID: h.UID, Mode: mode}
+	if f.UID != 0 {
+		f.GID = os.Getegid() // nobody else's can be given
 	}
-	return File{UID: h.UID, GID: os.Getegid(), Mode: mode}
+	return f
 }

@@ -24,6 +24,7 @@ type File struct {
 	Mode     uint32 // permissions, with the set-id and sticky bits
 	Label    bool   // it keeps the label that SELinux knows the old one by
 	New      bool   // one that is there already stays; the error is then fs.ErrExist
+	Aside    string // the old one, which must be there, gets this name
 }
 
 // Content writes data, for Replace.
@@ -48,28 +49,33 @@ func (h Host) Replace(path string, f File, write func(io.Writer) error) error {
 	return nil
 }
 
-// Replace is Replace of a Host for a name in the directory.
+// Replace is Replace of a Host for a name in the directory. Only when the directory cannot be written to the
+// disk is the new file there beside an error.
 func (d *Dir) Replace(name string, f File, write func(io.Writer) error) error {
-	t, err := d.Prepare(name, f, write)
+	temp := tempName(name)
+	err := d.create(temp, name, f, write)
+	if err == nil && f.Aside != "" {
+		err = d.Rename(name, f.Aside)
+	}
+	if err == nil && f.New {
+		err = unix.Linkat(d.fd, temp, d.fd, name, 0)
+	} else if err == nil {
+		err = d.Rename(temp, name)
+	}
+	if err != nil || f.New {
+		_ = unix.Unlinkat(d.fd, temp, 0)
+	}
 	if err != nil {
 		return err
 	}
-	return t.Commit()
+	return d.Sync()
 }
 
-// Prepared is a file that waits under another name to be put in its place.
-type Prepared struct {
-	dir        *Dir
-	name, temp string
-	keep       bool
-}
-
-// Prepare writes a file in the directory up to the moment before it is put in place.
-func (d *Dir) Prepare(name string, f File, write func(io.Writer) error) (*Prepared, error) {
-	p := &Prepared{d, name, tempName(name), f.New}
-	fd, err := unix.Openat(d.fd, p.temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+// create writes the file temp, which is to take the place of name.
+func (d *Dir) create(temp, name string, f File, write func(io.Writer) error) error {
+	fd, err := unix.Openat(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	out := os.NewFile(uintptr(fd), filepath.Join(d.Name, name))
 	if f.Label {
@@ -84,34 +90,8 @@ func (d *Dir) Prepare(name string, f File, write func(io.Writer) error) (*Prepar
 	if err == nil {
 		err = out.Sync()
 	}
-	if err = errors.Join(err, out.Close()); err != nil {
-		_ = d.Remove(p.temp)
-		return nil, err
-	}
-	return p, nil
+	return errors.Join(err, out.Close())
 }
-
-// Commit puts the file in place. Only when the directory cannot be written to the disk is it there
-// beside an error.
-func (p *Prepared) Commit() error {
-	d := p.dir
-	var err error
-	if p.keep {
-		err = unix.Linkat(d.fd, p.temp, d.fd, p.name, 0)
-	} else {
-		err = d.Rename(p.temp, p.name)
-	}
-	if err != nil || p.keep {
-		_ = d.Remove(p.temp)
-	}
-	if err != nil {
-		return err
-	}
-	return d.Sync()
-}
-
-// Discard removes the file, which is not to be put in place.
-func (p *Prepared) Discard() { _ = p.dir.Remove(p.temp) }
 
 // Sync makes what was renamed in the directory last. Some file systems cannot; then the file is in its
 // place all the same.
