@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // soon is how long a test waits for what must happen.
@@ -19,9 +21,10 @@ const soon = 10 * time.Second
 // goroutine, and gives the path of its mount table.
 func ownTable(t *testing.T) string {
 	t.Helper()
+	needs.Capability(t, "CAP_SYS_ADMIN")
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
-		t.Fatalf("unshare: %v (these tests need root)", err)
+		t.Fatalf("unshare: %v", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatal(err)
