@@ -14,29 +14,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
-func (s *session) clearCommand() *cobra.Command {
-	var all bool
-	var cruid string
-	cmd := s.command("clear ENDPOINT | --all", "Erase tickets", nil,
-		func(ctx context.Context, args []string) error { return s.clear(ctx, args, cruid) })
-	cmd.Long = "Erase the ticket of an endpoint, or all tickets of a credential cache. A mount that is live keeps\n" +
-		"its connection, and needs a new ticket at the next login."
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case all && len(args) > 0:
-			return usage(cmd.CommandPath(), "--all and an endpoint exclude each other")
-		case all:
-			return nil
-		}
-		return words("endpoint (or --all)")(cmd, args)
-	}
-	cmd.ValidArgsFunction = s.firstOf(s.endpoints)
-	cmd.Flags().BoolVar(&all, "all", false, "erase all tickets")
-	cmd.Flags().StringVar(&cruid, "cruid", "", "the `UID` whose credential cache it is (default USER_UID)")
-	completeFlags(cmd, nil)
-	return cmd
-}
-
 // erased is the result of clear.
 type erased struct {
 	Endpoints []string `json:"erased"` // hosts whose tickets were erased
@@ -44,23 +21,12 @@ type erased struct {
 }
 
 // clear erases the ticket of the endpoint in args, or all without one.
-func (s *session) clear(ctx context.Context, args []string, cruid string) error {
-	if err := s.needRoot("clear"); err != nil {
-		return err
-	}
-	cfg, err := s.load()
+func (s *session) clear(c *cobra.Command, args []string) error {
+	cfg, m, uid, err := s.openCache()
 	if err != nil {
 		return err
 	}
-	uid, err := cfg.CRUID(cruid, s.Passwd)
-	if err != nil {
-		return err
-	}
-	m, err := s.manager(cfg, nil)
-	if err != nil {
-		return err
-	}
-	e, err := s.erase(ctx, cfg, m, uid, args)
+	e, err := s.erase(c.Context(), cfg, m, uid, args)
 	if err != nil {
 		return err
 	}

@@ -13,15 +13,12 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -100,12 +97,13 @@ type session struct {
 	json  bool     // for a program, not for a person
 	notes []string // what belongs to a failure beside its fault
 	exit  int      // the exit status of a command that has told its failures itself
+	options
 }
 
 // Run does what args, a whole command line with the program's name, say and gives the exit status.
 func (a *App) Run(args []string) int {
 	s := &session{App: a}
-	root := s.root()
+	root := s.tree()
 	root.SetArgs(args[1:])
 	err := root.Execute()
 	if err == nil {
@@ -120,67 +118,28 @@ func (a *App) Run(args []string) int {
 	return int(f.Exit())
 }
 
-// root builds the tree of commands.
-func (s *session) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:           program,
-		Short:         "Kerberos tickets for Azure Files with an Entra identity",
-		Version:       s.Version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-	}
-	root.SetIn(s.Stdin)
-	root.SetOut(s.Stdout)
-	root.SetErr(s.Stderr)
-	root.SetFlagErrorFunc(flagError)
-	root.SetHelpCommand(s.helpCommand())
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON value, for programs")
-	root.AddCommand(
-		s.setCommand(), s.listCommand(), s.clearCommand(),
-		s.statusCommand(), s.refreshCommand(), s.doctorCommand(),
-		s.configCommand(), s.versionCommand(), s.completionCommand(),
-	)
-	if s.Watch != nil {
-		root.AddCommand(s.watchCommand())
-	}
-	root.AddCommand(s.setupCommand(), s.bundleCommand(), s.explainCommand())
-	return root
-}
-
-// command describes a command to cobra. What do returns becomes a fault.
-func (s *session) command(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, args []string) error) *cobra.Command {
-	return &cobra.Command{
-		Use: use, Short: short, Args: args,
-		DisableFlagsInUseLine: true,
-		ValidArgsFunction:     cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			err := do(cmd.Context(), args)
-			switch {
-			case err == nil:
-				return nil
-			case s.EUID != 0 && errors.Is(err, fs.ErrPermission):
-				return notRoot(cmd.CommandPath())
-			}
-			return fault.From(err)
-		},
-	}
-}
-
-// needRoot refuses a command to all but root.
-func (s *session) needRoot(command string) error {
-	if s.EUID != 0 {
-		return notRoot(program + " " + command)
-	}
-	return nil
-}
-
-func notRoot(command string) error {
-	return fault.NotRoot.New(command)
-}
-
 // load reads the configuration.
 func (s *session) load() (*config.Config, error) { return config.Load(s.Config) }
+
+// open reads the configuration and makes the Manager of its tickets.
+func (s *session) open() (*config.Config, *tickets.Manager, error) {
+	cfg, err := s.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := s.manager(cfg, nil)
+	return cfg, m, err
+}
+
+// openCache is open for a command with the flag --cruid, which it returns as a uid.
+func (s *session) openCache() (*config.Config, *tickets.Manager, int, error) {
+	cfg, m, err := s.open()
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	uid, err := cfg.CRUID(s.cruid, s.Passwd)
+	return cfg, m, uid, err
+}
 
 // manager makes the Manager of the tickets; step is told what is being done, nil for nobody.
 func (s *session) manager(cfg *config.Config, step func(format string, a ...any)) (*tickets.Manager, error) {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"slices"
 
@@ -13,36 +12,21 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
-func (s *session) completionCommand() *cobra.Command {
-	shells := []string{"bash", "zsh", "fish"}
-	var cmd *cobra.Command
-	cmd = s.command("completion bash|zsh|fish", "Print the completions for a shell", nil,
-		func(_ context.Context, args []string) error { return s.completions(cmd.Root(), args[0]) })
-	cmd.Long = "Print the completions for a shell. To have them in this shell:\n\n" +
-		"  bash:  source <(azfilesauth completion bash)\n" +
-		"  zsh:   source <(azfilesauth completion zsh)\n" +
-		"  fish:  azfilesauth completion fish | source"
-	cmd.ValidArgs, cmd.ValidArgsFunction = shells, nil
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := words("name of a shell")(cmd, args); err != nil {
-			return err
-		}
-		if !slices.Contains(shells, args[0]) {
-			return usage(cmd.CommandPath(), "there are completions for bash, zsh and fish")
-		}
-		return nil
-	}
-	return cmd
+// shells are those that there are completions for.
+var shells = []string{"bash", "zsh", "fish"}
+
+func (s *session) shellFirst() completer {
+	return cobra.FixedCompletions(shells, cobra.ShellCompDirectiveDefault)
 }
 
 // completions prints a script of cobra's, which asks this program at each use.
-func (s *session) completions(root *cobra.Command, shell string) error {
+func (s *session) completions(c *cobra.Command, args []string) error {
 	var b bytes.Buffer
 	generate := map[string]func() error{
-		"bash": func() error { return root.GenBashCompletionV2(&b, true) },
-		"zsh":  func() error { return root.GenZshCompletion(&b) },
-		"fish": func() error { return root.GenFishCompletion(&b, true) },
-	}[shell]
+		"bash": func() error { return c.Root().GenBashCompletionV2(&b, true) },
+		"zsh":  func() error { return c.Root().GenZshCompletion(&b) },
+		"fish": func() error { return c.Root().GenFishCompletion(&b, true) },
+	}[args[0]]
 	if err := generate(); err != nil {
 		return err
 	}
@@ -52,6 +36,9 @@ func (s *session) completions(root *cobra.Command, shell string) error {
 // completer proposes words for an argument or for the value of a flag. What cannot be read is not
 // proposed: nobody wants to see an error while typing.
 type completer = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective)
+
+func (s *session) endpointFirst() completer { return s.firstOf(s.endpoints) }
+func (s *session) placeFirst() completer    { return s.firstOf(s.endpointsAndMountpoints) }
 
 // firstOf proposes what list gives, for the first argument.
 func (s *session) firstOf(list func(*config.Config) []string) completer {
@@ -148,23 +135,20 @@ func completeExplained(_ *cobra.Command, args []string, _ string) ([]string, cob
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeFlags says what the values of flags are: a shell proposes files for those that are named
-// neither here nor by propose.
-func completeFlags(cmd *cobra.Command, propose map[string]completer) {
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		kind, _ := pflag.UnquoteUsage(f)
-		take := propose[f.Name]
-		switch {
-		case take != nil:
-		case kind == "DIR":
-			take = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-				return nil, cobra.ShellCompDirectiveFilterDirs
-			}
-		case kind == "FILE" || kind == "PATH" || kind == "": // the last takes no value
+// completeFlags says what the values of flags are: a shell proposes files for those that are not named here.
+func (s *session) completeFlags(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		var take completer
+		switch kind, _ := pflag.UnquoteUsage(f); kind {
+		case "FILE", "PATH", "": // the last takes no value
 			return
+		case "DIR":
+			take = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
+		case "NAME":
+			take = s.completeIdentity
 		default:
 			take = cobra.NoFileCompletions
 		}
-		_ = cmd.RegisterFlagCompletionFunc(f.Name, take) // fails for a flag that is not there
+		_ = c.RegisterFlagCompletionFunc(f.Name, take) // fails for a flag that is not there
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,20 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
+// played is a daemon whose part can be changed while it runs.
+type played struct {
+	atomic.Pointer[playedDaemon]
+	end func()
+}
+
+func (p *played) Status() control.Status { return p.Load().Told }
+
+func (p *played) WriteMetrics(io.Writer) {}
+
+func (p *played) Refresh(ctx context.Context, host string) ([]control.Outcome, error) {
+	return p.Load().Refresh(ctx, host)
+}
+
 // playedDaemon says what a file of a script says.
 type playedDaemon struct {
 	Told     control.Status    `json:"status"`
@@ -29,10 +44,6 @@ type playedDaemon struct {
 
 	asked string // where the refreshed host is noted
 }
-
-func (d *playedDaemon) Status() control.Status { return d.Told }
-
-func (d *playedDaemon) WriteMetrics(io.Writer) {}
 
 func (d *playedDaemon) Refresh(ctx context.Context, host string) ([]control.Outcome, error) {
 	if err := os.WriteFile(d.asked, []byte("["+host+"]\n"), 0o600); err != nil {
@@ -56,20 +67,22 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	if neg != (len(args) == 0) || len(args) > 1 {
 		ts.Fatalf("usage: daemon FILE, or ! daemon")
 	}
-	if end, ok := ts.Value("end of the daemon").(*func()); ok && *end != nil {
-		(*end)()
-		*end = nil
-	}
+	running := ts.Value("daemon").(*played)
 	if neg {
+		running.stop()
 		return
 	}
 	d := &playedDaemon{asked: ts.MkAbs("refreshed")}
 	ts.Check(json.Unmarshal([]byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), d))
+	running.Store(d)
+	if running.end != nil {
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	socket := ts.MkAbs("run/watch.sock")
-	go func() { result <- control.Serve(ctx, testHost(ts.MkAbs("run")), socket, d) }()
-	*ts.Value("end of the daemon").(*func()) = func() { cancel(); <-result }
+	go func() { result <- control.Serve(ctx, testHost(ts.MkAbs("run")), socket, running) }()
+	running.end = func() { cancel(); <-result }
 	for {
 		if _, err := control.NewClient(socket).Status(ctx); err == nil {
 			return
@@ -80,6 +93,13 @@ func cmdDaemon(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("the daemon: %v", err)
 		case <-time.After(time.Millisecond):
 		}
+	}
+}
+
+func (p *played) stop() {
+	if p.end != nil {
+		p.end()
+		p.end = nil
 	}
 }
 

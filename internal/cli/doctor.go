@@ -5,71 +5,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/setup"
 )
-
-// examination is what the flags of doctor say.
-type examination struct {
-	endpoint     string
-	root         string
-	offline, fix bool
-}
-
-func (s *session) doctorCommand() *cobra.Command {
-	var e examination
-	cmd := s.command("doctor [ENDPOINT|MOUNTPOINT] [flags]", "Find out why a share would not mount, and how to mend it", nil,
-		func(ctx context.Context, args []string) error {
-			if len(args) > 0 {
-				e.endpoint = args[0]
-			}
-			return s.doctor(ctx, e)
-		})
-	cmd.Long = "Find out why a share would not mount, and how to mend it: for one endpoint, given by its host, a URL,\n" +
-		"a share or a mount point, or for every one that is mounted, in fstab or in the configuration.\n" +
-		"Nothing is changed, unless --fix is given.\n\n" +
-		"The exit status is 0 when all is well, 1 when mounts work but something is to be mended, and 2 when a\n" +
-		"mount would fail now. The last line names the first broken link of the chain and its fix."
-	cmd.Args = atMostOne("ENDPOINT or MOUNTPOINT")
-	cmd.ValidArgsFunction = s.firstOf(s.endpointsAndMountpoints)
-	flags := cmd.Flags()
-	flags.StringVar(&e.root, "root", "", "look at the machine whose files are in this `DIR`, such as an image; ask nothing else")
-	flags.BoolVar(&e.offline, "offline", false, "look at files alone: run no program, ask neither the network nor the kernel")
-	flags.BoolVar(&e.fix, "fix", false, "mend what setup can mend, as root, and look again; setup --undo takes it back")
-	completeFlags(cmd, nil)
-	cmd.AddCommand(s.doctorConfigCommand())
-	return cmd
-}
-
-// doctorConfigCommand is "doctor config check", the offline part by a name of its own.
-func (s *session) doctorConfigCommand() *cobra.Command {
-	group := &cobra.Command{
-		Use: "config", Short: "Look at the files of this machine alone",
-		Args: words(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	e := examination{offline: true}
-	check := s.command("check [flags]", "Look at the files alone: configuration, krb5.conf, request-key", words(),
-		func(ctx context.Context, _ []string) error { return s.doctor(ctx, e) })
-	check.Flags().StringVar(&e.root, "root", "", "look at the machine whose files are in this `DIR`")
-	completeFlags(check, nil)
-	group.AddCommand(check)
-	return group
-}
-
-// atMostOne makes cobra refuse a second argument.
-func atMostOne(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > 1 {
-			return usage(cmd.CommandPath(), "there is more than one "+name)
-		}
-		return nil
-	}
-}
 
 // examined is the result of doctor: the report, after --fix that of the second look, and what --fix
 // changed.
@@ -78,35 +22,33 @@ type examined struct {
 	Changes []setup.Change `json:"changes,omitempty"`
 }
 
+// doctorOffline is "doctor config check", the offline part by a name of its own.
+func (s *session) doctorOffline(c *cobra.Command, args []string) error {
+	s.offline = true
+	return s.doctor(c, args)
+}
+
 // doctor examines, mends if that is asked for, and presents what was found at last.
-func (s *session) doctor(ctx context.Context, e examination) error {
-	if e.fix {
-		if err := s.needRoot("doctor --fix"); err != nil {
-			return err
-		}
+func (s *session) doctor(c *cobra.Command, args []string) error {
+	if s.fix && s.EUID != 0 {
+		return fault.NotRoot.New(program + " doctor --fix")
 	}
-	if e.root != "" {
-		root, err := filepath.Abs(e.root)
-		if err != nil {
-			return err
-		}
-		if info, err := os.Stat(root); err != nil || !info.IsDir() {
-			return usage(program+" doctor", "what --root names is not a folder")
-		}
-		e.root = root
+	if info, err := os.Stat(s.root); s.root != "" && (err != nil || !info.IsDir()) {
+		return usage(program+" doctor", "what --root names is not a folder")
 	}
-	report, err := s.diagnose(ctx, e)
+	ctx, endpoint := c.Context(), strings.Join(args, "")
+	report, err := s.diagnose(ctx, endpoint)
 	if err != nil {
 		return err
 	}
 	var changes []setup.Change
-	if e.fix {
-		if changes, err = s.mend(ctx, e, report); err != nil {
+	if s.fix {
+		if changes, err = s.mend(ctx, report); err != nil {
 			return err
 		}
 	}
 	if len(changes) > 0 {
-		if report, err = s.diagnose(ctx, e); err != nil {
+		if report, err = s.diagnose(ctx, endpoint); err != nil {
 			return err
 		}
 	}
@@ -115,8 +57,8 @@ func (s *session) doctor(ctx context.Context, e examination) error {
 }
 
 // diagnose looks once.
-func (s *session) diagnose(ctx context.Context, e examination) (doctor.Report, error) {
-	subject, err := s.subject(e)
+func (s *session) diagnose(ctx context.Context, endpoint string) (doctor.Report, error) {
+	subject, err := s.subject(endpoint)
 	if err != nil {
 		return doctor.Report{}, err
 	}
@@ -124,21 +66,25 @@ func (s *session) diagnose(ctx context.Context, e examination) (doctor.Report, e
 }
 
 // subject is what doctor and bundle look at: this machine, or another one with its own configuration.
-func (s *session) subject(e examination) (*doctor.Subject, error) {
-	machine := host.Beneath(e.root)
-	if e.root == "" {
-		machine = host.Real()
-		machine.Config = s.Config
+func (s *session) subject(endpoint string) (*doctor.Subject, error) {
+	machine := host.Real()
+	machine.Config = s.Config
+	if s.root != "" {
+		root, err := filepath.Abs(s.root)
+		if err != nil {
+			return nil, err
+		}
+		machine = host.Beneath(root)
 	}
 	machine.Now = s.Now
 	self, _ := os.Executable() // without it a binary of another name is not known to be ours
 	return doctor.New(doctor.Options{
-		Host: machine, Endpoint: e.endpoint, Offline: e.offline, EUID: s.EUID, Version: s.Version, Self: self, Transport: s.Transport, IMDS: s.IMDS,
+		Host: machine, Endpoint: endpoint, Offline: s.offline, EUID: s.EUID, Version: s.Version, Self: self, Transport: s.Transport, IMDS: s.IMDS,
 	})
 }
 
 // mend does what setup can for what was found.
-func (s *session) mend(ctx context.Context, e examination, r doctor.Report) ([]setup.Change, error) {
+func (s *session) mend(ctx context.Context, r doctor.Report) ([]setup.Change, error) {
 	var todo []setup.Action
 	for _, id := range r.Actions() {
 		if a, ok := setup.ByID(id); ok {
@@ -149,7 +95,7 @@ func (s *session) mend(ctx context.Context, e examination, r doctor.Report) ([]s
 	if s.json {
 		out = io.Discard
 	}
-	return setup.Run(ctx, setup.At(e.root), todo, out)
+	return setup.Run(ctx, setup.At(s.root), todo, out)
 }
 
 // paint colours the words of a report.

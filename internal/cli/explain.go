@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -13,23 +12,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/nearest"
 )
-
-func (s *session) explainCommand() *cobra.Command {
-	var list bool
-	cmd := s.command("explain ID | --list", "Tell what a failure or a check of the doctor means", nil,
-		func(_ context.Context, args []string) error { return s.explain(args) })
-	cmd.Long = "Tell what a failure, such as AZF-ROLE-MISSING, or a check of the doctor, such as request-key-rule,\n" +
-		"means and how to mend it. Words in <> stand for what the failure itself names."
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if list {
-			return words()(cmd, args)
-		}
-		return words("id (or --list)")(cmd, args)
-	}
-	cmd.ValidArgsFunction = completeExplained
-	cmd.Flags().BoolVar(&list, "list", false, "tell about all of them, in one line each")
-	return cmd
-}
 
 // explained is the result of explain. A fault has no why, needs and severity; a check has no exit.
 type explained struct {
@@ -62,7 +44,7 @@ func explanations() []explained {
 }
 
 // explain tells about the id in args, or about all without one.
-func (s *session) explain(args []string) error {
+func (s *session) explain(_ *cobra.Command, args []string) error {
 	all := explanations()
 	if len(args) == 0 {
 		return s.result(all, func(w io.Writer) {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -12,18 +11,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
-
-func (s *session) listCommand() *cobra.Command {
-	var cruid string
-	cmd := s.command("list [flags]", "Show the tickets of a credential cache", words(),
-		func(context.Context, []string) error { return s.list(cruid) })
-	cmd.Long = "Show the tickets of a credential cache. Other names under which the same ticket is stored are not\n" +
-		"shown; --json has them as aliases. The identity of a ticket is not known when another program\n" +
-		"stored it, and not certain when others than root can write the cache."
-	cmd.Flags().StringVar(&cruid, "cruid", "", "the `UID` whose credential cache it is (default USER_UID)")
-	completeFlags(cmd, nil)
-	return cmd
-}
 
 // listed is one ticket as list --json shows it.
 type listed struct {
@@ -53,16 +40,8 @@ const (
 )
 
 // list shows the tickets of a cache, by endpoint.
-func (s *session) list(cruid string) error {
-	cfg, err := s.load()
-	if err != nil {
-		return err
-	}
-	uid, err := cfg.CRUID(cruid, s.Passwd)
-	if err != nil {
-		return err
-	}
-	m, err := s.manager(cfg, nil)
+func (s *session) list(*cobra.Command, []string) error {
+	_, m, uid, err := s.openCache()
 	if err != nil {
 		return err
 	}

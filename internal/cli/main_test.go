@@ -94,13 +94,9 @@ func surroundings(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	var end func()
-	env.Values["end of the daemon"] = &end
-	env.Defer(func() {
-		if end != nil {
-			end()
-		}
-	})
+	daemon := &played{}
+	env.Values["daemon"] = daemon
+	env.Defer(daemon.stop)
 	stage.Set(env, map[string]string{
 		"TEST_NOW": start.Format(time.RFC3339),
 		"TZ":       "UTC",

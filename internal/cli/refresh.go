@@ -21,26 +21,6 @@ import (
 
 const refreshTimeout = 2 * time.Minute
 
-func (s *session) refreshCommand() *cobra.Command {
-	timeout := refreshTimeout
-	cmd := s.command("refresh [ENDPOINT] [flags]", "Get new tickets for mounted shares now", nil,
-		func(ctx context.Context, args []string) error { return s.refresh(ctx, args, timeout) })
-	cmd.Long = "Get new tickets now, for all endpoints whose shares are mounted or for one. The daemon does it, or\n" +
-		"this command itself when it is not running. Each ticket is fetched with the identity of the one that\n" +
-		"it replaces; to choose another one, see set."
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 1 {
-			return usage(cmd.CommandPath(), "there are too many arguments")
-		}
-		return nil
-	}
-	cmd.ValidArgsFunction = s.firstOf(s.endpoints)
-	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "bound on all of it, a `TIME` such as 90s")
-	s.socketFlag(cmd)
-	completeFlags(cmd, nil)
-	return cmd
-}
-
 // Who refreshed.
 const (
 	byDaemon = "daemon"
@@ -53,13 +33,12 @@ type renewed struct {
 	Outcomes []control.Outcome `json:"outcomes"`
 }
 
-func (s *session) refresh(ctx context.Context, args []string, timeout time.Duration) error {
-	if err := s.needRoot("refresh"); err != nil {
+func (s *session) refresh(c *cobra.Command, args []string) error {
+	ctx, cancel, err := bounded(c)
+	if err != nil {
 		return err
 	}
-	if timeout <= 0 || timeout > maxTimeout {
-		return usage("azfilesauth refresh", "--timeout must be a time between 0 and 1h, such as 30s")
-	}
+	defer cancel()
 	cfg, err := s.load()
 	if err != nil {
 		return err
@@ -70,8 +49,6 @@ func (s *session) refresh(ctx context.Context, args []string, timeout time.Durat
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	r, err := s.renew(ctx, cfg, one)
 	if err != nil {
 		return err

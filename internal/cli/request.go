@@ -19,40 +19,41 @@ import (
 const maxToken = 64 << 10
 
 // request makes one of the command line.
-func (s *session) request(cfg *config.Config, name string, o setOptions) (r tickets.Request, err error) {
-	r = tickets.Request{Fresh: tickets.Always, Replace: o.force}
+func (s *session) request(cfg *config.Config, name string) (r tickets.Request, err error) {
+	r = tickets.Request{Fresh: tickets.Always, Replace: s.force}
 	if r.Endpoint, err = mounts.Named(name, cfg.Resolver()); err != nil {
 		return r, err
 	}
-	if r.Identity, err = choose(cfg, r.Endpoint, o); err != nil {
+	if r.Identity, err = s.choose(cfg, r.Endpoint); err != nil {
 		return r, err
 	}
-	if r.CRUID, err = cfg.CRUID(o.cruid, s.Passwd); err != nil {
+	if r.CRUID, err = cfg.CRUID(s.cruid, s.Passwd); err != nil {
 		return r, err
 	}
-	if o.stdin {
+	if s.stdin {
 		r.Token, err = readToken(s.Stdin)
 	}
 	return r, err
 }
 
 // choose finds who logs in.
-func choose(cfg *config.Config, e endpoint.Endpoint, o setOptions) (identity.Identity, error) {
+func (s *session) choose(cfg *config.Config, e endpoint.Endpoint) (identity.Identity, error) {
 	wrong := func(problem string) (identity.Identity, error) {
-		return identity.Identity{}, usage("azfilesauth set", problem)
+		return identity.Identity{}, usage(program+" set", problem)
 	}
-	if o.stdin {
-		if o.choice.TokenFile != "" || o.choice.Name != "" && o.choice.Name != string(identity.Token) {
+	ch := s.choice
+	if s.stdin {
+		if ch.TokenFile != "" || ch.Name != "" && ch.Name != string(identity.Token) {
 			return wrong("--token-stdin is an identity by itself, and another one is there too")
 		}
-		o.choice.Name = string(identity.Token)
+		ch.Name = string(identity.Token)
 	}
-	id, err := cfg.Choose(e.Host(), o.choice)
+	id, err := cfg.Choose(e.Host(), ch)
 	var unfit *config.ChoiceError
 	switch {
 	case errors.As(err, &unfit):
 		return wrong("--" + strings.ReplaceAll(unfit.Key, "_", "-") + ": " + unfit.Problem)
-	case err == nil && id.Kind == identity.Token && id.TokenFile == "" && !o.stdin:
+	case err == nil && id.Kind == identity.Token && id.TokenFile == "" && !s.stdin:
 		return wrong("--identity token needs --token-file or --token-stdin")
 	}
 	return id, err

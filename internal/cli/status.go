@@ -21,25 +21,6 @@ const startDaemon = "systemctl enable --now azfilesrefresh"
 // askTimeout bounds a question that the daemon answers from memory.
 const askTimeout = 5 * time.Second
 
-func (s *session) statusCommand() *cobra.Command {
-	var follow bool
-	cmd := s.command("status [flags]", "Show how it stands with the shares that are mounted", words(),
-		func(ctx context.Context, _ []string) error { return s.status(ctx, follow) })
-	cmd.Long = "Show the endpoints whose shares are mounted: who logs in there, how long the ticket lasts, when it\n" +
-		"will be replaced and what came of the last attempt. The daemon tells; without it, what the credential\n" +
-		"caches and the mount table tell is shown.\n\n" +
-		"With --watch, a terminal shows it anew each second, and elsewhere there is a line for each change,\n" +
-		"until SIGINT."
-	cmd.Flags().BoolVarP(&follow, "watch", "w", false, "go on until interrupted")
-	s.socketFlag(cmd)
-	return cmd
-}
-
-// socketFlag is for a daemon that was told to listen elsewhere.
-func (s *session) socketFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.Socket, "socket", s.Socket, "where the daemon listens: a `PATH`")
-}
-
 // overview is the result of status: what the daemon tells (control.Status, schema 1) and what it
 // cannot know.
 type overview struct {
@@ -57,11 +38,11 @@ type mountedEndpoint struct {
 }
 
 // status presents the overview, once or until it is interrupted.
-func (s *session) status(ctx context.Context, follow bool) error {
-	if follow {
-		return s.follow(ctx)
+func (s *session) status(c *cobra.Command, _ []string) error {
+	if s.live {
+		return s.follow(c.Context())
 	}
-	o, err := s.overview(ctx)
+	o, err := s.overview(c.Context())
 	if err != nil {
 		return err
 	}

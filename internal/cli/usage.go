@@ -68,19 +68,6 @@ func noCommand(group *cobra.Command, word string) string {
 	return problem
 }
 
-// words makes cobra demand as many arguments as there are names.
-func words(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < len(names) {
-			return usage(cmd.CommandPath(), "the "+names[len(args)]+" is missing")
-		}
-		if len(args) > len(names) {
-			return usage(cmd.CommandPath(), "there are too many arguments")
-		}
-		return nil
-	}
-}
-
 // wantsJSON reports whether --json is on a command line that could not be read to its end.
 func wantsJSON(args []string) bool {
 	for _, arg := range args {
@@ -92,21 +79,4 @@ func wantsJSON(args []string) bool {
 		}
 	}
 	return false
-}
-
-// helpCommand is "azfilesauth help COMMAND". Cobra's own ends well for a command that is not there.
-func (s *session) helpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "Tell about a command",
-		DisableFlagsInUseLine: true,
-		ValidArgsFunction:     completeCommand,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			about, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return usage(cmd.CommandPath(), "there is no such command")
-			}
-			about.InitDefaultHelpFlag()
-			return about.Help()
-		},
-	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"runtime"
@@ -16,12 +15,10 @@ import (
 // of a package does not.
 var commit, committed string
 
-func (s *session) versionCommand() *cobra.Command {
-	return s.command("version [flags]", "Show the version", words(), func(context.Context, []string) error {
-		info, _ := debug.ReadBuildInfo()
-		v := versionOf(s.Version, info)
-		return s.result(v, v.write)
-	})
+func (s *session) showVersion(*cobra.Command, []string) error {
+	info, _ := debug.ReadBuildInfo()
+	v := versionOf(s.Version, info)
+	return s.result(v, v.write)
 }
 
 // version is the result of version.

@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"context"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // WatchOptions are what azfilesauth watch hands to the daemon. Its paths are absolute.
@@ -14,28 +14,25 @@ type WatchOptions struct {
 	Socket    string // where status and refresh reach it
 }
 
-func (s *session) watchCommand() *cobra.Command {
-	o := WatchOptions{Config: s.Config, Mountinfo: s.MountTable, Socket: s.Socket}
-	cmd := s.command("watch [flags]", "Keep the tickets of mounted shares fresh", words(),
-		func(context.Context, []string) error { return s.watch(o) })
-	cmd.Long = "Keep the tickets of mounted shares fresh, in the foreground, until SIGTERM. SIGHUP reads the\n" +
-		"configuration again. As a service it is azfilesrefresh: " + startDaemon
-	cmd.Flags().StringVar(&o.Mountinfo, "mountinfo", o.Mountinfo, "the mount table to follow, such as /proc/1/mountinfo: a `PATH`")
-	cmd.Flags().StringVar(&o.Socket, "socket", o.Socket, "where status and refresh reach it: a `PATH`")
-	cmd.Flags().StringVar(&o.Config, "config", o.Config, "the configuration: a `PATH`")
-	return cmd
+func watchFlags(f *pflag.FlagSet, s *session) {
+	s.watch = WatchOptions{Config: s.Config, Mountinfo: s.MountTable, Socket: s.Socket}
+	f.StringVar(&s.watch.Mountinfo, "mountinfo", s.MountTable, "the mount table to follow, such as /proc/1/mountinfo: a `PATH`")
+	f.StringVar(&s.watch.Socket, "socket", s.Socket, "where status and refresh reach it: a `PATH`")
+	f.StringVar(&s.watch.Config, "config", s.Config, "the configuration: a `PATH`")
 }
 
-// watch runs the daemon, which tells all that happens itself.
-func (s *session) watch(o WatchOptions) error {
-	for _, p := range []struct{ flag, path string }{{"--config", o.Config}, {"--mountinfo", o.Mountinfo}, {"--socket", o.Socket}} {
+// relativePath tells of a path of the daemon that depends on where it is started.
+func relativePath(s *session, _ []string) string {
+	for _, p := range []struct{ flag, path string }{{"--config", s.watch.Config}, {"--mountinfo", s.watch.Mountinfo}, {"--socket", s.watch.Socket}} {
 		if !filepath.IsAbs(p.path) {
-			return usage("azfilesauth watch", "the path for "+p.flag+" must be absolute")
+			return "the path for " + p.flag + " must be absolute"
 		}
 	}
-	if err := s.needRoot("watch"); err != nil {
-		return err
-	}
-	s.exit = s.Watch(o)
+	return ""
+}
+
+// watchMounts runs the daemon, which tells all that happens itself.
+func (s *session) watchMounts(*cobra.Command, []string) error {
+	s.exit = s.Watch(s.watch)
 	return nil
 }
