@@ -157,7 +157,7 @@ func (h *Helper) ticket(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, j.opts.Timeout)
+	limited, cancel := fault.WithTimeout(ctx, j.opts.Timeout, fault.BoundMount)
 	defer cancel()
 	got, err := manager.Ensure(limited, j.Request)
 	if ctx.Err() != nil { // whatever the interrupted step made of it

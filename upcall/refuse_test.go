@@ -183,12 +183,17 @@ func TestBadEnds(t *testing.T) {
 
 // Azure takes the request and says nothing: what is told is the bound, which can be widened.
 func TestAzureHangs(t *testing.T) {
-	for target, what := range map[string]string{azurefake.TargetStorage: "AZF-ENDPOINT-TIMEOUT", azurefake.TargetIMDS: "IMDS"} {
+	for target, what := range map[string]string{azurefake.TargetStorage: "AZF-ENDPOINT-TIMEOUT", azurefake.TargetIMDS: "AZF-IMDS-UNREACHABLE"} {
 		w := newWorld(t)
 		w.fake.Order(azurefake.Order{Target: target, Hang: true})
 		line := w.rejected(describe(host), 3, "AZF-UPCALL-DEADLINE")
-		if !strings.Contains(line, "within 1s") || !strings.Contains(line, what) || !strings.Contains(line, "set deadline: ") {
-			t.Errorf("%s: %s", target, line)
+		for _, part := range []string{"within 1s", what, "set deadline: "} {
+			if !strings.Contains(line, part) {
+				t.Errorf("%s: %s lacks %q", target, line, part)
+			}
+		}
+		if strings.Contains(line, "azfiles_timeout") || strings.Contains(line, "--timeout") {
+			t.Errorf("%s: it sends people to another program's options: %s", target, line)
 		}
 	}
 }

@@ -177,13 +177,14 @@ func (r *request) ticket() (tickets.Result, error) {
 
 // limit ends at the request's deadline.
 func (r *request) limit() (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()))
+	return fault.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()), fault.BoundUpcall)
 }
 
 // late tells of the deadline where it cut something off. Of requests that come together one asks Azure;
 // the others, who wait for it, know less.
 func (r *request) late(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil || !errors.Is(err, context.DeadlineExceeded) || fault.Is(err, fault.LockTimeout) {
+	_, late := fault.Late(ctx)
+	if err == nil || !late || !fault.From(err).Retryable() || fault.Is(err, fault.LockTimeout) {
 		return err
 	}
 	return r.deadlineFault(err)

@@ -74,7 +74,7 @@ func (w *watcher) Refresh(ctx context.Context, host string) ([]control.Outcome, 
 		case o := <-wait:
 			outcomes = append(outcomes, o)
 		case <-ctx.Done():
-			return outcomes, fault.From(ctx.Err())
+			return outcomes, fault.Ended(ctx)
 		case <-w.events.ended:
 			return outcomes, fault.Interrupted.New()
 		}
@@ -95,7 +95,7 @@ func (w *watcher) do(ctx context.Context, f func()) error {
 	case <-w.events.ended:
 		return fault.Interrupted.New()
 	case <-ctx.Done():
-		return fault.From(ctx.Err())
+		return fault.Ended(ctx)
 	}
 }
 

@@ -83,7 +83,7 @@ func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret
 			return ccache.Credential{}, f
 		}
 		if err := c.sleep(ctx, delay); err != nil {
-			return ccache.Credential{}, x.clean(transport.Fault(err, x.host()))
+			return ccache.Credential{}, x.clean(transport.Fault(ctx, err, x.host()))
 		}
 	}
 }
@@ -100,7 +100,7 @@ type exchange struct {
 func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault) {
 	a, err := x.ask(ctx)
 	if err != nil {
-		return ccache.Credential{}, x.clean(transport.Fault(err, x.host()))
+		return ccache.Credential{}, x.clean(transport.Fault(ctx, err, x.host()))
 	}
 	if a.status != http.StatusOK {
 		return ccache.Credential{}, x.refused(a)

@@ -35,7 +35,7 @@ func (c *Client) Greet(ctx context.Context, e endpoint.Endpoint) (Greeting, erro
 	began := c.now()
 	resp, err := c.Transport.RoundTrip(req)
 	if err != nil {
-		return Greeting{}, transport.Fault(err, x.host())
+		return Greeting{}, transport.Fault(ctx, err, x.host())
 	}
 	_ = resp.Body.Close() // it has none
 	g := Greeting{Took: c.now().Sub(began)}

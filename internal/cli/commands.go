@@ -358,7 +358,7 @@ func bounded(c *cobra.Command) (context.Context, context.CancelFunc, error) {
 	if timeout <= 0 || timeout > maxTimeout {
 		return nil, nil, usage(c.CommandPath(), "--timeout must be a time between 0 and 1h, such as 30s")
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), timeout)
+	ctx, cancel := fault.WithTimeout(c.Context(), timeout, fault.BoundFlag)
 	return ctx, cancel, nil
 }
 

@@ -159,6 +159,9 @@ func TestAzureFails(t *testing.T) {
 		m.calls("set -1\n", "set", uri, m.token)
 		m.holds(host)
 	}
+	if log := m.logged(); !strings.Contains(log, "AZF-ENDPOINT-TIMEOUT") || !strings.Contains(log, "a longer CURL_TOTAL_TIMEOUT in the configuration may help") {
+		t.Errorf("the log has no AZF-ENDPOINT-TIMEOUT with what to set: %s", log)
+	}
 	m.calls("set -1\n", "set", uri, "eyJhbGciOiJub25lIn0.e30.")
 	m.holds(host)
 }

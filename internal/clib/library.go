@@ -78,7 +78,7 @@ func (c *call) close() {
 
 // limit bounds what is left to do.
 func (c *call) limit() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), c.cfg.TotalTimeout())
+	return fault.WithTimeout(context.Background(), c.cfg.TotalTimeout(), fault.BoundTotal)
 }
 
 // set exchanges an access token for a ticket and gives the time that the ticket has left.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
@@ -65,7 +64,7 @@ func fix(f *fault.Fault) string {
 	case fault.TicketUnknown.ID:
 		return program + " list"
 	}
-	return strings.ReplaceAll(f.Fix(), "azfiles_timeout=", "CURL_TOTAL_TIMEOUT in the configuration")
+	return f.Fix()
 }
 
 // maxLine bounds a line on stderr, in bytes, its end not counted.

@@ -198,6 +198,10 @@ func networkRows() []peerRow {
 					m.Errorf("it waited %v, not a second", waited)
 				}
 			}()
+			if r := m.run("set", uri, m.token); !strings.Contains(r.err, "; a longer CURL_TOTAL_TIMEOUT in the configuration may help") {
+				m.Errorf("it does not say how to wait longer: %s", r.err)
+			}
+			begin = time.Now()
 			return m.fails(fault.EndpointTimeout, "set", uri, m.token) + ", after `CURL_TOTAL_TIMEOUT` (30 s)"
 		}},
 	}

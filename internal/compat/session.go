@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -59,7 +60,7 @@ func (s *session) run() error {
 
 // limit bounds what is left to do. The driver has 90 s for a mount, of which this is a part.
 func (s *session) limit() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), s.cfg.TotalTimeout())
+	return fault.WithTimeout(context.Background(), s.cfg.TotalTimeout(), fault.BoundTotal)
 }
 
 // record writes one line to the log that the configuration names.

@@ -11,6 +11,8 @@ import (
 	"net/url"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // maxAnswer bounds what is read of an answer, in bytes: about ten thousand endpoints.
@@ -75,6 +77,8 @@ func (c *Client) ask(ctx context.Context, method, path string) (body []byte, err
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED):
 		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
+	case ctx.Err() != nil:
+		return nil, fault.Ended(ctx).Because(err)
 	case err != nil:
 		return nil, err
 	}

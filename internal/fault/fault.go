@@ -97,7 +97,7 @@ func row[K interface {
 }
 
 // Blank is a Fault of the kind whose places show their names, for manuals.
-func (k *Kind) Blank() *Fault { return &Fault{kind: k} }
+func (k *Kind) Blank() *Fault { return &Fault{kind: k, bound: anyBound} }
 
 // String is the kind's id.
 func (k *Kind) String() string { return string(k.ID) }
@@ -115,6 +115,7 @@ type Fault struct {
 	kind   *Kind
 	values []string
 	cause  error
+	bound  Bound // that was hit, "" when none was
 
 	// RetryAfter is how long the other side asked us to wait; zero when it did not say.
 	RetryAfter time.Duration
@@ -180,7 +181,14 @@ func (f *Fault) Cause() string {
 	if f.cause == nil {
 		return ""
 	}
-	return shorten(Line(f.cause.Error()), maxCause)
+	text := f.cause.Error()
+	if inner := (*Fault)(nil); errors.As(f.cause, &inner) { // one fix is enough
+		text = string(inner.ID()) + ": " + inner.What()
+		if c := inner.Cause(); c != "" {
+			text += ": " + c
+		}
+	}
+	return shorten(Line(text), maxCause)
 }
 
 // Sentence is What with Cause in parentheses, if there is one.
@@ -191,7 +199,7 @@ func (f *Fault) Sentence() string {
 	return f.What()
 }
 
-// Fix is the command that mends it, with the values filled in.
+// Fix is the command that repairs it, with the values filled in, or how to widen the bound that was hit.
 func (f *Fault) Fix() string { return Line(f.fill(f.kind.Fix)) }
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.
@@ -206,6 +214,9 @@ func (f *Fault) Unwrap() error { return f.cause }
 func (f *Fault) fill(text string) string {
 	names := f.kind.names()
 	return expand(text, func(name string) string {
+		if name == longer {
+			return f.bound.advice()
+		}
 		if n := slices.Index(names, name); n < len(f.values) && f.values[n] != "" {
 			return f.values[n]
 		}
@@ -216,7 +227,7 @@ func (f *Fault) fill(text string) string {
 // names are those of the places in both texts in the order of the values, each once.
 func (k *Kind) names() (names []string) {
 	expand(k.What+k.Fix, func(name string) string {
-		if !slices.Contains(names, name) {
+		if name != longer && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 		return ""

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
@@ -90,5 +91,34 @@ func TestPlaces(t *testing.T) {
 		if n := len(k.names()); n != k.values {
 			t.Errorf("%s: its texts have %d places, its type %d", k.ID, n, k.values)
 		}
+	}
+}
+
+// A fault knows which bound it hit, and who set that knows how it is widened.
+func TestBounds(t *testing.T) {
+	outer, cancel := WithTimeout(t.Context(), time.Nanosecond, BoundFlag)
+	defer cancel()
+	inner, cancel := WithTimeout(outer, time.Hour, BoundTotal)
+	defer cancel()
+	<-inner.Done()
+	if f := Ended(inner); !Is(f, Timeout) || f.Fix() != "try again; a longer --timeout may help" {
+		t.Error(f)
+	}
+	fixed, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+	defer cancel()
+	<-fixed.Done()
+	if f := Ended(fixed); !Is(f, Timeout) || f.Fix() != "try again" {
+		t.Errorf("a limit that nobody can widen: %v", f)
+	}
+	gone, cancel := WithTimeout(t.Context(), time.Hour, BoundFlag)
+	cancel()
+	if f := Ended(gone); !Is(f, Interrupted) {
+		t.Error(f)
+	}
+	if _, late := Late(gone); late {
+		t.Error("what was interrupted is late")
+	}
+	if got := EndpointTimeout.Blank().Fix(); !strings.Contains(got, "a longer azfiles_timeout= or --timeout may help") {
+		t.Errorf("the manual says %q", got)
 	}
 }

@@ -2,7 +2,7 @@ package fault
 
 // The kinds, in the order in which a mount meets them. What is a sentence that starts in lower case and
 // has no full stop; Fix begins with a command or an imperative verb. The number of a Kind is that of the
-// {name} places in both texts.
+// {name} places in both texts; {longer} is none, see Bound.
 var (
 	Usage           = row[Kind2]("AZF-USAGE", "the command line is wrong: {problem}", "{program} --help", ExitUsage, false)
 	CallInvalid     = row[Kind2]("AZF-CALL-INVALID", "{function} was called in a wrong way: {problem}", "see azfilesauth.h", ExitUsage, false)
@@ -55,7 +55,7 @@ var (
 	DNSFailed       = row[Kind1]("AZF-DNS-FAILED", "the name {host} cannot be resolved", "getent hosts {host}; with a private endpoint, link the zone privatelink.file.core.windows.net to this network", ExitMount, true)
 	ProxyFailed     = row[Kind1]("AZF-PROXY-FAILED", "the proxy of the configuration does not connect this machine with {host}", "check proxy: in /etc/azfilesauth/config.yaml", ExitMount, true)
 	EndpointDown    = row[Kind1]("AZF-ENDPOINT-DOWN", "{host} does not accept connections on port 443", "curl -sv https://{host}/ -o /dev/null", ExitMount, true)
-	EndpointTimeout = row[Kind1]("AZF-ENDPOINT-TIMEOUT", "{host} did not answer in time", "curl -sv https://{host}/ -o /dev/null; a longer azfiles_timeout= or --timeout may help", ExitMount, true)
+	EndpointTimeout = row[Kind1]("AZF-ENDPOINT-TIMEOUT", "{host} did not answer in time", "curl -sv https://{host}/ -o /dev/null{longer}", ExitMount, true)
 	TLSUntrusted    = row[Kind1]("AZF-TLS-UNTRUSTED", "the certificate of {host} is not trusted", "openssl s_client -connect {host}:443 -servername {host} </dev/null; update-ca-certificates", ExitMount, false)
 	TokenRefused    = row[Kind1]("AZF-TOKEN-REFUSED", "{host} refused the access token", "check that the token is for the audience https://storage.azure.com (no trailing slash) and for the tenant of the account: az account show --query tenantId", ExitMount, false)
 	ClockSkew       = row[Kind3]("AZF-CLOCK-SKEW", "this machine's clock is {skew} {direction} {host}", "timedatectl set-ntp true; chronyc makestep", ExitMount, false)
@@ -103,7 +103,7 @@ var (
 	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
 	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 
-	Timeout     = row[Kind0]("AZF-TIMEOUT", "it took too long", "try again; a longer azfiles_timeout= or --timeout may help", ExitMount, true)
+	Timeout     = row[Kind0]("AZF-TIMEOUT", "it took too long", "try again{longer}", ExitMount, true)
 	Interrupted = row[Kind0]("AZF-INTERRUPTED", "it was interrupted", "run it again", ExitInterrupted, true)
 	Internal    = row[Kind0]("AZF-INTERNAL", "something happened that this program does not know how to explain", "please report it, with this line, at https://github.com/azfilesauth/azfilesauth/issues", ExitInternal, false)
 )

@@ -51,7 +51,7 @@ func fromAz(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	switch {
 	case err == nil:
 	case run.Err() != nil:
-		return AccessToken{}, fault.From(fmt.Errorf("az: %w", run.Err()))
+		return AccessToken{}, fault.Ended(run).Because(fmt.Errorf("az: %w", run.Err()))
 	default:
 		return AccessToken{}, azFault(who.name, err, text)
 	}

@@ -118,7 +118,7 @@ func (e entra) network() *fault.Fault {
 	if errors.Is(e.err, errElsewhere) {
 		return fault.AnswerInvalid.New(e.host(), "it sends to another place")
 	}
-	if f := transport.Fault(e.err, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted) {
+	if f := transport.Fault(e.ctx, e.err, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted) {
 		return f
 	}
 	return fault.EntraUnreachable.New(e.host())

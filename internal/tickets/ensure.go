@@ -45,7 +45,7 @@ type Request struct {
 	Token   secret.Value  // an access token that the caller was handed; none: Identity obtains one
 	Replace bool          // take the place of another identity even while its mount is live
 	Aliases []string      // hosts under which the ticket is stored as well, beside the endpoint's own alias
-	Limit   time.Duration // bounds the call once it has its turn; zero does not
+	Limit   time.Duration // CURL_TOTAL_TIMEOUT, which bounds the call once it has its turn; zero does not
 }
 
 // Result is what Ensure did.
@@ -92,7 +92,7 @@ func (c *Call) Ensure(ctx context.Context) (Result, error) {
 	}
 	c.Began = time.Now()
 	if c.Limit > 0 {
-		limited, cancel := context.WithTimeout(ctx, c.Limit)
+		limited, cancel := fault.WithTimeout(ctx, c.Limit, fault.BoundTotal)
 		defer cancel()
 		ctx = limited
 	}

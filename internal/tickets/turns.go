@@ -54,7 +54,7 @@ func (p *turn) wait(ctx context.Context) error {
 	case <-p.came:
 		return nil
 	case <-ctx.Done():
-		return fault.From(ctx.Err())
+		return fault.Ended(ctx)
 	}
 }
 

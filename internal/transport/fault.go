@@ -17,12 +17,22 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
-// Fault gives the failure that an error on the way to a host is; its cause is the error. What comes first decides: an error of the
-// proxy is also one of a connection, one of the name server is also a timeout.
-func Fault(err error, host string) *fault.Fault {
-	return why(err, host).Because(err)
+// Fault gives the failure that an error of a request to a host is; its cause is the error. ctx is the
+// request's: when its time is not over, the bound that was hit is that of connections.
+func Fault(ctx context.Context, err error, host string) *fault.Fault {
+	f := why(err, host).Because(err)
+	if !fault.Is(f, fault.EndpointTimeout) {
+		return f
+	}
+	b, late := fault.Late(ctx)
+	if !late && !errors.Is(err, syscall.ETIMEDOUT) { // that one is the kernel's own
+		b = fault.BoundConnect
+	}
+	return f.Hit(b)
 }
 
+// why finds the kind of an error. What comes first decides: an error of the proxy is also one of a
+// connection, one of the name server is also a timeout.
 func why(err error, host string) *fault.Fault {
 	var (
 		op     *net.OpError

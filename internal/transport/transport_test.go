@@ -30,7 +30,7 @@ func TestFault(t *testing.T) {
 		{syscall.ECONNRESET, fault.AzureBusy},
 		{errors.New("x"), fault.EndpointDown},
 	} {
-		if f := Fault(c.err, "host"); !fault.Is(f, c.want) || !errors.Is(f, c.err) {
+		if f := Fault(t.Context(), c.err, "host"); !fault.Is(f, c.want) || !errors.Is(f, c.err) {
 			t.Errorf("%v: %v, want %v", c.err, f, c.want)
 		}
 	}
