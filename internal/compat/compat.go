@@ -74,8 +74,8 @@ type Tool struct {
 	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
 	ForgetFailures func() (bool, error)
 
-	// Provisioner makes what set needs on a machine without a configuration; nil makes nothing.
-	Provisioner *config.Provisioner
+	// Provision makes what set needs on a machine without a configuration, and gives that; nil makes nothing.
+	Provision func(*config.Config) (*config.Config, error)
 
 	// OpenLog gives the log at a destination and path of the configuration; nil keeps none.
 	OpenLog func(destination, path string) *slog.Logger
@@ -97,7 +97,7 @@ func Main(args []string, version string) int {
 		OpenRing:   keyring.OpenRing,
 
 		ForgetFailures: keyring.ForgetFailures,
-		Provisioner:    &config.Provisioner{Passwd: "/etc/passwd"},
+		Provision:      func(c *config.Config) (*config.Config, error) { return config.Provision(thishost.Real(), c) },
 		OpenLog: func(destination, path string) *slog.Logger {
 			return log.Open(thishost.Real(), destination, path, program)
 		},

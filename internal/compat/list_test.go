@@ -22,12 +22,12 @@ func (m *machine) golden(name, got string) {
 
 func TestListIsWhatProgramsExpect(t *testing.T) {
 	m := newMachine(t)
-	m.stored(fixed(host, "AzureFileClient"))
+	m.stored(fixed(storageHost, "AzureFileClient"))
 	m.golden("list.txt", m.works("list").out)
 	m.golden("list.json", m.works("list", "--json").out)
 
 	m.tool.Zone = time.FixedZone("CET", 3600)
-	m.stored(fixed(host, "AzureFileClient"), fixed(other, "AzureFileClient"))
+	m.stored(fixed(storageHost, "AzureFileClient"), fixed(other, "AzureFileClient"))
 	m.golden("list-two.txt", m.works("list").out)
 	m.golden("list-two.json", m.works("--json", "list").out)
 }
@@ -36,7 +36,7 @@ func TestListIsWhatProgramsExpect(t *testing.T) {
 // Azure may give it, times that are missing, and labels that are no tickets of their own.
 func TestListShowsNamesAndTimes(t *testing.T) {
 	m := newMachine(t)
-	cred := fixed(host, "AzureFileClient@"+realm)
+	cred := fixed(storageHost, "AzureFileClient@"+realm)
 	cred.StartTime, cred.RenewTill = time.Time{}, time.Time{}
 	m.stored(cred, fixed("acct.privatelink.file.core.windows.net", "AzureFileClient@"+realm)) // another ticket
 	alias := cred
@@ -65,6 +65,6 @@ func TestListShowsNamesAndTimes(t *testing.T) {
 func TestListOfTheTrueProgram(t *testing.T) {
 	m := newMachine(t)
 	m.works("set", "https://acct.privatelink.file.core.windows.net", m.token)
-	m.holds(host)
-	m.klist(host, "acct.privatelink.file.core.windows.net")
+	m.holds(storageHost)
+	m.klist(storageHost, "acct.privatelink.file.core.windows.net")
 }

@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	host     = "acct.file.core.windows.net"
-	uri      = "https://" + host
-	other    = "other.file.core.windows.net"
-	otherURI = "https://" + other
-	realm    = azurefake.DefaultRealm
-	clientID = "b0000000-0000-4000-8000-00000000000b"
-	appID    = "a0000000-0000-4000-8000-00000000000a" // of the workload identity
+	storageHost = "acct.file.core.windows.net"
+	uri         = "https://" + storageHost
+	other       = "other.file.core.windows.net"
+	otherURI    = "https://" + other
+	realm       = azurefake.DefaultRealm
+	clientID    = "b0000000-0000-4000-8000-00000000000b"
+	appID       = "a0000000-0000-4000-8000-00000000000a" // of the workload identity
 )
 
 const resourceID = "/subscriptions/50000000-0000-4000-8000-000000000005/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/b"
 
 // hosts are the storage accounts of a machine's Azure.
-var hosts = []string{host, other, "third.file.core.windows.net", "fourth.file.core.windows.net"}
+var hosts = []string{storageHost, other, "third.file.core.windows.net", "fourth.file.core.windows.net"}
 
 func fakeOptions() azurefake.Options {
 	return azurefake.Options{
@@ -96,7 +96,7 @@ func (m *machine) hurry() { m.configure("CURL_TOTAL_TIMEOUT: 1") }
 
 // mounted puts an SMB mount of the account into the mount table.
 func (m *machine) mounted(username string) {
-	m.write("mountinfo", "39 22 0:26 / /mnt rw,relatime - cifs //"+host+"/share rw,vers=3.1.1,sec=krb5,cruid=0,username="+username+",addr=10.0.0.4\n")
+	m.write("mountinfo", "39 22 0:26 / /mnt rw,relatime - cifs //"+storageHost+"/share rw,vers=3.1.1,sec=krb5,cruid=0,username="+username+",addr=10.0.0.4\n")
 }
 
 // workload is the command line of the driver for a workload identity, with a token file like its.

@@ -11,16 +11,16 @@ import (
 )
 
 // fixed is a ticket whose times do not depend on the clock.
-func fixed(host, client string) ccache.Credential {
+func fixed(storageHost, client string) ccache.Credential {
 	at := time.Unix(1765082912, 0)
 	end := time.Unix(1765169127, 0)
 	return ccache.Credential{
 		Client:   ccache.Principal{NameType: 1, Realm: realm, Components: []string{client}},
-		Server:   ccache.Principal{NameType: 2, Realm: realm, Components: []string{"cifs", host}},
+		Server:   ccache.Principal{NameType: 2, Realm: realm, Components: []string{"cifs", storageHost}},
 		Key:      ccache.Key{Etype: 18, Value: secret.FromString(strings.Repeat("k", 32))},
 		AuthTime: at, StartTime: at, EndTime: end, RenewTill: end,
 		Flags:  8388608,
-		Ticket: secret.FromString("ticket for " + host),
+		Ticket: secret.FromString("ticket for " + storageHost),
 	}
 }
 
@@ -54,15 +54,15 @@ func clearRows() []peerRow {
 		{"row_clear_with_slash", "`clear https://host/` of a ticket that is there", "0: `clear: 0`; nothing is cleared", func(m *machine) string {
 			m.works("set", uri, m.token)
 			r := m.run("clear", uri+"/")
-			if r.status != 0 || r.out != "azfilesauthmanager clear: 0\n" || !strings.Contains(r.err, "cifs/"+host) {
+			if r.status != 0 || r.out != "azfilesauthmanager clear: 0\n" || !strings.Contains(r.err, "cifs/"+storageHost) {
 				m.Error(r)
 			}
 			m.holds()
 			return "0: `clear: 0`; erased"
 		}},
 		{"row_clear_without_scheme", "`clear host`", lib + ", `clear: -1`", func(m *machine) string {
-			m.clearedNothing(host)
-			return m.fails(fault.HostUnknown, "clear", host)
+			m.clearedNothing(storageHost)
+			return m.fails(fault.HostUnknown, "clear", storageHost)
 		}},
 		{"row_clear_without_cache_defect_18", "`clear` without a cache", lib + ", `clear: -1`; frees pointers that were never set", func(m *machine) string {
 			m.clearedNothing(uri)
@@ -73,7 +73,7 @@ func clearRows() []peerRow {
 		}},
 		{"defect_04_clear_does_not_erase", "what `clear` leaves in the file", "ticket and session key, valid until they end", func(m *machine) string {
 			m.works("set", uri, m.token)
-			cred, ok := m.cache().Ticket("cifs/" + host)
+			cred, ok := m.cache().Ticket("cifs/" + storageHost)
 			if !ok || cred.Key.Value.Len() != 32 {
 				m.Fatal("there is no ticket")
 			}
@@ -147,9 +147,9 @@ func listRows() []peerRow {
 		}},
 		{"defect_11_json_not_escaped", "`list --json` of a cache with a hostile name", "not escaped: JSON of the attacker's choice", func(m *machine) string {
 			evil := `x", "server": "cifs/evil.example@R", "y": "`
-			m.stored(fixed(host, evil+"\n\x1b[2J"))
+			m.stored(fixed(storageHost, evil+"\n\x1b[2J"))
 			rows := m.rows()
-			if len(rows) != 1 || len(rows[0]) != 7 || rows[0]["server"] != "cifs/"+host+"@"+realm || !strings.HasPrefix(rows[0]["client"].(string), `x", "server": "`) {
+			if len(rows) != 1 || len(rows[0]) != 7 || rows[0]["server"] != "cifs/"+storageHost+"@"+realm || !strings.HasPrefix(rows[0]["client"].(string), `x", "server": "`) {
 				m.Error(rows)
 			}
 			if out := m.works("list").out; strings.Count(out, "\n") != 9 || strings.ContainsRune(out, 0x1b) {
@@ -158,7 +158,7 @@ func listRows() []peerRow {
 			return "escaped, and no control characters in the text"
 		}},
 		{"defect_33_year_2038", "a ticket that ends after 2038", "its seconds are negative; refreshed every minute", func(m *machine) string {
-			cred := fixed(host, "AzureFileClient")
+			cred := fixed(storageHost, "AzureFileClient")
 			cred.EndTime = time.Date(2040, 2, 29, 12, 0, 0, 0, time.UTC)
 			m.stored(cred)
 			if end := m.rows()[0]["ticket_end_time"]; end != "02/29/40 12:00:00 UTC (epoch: 2214129600)" {
@@ -179,8 +179,8 @@ func (m *machine) begunAnew() string {
 	if _, err := os.Stat(m.ccache + ".damaged"); err != nil {
 		m.Error(err)
 	}
-	m.holds(host)
-	m.klist(host)
+	m.holds(storageHost)
+	m.klist(storageHost)
 	return "0, with a warning: the old file is kept as `.damaged`, `klist` reads the new one"
 }
 

@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
@@ -19,7 +18,7 @@ func defectRows() []peerRow {
 			m.write("useradd", "#!/bin/sh\necho \"$@\" >"+m.in("useradd.args")+"\nexit 1\n")
 			must(m.T, os.Chmod(m.in("useradd"), 0o700))
 			m.write("passwd", "root:x:0:0:root:/root:/bin/sh\n")
-			m.tool.Provisioner = &config.Provisioner{Passwd: m.in("passwd"), Folders: []string{m.dir}}
+			m.tool.Provision = m.provision
 			m.works("list")
 			if _, err := os.Stat(m.in("useradd.args")); err == nil {
 				m.Error("list makes a user")
@@ -39,7 +38,7 @@ func defectRows() []peerRow {
 		}},
 		{"defect_06_identity_is_guessed", "who obtained a ticket", "guessed from the mount's user name at each refresh", func(m *machine) string {
 			m.works("set", uri, "--imds-client-id", clientID)
-			rec, _ := m.cache().Record("cifs/" + host)
+			rec, _ := m.cache().Record("cifs/" + storageHost)
 			if rec.Identity != "user-assigned client_id="+clientID || !rec.Refreshable {
 				m.Errorf("%+v", rec)
 			}
@@ -50,7 +49,7 @@ func defectRows() []peerRow {
 			m.mounted(clientID)
 			m.fails(fault.IdentityConflict, "set", uri, "--system")
 			r := m.run("set", uri, "--system", "--force")
-			if r.status != 0 || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, "warning: the ticket for "+host) {
+			if r.status != 0 || strings.Count(r.err, "\n") != 1 || !strings.Contains(r.err, "warning: the ticket for "+storageHost) {
 				m.Error(r)
 			}
 			return "stored beside the ticket; 3 while the share of another identity is mounted, unless `--force`"
@@ -84,7 +83,7 @@ func defectRows() []peerRow {
 		{"defect_29_realm", "krb5.conf has no default realm, or another", "found", func(m *machine) string {
 			m.works("set", uri, m.token)
 			for _, conf := range []string{"", " default_realm = EXAMPLE.COM\n"} {
-				if out, err := m.mit(conf, "kvno", "--cached-only", "-c", "FILE:"+m.ccache, "-S", "cifs", host); err != nil {
+				if out, err := m.mit(conf, "kvno", "--cached-only", "-c", "FILE:"+m.ccache, "-S", "cifs", storageHost); err != nil {
 					m.Errorf("%q: %s", conf, out)
 				}
 			}
@@ -93,7 +92,7 @@ func defectRows() []peerRow {
 		{"defect_29_domain_realm", "krb5.conf maps the host to another realm", "`list` is fine and cifs.upcall finds no ticket", func(m *machine) string {
 			m.works("set", uri, m.token)
 			conf := "[domain_realm]\n .windows.net = EXAMPLE.COM\n"
-			if _, err := m.mit(conf, "kvno", "--cached-only", "-c", "FILE:"+m.ccache, "cifs/"+host+"@"+realm); err != nil {
+			if _, err := m.mit(conf, "kvno", "--cached-only", "-c", "FILE:"+m.ccache, "cifs/"+storageHost+"@"+realm); err != nil {
 				m.Error(err)
 			}
 			return "the same for a stock cifs.upcall; by its full name the ticket is found"

@@ -34,11 +34,11 @@ func refusedURI(uris ...string) func(*machine) string {
 
 func uriRows() []peerRow {
 	return []peerRow{
-		{"row_no_scheme", "`set` with a URI without a scheme", lib, refusedURI(host, host+"/")},
-		{"row_http", "`set http://...`", lib, refusedURI("http://" + host)},
+		{"row_no_scheme", "`set` with a URI without a scheme", lib, refusedURI(storageHost, storageHost+"/")},
+		{"row_http", "`set http://...`", lib, refusedURI("http://" + storageHost)},
 		{"row_upper_case_scheme", "`set HTTPS://...`", lib, func(m *machine) string {
-			m.works("set", "HTTPS://"+host, m.token)
-			m.holds(host)
+			m.works("set", "HTTPS://"+storageHost, m.token)
+			m.holds(storageHost)
 			return "0, stored"
 		}},
 		{"row_empty_uri", "an empty URI", lib, refusedURI("")},
@@ -49,22 +49,22 @@ func uriRows() []peerRow {
 		{"row_https_only", "`https://` without a host", syslogOnly, refusedURI("https://", "https:///")},
 		{"row_order_of_arguments", "`set --system URI`", lib + "; takes `--system` for the URI", func(m *machine) string {
 			m.works("set", "--system", uri)
-			m.holds(host)
+			m.holds(storageHost)
 			return "0, stored; any order will do"
 		}},
 		{"row_share_in_the_uri", "`set https://host/share`", syslogOnly, refusedURI(uri+"/share", uri+"/share?sig=geheim")},
 		{"row_duplicates_defect_22", "trailing `/`, upper-case host, `:443`, privatelink", "0; one more duplicate each", func(m *machine) string {
-			for _, u := range []string{uri, uri + "/", "https://" + strings.ToUpper(host), uri + ":443", uri + ".:443//"} {
+			for _, u := range []string{uri, uri + "/", "https://" + strings.ToUpper(storageHost), uri + ":443", uri + ".:443//"} {
 				m.works("set", u, m.token)
 			}
 			m.works("set", "https://acct.privatelink.file.core.windows.net", m.token)
-			m.holds(host)
+			m.holds(storageHost)
 			return "0; one ticket for the account"
 		}},
 		{"defect_09_any_host_gets_the_token", "a host that is not Azure's, a user name or another port in the URI", "the token is sent there", func(m *machine) string {
 			for _, u := range []string{
-				"https://evil.example", uri + ".evil.example", "https://geheim@" + host, "https://me:geheim@" + host,
-				uri + ":444", uri + ":445", "https://" + host + "@evil.example", uri + "#geheim", uri + "?geheim", uri + "?", "https://[::1]",
+				"https://evil.example", uri + ".evil.example", "https://geheim@" + storageHost, "https://me:geheim@" + storageHost,
+				uri + ":444", uri + ":445", "https://" + storageHost + "@evil.example", uri + "#geheim", uri + "?geheim", uri + "?", "https://[::1]",
 			} {
 				m.fails(fault.HostUnknown, "set", u, m.token)
 				if r := m.run("set", u, m.token); strings.Contains(r.err, "geheim") {
@@ -144,7 +144,7 @@ func exchangeRows() []peerRow {
 		{"row_valid_json_defect_25", "200 with spaces or escapes in the JSON", lib + "; valid answers are refused", func(m *machine) string {
 			m.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Spaces: true})
 			m.works("set", uri, m.token)
-			m.holds(host)
+			m.holds(storageHost)
 			return "0, stored"
 		}},
 		{"row_no_ticket_defect_17", "a KRB-CRED without a ticket", "139: crash", refusedBy(fault.TicketNone, azurefake.Order{Tickets: &none})},
@@ -170,7 +170,7 @@ func networkRows() []peerRow {
 	return []peerRow{
 		{"row_host_unknown", "the host is unknown", syslogOnly + " (one text for all of these)", func(m *machine) string {
 			m.dialing(func() (net.Conn, error) {
-				return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+				return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: storageHost, IsNotFound: true}}
 			})
 			return m.fails(fault.DNSFailed, "set", uri, m.token)
 		}},

@@ -26,8 +26,8 @@ func (s *session) run() error {
 	if s.cfg, err = config.Load(s.Config); err != nil {
 		return err
 	}
-	if s.inv.command == cmdSet && s.Provisioner != nil {
-		if s.cfg, err = s.Provisioner.Provision(s.cfg); err != nil {
+	if s.inv.command == cmdSet && s.Provision != nil {
+		if s.cfg, err = s.Provision(s.cfg); err != nil {
 			return err
 		}
 	}

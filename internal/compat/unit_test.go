@@ -11,6 +11,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // TestFailureIsBounded shows what goes first when a line is too long: what was used, then the cause,
@@ -19,17 +20,17 @@ func TestFailureIsBounded(t *testing.T) {
 	s := &session{Tool: &Tool{Config: "/etc/config"}, ccache: "/tmp/" + strings.Repeat("c", 200)}
 	cause := errors.New(strings.Repeat("because ", 30))
 	for _, c := range []struct {
-		host               int
+		storageHost        int
 		used, cause, fixed bool
 	}{{10, true, true, true}, {100, false, true, true}, {190, false, false, true}, {2000, false, false, false}} {
-		f := fault.DNSFailed.New(strings.Repeat("ä", c.host)).Because(cause)
+		f := fault.DNSFailed.New(strings.Repeat("ä", c.storageHost)).Because(cause)
 		line := s.failure(f)
 		if len(line) > maxLine || !utf8.ValidString(line) {
 			t.Errorf("%d bytes: %s", len(line), line)
 		}
 		used, why, fixed := strings.Contains(line, "; used: "), strings.Contains(line, "because"), strings.Contains(line, "to this network")
 		if used != c.used || why != c.cause || fixed != c.fixed {
-			t.Errorf("%d: used %v, cause %v, fix %v: %s", c.host, used, why, fixed, line)
+			t.Errorf("%d: used %v, cause %v, fix %v: %s", c.storageHost, used, why, fixed, line)
 		}
 	}
 	if line := bounded(strings.Repeat("ä", maxLine)); len(line) > maxLine || !strings.HasSuffix(line, "...") || !utf8.ValidString(line) {
@@ -40,9 +41,9 @@ func TestFailureIsBounded(t *testing.T) {
 // TestFixesSpeakOfThisProgram holds that no fix sends people to another program's options.
 func TestFixesSpeakOfThisProgram(t *testing.T) {
 	for _, f := range []*fault.Fault{
-		fault.Usage.New("p", program), fault.NotRoot.New(program), fault.HostUnknown.New(host, "p"), fault.ConfigInvalid.New("f", "p"),
-		fault.IdentityInvalid.New("p"), fault.IdentityConflict.New(host, "a", "b"), fault.TicketUnknown.New(host, "/cc"),
-		fault.EndpointTimeout.New(host), fault.Timeout.New(), fault.CCacheDamaged.New("/cc", "p"), fault.TokenRefused.New(host),
+		fault.Usage.New("p", program), fault.NotRoot.New(program), fault.HostUnknown.New(storageHost, "p"), fault.ConfigInvalid.New("f", "p"),
+		fault.IdentityInvalid.New("p"), fault.IdentityConflict.New(storageHost, "a", "b"), fault.TicketUnknown.New(storageHost, "/cc"),
+		fault.EndpointTimeout.New(storageHost), fault.Timeout.New(), fault.CCacheDamaged.New("/cc", "p"), fault.TokenRefused.New(storageHost),
 	} {
 		text := fix(f)
 		for _, word := range []string{"azfiles_timeout", "identity=", "mount -t", "cruid=", "azfilesauth list"} {
@@ -53,6 +54,13 @@ func TestFixesSpeakOfThisProgram(t *testing.T) {
 	}
 }
 
+// provision is config.Provision on a machine with the password file and the programs of m.
+func (m *machine) provision(c *config.Config) (*config.Config, error) {
+	h := host.Real()
+	h.Config, h.Passwd, h.Programs = c.Path(), m.in("passwd"), []string{m.dir}
+	return config.Provision(h, c)
+}
+
 // TestProvision has the user made whose cache it is when the configuration names none, by set alone.
 func TestProvision(t *testing.T) {
 	m := newMachine(t)
@@ -60,7 +68,7 @@ func TestProvision(t *testing.T) {
 	m.write("useradd", "#!/bin/sh\necho azfilesuser:x:65534:65534::/nonexistent:/usr/sbin/nologin >>"+m.in("passwd")+"\n")
 	must(t, os.Chmod(m.in("useradd"), 0o700))
 	m.write("passwd", "root:x:0:0:root:/root:/bin/sh\n")
-	m.tool.Provisioner = &config.Provisioner{Passwd: m.in("passwd"), Folders: []string{m.dir}}
+	m.tool.Provision = m.provision
 	m.works("list")
 	m.fails(fault.TicketUnknown, "clear", uri)
 	if b, _ := os.ReadFile(m.in("passwd")); strings.Contains(string(b), config.SystemUser) {

@@ -22,14 +22,12 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 )
 
 // DefaultPath is where the configuration is.
-const DefaultPath = "/etc/azfilesauth/config.yaml"
-
-// runDir holds the caches that the configuration gives no place of their own.
-const runDir = "/run/azfilesauth"
+const DefaultPath = host.Config
 
 // uidToken is libkrb5's token for the uid in a cache's name (krb5.conf(5), "PARAMETER EXPANSION").
 const uidToken = "%{uid}"
@@ -53,7 +51,7 @@ type Config struct {
 	identities   map[string]*entry
 	fallbackText string
 	fallback     *identity.Identity           // default_identity
-	listed       []*host                      // endpoints, in the files' order
+	listed       []*account                   // endpoints, in the files' order
 	owners       map[string]identity.Identity // by canonical host
 	hosts        map[string]endpoint.Custom   // by lower-case name
 	refresh      Refresh
@@ -103,28 +101,35 @@ func defaults(path string) *Config {
 	return c
 }
 
-// Load reads the configuration at path, and its layers. A missing file gives the defaults. A symbolic link
-// is followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
-// ConfigInvalid or ConfigUnsafe; those about the content name line and key.
-func Load(path string) (*Config, error) { return LoadFor(path, "/etc/passwd") }
+// Load reads the configuration at path of this machine, and its layers, as Read does.
+func Load(path string) (*Config, error) { return LoadFor(path, host.Passwd) }
 
 // LoadFor is Load for another machine, whose users are in passwd, a file as in passwd(5).
 func LoadFor(path, passwd string) (*Config, error) {
-	p := &parser{Config: defaults(path), byName: map[string]*host{}}
+	h := host.Real()
+	h.Config, h.Passwd = path, passwd
+	return Read(h)
+}
+
+// Read reads a machine's configuration, and its layers. A missing file gives the defaults. A symbolic link
+// is followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
+// ConfigInvalid or ConfigUnsafe; those about the content name line and key.
+func Read(h host.Host) (*Config, error) {
+	p := &parser{Config: defaults(h.Config), byName: map[string]*account{}}
 	p.missing = true
-	files, err := layers(path)
+	files, err := layers(h)
 	if err != nil {
 		return nil, err
 	}
 	for _, p.file = range files {
-		content, err := read(p.file)
+		content, err := read(h, p.file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		p.missing = p.missing && p.file != path
+		p.missing = p.missing && p.file != p.path
 		p.files = append(p.files, p.file)
 		if err := p.parse(content); err != nil {
 			return nil, p.invalid(err)
@@ -134,7 +139,8 @@ func LoadFor(path, passwd string) (*Config, error) {
 		return nil, p.invalid(err)
 	}
 	if !p.Sets("USER_UID") { // the system user's, or root's where there is none
-		p.uid, _, _ = lookupUser(passwd, SystemUser)
+		user, _ := h.LookupUser(SystemUser)
+		p.uid = user.UID
 	}
 	return p.Config, nil
 }
@@ -198,7 +204,7 @@ func (c *Config) CCacheName(cruid int) string {
 		return c.ccache
 	}
 	if !strings.Contains(path, uidToken) && cruid != c.uid { // a fixed file is that of one uid
-		path = runDir + "/krb5cc_" + uidToken
+		path = host.RunDir + "/krb5cc_" + uidToken
 	}
 	return strings.ReplaceAll(path, uidToken, uid)
 }

@@ -11,8 +11,8 @@ import (
 // maxHosts bounds endpoints: to resolve another name of a host takes time in proportion to it.
 const maxHosts = 2000
 
-// host is an entry of endpoints.
-type host struct {
+// account is an entry of endpoints.
+type account struct {
 	key      string // as the file has it
 	at       place
 	name     string // in lower case
@@ -34,11 +34,11 @@ func (p *parser) enterHost(key string, at place) error {
 		if len(p.listed) == maxHosts {
 			return fmt.Errorf("there are more than %d hosts", maxHosts)
 		}
-		h = &host{name: name}
+		h = &account{name: name}
 		p.byName[name] = h
 		p.listed = append(p.listed, h)
 	}
-	h.key, h.at, p.host = key, at, h
+	h.key, h.at, p.account = key, at, h
 	return nil
 }
 
@@ -59,7 +59,7 @@ func (p *parser) checkHosts() error {
 }
 
 // assign checks one host and gives its account its identity.
-func (p *parser) assign(h *host) error {
+func (p *parser) assign(h *account) error {
 	// Without an entry that makes it an account, a host must be one by its name: a mistyped domain
 	// would get an access token otherwise.
 	res, hint := p.Resolver(), ""

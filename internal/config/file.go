@@ -3,108 +3,83 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
-// The directories of layers: those of packages, which is beneath the same root as DefaultPath, and the
-// administrator's beside the configuration.
+// The directories of layers: that of packages, which belongs to the configuration at DefaultPath alone,
+// and the administrator's beside the configuration.
 const (
 	vendorDir = "/usr/lib/azfilesauth/config.d"
 	dropInDir = "config.d"
 )
 
-// layers are the files of a configuration, in the order in which one wins over those before it: those of
-// packages, the one at path, the administrator's. A configuration that is not at DefaultPath beneath some
-// root has nothing of packages.
-func layers(path string) ([]string, error) {
+// layers are the files of a machine's configuration, in the order in which one wins over those before it:
+// those of packages, the configuration, the administrator's.
+func layers(h host.Host) ([]string, error) {
 	var files []string
-	if root, ok := strings.CutSuffix(path, DefaultPath); ok {
-		vendor, err := dropIns(root + vendorDir)
+	if root, ok := strings.CutSuffix(h.Config, DefaultPath); ok {
+		vendor, err := dropIns(h, root+vendorDir)
 		if err != nil {
 			return nil, err
 		}
 		files = vendor
 	}
-	own, err := dropIns(filepath.Join(filepath.Dir(path), dropInDir))
-	return append(append(files, path), own...), err
+	own, err := dropIns(h, filepath.Join(filepath.Dir(h.Config), dropInDir))
+	return append(append(files, h.Config), own...), err
 }
 
 // dropIns are the files of a directory of layers, sorted by name. One that is missing has none.
-func dropIns(dir string) ([]string, error) {
-	info, err := os.Stat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+func dropIns(h host.Host, dir string) ([]string, error) {
+	if _, err := os.Stat(h.Path(dir)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err == nil {
-		if problem := unsafe(info); problem != "" {
-			return nil, fault.ConfigUnsafe.New(dir, problem)
-		}
+	d, err := h.AnyDir(dir)
+	if err != nil {
+		return nil, fault.ConfigInvalid.New(dir, "it cannot be opened as a directory").Because(err)
 	}
-	entries, err := os.ReadDir(dir)
+	defer d.Close()
+	if st, err := d.Stat("."); err != nil || d.Shared || st.Uid != 0 && int(st.Uid) != h.UID {
+		who := host.Exposed{UID: int(st.Uid), Mode: fs.FileMode(st.Mode & 0o777), Foreign: !d.Shared}
+		return nil, fault.ConfigUnsafe.New(dir, who.Error())
+	}
+	names, err := d.Names()
 	if err != nil {
 		return nil, fault.ConfigInvalid.New(dir, "it cannot be listed").Because(err)
 	}
+	slices.Sort(names)
 	var files []string
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".yaml" && !strings.HasPrefix(e.Name(), ".") {
-			files = append(files, filepath.Join(dir, e.Name()))
+	for _, name := range names {
+		if filepath.Ext(name) == ".yaml" && !strings.HasPrefix(name, ".") {
+			files = append(files, filepath.Join(dir, name))
 		}
 	}
 	return files, nil
 }
 
-// maxSize bounds the file, in bytes.
+// maxSize bounds a file, in bytes.
 const maxSize = 1 << 20
 
-// read gives the file's content if only root can change it. Owner and mode are those of the open
-// file, so nothing can be put in its place between the look and the reading.
-func read(path string) ([]byte, error) {
-	invalid := func(err error, problem string) error {
-		return fault.ConfigInvalid.New(path, problem).Because(err)
+// read gives a file's content if only root can change it. The error of a missing file is fs.ErrNotExist.
+func read(h host.Host, path string) ([]byte, error) {
+	content, _, err := h.ReadFile(path, maxSize, host.Owned)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return content, err
 	}
-	// Without O_NONBLOCK a FIFO would hold up a mount for ever.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if exposed := (*host.Exposed)(nil); errors.As(err, &exposed) {
+		return nil, fault.ConfigUnsafe.New(path, exposed.Error())
 	}
-	if err != nil {
-		return nil, invalid(err, "it cannot be opened")
+	problem := "it cannot be opened"
+	if errors.Is(err, host.ErrNotRegular) {
+		problem = host.ErrNotRegular.Error()
+	} else if errors.Is(err, host.ErrTooLarge) {
+		problem = fmt.Sprintf("it is larger than %d bytes", maxSize)
 	}
-	defer func() { _ = f.Close() }()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, invalid(err, "it cannot be examined")
-	}
-	if !st.Mode().IsRegular() {
-		return nil, invalid(nil, "it is not a regular file")
-	}
-	if problem := unsafe(st); problem != "" {
-		return nil, fault.ConfigUnsafe.New(path, problem)
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return nil, invalid(err, "it cannot be read")
-	}
-	if len(content) > maxSize {
-		return nil, invalid(nil, fmt.Sprintf("it is larger than %d bytes", maxSize))
-	}
-	return content, nil
-}
-
-// unsafe says how others than root can change the file, or "".
-func unsafe(st fs.FileInfo) string {
-	if uid := st.Sys().(*syscall.Stat_t).Uid; uid != 0 {
-		return fmt.Sprintf("it belongs to uid %d", uid)
-	}
-	if mode := st.Mode().Perm(); mode&0o022 != 0 {
-		return fmt.Sprintf("its mode is %#o", mode)
-	}
-	return ""
+	return nil, fault.ConfigInvalid.New(path, problem).Because(err)
 }

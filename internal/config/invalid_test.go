@@ -14,7 +14,7 @@ import (
 func refused(t *testing.T, content, want string) {
 	t.Helper()
 	path := write(t, content)
-	_, err := Load(path)
+	_, err := readAt(path)
 	if !fault.Is(err, fault.ConfigInvalid) || !strings.HasPrefix(fault.From(err).What(), path+" is not valid: "+want) {
 		t.Errorf("%q: got %v\nwant %s", content, err, want)
 	}
@@ -234,7 +234,7 @@ func TestBombs(t *testing.T) {
 	for name, content := range bombs() {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			c, err := Load(write(t, content))
+			c, err := readAt(write(t, content))
 			if err == nil && len(c.Warnings()) > maxWarnings+1 {
 				t.Errorf("%d warnings", len(c.Warnings()))
 			}
@@ -254,7 +254,7 @@ func FuzzConfig(f *testing.F) {
 		if len(content) > 4096 {
 			return
 		}
-		p := &parser{Config: defaults("x"), byName: map[string]*host{}, file: "x"}
+		p := &parser{Config: defaults("x"), byName: map[string]*account{}, file: "x"}
 		c := p.Config
 		err := p.parse([]byte(content))
 		if err == nil {

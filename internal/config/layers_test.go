@@ -43,7 +43,7 @@ func TestLayers(t *testing.T) {
 		ownFile + ".hidden.yaml":  "[",
 		ownFile + "20-y.yaml.bak": "[",
 	})
-	c, err := Load(path)
+	c, err := readAt(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestWrongLayers(t *testing.T) {
 		"syntax":      {map[string]string{ownFile + "x.yaml": "a: [\n"}, ownFile + "x.yaml is not valid: line "},
 	} {
 		path := layered(t, test.files)
-		_, err := Load(path)
+		_, err := readAt(path)
 		if want := filepath.Join(strings.TrimSuffix(path, DefaultPath), test.want); !fault.Is(err, fault.ConfigInvalid) || !strings.HasPrefix(fault.From(err).What(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
@@ -119,13 +119,13 @@ func TestUnsafeLayers(t *testing.T) {
 	for _, name := range []string{vendorFile, vendorFile + "x.yaml", ownFile, ownFile + "x.yaml"} {
 		path := layered(t, map[string]string{vendorFile + "x.yaml": "USER_UID: 7\n", ownFile + "x.yaml": "USER_UID: 7\n"})
 		bad := filepath.Join(strings.TrimSuffix(path, DefaultPath), name)
-		if c, err := Load(path); err != nil || !c.Missing() || c.CredentialUID() != 7 {
+		if c, err := readAt(path); err != nil || !c.Missing() || c.CredentialUID() != 7 {
 			t.Errorf("%v", err)
 		}
 		if err := os.Chmod(bad, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(path); !fault.Is(err, fault.ConfigUnsafe) || !strings.Contains(err.Error(), bad) {
+		if _, err := readAt(path); !fault.Is(err, fault.ConfigUnsafe) || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -139,7 +139,7 @@ func TestLayersOfAnotherFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(dir, "x.yaml"), "USER_UID: 6\n", 0o600)
-	c, err := Load(path)
+	c, err := readAt(path)
 	if err != nil || c.CredentialUID() != 6 || len(c.Files()) != 2 {
 		t.Errorf("%v: %q", err, c.Files())
 	}

@@ -43,11 +43,11 @@ func (p *problem) Error() string {
 type parser struct {
 	*Config
 	file   string
-	byName map[string]*host // by lower-case name
+	byName map[string]*account // by lower-case name
 
-	choice   *Choice // of the entry of identities that is being read
-	host     *host   // that of endpoints
-	variable string  // the name of that of ENVIRONMENT
+	choice   *Choice  // of the entry of identities that is being read
+	account  *account // that of endpoints
+	variable string   // the name of that of ENVIRONMENT
 }
 
 // parse takes what the content of a file says. The errors are of type *problem.

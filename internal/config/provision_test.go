@@ -5,18 +5,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // machine is a password file and a folder whose useradd adds a line to it.
-func machine(t *testing.T, passwd, useradd string) (Provisioner, string) {
+func machine(t *testing.T, passwd, useradd string) (host.Host, string) {
 	t.Helper()
 	dir := t.TempDir()
-	p := Provisioner{Passwd: filepath.Join(dir, "passwd"), Folders: []string{dir}}
-	put(t, p.Passwd, passwd, 0o644)
+	h := host.Real().Trusting(os.Geteuid())
+	h.Passwd, h.Programs = filepath.Join(dir, "passwd"), []string{dir}
+	put(t, h.Passwd, passwd, 0o644)
 	if useradd != "" {
 		put(t, filepath.Join(dir, "useradd"), "#!/bin/sh\necho \"$@\" >>'"+dir+"/called'\n"+useradd+"\n", 0o755)
 	}
-	return p, dir
+	return h, dir
 }
 
 func put(t *testing.T, name, text string, mode os.FileMode) {
@@ -26,13 +29,14 @@ func put(t *testing.T, name, text string, mode os.FileMode) {
 	}
 }
 
-func provision(t *testing.T, p Provisioner, path string) *Config {
+func provision(t *testing.T, h host.Host, path string) *Config {
 	t.Helper()
-	c, err := Load(path)
+	h.Config = path
+	c, err := Read(h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err = p.Provision(c); err != nil {
+	if c, err = Provision(h, c); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -98,7 +102,7 @@ func TestProxyAndAuthorityOfEnvironment(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	put(t, path, "ENVIRONMENT:\n  HTTPS_PROXY: http://proxy.test:3128\n  AZURE_AUTHORITY_HOST: https://login.test/\n  AZFILES_TEST: x\n", 0o600)
 	t.Setenv("AZFILES_TEST", "")
-	c, err := Load(path)
+	c, err := readAt(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,8 +97,8 @@ func inventedKeys() []Key {
 	id := func(key string, k kind[string], place func(*Choice) *string, doc string) Key {
 		return row("identities.*."+key, k, "", func(p *parser) *string { return place(p.choice) }, doc)
 	}
-	of := func(key string, k kind[string], place func(*host) *string, doc string) Key {
-		return row("endpoints.*."+key, k, "", func(p *parser) *string { return place(p.host) }, doc)
+	of := func(key string, k kind[string], place func(*account) *string, doc string) Key {
+		return row("endpoints.*."+key, k, "", func(p *parser) *string { return place(p.account) }, doc)
 	}
 	return []Key{
 		{Path: "identities", Doc: "A mapping from names to identities, see IDENTITIES. A name has at most 64 letters, digits, dots, hyphens and underscores."},
@@ -119,10 +119,10 @@ func inventedKeys() []Key {
 
 		{Path: "endpoints", Doc: "A mapping from hosts to"},
 		{Path: "endpoints.*", enter: (*parser).enterHost},
-		of("identity", identityText, func(h *host) *string { return &h.identity }, "Who logs in there, as in `default_identity` ."),
-		of("canonical", hostName, func(h *host) *string { return &h.custom.Canonical }, "The account's own host, when this is another name of it."),
-		of("authority", httpsURL, func(h *host) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
-		of("resource", httpsURL, func(h *host) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),
+		of("identity", identityText, func(h *account) *string { return &h.identity }, "Who logs in there, as in `default_identity` ."),
+		of("canonical", hostName, func(h *account) *string { return &h.custom.Canonical }, "The account's own host, when this is another name of it."),
+		of("authority", httpsURL, func(h *account) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
+		of("resource", httpsURL, func(h *account) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),
 
 		{Path: "ENVIRONMENT", Doc: "A mapping of variables for the libraries that ask for tokens. What is inherited from the environment does not count."},
 		{

@@ -48,7 +48,7 @@ func (c *Config) Settings() []Setting {
 	}
 	for _, h := range c.listed {
 		var parts []string
-		(&parser{host: h}).each("endpoints.*.", func(key, value string) { parts = append(parts, key+"="+value) })
+		(&parser{account: h}).each("endpoints.*.", func(key, value string) { parts = append(parts, key+"="+value) })
 		add(within("endpoints", h.key), strings.Join(parts, " "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.environment)) {

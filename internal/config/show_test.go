@@ -36,7 +36,7 @@ func TestSettingsByDefault(t *testing.T) {
 	if c.Missing() || c.Path() == "" {
 		t.Errorf("missing %v, path %q", c.Missing(), c.Path())
 	}
-	if none, err := Load(filepath.Join(t.TempDir(), "none")); err != nil || !none.Missing() {
+	if none, err := readAt(filepath.Join(t.TempDir(), "none")); err != nil || !none.Missing() {
 		t.Errorf("missing %v, %v", none.Missing(), err)
 	}
 }

@@ -32,7 +32,7 @@ func TestUpcall(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := Load(path)
+		c, err := readAt(path)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
