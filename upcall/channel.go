@@ -13,6 +13,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	machine "github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // Some kernels (6.1) do not name the server when they log in on further channels of a session. The
@@ -43,7 +44,7 @@ func (r *request) channel() (endpoint.Endpoint, error) {
 
 // candidates gives the hosts of the mounts that a further channel can belong to, one for each account.
 func (r *request) candidates() ([]string, error) {
-	all, err := r.mounted()
+	all, err := mounts.ListFrom(r.Mounts, r.cfg.Resolver())
 	if err != nil {
 		return nil, fault.Internal.New().Because(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/spnego"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -156,12 +155,7 @@ func (r *request) unresolved(err error) error {
 // ticket gets the service ticket for the login.
 func (r *request) ticket() (tickets.Result, error) {
 	manager, err := tickets.New(tickets.Options{
-		Config:    r.cfg,
-		Transport: r.transport,
-		IMDS:      r.imds,
-		OpenRing:  r.openRing,
-		Mounted:   r.mounted,
-		Attempts:  attempts,
+		Host: r.Host, Config: r.cfg, Transport: r.transport, IMDS: r.imds, OpenRing: r.openRing, Attempts: attempts,
 	})
 	if err != nil {
 		return tickets.Result{}, err
@@ -188,10 +182,6 @@ func (r *request) late(ctx context.Context, err error) error {
 		return err
 	}
 	return r.deadlineFault(err)
-}
-
-func (r *request) mounted() ([]mounts.Mount, error) {
-	return mounts.ListFrom(r.Mounts, r.cfg.Resolver())
 }
 
 // answer builds the login and gives it to the kernel.

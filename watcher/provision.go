@@ -62,15 +62,12 @@ func (p provisioner) run(ctx context.Context) {
 		p.log.Error("the table of file systems cannot be read", "problem", err.Error())
 		return
 	}
-	m, err := tickets.New(tickets.Options{
-		Config: cfg, Transport: p.transport, IMDS: p.imds, Now: p.host.Now, OpenRing: p.openRing,
-		Mounted: func() ([]mounts.Mount, error) { return mounts.ListFrom(p.host.Mounts, cfg.Resolver()) },
-	})
+	m, err := tickets.New(tickets.Options{Host: p.host, Config: cfg, Transport: p.transport, IMDS: p.imds, OpenRing: p.openRing})
 	if err != nil {
 		p.fail("no ticket can be fetched", err)
 		return
 	}
-	p.ensure(ctx, m, p.choose(cfg, m, lines), cfg.Refresh().Concurrency)
+	p.ensure(ctx, m, p.choose(cfg, m, lines))
 }
 
 // lines are those of fstab that opted in. A machine without the file mounts nothing.
@@ -126,14 +123,11 @@ func (p provisioner) request(cfg *config.Config, m *tickets.Manager, l mounts.Fs
 	return w, err
 }
 
-// ensure gets the tickets, so many at once.
-func (p provisioner) ensure(ctx context.Context, m *tickets.Manager, all []wanted, concurrency int) {
+// ensure gets the tickets.
+func (p provisioner) ensure(ctx context.Context, m *tickets.Manager, all []wanted) {
 	var done sync.WaitGroup
-	slots := make(chan struct{}, concurrency)
 	for _, w := range all {
-		slots <- struct{}{}
 		done.Go(func() {
-			defer func() { <-slots }()
 			got, err := m.Ensure(ctx, w.Request)
 			if err != nil {
 				p.fail("no ticket", err, "endpoint", w.Endpoint.Host(), "line", w.line)

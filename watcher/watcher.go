@@ -154,8 +154,10 @@ func machineID() string {
 // adopt makes cfg the configuration in effect, unless it cannot be.
 func (w *watcher) adopt(cfg *config.Config) (err error) {
 	if w.manager == nil {
+		h := w.Host
+		h.Now = w.now
 		w.manager, err = tickets.New(tickets.Options{
-			Config: cfg, Transport: w.Transport, IMDS: w.IMDS, Now: w.now, OpenRing: w.OpenRing,
+			Host: h, Config: cfg, Transport: w.Transport, IMDS: w.IMDS, OpenRing: w.OpenRing,
 			Mounted:  func() ([]mounts.Mount, error) { return *w.live.Load(), nil },
 			Attempts: 1, // the plan is what tries again
 		})

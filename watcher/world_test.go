@@ -99,9 +99,15 @@ func (w *world) configure(text string) {
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
+func (w *world) host() host.Host {
+	h := host.Real()
+	h.Config, h.Mounts, h.Now = w.path("config.yaml"), "/mountinfo", w.wall
+	return h
+}
+
 func (w *world) options() Options {
 	return Options{
-		Host: host.Host{Config: w.path("config.yaml"), Mounts: "/mountinfo", Now: w.wall}, Name: "test", Version: "2.0.0",
+		Host: w.host(), Name: "test", Version: "2.0.0",
 		Log: slog.New(&transcriber{w}), Transport: w, IMDS: w,
 		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); w.write("kernel: forgets"); return true, nil },
 	}
@@ -304,7 +310,7 @@ func (w *world) other(host, who, token string, cruid int) error {
 	cfg := must(config.Load(w.path("config.yaml")))
 	quiet := &world{azure: w.azure, trouble: map[string]string{}, begun: w.begun, enter: w.enter, leave: w.leave}
 	m := must(tickets.New(tickets.Options{
-		Config: cfg, Transport: quiet, IMDS: quiet, Now: w.wall,
+		Host: w.options().Host, Config: cfg, Transport: quiet, IMDS: quiet,
 		Mounted: func() ([]mounts.Mount, error) { return nil, nil },
 	}))
 	e := must(cfg.Resolver().Resolve(host))

@@ -26,7 +26,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -143,8 +142,9 @@ func (s *session) openCache() (*config.Config, *tickets.Manager, int, error) {
 
 // manager makes the Manager of the tickets; step is told what is being done, nil for nobody.
 func (s *session) manager(cfg *config.Config, step func(format string, a ...any)) (*tickets.Manager, error) {
+	h := s.Host
+	h.Mounts, h.Now = s.MountTable, s.Now
 	return tickets.New(tickets.Options{
-		Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Now: s.Now, Step: step,
-		Mounted: func() ([]mounts.Mount, error) { return mounts.ListFrom(s.MountTable, cfg.Resolver()) },
+		Host: h, Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Step: step,
 	})
 }

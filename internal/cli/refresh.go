@@ -90,14 +90,9 @@ func (s *session) renewHere(ctx context.Context, cfg *config.Config, one endpoin
 		all = []account{{Endpoint: one, cruid: cfg.CredentialUID()}}
 	}
 	outcomes := make([]control.Outcome, len(all))
-	slots := make(chan struct{}, cfg.Refresh().Concurrency)
 	var done sync.WaitGroup
 	for i, a := range all {
-		slots <- struct{}{}
-		done.Go(func() {
-			defer func() { <-slots }()
-			outcomes[i] = s.renewOne(ctx, m, a)
-		})
+		done.Go(func() { outcomes[i] = s.renewOne(ctx, m, a) })
 	}
 	done.Wait()
 	return outcomes, nil
@@ -105,11 +100,7 @@ func (s *session) renewHere(ctx context.Context, cfg *config.Config, one endpoin
 
 func (s *session) renewOne(ctx context.Context, m *tickets.Manager, a account) control.Outcome {
 	o := control.Outcome{Host: a.Host(), CRUID: a.cruid}
-	id, err := m.Owner(a.Endpoint, a.cruid, a.username)
-	var got tickets.Result
-	if err == nil {
-		got, err = m.Ensure(ctx, tickets.Request{Endpoint: a.Endpoint, Identity: id, CRUID: a.cruid, Fresh: tickets.Always})
-	}
+	got, err := m.Ensure(ctx, tickets.Request{Endpoint: a.Endpoint, CRUID: a.cruid, Username: a.username, Fresh: tickets.Always})
 	if err != nil {
 		o.Fault = control.FaultOf(err, s.Now())
 	}

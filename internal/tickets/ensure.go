@@ -174,7 +174,7 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 		return Result{}, false, nil
 	}
 	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
-	if !ok || stale(cred, c.m.Now()) {
+	if !ok || stale(cred, c.m.Host.Now()) {
 		return Result{}, false, nil
 	}
 	if all := c.aliases(rec.Aliases); len(all) > len(rec.Aliases) {
@@ -214,7 +214,7 @@ func (c *Call) lastResort() (Result, bool) {
 	}
 	rec, known := snap.Cache.Record(c.Endpoint.SPN())
 	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
-	if !known || !ok || rec.Identity != c.line || !c.m.Now().Before(cred.EndTime) {
+	if !known || !ok || rec.Identity != c.line || !c.m.Host.Now().Before(cred.EndTime) {
 		return Result{}, false
 	}
 	return c.result(cred, true), true
@@ -241,7 +241,7 @@ func (c *Call) fetch(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	c.m.Step("ticket: obtained from %s, ends at %s", c.Endpoint, cred.EndTime.Format(time.RFC3339))
-	rec := ccache.Record{Identity: c.line, ObtainedAt: c.m.Now(), Refreshable: c.Identity.Refreshable(), Aliases: c.aliases(nil)}
+	rec := ccache.Record{Identity: c.line, ObtainedAt: c.m.Host.Now(), Refreshable: c.Identity.Refreshable(), Aliases: c.aliases(nil)}
 	if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
 		return Result{}, err
 	}

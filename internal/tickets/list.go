@@ -91,7 +91,7 @@ func spn(c ccache.Credential) string {
 // principal, cifs/<canonical host>. A cache that is not there is not made. Its errors are faults.
 func (m *Manager) DropExpired(ctx context.Context, cruid int, keep func(spn string) bool) error {
 	return m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
-		c.DropExpired(m.Now(), keep)
+		c.DropExpired(m.Host.Now(), keep)
 		return nil
 	})
 }

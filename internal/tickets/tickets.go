@@ -16,10 +16,8 @@ package tickets
 import (
 	"fmt"
 	"net/http"
-	"os/user"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
@@ -34,11 +32,11 @@ import (
 
 // Options are the Manager's surroundings. Config is needed, the zero values of the others mean the real ones.
 type Options struct {
+	Host      host.Host // its clock, mount table, users and trusted user
 	Config    *config.Config
 	Transport http.RoundTripper              // to Entra and the storage accounts
 	IMDS      http.RoundTripper              // to the machine's identity service, never through a proxy
-	Now       func() time.Time               // the clock
-	Mounted   func() ([]mounts.Mount, error) // the live mounts of endpoints, which are not changed
+	Mounted   func() ([]mounts.Mount, error) // the live mounts of endpoints, not to be changed; nil reads the mount table
 	Step      func(format string, a ...any)  // told what is being done, for -v; never a secret
 
 	// OpenRing gives the keyring in which access tokens are kept for other processes, unless the
@@ -105,15 +103,14 @@ func sameWay(a, b *config.Config) bool {
 }
 
 func manage(o, given Options, s *shared) (*Manager, error) {
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.Host.Now == nil {
+		o.Host = host.Real()
 	}
 	if o.Step == nil {
 		o.Step = func(string, ...any) {}
 	}
 	if o.Mounted == nil {
-		resolver := o.Config.Resolver()
-		o.Mounted = func() ([]mounts.Mount, error) { return mounts.List(resolver) }
+		o.Mounted = func() ([]mounts.Mount, error) { return mounts.ListFrom(o.Host.Mounts, o.Config.Resolver()) }
 	}
 	if !o.Config.KeepTokens() {
 		o.OpenRing = nil
@@ -125,8 +122,8 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 	s.turns.bound(o.Config.Refresh().Concurrency)
 	return &Manager{
 		Options: o, given: given, cfg: o.Config, shared: s,
-		client: azfiles.Client{Transport: o.Transport, Now: o.Now, Attempts: o.Attempts},
-		tokens: identity.Options{Transport: o.Transport, IMDS: o.IMDS, Now: o.Now, Attempts: o.Attempts, Authorities: o.Config.Authorities()},
+		client: azfiles.Client{Transport: o.Transport, Now: o.Host.Now, Attempts: o.Attempts},
+		tokens: identity.Options{Transport: o.Transport, IMDS: o.IMDS, Now: o.Host.Now, Attempts: o.Attempts, Authorities: o.Config.Authorities()},
 		caches: make(map[int]*cache),
 	}, nil
 }
@@ -168,29 +165,21 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	if c := m.caches[uid]; c != nil {
 		return c, nil
 	}
-	gid, err := primaryGroup(uid)
-	if err != nil {
-		return nil, err
+	gid := 0
+	if uid != 0 { // the primary group, by which a stock cifs.upcall reads
+		u, err := m.Host.LookupUser(strconv.Itoa(uid))
+		if err != nil {
+			return nil, fault.UIDUnknown.New(strconv.Itoa(uid)).Because(err)
+		}
+		gid = u.GID
 	}
-	store, err := ccache.Open(host.Real(), m.cfg.CCacheName(uid), ccache.Owner{UID: uid, GID: gid})
+	store, err := ccache.Open(m.Host, m.cfg.CCacheName(uid), ccache.Owner{UID: uid, GID: gid})
 	if err != nil {
 		return nil, err
 	}
 	c := &cache{Store: store, writer: newWriter()}
 	m.caches[uid] = c
 	return c, nil
-}
-
-// primaryGroup looks a uid up in the password database, as a stock cifs.upcall does.
-func primaryGroup(uid int) (int, error) {
-	if uid == 0 {
-		return 0, nil
-	}
-	u, err := user.LookupId(strconv.Itoa(uid))
-	if err != nil {
-		return 0, fault.UIDUnknown.New(strconv.Itoa(uid)).Because(err)
-	}
-	return strconv.Atoi(u.Gid)
 }
 
 // mounted has the live mounts of every endpoint.

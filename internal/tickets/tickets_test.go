@@ -20,6 +20,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -69,8 +70,12 @@ func newWorld(t *testing.T, hosts ...string) *world {
 
 func (w *world) manager() *Manager {
 	w.t.Helper()
+	h := host.Real()
+	if w.now != nil {
+		h.Now = w.now
+	}
 	m, err := New(Options{
-		Config: must(config.Load(w.conf)), Transport: w.fake.Transport(), IMDS: w.fake.Transport(), Now: w.now,
+		Host: h, Config: must(config.Load(w.conf)), Transport: w.fake.Transport(), IMDS: w.fake.Transport(),
 		Mounted:        func() ([]mounts.Mount, error) { return slices.Clone(w.live), nil },
 		OpenRing:       w.openRing,
 		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); return true, nil },

@@ -54,7 +54,7 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 	if err == nil {
 		c.keep(name, t)
 	} else if ctx.Err() == nil { // who ran out of time says nothing of the others
-		err = c.m.memory.fail(name, &TokenError{c.line, c.m.Now(), err})
+		err = c.m.memory.fail(name, &TokenError{c.line, c.m.Host.Now(), err})
 	}
 	return t, false, err
 }
@@ -92,7 +92,7 @@ func (m *Manager) ring() keyring.Ring {
 // keyring, and 500 endpoints of one identity would be 500 requests to the identity service. A token
 // file is as near as either.
 func (c *Call) keep(name string, t identity.AccessToken) {
-	ttl := t.ExpiresOn.Sub(c.m.Now()) - tokenMargin
+	ttl := t.ExpiresOn.Sub(c.m.Host.Now()) - tokenMargin
 	if ttl < time.Second || c.Identity.Kind == identity.Token {
 		return
 	}
@@ -103,7 +103,7 @@ func (c *Call) keep(name string, t identity.AccessToken) {
 		c.m.memory.drop(name) // an older token must not come up again
 		return
 	}
-	c.m.memory.keep(name, t, c.m.Now())
+	c.m.memory.keep(name, t, c.m.Host.Now())
 }
 
 // recall gives a copy of a token that was kept and lasts long enough.
@@ -117,7 +117,7 @@ func (c *Call) recall(name string) (t identity.AccessToken, ok bool) {
 	if !ok {
 		t, ok = c.m.memory.recall(name)
 	}
-	return t, ok && t.ExpiresOn.Sub(c.m.Now()) >= tokenMargin
+	return t, ok && t.ExpiresOn.Sub(c.m.Host.Now()) >= tokenMargin
 }
 
 func fromRing(ring keyring.Ring, name string) (identity.AccessToken, bool) {
