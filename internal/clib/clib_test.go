@@ -93,7 +93,7 @@ func TestSetListClear(t *testing.T) {
 	if r.code != 0 || r.err != "" {
 		t.Fatalf("%d %s\n%s", r.code, r.out, r.err)
 	}
-	server := "cifs/" + host + "@" + azurefake.DefaultRealm
+	server := "cifs/" + account + "@" + azurefake.DefaultRealm
 	text := regexp.MustCompile(`^2\.3\.4\n\[\]\njson 0\nset 0\nset 0\nUsing Kerberos cache: ` + regexp.QuoteMeta(m.ccache) +
 		`\nCredential 1:\n  Server: ` + regexp.QuoteMeta(server) + `\n(?s:.*)\nlist 0\n(\[\n(?s:.*)\n\]\n)json 0\nclear 0\nclear -1\n(\[\n(?s:.*)\n\]\n)json 0\n$`)
 	found := text.FindStringSubmatch(r.out)
@@ -119,7 +119,7 @@ func TestPython(t *testing.T) {
 	m := newMachine(t)
 	python := needs.Program(t, "python3", "python3")
 	r := m.start(exec.Command(python, "testdata/caller.py", m.library, uri, m.token))
-	want := regexp.MustCompile(`^set 0 True\nbad -1 0\n\[\n  \{"server":"cifs/` + host + `@.*\}\n\]\njson 0\nclear 0\nversion 2\.3\.4 True\n$`)
+	want := regexp.MustCompile(`^set 0 True\nbad -1 0\n\[\n  \{"server":"cifs/` + account + `@.*\}\n\]\njson 0\nclear 0\nversion 2\.3\.4 True\n$`)
 	if r.code != 0 || r.err != "" || !want.MatchString(r.out) {
 		t.Errorf("%d %s\n%s", r.code, r.out, r.err)
 	}
@@ -142,7 +142,7 @@ func TestNothingAborts(t *testing.T) {
 			t.Fatalf("a line of %d bytes is in the log", len(line))
 		}
 	}
-	m.holds(host)
+	m.holds(account)
 }
 
 // TestAzureFails has an earlier ticket, which must stay.
@@ -157,13 +157,13 @@ func TestAzureFails(t *testing.T) {
 		o.Times = 1
 		m.fake.Order(o)
 		m.calls("set -1\n", "set", uri, m.token)
-		m.holds(host)
+		m.holds(account)
 	}
 	if log := m.logged(); !strings.Contains(log, "AZF-ENDPOINT-TIMEOUT") || !strings.Contains(log, "a longer CURL_TOTAL_TIMEOUT in the configuration may help") {
 		t.Errorf("the log has no AZF-ENDPOINT-TIMEOUT with what to set: %s", log)
 	}
 	m.calls("set -1\n", "set", uri, "eyJhbGciOiJub25lIn0.e30.")
-	m.holds(host)
+	m.holds(account)
 }
 
 // TestCacheOfAnotherUser has a credential uid that is not the caller's.
@@ -217,7 +217,7 @@ func TestDamagedCache(t *testing.T) {
 	m.must(os.WriteFile(m.ccache, []byte("\x05\x04garbage"), 0o600))
 	m.calls("[]\njson -1\nlist -1\n", "json", "list")
 	m.calls("set 0\n", "set", uri, m.token)
-	m.holds(host)
+	m.holds(account)
 }
 
 // TestEnvironmentStays has variables in the configuration and in the environment that Go code sets

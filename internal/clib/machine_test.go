@@ -33,12 +33,12 @@ import (
 )
 
 const (
-	host  = "acct.file.core.windows.net"
-	uri   = "https://" + host
-	other = "https://other.file.core.windows.net"
+	account = "acct.file.core.windows.net"
+	uri     = "https://" + account
+	other   = "https://other.file.core.windows.net"
 )
 
-var hosts = []string{host, "other.file.core.windows.net", "third.file.core.windows.net", "fourth.file.core.windows.net"}
+var hosts = []string{account, "other.file.core.windows.net", "third.file.core.windows.net", "fourth.file.core.windows.net"}
 
 // installation is where make has installed the library, and a program that is linked with it.
 type installation struct {

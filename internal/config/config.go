@@ -115,12 +115,23 @@ func LoadFor(path, passwd string) (*Config, error) {
 // is followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
 // ConfigInvalid or ConfigUnsafe; those about the content name line and key.
 func Read(h host.Host) (*Config, error) {
-	p := &parser{Config: defaults(h.Config), byName: map[string]*account{}}
-	p.missing = true
 	files, err := layers(h)
 	if err != nil {
 		return nil, err
 	}
+	return assemble(h, files)
+}
+
+// Defaults is the configuration of a machine that has no file of it.
+func Defaults(h host.Host) *Config {
+	c, _ := assemble(h, nil) // only a file can be wrong
+	return c
+}
+
+// assemble reads files, of which the later ones win.
+func assemble(h host.Host, files []string) (*Config, error) {
+	p := &parser{Config: defaults(h.Config), byName: map[string]*account{}}
+	p.missing = true
 	for _, p.file = range files {
 		content, err := read(h, p.file)
 		if errors.Is(err, fs.ErrNotExist) {

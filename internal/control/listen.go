@@ -43,7 +43,7 @@ func listen(h host.Host, path string) (*socket, error) {
 		return nil, fmt.Errorf("the path of the socket must be absolute: %s", path)
 	}
 	dir, name := filepath.Split(filepath.Clean(path))
-	d, err := h.OwnDir(dir)
+	d, err := openDir(h, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +61,20 @@ func listen(h host.Host, path string) (*socket, error) {
 		return nil, err
 	}
 	return &socket{l, path, unlock}, nil
+}
+
+// openDir opens the directory of the socket, which is made when it is missing. One that is there may be
+// open for others to look into, as /run is, since the socket has a mode of its own; nobody else may write to it.
+func openDir(h host.Host, dir string) (*host.Dir, error) {
+	if _, err := os.Lstat(h.Entry(dir)); err != nil {
+		return h.OwnDir(dir)
+	}
+	d, err := h.OpenDir(dir, h.Run)
+	if err == nil && d.Shared {
+		d.Close()
+		return nil, fmt.Errorf("others than root can write to %s", filepath.Clean(dir))
+	}
+	return d, err
 }
 
 // remove takes the socket away before the lock, so that it is never a successor's.

@@ -60,12 +60,17 @@ func start(t testing.TB, files map[string]string, o azurefake.Options, status *c
 func serve(t testing.TB, path string, k keeper) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- control.Serve(ctx, host.Real().Trusting(os.Geteuid()), path, k) }()
+	var failed error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failed = control.Serve(ctx, host.Real().Trusting(os.Geteuid()), path, k)
+	}()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
+		<-ended
+		if failed != nil {
+			t.Error(failed)
 		}
 	})
 	for {
@@ -73,8 +78,8 @@ func serve(t testing.TB, path string, k keeper) {
 			return
 		}
 		select {
-		case err := <-ended:
-			t.Fatal(err)
+		case <-ended:
+			t.FailNow() // the cleanup says why
 		default:
 		}
 	}

@@ -130,7 +130,7 @@ func New(o Options) (*Subject, error) {
 	passwd := s.Path(o.Passwd)
 	s.Config, s.ConfigErr = config.LoadFor(s.Path(o.Host.Config), passwd)
 	if s.ConfigErr != nil { // so that what does not depend on it is looked at all the same
-		s.Config, _ = config.LoadFor("", passwd) // there is no such file, so these are the defaults
+		s.Config = config.Defaults(s.Host)
 	}
 	resolver := s.Config.Resolver()
 	s.Mounts, s.MountsErr = mounts.ListFrom(s.Path(o.Host.Mounts), resolver)

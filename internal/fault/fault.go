@@ -52,14 +52,14 @@ type Kind struct {
 	values int
 }
 
-// Kind0 to Kind5 are Kinds whose texts have that many places, so that the compiler counts the values. New
-// takes them in the order in which What and then Fix first name them; an empty one shows as <name>.
+// These are Kinds whose texts have so many places, so that the compiler counts the values. New takes them in
+// the order in which What and then Fix first name them; an empty one shows as <name>.
 type (
-	Kind0 struct{ *Kind }
-	Kind1 struct{ *Kind }
-	Kind2 struct{ *Kind }
-	Kind3 struct{ *Kind }
-	Kind5 struct{ *Kind }
+	Kind0 struct{ *Kind } // Kind0 has no place.
+	Kind1 struct{ *Kind } // Kind1 has one place.
+	Kind2 struct{ *Kind } // Kind2 has two places.
+	Kind3 struct{ *Kind } // Kind3 has three places.
+	Kind5 struct{ *Kind } // Kind5 has five places.
 )
 
 // New makes a Fault of the kind.

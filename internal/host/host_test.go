@@ -112,8 +112,16 @@ func TestOpen(t *testing.T) {
 		rules host.Rules
 		says  string
 	}{
-		{"/secret", host.NoLink | host.Private, ""}, {"/plain", host.Owned, ""}, {"/link", host.Owned, ""}, {"/open", 0, ""},
-		{"/plain", host.Private, "0644"}, {"/open", host.Owned, "0664"}, {"/link", host.NoLink, "regular"}, {"/fifo", 0, "regular"}, {"/", 0, "regular"}, {"/none", 0, "no such"},
+		{"/secret", host.NoLink | host.Private, ""},
+		{"/plain", host.Owned, ""},
+		{"/link", host.Owned, ""},
+		{"/open", 0, ""},
+		{"/plain", host.Private, "0644"},
+		{"/open", host.Owned, "0664"},
+		{"/link", host.NoLink, "regular"},
+		{"/fifo", 0, "regular"},
+		{"/", 0, "regular"},
+		{"/none", 0, "no such"},
 	} {
 		_, _, err := h.ReadFile(test.path, 3, test.rules)
 		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {

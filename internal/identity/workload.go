@@ -38,7 +38,7 @@ func (i Identity) federated() (credentialOf, trust, error) {
 	if problem := tokenProblem(text); problem != "" {
 		return nil, trust{}, tokenFileFault(i.TokenFile, problem)
 	}
-	assertion := func(context.Context) (string, error) { return string(text), nil }
+	assertion := func(context.Context) (string, error) { return string(text), nil } //nolint:unparam // azidentity's type
 	return func(o policy.ClientOptions) (azcore.TokenCredential, error) {
 		cred, err := azidentity.NewClientAssertionCredential(i.TenantID, i.ClientID, assertion,
 			&azidentity.ClientAssertionCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: true})

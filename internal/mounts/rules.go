@@ -11,6 +11,7 @@ import (
 // Fate is what becomes of an option of a line of type azfiles.
 type Fate int
 
+// The fates of an option.
 const (
 	Passed  Fate = iota // it goes to mount.cifs as it is
 	Own                 // it is for mount.azfiles
@@ -71,8 +72,9 @@ var rules = append([]Rule{
 	{Name: "vers", Fate: Refused, Text: "Azure Files wants SMB 3; leave it out, or use vers=3.1.1", when: isOldSMB},
 }, dropped()...)
 
+// Why an option is refused.
 const (
-	noPassword = "the login is by Kerberos, there is no password"
+	noPassword = "the login is by Kerberos, there is no password" //nolint:gosec // a sentence
 	noDomain   = "the ticket says who the client is, there is no domain"
 	inSource   = "the share and its directory belong into the source: //<host>/<share>/<directory>"
 	noNetBIOS  = "Azure Files has no NetBIOS names"

@@ -63,8 +63,12 @@ func TestRetryAfter(t *testing.T) {
 		after, date string
 		want        time.Duration
 	}{
-		{"", "", 0}, {"7", "", 7 * time.Second}, {"-7", "", 0}, {"soon", "", 0},
-		{at(time.Minute), "", time.Minute}, {at(-time.Minute), "", 0},
+		{"", "", 0},
+		{"7", "", 7 * time.Second},
+		{"-7", "", 0},
+		{"soon", "", 0},
+		{at(time.Minute), "", time.Minute},
+		{at(-time.Minute), "", 0},
 		{at(time.Hour), at(time.Hour - time.Second), time.Second}, // by the other side's own clock
 	} {
 		h := http.Header{"Retry-After": {c.after}, "Date": {c.date}}
