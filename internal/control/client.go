@@ -34,10 +34,18 @@ func NewClient(path string) *Client {
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	body, err := c.ask(ctx, http.MethodGet, "/v1/status")
+	if hungUp(err) { // it ended, or another one took its place, while it was asked
+		body, err = c.ask(ctx, http.MethodGet, "/v1/status")
+	}
 	if err == nil {
 		err = decode(body, &s)
 	}
 	return s, err
+}
+
+// hungUp reports whether the daemon closed the connection before it had answered.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
 }
 
 // Refresh asks for new tickets now and waits for them; host "" is all that are mounted. The errors

@@ -513,3 +513,23 @@ func TestStrangeAnswers(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte{' '}, len(p))), nil }
+
+// A daemon that ends while it is asked is not running; that is no failure of its own.
+func TestStatusOfDaemonThatEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_ = l.Close() // which removes the socket
+		_ = c.Close()
+	}()
+	if _, err := NewClient(path).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v", err)
+	}
+}

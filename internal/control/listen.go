@@ -70,11 +70,20 @@ func openDir(h host.Host, dir string) (*host.Dir, error) {
 		return h.OwnDir(dir)
 	}
 	d, err := h.OpenDir(dir, h.Run)
-	if err == nil && d.Shared {
-		d.Close()
-		return nil, fmt.Errorf("others than root can write to %s", filepath.Clean(dir))
+	if err != nil {
+		return nil, err
 	}
-	return d, err
+	dir = filepath.Clean(dir)
+	if d.Shared {
+		err = fmt.Errorf("others than root can write to %s", dir)
+	} else if d.Name != dir {
+		err = fmt.Errorf("a link leads to %s", dir)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // remove takes the socket away before the lock, so that it is never a successor's.

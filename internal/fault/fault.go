@@ -52,15 +52,23 @@ type Kind struct {
 	values int
 }
 
-// These are Kinds whose texts have so many places, so that the compiler counts the values. New takes them in
-// the order in which What and then Fix first name them; an empty one shows as <name>.
-type (
-	Kind0 struct{ *Kind } // Kind0 has no place.
-	Kind1 struct{ *Kind } // Kind1 has one place.
-	Kind2 struct{ *Kind } // Kind2 has two places.
-	Kind3 struct{ *Kind } // Kind3 has three places.
-	Kind5 struct{ *Kind } // Kind5 has five places.
-)
+// Kind0 is a Kind whose texts have no place.
+//
+// The number of places is a type, so that the compiler counts the values. New takes them in the order in
+// which What and then Fix first name them; an empty one shows as <name>.
+type Kind0 struct{ *Kind }
+
+// Kind1 is a Kind whose texts have one place.
+type Kind1 struct{ *Kind }
+
+// Kind2 is a Kind whose texts have two places.
+type Kind2 struct{ *Kind }
+
+// Kind3 is a Kind whose texts have three places.
+type Kind3 struct{ *Kind }
+
+// Kind5 is a Kind whose texts have five places.
+type Kind5 struct{ *Kind }
 
 // New makes a Fault of the kind.
 func (k Kind0) New() *Fault { return &Fault{kind: k.Kind} }

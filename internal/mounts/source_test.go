@@ -10,19 +10,19 @@ import (
 
 func TestParseSource(t *testing.T) {
 	tests := map[string]struct{ host, share, dir string }{
-		"//acct.file.core.windows.net/share":  {"acct.file.core.windows.net", "share", ""},
-		"//Acct.FILE.core.windows.net./Share": {"Acct.FILE.core.windows.net.", "Share", ""},
-		"//h/share/":                          {"h", "share", ""},
-		"//h/share//":                         {"h", "share", ""},
-		"//h/share/a":                         {"h", "share", "a"},
-		"//h/share/a/b/":                      {"h", "share", "a/b"},
-		"//h/share//a///b":                    {"h", "share", "a/b"},
-		"//h/My Docs/Übung #1,2":              {"h", "My Docs", "Übung #1,2"},
-		"//h/$root/..a/b..":                   {"h", "$root", "..a/b.."},
-		`\\h\share\a b`:                       {"h", "share", "a b"},
-		"HTTPS://h:443/share/%C3%A4":          {"h:443", "share", "ä"},
-		"smb://h/share":                       {"h", "share", ""},
-		"//h/" + strings.Repeat("ä", 80):      {"h", strings.Repeat("ä", 80), ""},
+		"//acct.file.core.windows.net/share":               {"acct.file.core.windows.net", "share", ""},
+		"//Acct.FILE.core.windows.net./Share":              {"Acct.FILE.core.windows.net.", "Share", ""},
+		"//h/share/":                                       {"h", "share", ""},
+		"//h/share//":                                      {"h", "share", ""},
+		"//h/share/a":                                      {"h", "share", "a"},
+		"//h/share/a/b/":                                   {"h", "share", "a/b"},
+		"//h/share//a///b":                                 {"h", "share", "a/b"},
+		"//h/My Docs/\u00dcbung #1,2":                      {"h", "My Docs", "\u00dcbung #1,2"},
+		"//h/$root/..a/b..":                                {"h", "$root", "..a/b.."},
+		`\\h\share\a b`:                                    {"h", "share", "a b"},
+		"HTTPS://h:443/share/%C3%A4":                       {"h:443", "share", "ä"},
+		"smb://h/share":                                    {"h", "share", ""},
+		"//h/" + strings.Repeat("ä", 80):                   {"h", strings.Repeat("ä", 80), ""},
 		"//h/s/" + strings.Repeat("d", 1024-len("//h/s/")): {"h", "s", strings.Repeat("d", 1024-len("//h/s/"))},
 	}
 	for in, want := range tests {
