@@ -69,12 +69,6 @@ func (c *Client) Refresh(ctx context.Context, host string) ([]Outcome, error) {
 	return r.Outcomes, nil
 }
 
-// Metrics gives the counters in the text form of Prometheus. The errors are those of Status.
-func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
-	body, err := c.ask(ctx, http.MethodGet, "/metrics")
-	return body, err
-}
-
 // ask gives the whole body of an answer, whose status is 200, or 400 or 422 with a fault in the body.
 func (c *Client) ask(ctx context.Context, method, path string) (body []byte, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://azfilesauth"+path, nil)

@@ -533,3 +533,9 @@ func TestStatusOfDaemonThatEnds(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Metrics gives the counters in the text form of Prometheus. The errors are those of Status.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	body, err := c.ask(ctx, http.MethodGet, "/metrics")
+	return body, err
+}

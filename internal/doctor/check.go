@@ -53,10 +53,6 @@ const (
 	Surroundings  Group = "surroundings"
 )
 
-func groups() []Group {
-	return []Group{Configuration, Identity, Network, Exchange, Cache, Machine, Upcall, Kerberos, Surroundings}
-}
-
 // Check is one thing to look at.
 type Check struct {
 	ID       ID

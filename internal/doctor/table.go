@@ -5,11 +5,6 @@ import "slices"
 // All gives every check in the order of the chain.
 func All() []Check { return slices.Clone(table) }
 
-// Offline gives those of the checks that look at files alone.
-func Offline(checks []Check) []Check {
-	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !c.Offline })
-}
-
 // table has a row for each check, in the order of the chain. A check's prerequisites stand before it.
 var table = []Check{
 	{
