@@ -83,7 +83,7 @@ func (s *shared) Write(p []byte) (int, error) {
 func TestPythonLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	var stderr shared
-	l, _ := openLog(path, &stderr)
+	l, _ := openLog(own(), path, &stderr)
 	l.Debug("no")
 	l.Info("refreshed", "host", "h", "why", "two words")
 	l.With("a", 1).WithGroup("g").Warn("evil\n2026-11-23 12:00:00,000 - INFO - forged\x1b[2J", "token", secret.FromString("canary"))
@@ -110,7 +110,7 @@ func TestPythonLog(t *testing.T) {
 
 func TestPythonLogIsRotated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l, reopen := openLog(path, new(shared))
+	l, reopen := openLog(own(), path, new(shared))
 	l.Info("one")
 	check(os.Rename(path, path+".1"))
 	l.Info("two")
@@ -137,7 +137,7 @@ func TestPythonLogThatCannotBeOpened(t *testing.T) {
 	check(syscall.Mkfifo(fifo, 0o600))
 	for _, path := range []string{link, fifo, dir, filepath.Join(dir, "no", "log")} {
 		var stderr shared
-		l, reopen := openLog(path, &stderr)
+		l, reopen := openLog(own(), path, &stderr)
 		reopen()
 		l.Info("said")
 		if got := stderr.String(); strings.Count(got, "WARNING") != 1 || !strings.HasSuffix(got, "\nINFO - said\n") {
@@ -149,7 +149,7 @@ func TestPythonLogThatCannotBeOpened(t *testing.T) {
 	}
 	// It comes back, and a new failure is told again.
 	var stderr shared
-	l, reopen := openLog(link, &stderr)
+	l, reopen := openLog(own(), link, &stderr)
 	check(os.Remove(link))
 	reopen()
 	l.Info("in the file")
@@ -169,7 +169,7 @@ func TestPythonLogThatCannotBeOpened(t *testing.T) {
 
 func TestPythonLogByMany(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l, reopen := openLog(path, new(shared))
+	l, reopen := openLog(own(), path, new(shared))
 	var done sync.WaitGroup
 	for i := range 8 {
 		done.Go(func() {

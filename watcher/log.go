@@ -74,8 +74,8 @@ func readTunables(getenv func(string) string) (t tunables, problems []string) {
 // writes them, appended to the file at path, and without the time to stderr, where the journal or the
 // container's log adds one. reopen is for SIGHUP, after the file was renamed. A file that cannot be
 // opened is told once on stderr, which then is all there is until a reopen finds it well.
-func openLog(path string, stderr io.Writer) (l *slog.Logger, reopen func()) {
-	out := &logFile{path: path, stderr: stderr}
+func openLog(h host.Host, path string, stderr io.Writer) (l *slog.Logger, reopen func()) {
+	out := &logFile{host: h, path: path, stderr: stderr}
 	out.reopen()
 	attrs := slog.NewTextHandler(&out.attrs, &slog.HandlerOptions{ReplaceAttr: onlyAttrs})
 	return slog.New(&pythonHandler{out, attrs}), out.reopen
@@ -83,6 +83,7 @@ func openLog(path string, stderr io.Writer) (l *slog.Logger, reopen func()) {
 
 // logFile is where the lines go.
 type logFile struct {
+	host   host.Host
 	path   string
 	stderr io.Writer
 
@@ -99,7 +100,7 @@ func (f *logFile) reopen() {
 		_ = f.file.Close()
 	}
 	var err error
-	f.file, err = host.Real().OpenLog(f.path, dropinLogMode)
+	f.file, err = f.host.OpenLog(f.path, dropinLogMode)
 	if err != nil && !f.failed {
 		_, _ = fmt.Fprintf(f.stderr, "WARNING - only this is logged, the log file cannot be opened: %s\n", oneLine(err.Error()))
 	}

@@ -87,7 +87,7 @@ func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
 	w.caches, w.memos = map[string]context.CancelFunc{}, map[Key]*memo{}
 	w.work = work{jobs: ctx, busy: map[Key]*job{}}
 	w.notices = notices{said: map[string]string{}, counts: metrics.New()}
-	cfg, err := config.Load(o.Host.Config)
+	cfg, err := config.Read(o.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +246,7 @@ func (w *watcher) reload() {
 
 // loadConfig reads the configuration again. One that is broken changes nothing.
 func (w *watcher) loadConfig() {
-	cfg, err := config.Load(w.Host.Config)
+	cfg, err := config.Read(w.Host)
 	if err == nil {
 		err = w.adopt(cfg)
 	}
@@ -270,7 +270,7 @@ func (w *watcher) loadMissing() {
 	if !w.cfg.Missing() {
 		return
 	}
-	if _, err := os.Stat(w.Host.Config); err == nil {
+	if _, err := os.Stat(w.Host.Path(w.Host.Config)); err == nil {
 		w.loadConfig()
 	}
 }

@@ -264,7 +264,7 @@ func TestLoopLateRefreshForgetsTheKernelsFailures(t *testing.T) {
 func TestLoopConfigurationAppears(t *testing.T) {
 	bubble(t, system, 1, func(w *world) {
 		w.start()
-		check(w.do(context.Background(), func() { w.cfg = must(config.Load(w.path("nowhere"))) }))
+		check(w.do(context.Background(), func() { h := w.host(); h.Config = w.path("nowhere"); w.cfg = must(config.Read(h)) }))
 		w.configure("refresh: {at: nonsense}\n")
 		for range 3 {
 			w.tableChanged()

@@ -33,9 +33,10 @@ func Main(args []string, version string) int {
 	if os.Geteuid() != 0 {
 		return failed(fault.NotRoot.New(dropin))
 	}
-	out, reopen := openLog(dropinLog, os.Stderr)
+	h := a.on(host.Real())
+	out, reopen := openLog(h, dropinLog, os.Stderr)
 	if a.Provision {
-		provision(context.Background(), a, out)
+		provision(context.Background(), h, out)
 		return 0
 	}
 	tuned, problems := readTunables(os.Getenv)
@@ -43,15 +44,14 @@ func Main(args []string, version string) int {
 		out.Warn(problem)
 	}
 	return Run(context.Background(), Options{
-		Host: a.host(), Name: dropin, Version: version, Socket: a.Socket,
+		Host: h, Name: dropin, Version: version, Socket: a.Socket,
 		Log: out, Reopen: reopen, Look: tuned.Look, BeforeExpiry: tuned.BeforeExpiry,
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	})
 }
 
-// host is this machine with the configuration and the mount table of the command line.
-func (a arguments) host() host.Host {
-	h := host.Real()
+// on is the machine h with the configuration and the mount table of the command line.
+func (a arguments) on(h host.Host) host.Host {
 	h.Config, h.Mounts = a.Config, a.Mountinfo
 	return h
 }
@@ -63,7 +63,7 @@ func Watch(o Options) int {
 		o.Name = "azfilesauth watch"
 	}
 	if o.Log == nil {
-		o.Log = foregroundLog(o.Host.Config)
+		o.Log = foregroundLog(o.Host)
 	}
 	o.OpenRing, o.ForgetFailures = keyring.OpenRing, keyring.ForgetFailures
 	return Run(context.Background(), o)
@@ -71,7 +71,7 @@ func Watch(o Options) int {
 
 // foregroundLog is stderr, and where the configuration wants logs. Under systemd stderr is the journal
 // already (systemd.exec(5), JOURNAL_STREAM), which adds the time itself.
-func foregroundLog(path string) *slog.Logger {
+func foregroundLog(h host.Host) *slog.Logger {
 	journal := os.Getenv("JOURNAL_STREAM") != ""
 	stderr := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if journal && len(groups) == 0 && a.Key == slog.TimeKey {
@@ -79,7 +79,7 @@ func foregroundLog(path string) *slog.Logger {
 		}
 		return a
 	}})
-	cfg, err := config.Load(path)
+	cfg, err := config.Read(h)
 	if err != nil {
 		return slog.New(stderr) // which will say so
 	}
@@ -87,5 +87,5 @@ func foregroundLog(path string) *slog.Logger {
 	if journal && destination != log.File {
 		return slog.New(stderr)
 	}
-	return slog.New(slog.NewMultiHandler(stderr, log.Open(host.Real(), destination, file, "azfilesauth").Handler()))
+	return slog.New(slog.NewMultiHandler(stderr, log.Open(h, destination, file, "azfilesauth").Handler()))
 }

@@ -21,7 +21,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/control"
-	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // patience is how long a test waits for what has to come.
@@ -41,10 +41,10 @@ func TestMain(m *testing.M) {
 func refreshMain() int {
 	check(os.WriteFile(os.Getenv("PIDFILE"), []byte(strconv.Itoa(os.Getpid())), 0o600))
 	a := must(parseArgs(os.Args[1:]))
-	log, reopen := openLog(os.Getenv("LOGFILE"), os.Stderr)
+	log, reopen := openLog(own(), os.Getenv("LOGFILE"), os.Stderr)
 	road := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), must(os.ReadFile(os.Getenv("TEST_CA"))))
 	return Run(context.Background(), Options{
-		Host: a.host(), Name: dropin, Version: "2.0.0", Socket: a.Socket,
+		Host: a.on(own()), Name: dropin, Version: "2.0.0", Socket: a.Socket,
 		Log: log, Reopen: reopen, Transport: road, IMDS: road,
 	})
 }
@@ -155,10 +155,7 @@ func cmdRefreshed(ts *testscript.TestScript, _ bool, args []string) {
 // TestNoMountPointIsEverTouched watches the system calls of a daemon through a refresh: none of those
 // that take a path names a mount point.
 func TestNoMountPointIsEverTouched(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Fatal("strace is missing: apt-get install strace")
-	}
+	strace := needs.Program(t, "strace", "strace")
 	fake := must(azurefake.Start(azurefake.Options{Hosts: []string{account(1)}}))
 	t.Cleanup(fake.Close)
 	dir := t.TempDir()
@@ -201,6 +198,7 @@ func readIfThere(name string) []byte {
 
 // TestStormOfMounts plays 1000 mounts and unmounts in 4 seconds, in a mount namespace of its own.
 func TestStormOfMounts(t *testing.T) {
+	needs.Capability(t, "CAP_SYS_ADMIN")
 	c := exec.Command(must(exec.LookPath("storm")))
 	c.Dir = t.TempDir()
 	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
@@ -219,14 +217,15 @@ func stormMain() int {
 	check(os.WriteFile("config.yaml", []byte("KRB5_CC_NAME: "+dir+"/krb5cc\nUSER_UID: 0\n"), 0o600))
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	h := host.Real()
+	h := own()
 	h.Config = dir + "/config.yaml"
 	o := Options{Host: h, Name: "storm", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	w := must(newWatcher(ctx, o, must(real(ctx, h, nil))))
 	done := make(chan struct{})
 	go func() { w.run(ctx); close(done) }()
 	looked := func() time.Time { return w.Status().NextLook.Add(-longestSleep) }
-	time.Sleep(2 * merge) // it has looked, and is not merging
+	for w.Status().NextLook.IsZero() { // until it has looked
+	}
 	begun := time.Now()
 	check(unix.Mount("tmpfs", "mnt", "tmpfs", 0, ""))
 	for !looked().After(begun) {

@@ -35,12 +35,10 @@ type provisioner struct {
 	openRing        func() (keyring.Ring, error)
 }
 
-// provision is azfilesrefresh --provision on this machine, for root. What fails is logged and never
+// provision is azfilesrefresh --provision on the machine h. What fails is logged and never
 // more: the boot must go on, and the shares that have their tickets be mounted.
-func provision(ctx context.Context, args arguments, log *slog.Logger) {
-	p := provisioner{host: host.Real(), fstab: "/etc/fstab", openRing: keyring.OpenRing, log: log}
-	p.host.Config, p.host.Mounts = args.Config, args.Mountinfo
-	p.run(ctx)
+func provision(ctx context.Context, h host.Host, log *slog.Logger) {
+	provisioner{host: h, fstab: "/etc/fstab", openRing: keyring.OpenRing, log: log}.run(ctx)
 }
 
 // wanted is a line of fstab that wants a ticket.
@@ -52,7 +50,7 @@ type wanted struct {
 func (p provisioner) run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
-	cfg, err := config.LoadFor(p.host.Config, p.host.Passwd)
+	cfg, err := config.Read(p.host)
 	if err != nil {
 		p.fail("no ticket can be fetched", err)
 		return

@@ -11,7 +11,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
-	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 const provisionClient = "b0000000-0000-4000-8000-00000000000b"
@@ -31,9 +30,9 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	check(os.WriteFile(in("passwd"), []byte("root:x:0:0::/root:/bin/sh\n"), 0o600))
 	check(os.WriteFile(in("config.yaml"), []byte("USER_UID: 0\nKRB5_CC_NAME: "+in("cc")+"\n"+conf), 0o600))
 	var stderr shared
-	l, _ := openLog(in("log"), &stderr)
+	l, _ := openLog(own(), in("log"), &stderr)
 	p := provisioner{
-		host: host.Real().Trusting(os.Geteuid()), fstab: in("fstab"),
+		host: own(), fstab: in("fstab"),
 		transport: fake.Transport(), imds: fake.Transport(), log: l,
 	}
 	p.host.Config, p.host.Passwd, p.host.Mounts = in("config.yaml"), in("passwd"), in("mountinfo")
@@ -42,7 +41,7 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	}
 	p.run(t.Context())
 	found = map[string]string{}
-	snap := must(must(ccache.Open(host.Real(), in("cc"), ccache.Owner{})).Load())
+	snap := must(must(ccache.Open(own(), in("cc"), ccache.Owner{})).Load())
 	if snap.Cache != nil {
 		for _, c := range snap.Cache.Tickets() {
 			rec, _ := snap.Cache.Record("cifs/" + c.Server.Components[1])

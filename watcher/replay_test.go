@@ -18,10 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // TestTenThousandRefreshes: nothing is left behind by a refresh.
 func TestTenThousandRefreshes(t *testing.T) {
+	needs.Capability(t, "CAP_SYS_ADMIN")
 	const hosts = 32 // all due at the same moment
 	bubble(t, system+"refresh: {jitter: 0%}\n", hosts, func(w *world) {
 		check(unix.Mount("tmpfs", w.path("cc"), "tmpfs", 0, "size=1m,mode=0755")) // a disk takes its time

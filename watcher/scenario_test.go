@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scenarios expect")
@@ -57,6 +59,9 @@ func play(t *testing.T, file string) {
 	})
 	var got strings.Builder
 	script := string(part("script").Data)
+	if mounting.MatchString(script) {
+		needs.Capability(t, "CAP_CHOWN", "CAP_SYS_ADMIN")
+	}
 	conf := string(part("config").Data)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, a, dir, conf)
@@ -84,6 +89,9 @@ func play(t *testing.T, file string) {
 		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want.Data)
 	}
 }
+
+// mounting finds the commands that only root can do.
+var mounting = regexp.MustCompile(`(?m)^(folder|cache chown) |cruid=[1-9]`)
 
 // command does what one line of a script says. HOST is the number of an account.
 func (w *world) command(line string, out *strings.Builder) {

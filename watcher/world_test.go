@@ -43,6 +43,9 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// own is this machine as the caller sees it.
+func own() host.Host { return host.Real().Trusting(os.Geteuid()) }
+
 // world is a machine in virtual time and the Azure beyond it.
 type world struct {
 	t       *testing.T
@@ -100,7 +103,7 @@ func (w *world) configure(text string) {
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) host() host.Host {
-	h := host.Real()
+	h := own()
 	h.Config, h.Mounts, h.Now = w.path("config.yaml"), "/mountinfo", w.wall
 	return h
 }
@@ -307,7 +310,7 @@ func (w *world) exchanges(host string) (n int) {
 // other is another process that stores a ticket.
 // A token is one that was handed to it.
 func (w *world) other(host, who, token string, cruid int) error {
-	cfg := must(config.Load(w.path("config.yaml")))
+	cfg := must(config.Read(w.host()))
 	quiet := &world{azure: w.azure, trouble: map[string]string{}, begun: w.begun, enter: w.enter, leave: w.leave}
 	m := must(tickets.New(tickets.Options{
 		Host: w.options().Host, Config: cfg, Transport: quiet, IMDS: quiet,
@@ -326,7 +329,8 @@ var random = regexp.MustCompile(`request id \w+|krb5cc_0\.[0-9a-f]{16}|\.azf\.pr
 
 // plain leaves out what differs from run to run.
 func (w *world) plain(text string) string {
-	return random.ReplaceAllString(strings.ReplaceAll(text, w.dir, "$WORK"), "...")
+	text = strings.NewReplacer(w.dir, "$WORK", fmt.Sprintf("owner uid %d,", os.Geteuid()), "owner uid 0,").Replace(text)
+	return random.ReplaceAllString(text, "...")
 }
 
 // transcriber logs to the transcript; times are since the beginning, by the machine's clock.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -165,21 +166,30 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestNoWaitThatEndsTooLate(t *testing.T) {
-	b := newBench(t, azurefake.Options{})
-	b.fake.Order(azurefake.Order{Target: "storage", Status: 503})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	b.client.Attempts = 100
-	_, err := b.exchange(ctx)
-	if !fault.Is(err, fault.AzureBusy) || len(b.waits) != 99 { // all of them at most 8 s
-		t.Errorf("%v after %d waits", err, len(b.waits))
-	}
-	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond) // less than the first wait
-	defer cancel()
-	b.waits = nil
-	if _, err = b.exchange(ctx); !fault.Is(err, fault.AzureBusy) || len(b.waits) != 0 {
-		t.Errorf("%v after %d waits", err, len(b.waits))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := &Client{Attempts: 100, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			asked++
+			return &http.Response{StatusCode: http.StatusServiceUnavailable, Body: http.NoBody}, nil
+		})}
+		for _, test := range []struct{ limit, least time.Duration }{
+			{10 * time.Minute, 9 * time.Minute}, // the waits are at most 8 s
+			{200 * time.Millisecond, 0},         // less than the first one
+			{10 * time.Second, 2 * time.Second}, // none begins that would end later
+		} {
+			begun := time.Now()
+			asked = 0
+			ctx, cancel := context.WithTimeout(t.Context(), test.limit)
+			_, err := c.Exchange(ctx, resolve(t, testHost), secret.FromString("token"), Caller{"system", "oid-1"})
+			if took := time.Since(begun); !fault.Is(err, fault.AzureBusy) || ctx.Err() != nil || took < test.least || took >= test.limit {
+				t.Errorf("within %s: %v after %s and %d requests", test.limit, err, took, asked)
+			}
+			if test.least == 0 && asked != 1 {
+				t.Errorf("asked %d times", asked)
+			}
+			cancel()
+		}
+	})
 }
 
 func TestHang(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,9 +42,9 @@ func (d daemon) Refresh(ctx context.Context, host string) ([]Outcome, error) {
 
 func (d daemon) WriteMetrics(w io.Writer) { _, _ = io.WriteString(w, d.metrics) }
 
-// serve starts a server that ends with the test, and waits until it answers. end ends it at once and
+// start starts a server that ends with the test, and waits until it answers. end ends it at once and
 // gives what Serve gave.
-func serve(t *testing.T, path string, h Handler) (end func() error) {
+func start(t *testing.T, path string, h Handler) (end func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
@@ -53,11 +54,7 @@ func serve(t *testing.T, path string, h Handler) (end func() error) {
 	end = func() error {
 		once.Do(func() {
 			cancel()
-			select {
-			case err = <-result:
-			case <-time.After(10 * time.Second):
-				err = errors.New("Serve did not end")
-			}
+			err = <-result
 		})
 		return err
 	}
@@ -103,7 +100,7 @@ func TestStatus(t *testing.T) {
 	path := socketPath(t)
 	told := example
 	told.Schema = 0 // the server knows it
-	serve(t, path, daemon{status: told})
+	start(t, path, daemon{status: told})
 	got, err := NewClient(path).Status(t.Context())
 	if err != nil || !cmp.Equal(got, example) {
 		t.Errorf("%v: %s", err, cmp.Diff(example, got))
@@ -113,7 +110,7 @@ func TestStatus(t *testing.T) {
 // The keys are promised.
 func TestSchema(t *testing.T) {
 	path := socketPath(t)
-	end := serve(t, path, daemon{status: example})
+	end := start(t, path, daemon{status: example})
 	got := raw(t, path, "GET /v1/status HTTP/1.0\r\n\r\n")
 	want := `{"schema":1,"version":"2.0.0","pid":42,"started":"2026-11-23T12:00:00Z","active":true,"ccache":"/run/azfilesauth/krb5cc_0",` +
 		`"mountinfo":"/proc/self/mountinfo","next_look":"2026-11-23T12:10:00Z","endpoints":[{"host":"acct.file.core.windows.net","cruid":0,` +
@@ -126,7 +123,7 @@ func TestSchema(t *testing.T) {
 	if err := end(); err != nil {
 		t.Fatal(err)
 	}
-	serve(t, path, daemon{})
+	start(t, path, daemon{})
 	if got := raw(t, path, "GET /v1/status HTTP/1.0\r\n\r\n"); !strings.Contains(got, `"endpoints":[]`) {
 		t.Errorf("got %s", got)
 	}
@@ -154,7 +151,7 @@ func raw(t *testing.T, path, request string) string {
 func TestRefresh(t *testing.T) {
 	path := socketPath(t)
 	want := []Outcome{{Host: "a b&c"}, {Host: "b", CRUID: 1000, Fault: &Fault{ID: "AZF-X"}}}
-	serve(t, path, daemon{refresh: func(_ context.Context, host string) ([]Outcome, error) {
+	start(t, path, daemon{refresh: func(_ context.Context, host string) ([]Outcome, error) {
 		switch host {
 		case "unknown":
 			return nil, fault.HostUnknown.New(host, "p").Because(errors.New("a cause"))
@@ -193,7 +190,7 @@ func TestRefreshIsCancelled(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			path := socketPath(t)
 			begun, ended := make(chan struct{}), make(chan struct{})
-			end := serve(t, path, daemon{refresh: func(ctx context.Context, _ string) ([]Outcome, error) {
+			end := start(t, path, daemon{refresh: func(ctx context.Context, _ string) ([]Outcome, error) {
 				close(begun)
 				<-ctx.Done()
 				close(ended)
@@ -215,7 +212,7 @@ func TestRefreshIsCancelled(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	path := socketPath(t)
-	serve(t, path, daemon{metrics: "azfilesauth_up 1\n"})
+	start(t, path, daemon{metrics: "azfilesauth_up 1\n"})
 	got, err := NewClient(path).Metrics(t.Context())
 	if err != nil || string(got) != "azfilesauth_up 1\n" {
 		t.Errorf("%q, %v", got, err)
@@ -227,7 +224,7 @@ func TestMetrics(t *testing.T) {
 
 func TestWhatIsNotServed(t *testing.T) {
 	path := socketPath(t)
-	serve(t, path, daemon{refresh: func(context.Context, string) ([]Outcome, error) {
+	start(t, path, daemon{refresh: func(context.Context, string) ([]Outcome, error) {
 		t.Error("refreshed")
 		return nil, nil
 	}})
@@ -248,7 +245,7 @@ func TestModes(t *testing.T) {
 	path := socketPath(t)
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
-	end := serve(t, path, daemon{})
+	end := start(t, path, daemon{})
 	for name, want := range map[string]fs.FileMode{
 		path: fs.ModeSocket | 0o600, filepath.Dir(path): fs.ModeDir | 0o711, filepath.Join(filepath.Dir(path), ".watch.sock.lock"): 0o600,
 	} {
@@ -278,12 +275,12 @@ func TestDeadSocketIsReplaced(t *testing.T) {
 	if _, err := NewClient(path).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("a dead socket: %v", err)
 	}
-	serve(t, path, daemon{})
+	start(t, path, daemon{})
 }
 
 func TestLiveSocketIsKept(t *testing.T) {
 	path := socketPath(t)
-	serve(t, path, daemon{status: example})
+	start(t, path, daemon{status: example})
 	if err := Serve(t.Context(), machine(path), path, daemon{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("the second: %v", err)
 	}
@@ -386,7 +383,7 @@ func TestUnsafePlaces(t *testing.T) {
 	if _, err := os.Lstat(in("real/victim")); err == nil {
 		t.Error("a link was followed")
 	}
-	serve(t, in("sticky/below/s"), daemon{})
+	start(t, in("sticky/below/s"), daemon{})
 }
 
 // Another user's process is refused even when the mode lets it in.
@@ -398,7 +395,7 @@ func TestOnlyRoot(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "watch.sock")
-	serve(t, path, daemon{})
+	start(t, path, daemon{})
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
@@ -440,31 +437,60 @@ func asNobody(path string) (c net.Conn, err error) {
 	return c, err
 }
 
+// pipes is a listener in memory, whose connections have virtual deadlines in a bubble.
+type pipes struct {
+	conns chan net.Conn
+	ended chan struct{}
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.ended:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.ended) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	ours, its := net.Pipe()
+	p.conns <- its
+	return ours, nil
+}
+
 // Connections that say nothing keep nobody out for long, and do not pile up.
 func TestIdleConnections(t *testing.T) {
-	path := socketPath(t)
-	serve(t, path, daemon{})
-	for range maxConns - 1 {
-		c, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		p := &pipes{conns: make(chan net.Conn), ended: make(chan struct{})}
+		client := &Client{http.Client{Transport: &http.Transport{DialContext: p.dial, DisableKeepAlives: true}}}
+		ended := make(chan error)
+		go func() {
+			ended <- serve(ctx, limit(p, func(net.Conn) bool { return true }), routes(daemon{}))
+		}()
+		begun := time.Now()
+		for range maxConns - 1 {
+			c, _ := p.dial(ctx, "", "")
+			defer c.Close()
 		}
+		if _, err := client.Status(ctx); err != nil || time.Since(begun) != 0 {
+			t.Errorf("beside the silent ones: %v after %s", err, time.Since(begun))
+		}
+		c, _ := p.dial(ctx, "", "")
 		defer c.Close()
-	}
-	if _, err := NewClient(path).Status(t.Context()); err != nil {
-		t.Error(err)
-	}
-	c, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	// All places are taken now: this one is answered when the silent ones have been shown out.
-	ctx, cancel := context.WithTimeout(t.Context(), 4*headerTimeout)
-	defer cancel()
-	if _, err := NewClient(path).Status(ctx); err != nil {
-		t.Error(err)
-	}
+		// All places are taken now: this one is answered when the silent ones have been shown out.
+		if _, err := client.Status(ctx); err != nil || time.Since(begun) != headerTimeout {
+			t.Errorf("when all places were taken: %v after %s", err, time.Since(begun))
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestNotRunning(t *testing.T) {

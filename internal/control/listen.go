@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,18 +21,6 @@ type socket struct {
 	*net.UnixListener
 	path   string
 	unlock func()
-}
-
-// counted gives its place among the connections back when it is closed.
-type counted struct {
-	*net.UnixConn
-	open chan struct{}
-	once sync.Once
-}
-
-func (c *counted) Close() error {
-	c.once.Do(func() { <-c.open })
-	return c.UnixConn.Close()
 }
 
 // listen makes the socket. The lock beside it is held as long as the socket is listened on, so that

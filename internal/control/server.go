@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,8 +37,13 @@ func Serve(ctx context.Context, h host.Host, path string, handler Handler) error
 		return err
 	}
 	defer l.remove()
+	return serve(ctx, limit(l.UnixListener, rootsAlone(h)), routes(handler))
+}
+
+// serve answers on a listener until ctx ends, which gives nil.
+func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           http.MaxBytesHandler(routes(handler), maxBody),
+		Handler:           http.MaxBytesHandler(handler, maxBody),
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -53,7 +59,7 @@ func Serve(ctx context.Context, h host.Host, path string, handler Handler) error
 			_ = server.Close()
 		}
 	})
-	err = server.Serve(&rootsOnly{l.UnixListener, h, make(chan struct{}, maxConns)})
+	err := server.Serve(l)
 	if stop() { // ctx has not ended
 		_ = server.Close()
 		return err
@@ -127,27 +133,60 @@ func send(w http.ResponseWriter, status int, kind string, body []byte) {
 	_, _ = io.Copy(w, bytes.NewReader(body)) // whoever has gone needs no answer
 }
 
-// rootsOnly accepts a bounded number of connections, of root's processes alone. The mode of the
-// socket says the same, unless somebody changes it.
-type rootsOnly struct {
-	*net.UnixListener
-	host host.Host
-	open chan struct{}
+// limited accepts a bounded number of connections, of those alone who may connect.
+type limited struct {
+	net.Listener
+	admits func(net.Conn) bool
+	open   chan struct{} // has a place for each connection
 }
 
-func (l *rootsOnly) Accept() (net.Conn, error) {
+func limit(l net.Listener, admits func(net.Conn) bool) *limited {
+	return &limited{l, admits, make(chan struct{}, maxConns)}
+}
+
+// Accept is for net.Listener.
+func (l *limited) Accept() (net.Conn, error) {
 	for {
 		l.open <- struct{}{}
-		c, err := l.AcceptUnix()
+		c, err := l.Listener.Accept()
 		if err != nil {
 			<-l.open
 			return nil, err
 		}
-		if uid, err := peer(c); err == nil && l.host.Trusts(uid) {
-			return &counted{UnixConn: c, open: l.open}, nil
+		if l.admits(c) {
+			return &counted{Conn: c, open: l.open}, nil
 		}
 		_ = c.Close()
 		<-l.open
+	}
+}
+
+// counted gives its place among the connections back when it is closed.
+type counted struct {
+	net.Conn
+	open chan struct{}
+	once sync.Once
+}
+
+// Close is for net.Conn.
+func (c *counted) Close() error {
+	c.once.Do(func() { <-c.open })
+	return c.Conn.Close()
+}
+
+// CloseWrite is how package http lets a client read the answer to a request that it has not read whole.
+func (c *counted) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// rootsAlone admits root's processes. The mode of the socket says the same, unless somebody changes it.
+func rootsAlone(h host.Host) func(net.Conn) bool {
+	return func(c net.Conn) bool {
+		uid, err := peer(c.(*net.UnixConn))
+		return err == nil && h.Trusts(uid)
 	}
 }
 

@@ -165,7 +165,7 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	if c := m.caches[uid]; c != nil {
 		return c, nil
 	}
-	gid := 0
+	gid := m.Host.Own(0).GID
 	if uid != 0 { // the primary group, by which a stock cifs.upcall reads
 		u, err := m.Host.LookupUser(strconv.Itoa(uid))
 		if err != nil {
