@@ -46,13 +46,9 @@ func steers(name string) bool {
 	return false
 }
 
-// SetEnvironment sets what the file has under ENVIRONMENT in this process's environment, where the
-// libraries that ask for tokens look: root's word, unlike what was inherited.
-func (c *Config) SetEnvironment() {
-	for name, value := range c.environment {
-		_ = os.Setenv(name, value) // the file's reader has refused names that cannot be set
-	}
-}
+// Environment is what the file has under ENVIRONMENT, for those who ask for tokens: root's word, unlike
+// what was inherited. It is not to be changed. Values can be secret.
+func (c *Config) Environment() map[string]string { return c.environment }
 
 // AuthorityHost is where tokens come from instead of the endpoint's cloud, "" when the file does not
 // say so under ENVIRONMENT.

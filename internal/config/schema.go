@@ -124,7 +124,7 @@ func inventedKeys() []Key {
 		of("authority", httpsURL, func(h *account) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
 		of("resource", httpsURL, func(h *account) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),
 
-		{Path: "ENVIRONMENT", Doc: "A mapping of variables for the libraries that ask for tokens. What is inherited from the environment does not count."},
+		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count."},
 		{
 			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, bare: true, enter: (*parser).enterVariable,
 			take: func(p *parser, text string) error { p.environment[p.variable] = text; return nil },

@@ -61,10 +61,10 @@ func (s *Subject) token(ctx context.Context, e endpoint.Endpoint, id identity.Id
 		if w.err != nil {
 			return grant{err: w.err}
 		}
-		s.Config.SetEnvironment()
 		var g grant
 		g.AccessToken, g.err = id.Token(ctx, identity.Options{
-			Cloud: cloud, Transport: w.azure, IMDS: w.imds, Now: s.Now, Attempts: tries, Authorities: s.Config.Authorities(),
+			Cloud: cloud, Transport: w.azure, IMDS: w.imds, Host: s.Host, Attempts: tries,
+			Authorities: s.Config.Authorities(), Environment: s.Config.Environment(),
 		})
 		if g.err == nil {
 			g.claims, g.known = identity.ClaimsOf(g.Value)

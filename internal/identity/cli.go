@@ -32,14 +32,6 @@ const (
 //
 // Without a user it is run as this process's, which is how a person gets a ticket by hand. A daemon
 // cannot know whether that was meant to last, so that it is not refreshable.
-func azureCLI() rules {
-	return rules{
-		takes:       []string{"user", "resource"},
-		refreshable: func(i Identity) bool { return i.User != "" },
-		token:       fromAz,
-	}
-}
-
 func fromAz(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	who, err := i.account(o.users)
 	if err != nil {

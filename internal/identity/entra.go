@@ -16,10 +16,9 @@ import (
 // authority is looked up at a public one, is to be disabled: ours are on a list.
 type credentialOf func(policy.ClientOptions) (azcore.TokenCredential, error)
 
-// fromEntra asks Entra for the token of an application. read gets the application's credential from
-// its file, whose errors are faults; it is called once the authority is known to be trusted. The
-// credential of azidentity, and with it its cache, ends with the call.
-func fromEntra(ctx context.Context, i Identity, o Options, read func() (credentialOf, trust, error)) (AccessToken, error) {
+// fromEntra asks Entra for the token of an application. The application's credential is read once the
+// authority is known to be trusted. The credential of azidentity, and with it its cache, ends with the call.
+func fromEntra(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	authority, err := i.authority(o)
 	if err != nil {
 		return AccessToken{}, err
@@ -27,7 +26,13 @@ func fromEntra(ctx context.Context, i Identity, o Options, read func() (credenti
 	if o.Transport == nil {
 		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to Entra"))
 	}
-	credential, trusted, err := read()
+	read := i.secret
+	if i.Kind == Workload {
+		read = i.federated
+	} else if i.CertificateFile != "" {
+		read = i.certificate
+	}
+	credential, trusted, err := read(o)
 	if err != nil {
 		return AccessToken{}, err
 	}

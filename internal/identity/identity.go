@@ -2,8 +2,8 @@
 //
 // An Identity is a small value: a kind and what the kind needs to be told, such as a client id. It
 // never holds a secret, only where one is, and has a text form of one line that stands in
-// credential caches and messages. Each kind lives in a file of its own, as a function that returns
-// its rules: what its text form takes and how its tokens come about.
+// credential caches and messages. What kinds there are, what the
+// text form of each takes and how its tokens come about is one table, kinds.
 //
 // Invariants: equal identities have equal text and compare equal with ==; Parse reads back exactly
 // what String writes; no error of this package holds a token, a secret, an assertion or a key, even
@@ -12,19 +12,25 @@
 // a token: every call of Token asks anew and reads the files anew, because the library's own caches
 // would hand out a token that was just refused.
 //
-// The managed identity client of azidentity looks at IDENTITY_ENDPOINT, IDENTITY_HEADER,
-// IDENTITY_SERVER_THUMBPRINT, MSI_ENDPOINT, MSI_SECRET and IMDS_ENDPOINT in the environment to choose
-// whom to ask. This package relies on the program having removed those that it inherited before it
-// calls Token; what root's configuration sets instead is meant to count.
+// A machine's managed identities are asked for here and not by azidentity, which chooses whom to ask by
+// the environment of the process. Ours is a value, Options.Environment, so that what root's configuration
+// no longer says is gone at once.
 package identity
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -69,12 +75,16 @@ type Options struct {
 	Cloud     endpoint.Cloud    // the endpoint's; the zero Cloud is the public one
 	Transport http.RoundTripper // to Entra
 	IMDS      http.RoundTripper // to the machine's identity service, never through a proxy
-	Now       func() time.Time  // the clock; nil is time.Now
+	Host      host.Host         // its clock, users and files; the zero Host is this machine
 	Attempts  int               // how often to ask at most; zero is 7
 
 	// Authorities are those that root's configuration names, beside the public ones and Cloud's. A
 	// credential goes to no other.
 	Authorities []string
+
+	// Environment is what root's configuration has under ENVIRONMENT: whom to ask for the tokens of
+	// managed identities. The process's own environment never counts.
+	Environment map[string]string
 
 	retryDelay time.Duration // before the first retry; zero is firstRetry
 	arc        arcPlaces     // empty parts are the real ones
@@ -82,39 +92,39 @@ type Options struct {
 	azFolders  []string      // where az is looked for; nil is azFolders()
 }
 
-func (o Options) now() time.Time {
-	if o.Now == nil {
-		return time.Now()
+func (o Options) now() time.Time { return o.host().Now() }
+
+func (o Options) host() host.Host {
+	if o.Host.Now == nil {
+		return host.Real()
 	}
-	return o.Now()
+	return o.Host
 }
 
-// rules are what a kind consists of.
+// rules are what a kind consists of. Keys are those of the text form.
 type rules struct {
-	needs, takes []string // keys of the text form that must and that may be there
-	oneOf        []string // keys of which exactly one must be there
-	refreshable  func(Identity) bool
+	needs, takes []string            // keys that must and that may be there, beside resource
+	oneOf        []string            // keys of which exactly one must be there
+	once         func(Identity) bool // a new token cannot be had without a person; nil is never
 	token        func(context.Context, Identity, Options) (AccessToken, error)
 }
 
-func (k Kind) rules() (rules, bool) {
-	switch k {
-	case System:
-		return system(), true
-	case UserAssigned:
-		return userAssigned(), true
-	case Workload:
-		return workload(), true
-	case ServicePrincipal:
-		return servicePrincipal(), true
-	case CLI:
-		return azureCLI(), true
-	case Arc:
-		return arc(), true
-	case Token:
-		return token(), true
-	}
-	return rules{}, false
+// kinds is the one table of kinds; fields is that of their keys.
+var kinds = map[Kind]rules{
+	System:       {token: fromMachine},
+	UserAssigned: {oneOf: []string{"client_id", "object_id", "resource_id"}, token: fromMachine},
+	Workload: {
+		needs: []string{"tenant_id", "client_id", "token_file"}, takes: []string{"authority_host"},
+		token: fromEntra,
+	},
+	ServicePrincipal: {
+		needs: []string{"tenant_id", "client_id"}, takes: []string{"authority_host"},
+		oneOf: []string{"secret_file", "certificate_file"},
+		token: fromEntra,
+	},
+	CLI:   {takes: []string{"user"}, once: func(i Identity) bool { return i.User == "" }, token: fromAz},
+	Arc:   {token: fromArc},
+	Token: {takes: []string{"token_file"}, once: func(i Identity) bool { return i.TokenFile == "" }, token: fromFile},
 }
 
 // Username is what mount.cifs gets as username=: the client id, or root for identities that have
@@ -138,8 +148,8 @@ func ClientID(username string) string {
 
 // Refreshable reports whether a new token can be had without a person.
 func (i Identity) Refreshable() bool {
-	r, ok := i.Kind.rules()
-	return ok && r.refreshable(i)
+	r, ok := kinds[i.Kind]
+	return ok && (r.once == nil || !r.once(i))
 }
 
 // Token obtains an access token for storage accounts. Its errors are faults; ctx bounds the retries.
@@ -147,23 +157,34 @@ func (i Identity) Token(ctx context.Context, o Options) (AccessToken, error) {
 	if err := i.Validate(); err != nil {
 		return AccessToken{}, err
 	}
-	r, _ := i.Kind.rules()
-	return r.token(ctx, i, o)
+	return kinds[i.Kind].token(ctx, i, o)
+}
+
+// TokenName names the token that Token would obtain by everything that it depends on: who asks, whom and
+// for what, and the assertion that is in the token file now. It is a hash, because root can list keys by
+// name.
+func (i Identity) TokenName(o Options) string {
+	parts := []string{i.String(), cmp.Or(i.Authority, o.Cloud.Authority), i.resource(o)}
+	for _, name := range slices.Sorted(maps.Keys(o.Environment)) {
+		parts = append(parts, name, o.Environment[name])
+	}
+	if i.Kind == Workload {
+		assertion, _, _ := readToken(i.TokenFile) // Token tells what is wrong with it
+		parts = append(parts, string(assertion))
+	}
+	h := sha256.New()
+	for _, part := range parts {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // resource is the audience to ask for.
 func (i Identity) resource(o Options) string {
-	for _, s := range []string{i.Resource, o.Cloud.Resource} {
-		if s != "" {
-			return s
-		}
-	}
-	return endpoint.Public.Resource
+	return cmp.Or(i.Resource, o.Cloud.Resource, endpoint.Public.Resource)
 }
 
-// always and invalid shorten the kinds' files.
-func always(Identity) bool { return true }
-
+// invalid is an identity that nobody can have.
 func invalid(problem string) error {
 	return fault.IdentityInvalid.New(problem)
 }

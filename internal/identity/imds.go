@@ -7,38 +7,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
-
-// fromIMDS asks the machine's identity service; a nil id is the machine's own identity.
-func fromIMDS(ctx context.Context, i Identity, o Options, id azidentity.ManagedIDKind) (AccessToken, error) {
-	if o.IMDS == nil {
-		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to IMDS"))
-	}
-	w := &wire{ctx: ctx, transport: o.IMDS, busy: imdsBusy}
-	cred, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{
-		ClientOptions: policy.ClientOptions{Transport: w, Retry: w.retries(o)},
-		ID:            id,
-	})
-	if err != nil {
-		return AccessToken{}, fault.IMDSRefused.New(i.String()).Because(err)
-	}
-	t, err := cred.GetToken(ctx, policy.TokenRequestOptions{
-		Scopes: []string{i.resource(o)},
-		// Claims are not sent to IMDS. They make the library ignore its cache, which is the process's.
-		Claims: "{}",
-	})
-	if err != nil {
-		return AccessToken{}, w.imdsFault(i)
-	}
-	if problem := tokenProblem([]byte(t.Token)); problem != "" {
-		return AccessToken{}, fault.TokenInvalid.New("IMDS", problem)
-	}
-	return AccessToken{Value: secret.FromString(t.Token), ExpiresOn: t.ExpiresOn}, nil
-}
 
 // imdsBusy are the statuses that IMDS documents as passing: it is being updated, throttles or fails.
 func imdsBusy(status int) bool {

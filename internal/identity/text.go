@@ -105,7 +105,7 @@ func (i Identity) Clean() Identity {
 // Validate checks that the kind is known and has what it needs, nothing else, in the form that makes
 // equal identities equal. Its errors are of the kind fault.IdentityInvalid.
 func (i Identity) Validate() error {
-	r, ok := i.Kind.rules()
+	r, ok := kinds[i.Kind]
 	if !ok {
 		return invalid("its kind is not known")
 	}
@@ -137,10 +137,10 @@ func (i Identity) Validate() error {
 // problem says how a value does not suit the kind as a whole, or "".
 func (r rules) problem(f field, v string) string {
 	needs := slices.Contains(r.needs, f.key)
-	switch {
-	case v == "" && needs:
+	if v == "" && needs {
 		return "needs " + f.key
-	case v != "" && !needs && !slices.Contains(r.takes, f.key) && !slices.Contains(r.oneOf, f.key):
+	}
+	if v != "" && !needs && f.key != "resource" && !slices.Contains(slices.Concat(r.takes, r.oneOf), f.key) {
 		return "takes no " + f.key
 	}
 	return ""
@@ -178,4 +178,19 @@ func unescape(text string) (string, bool) {
 		}
 	}
 	return string(b), true
+}
+
+// SamePrincipal reports whether two identities, in their text form, are the same to Azure. Where a
+// secret or token is does not tell: the Azure Files CSI driver gives every volume a token file of its
+// own, and whose token that is nobody knows before it is used. Text that cannot be read is compared
+// as it stands.
+func SamePrincipal(a, b string) bool { return principal(a) == principal(b) }
+
+func principal(text string) string {
+	id, err := Parse(text)
+	if err != nil {
+		return text
+	}
+	id.TokenFile, id.SecretFile, id.CertificateFile = "", "", ""
+	return id.String()
 }

@@ -17,14 +17,6 @@ const maxToken = 64 << 10
 
 // token is whoever an access token was issued to that comes from elsewhere: from a file, which is
 // read at every use because others rewrite it, or handed over once, when nothing but that is known.
-func token() rules {
-	return rules{
-		takes:       []string{"token_file", "resource"},
-		refreshable: func(i Identity) bool { return i.TokenFile != "" },
-		token:       fromFile,
-	}
-}
-
 func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
 	if i.TokenFile == "" {
 		return AccessToken{}, invalid("its token was handed over once and is not kept; hand over a new one or name a token_file")

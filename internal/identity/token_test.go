@@ -13,6 +13,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -61,7 +62,7 @@ func TestTokenTexts(t *testing.T) {
 		"the longest":             {strings.Repeat("x", 64<<10), nil, "", time.Time{}},
 		"longer than the longest": {strings.Repeat("x", 64<<10+1), fault.TokenInvalid, "longer", time.Time{}},
 	} {
-		token, err := Identity{Kind: Token}.FromText([]byte(c.text), "standard input", Options{Now: clock})
+		token, err := Identity{Kind: Token}.FromText([]byte(c.text), "standard input", Options{Host: host.Host{Now: clock}})
 		if c.want == nil {
 			if err != nil || token.Value.RevealString() != strings.TrimSpace(c.text) || !token.ExpiresOn.Equal(c.ends) {
 				t.Errorf("%s: %v, ends %v", name, err, token.ExpiresOn)

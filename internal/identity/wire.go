@@ -33,11 +33,12 @@ const (
 // azidentity's errors keep neither the status nor the text of every refusal, and hold whole answers,
 // with a token in them or not.
 type wire struct {
-	ctx       context.Context // of the call, which outlives the single try
-	transport http.RoundTripper
-	busy      func(status int) bool // what is worth another try
-	trusts    func(*url.URL) bool   // whom to talk to; nil is anybody
-	hidden    []string              // what requests held that no text may repeat
+	ctx           context.Context // of the call, which outlives the single try
+	transport     http.RoundTripper
+	busy          func(status int) bool // what is worth another try
+	trusts        func(*url.URL) bool   // whom to talk to; nil is anybody
+	authorization string                // a header of every request, "" for none
+	hidden        []string              // what requests held that no text may repeat
 
 	failures int   // tries without an answer
 	err      error // why the last try had no answer
@@ -72,6 +73,9 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 func (w *wire) try(req *http.Request) (*http.Response, []byte, error) {
 	if w.trusts != nil && !w.trusts(req.URL) {
 		return nil, nil, errElsewhere
+	}
+	if w.authorization != "" {
+		req.Header.Set("Authorization", w.authorization)
 	}
 	if err := w.hide(req); err != nil {
 		return nil, nil, err

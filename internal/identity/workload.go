@@ -13,23 +13,10 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
-// workload is an application that proves who it is by a token of another issuer, which is in a file
-// that others rewrite (a federated credential, RFC 7523). azidentity has a credential for it that
-// reads the file once in ten minutes; after a rotation that would be the old token, so the file is
-// read here, at every use.
-func workload() rules {
-	return rules{
-		needs:       []string{"tenant_id", "client_id", "token_file"},
-		takes:       []string{"authority_host", "resource"},
-		refreshable: always,
-		token: func(ctx context.Context, i Identity, o Options) (AccessToken, error) {
-			return fromEntra(ctx, i, o, i.federated)
-		},
-	}
-}
-
-// federated makes the credential of what is in the token file now.
-func (i Identity) federated() (credentialOf, trust, error) {
+// federated makes the credential of the token of another issuer that is in the token file now (a federated
+// credential, RFC 7523). azidentity has one that reads the file once in ten minutes; after a rotation that
+// would be the old token.
+func (i Identity) federated(o Options) (credentialOf, trust, error) {
 	text, _, err := readToken(i.TokenFile)
 	if err != nil {
 		return nil, trust{}, err

@@ -118,12 +118,14 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 	if err := o.transports(); err != nil {
 		return nil, err
 	}
-	o.Config.SetEnvironment()
 	s.turns.bound(o.Config.Refresh().Concurrency)
 	return &Manager{
 		Options: o, given: given, cfg: o.Config, shared: s,
 		client: azfiles.Client{Transport: o.Transport, Now: o.Host.Now, Attempts: o.Attempts},
-		tokens: identity.Options{Transport: o.Transport, IMDS: o.IMDS, Now: o.Host.Now, Attempts: o.Attempts, Authorities: o.Config.Authorities()},
+		tokens: identity.Options{
+			Transport: o.Transport, IMDS: o.IMDS, Host: o.Host, Attempts: o.Attempts,
+			Authorities: o.Config.Authorities(), Environment: o.Config.Environment(),
+		},
 		caches: make(map[int]*cache),
 	}, nil
 }

@@ -556,6 +556,39 @@ func TestAnotherConfigurationGoesOn(t *testing.T) {
 	}
 }
 
+// TestEnvironmentIsTheConfigurationsValue: what ENVIRONMENT says leads to who gives tokens, belongs to what
+// a kept token is for, and is gone when the configuration no longer says it, as at SIGHUP.
+func TestEnvironmentIsTheConfigurationsValue(t *testing.T) {
+	w := newWorld(t)
+	w.ring = newMapRing()
+	t.Setenv("IDENTITY_ENDPOINT", "")
+	ask := func(m *Manager) error {
+		r := w.request(acct, system)
+		r.Fresh = Always
+		_, err := m.Ensure(t.Context(), r)
+		return err
+	}
+	configure := func(text string) *Manager {
+		if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\n"+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return must(w.With(must(config.Load(w.conf))))
+	}
+	if err := ask(w.Manager); err != nil {
+		t.Fatal(err)
+	}
+	arc := configure("ENVIRONMENT: {IDENTITY_ENDPOINT: \"http://127.0.0.1:1/a\", IMDS_ENDPOINT: \"http://127.0.0.1:1\"}\n")
+	if err := ask(arc); !fault.Is(err, fault.ArcUnreachable) && !fault.Is(err, fault.ArcRefused) {
+		t.Errorf("with another place to ask, and a token kept from the first: %v", err)
+	}
+	if v := os.Getenv("IDENTITY_ENDPOINT"); v != "" {
+		t.Errorf("the process's environment has IDENTITY_ENDPOINT=%s", v)
+	}
+	if err := ask(configure("")); err != nil || w.tokenRequests() != 1 {
+		t.Errorf("after the keys were removed: %v, %d requests to IMDS", err, w.tokenRequests())
+	}
+}
+
 // TestOneTokenForAllWhereThereIsNoKeyring and one failure for all that wait.
 func TestOneTokenForAllWhereThereIsNoKeyring(t *testing.T) {
 	w := newWorld(t)

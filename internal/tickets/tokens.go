@@ -3,8 +3,6 @@ package tickets
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"strconv"
 	"time"
 
@@ -31,7 +29,7 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 		t, err = c.Identity.FromText(c.Token.Reveal(), "the caller", o)
 		return t, false, err
 	}
-	name := tokenName(c.line, c.Identity, o)
+	name := c.Identity.TokenName(o)
 	recall := func() (identity.AccessToken, bool) {
 		t, ok := c.recall(name)
 		return t, ok && !t.Value.Equal(refused)
@@ -57,23 +55,6 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 		err = c.m.memory.fail(name, &TokenError{c.line, c.m.Host.Now(), err})
 	}
 	return t, false, err
-}
-
-// tokenName names a token by everything that it depends on. It is a hash because root can list keys by name.
-func tokenName(line string, i identity.Identity, o identity.Options) string {
-	authority, resource := o.Cloud.Authority, o.Cloud.Resource
-	if i.Authority != "" {
-		authority = i.Authority
-	}
-	if i.Resource != "" {
-		resource = i.Resource
-	}
-	h := sha256.New()
-	for _, part := range []string{line, authority, resource} {
-		h.Write(strconv.AppendInt(nil, int64(len(part)), 10))
-		h.Write([]byte(":" + part))
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // ring is where other processes find tokens, nil when there is no such place.
