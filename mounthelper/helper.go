@@ -145,6 +145,7 @@ func (h *Helper) mount(ctx context.Context, inv invocation) int {
 // ticket makes sure that the credential cache holds one.
 func (h *Helper) ticket(ctx context.Context, j *job) error {
 	manager, err := tickets.New(tickets.Options{
+		Host:      h.Host,
 		Config:    j.cfg,
 		Transport: h.Transport,
 		IMDS:      h.IMDS,

@@ -30,14 +30,15 @@ const program = "azfilesauth"
 // call is one call of a function of the library. Nothing is kept between calls: the caller may have
 // closed every descriptor, and root may have edited the configuration.
 type call struct {
-	cfg *config.Config // nil until it is read
+	host host.Host
+	cfg  *config.Config // nil until it is read
 	*tickets.Manager
 	transport *http.Transport
 }
 
 // run does what a function is for and gives its return value.
 func run(do func(*call) error) (code int) {
-	c := new(call)
+	c := &call{host: host.Real()}
 	err := guarded(func() error {
 		defer c.close()
 		if err := c.open(); err != nil {
@@ -59,13 +60,13 @@ func (c *call) open() error {
 		return fault.NotRoot.New("a program that calls libazfilesauth")
 	}
 	var err error
-	if c.cfg, err = config.Load(config.DefaultPath); err != nil {
+	if c.cfg, err = config.Read(c.host); err != nil {
 		return err
 	}
 	if c.transport, err = transport.New(transport.Options{ConnectTimeout: c.cfg.ConnectTimeout(), Proxy: c.cfg.Proxy()}); err != nil {
 		return err
 	}
-	c.Manager, err = tickets.New(tickets.Options{Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})
+	c.Manager, err = tickets.New(tickets.Options{Host: c.host, Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})
 	return err
 }
 
@@ -151,5 +152,5 @@ func (c *call) record(level slog.Level, message string, values ...any) bool {
 	if c.cfg != nil {
 		destination, path = c.cfg.Log()
 	}
-	return log.Record(host.Real(), destination, path, program, level, message, values...) == nil
+	return log.Record(c.host, destination, path, program, level, message, values...) == nil
 }

@@ -60,9 +60,8 @@ type Tool struct {
 	Version        string
 	EUID           int // the effective uid of this process
 
-	Config     string         // path of the configuration
-	MountTable string         // as /proc/self/mountinfo
-	Zone       *time.Location // of the times that list shows; nil is the machine's
+	Host thishost.Host  // the machine: its configuration, mount table, users and clock
+	Zone *time.Location // of the times that list shows; nil is the machine's
 
 	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
 	// means what the configuration says.
@@ -92,9 +91,8 @@ func Main(args []string, version string) int {
 	t := Tool{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Terminal: err == nil,
 		Version: version, EUID: os.Geteuid(),
-		Config:     config.DefaultPath,
-		MountTable: "/proc/self/mountinfo",
-		OpenRing:   keyring.OpenRing,
+		Host:     thishost.Real(),
+		OpenRing: keyring.OpenRing,
 
 		ForgetFailures: keyring.ForgetFailures,
 		Provision:      func(c *config.Config) (*config.Config, error) { return config.Provision(thishost.Real(), c) },

@@ -42,7 +42,7 @@ func (s *session) failure(f *fault.Fault) string {
 		cause = " (" + c + ")"
 	}
 	if s.ccache != "" {
-		used = fmt.Sprintf("; used: configuration %s, credential cache %s", s.Config, s.ccache)
+		used = fmt.Sprintf("; used: configuration %s, credential cache %s", s.Host.Config, s.ccache)
 	}
 	for _, line := range []string{what + cause + fix + used, what + cause + fix} {
 		if len(line) <= maxLine {

@@ -63,7 +63,7 @@ func newMachine(t *testing.T) *machine {
 	m.write("token", m.token+"\n")
 	m.write("config.yaml", "KRB5_CC_NAME: "+m.ccache+"\n")
 	m.tool = Tool{
-		Version: "2.0.0", Config: m.in("config.yaml"), MountTable: m.in("mountinfo"), Zone: time.UTC,
+		Version: "2.0.0", Host: machineIn(m.dir), Zone: time.UTC,
 		Transport: fake.Transport(), IMDS: fake.Transport(),
 	}
 	return m

@@ -38,11 +38,10 @@ func toolMain() {
 	}
 	t := Tool{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
-		Terminal:   os.Getenv("TEST_TERMINAL") != "",
-		Config:     in("config.yaml"),
-		MountTable: in("mountinfo"),
-		Transport:  transport,
-		IMDS:       transport,
+		Terminal:  os.Getenv("TEST_TERMINAL") != "",
+		Host:      machineIn(os.Getenv("WORK")),
+		Transport: transport,
+		IMDS:      transport,
 		OpenLog: func(destination, path string) *slog.Logger {
 			if destination != log.File {
 				return slog.New(slog.DiscardHandler)
@@ -52,6 +51,13 @@ func toolMain() {
 		Wipe: wipe,
 	}
 	os.Exit(t.Run(os.Args))
+}
+
+// machineIn is a machine that trusts the caller, with its files in a directory.
+func machineIn(dir string) thishost.Host {
+	h := thishost.Real().Trusting(os.Geteuid())
+	h.Config, h.Mounts, h.Run = filepath.Join(dir, "config.yaml"), filepath.Join(dir, "mountinfo"), filepath.Join(dir, "run")
+	return h
 }
 
 func TestScript(t *testing.T) {

@@ -23,7 +23,7 @@ type session struct {
 
 func (s *session) run() error {
 	var err error
-	if s.cfg, err = config.Load(s.Config); err != nil {
+	if s.cfg, err = config.Read(s.Host); err != nil {
 		return err
 	}
 	if s.inv.command == cmdSet && s.Provision != nil {
@@ -31,16 +31,17 @@ func (s *session) run() error {
 			return err
 		}
 	}
-	s.step("configuration: %s", s.Config)
+	s.step("configuration: %s", s.Host.Config)
 	for _, w := range s.cfg.Warnings() {
 		s.step("warning: %s", w)
 	}
 	s.ccache = s.cfg.CCacheName(s.cfg.CredentialUID())
 	s.manager, err = tickets.New(tickets.Options{
+		Host:      s.Host,
 		Config:    s.cfg,
 		Transport: s.Transport,
 		IMDS:      s.IMDS,
-		Mounted:   func() ([]mounts.Mount, error) { return mounts.ListFrom(s.MountTable, s.cfg.Resolver()) },
+		Mounted:   func() ([]mounts.Mount, error) { return mounts.ListFrom(s.Host.Mounts, s.cfg.Resolver()) },
 		Step:      s.step,
 		OpenRing:  s.OpenRing,
 

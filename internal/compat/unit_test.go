@@ -17,7 +17,7 @@ import (
 // TestFailureIsBounded shows what goes first when a line is too long: what was used, then the cause,
 // and the end of the fix at last.
 func TestFailureIsBounded(t *testing.T) {
-	s := &session{Tool: &Tool{Config: "/etc/config"}, ccache: "/tmp/" + strings.Repeat("c", 200)}
+	s := &session{Tool: &Tool{Host: host.Host{Config: "/etc/config"}}, ccache: "/tmp/" + strings.Repeat("c", 200)}
 	cause := errors.New(strings.Repeat("because ", 30))
 	for _, c := range []struct {
 		storageHost        int

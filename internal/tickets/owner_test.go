@@ -6,18 +6,17 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
+// nobody is a user of every machine.
+const nobody = 65534
+
 func TestOwner(t *testing.T) {
-	const (
-		other  = "99999999-2222-3333-4444-555555555555"
-		nobody = 65534
-	)
+	const other = "99999999-2222-3333-4444-555555555555"
 	mine := "user-assigned client_id=" + client
 	tests := map[string]struct {
 		config   string
@@ -97,7 +96,7 @@ func (w *world) record(line string, trusted bool) {
 		Client: ccache.Principal{NameType: 1, Realm: "R", Components: []string{"c"}}, Server: service,
 		EndTime: time.Now().Add(time.Hour).Truncate(time.Second),
 	}
-	store := must(ccache.Open(host.Real(), w.path, ccache.Owner{UID: 65534}))
+	store := must(ccache.Open(machine(w.path), w.path, ccache.Owner{UID: nobody, GID: os.Getegid()}))
 	if err := store.Update(w.t.Context(), func(c *ccache.Cache) error {
 		c.Put(cred, ccache.Record{Identity: line, ObtainedAt: time.Now()})
 		return nil
@@ -105,7 +104,8 @@ func (w *world) record(line string, trusted bool) {
 		w.t.Fatal(err)
 	}
 	if !trusted {
-		if err := os.Chown(w.path, 65534, 65534); err != nil {
+		needs.Root(w.t)
+		if err := os.Chown(w.path, nobody, nobody); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -131,8 +131,8 @@ func TestOwnerOfNeedsNoManager(t *testing.T) {
 	w := newWorld(t)
 	w.record("user-assigned client_id="+client, true)
 	e := Evidence{
-		Endpoint: resolve(t, acct), Config: must(config.Load(w.conf)), Path: w.path,
-		Cache: must(must(ccache.Open(host.Real(), w.path, ccache.Owner{})).Load()),
+		Endpoint: resolve(t, acct), Config: read(w.conf), Path: w.path,
+		Cache: must(must(ccache.Open(machine(w.path), w.path, ccache.Owner{})).Load()),
 	}
 	for username, want := range map[string]fault.Named{"root": nil, client: nil, other: fault.IdentityConflict} {
 		e.Username = username

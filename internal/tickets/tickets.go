@@ -30,7 +30,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
-// Options are the Manager's surroundings. Config is needed, the zero values of the others mean the real ones.
+// Options are the Manager's surroundings. Host and Config are needed, the zero values of the others mean the real ones.
 type Options struct {
 	Host      host.Host // its clock, mount table, users and trusted user
 	Config    *config.Config
@@ -103,9 +103,6 @@ func sameWay(a, b *config.Config) bool {
 }
 
 func manage(o, given Options, s *shared) (*Manager, error) {
-	if o.Host.Now == nil {
-		o.Host = host.Real()
-	}
 	if o.Step == nil {
 		o.Step = func(string, ...any) {}
 	}

@@ -70,12 +70,12 @@ func newWorld(t *testing.T, hosts ...string) *world {
 
 func (w *world) manager() *Manager {
 	w.t.Helper()
-	h := host.Real()
+	h := machine(w.path)
 	if w.now != nil {
 		h.Now = w.now
 	}
 	m, err := New(Options{
-		Host: h, Config: must(config.Load(w.conf)), Transport: w.fake.Transport(), IMDS: w.fake.Transport(),
+		Host: h, Config: read(w.conf), Transport: w.fake.Transport(), IMDS: w.fake.Transport(),
 		Mounted:        func() ([]mounts.Mount, error) { return slices.Clone(w.live), nil },
 		OpenRing:       w.openRing,
 		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); return true, nil },
@@ -84,6 +84,19 @@ func (w *world) manager() *Manager {
 		w.t.Fatal(err)
 	}
 	return m
+}
+
+// machine is one that trusts the caller. What must not survive a reboot is beside the cache.
+func machine(cache string) host.Host {
+	h := host.Real().Trusting(os.Geteuid())
+	h.Run = filepath.Dir(cache) + "-run"
+	return h
+}
+
+func read(conf string) *config.Config {
+	h := machine(conf)
+	h.Config = conf
+	return must(config.Read(h))
 }
 
 func (w *world) openRing() (keyring.Ring, error) {
@@ -332,7 +345,7 @@ func TestTogether(t *testing.T) {
 }
 
 // helperEnv tells a copy of this test program to ensure a ticket: storage address, IMDS address,
-// file of the CA and path of the cache.
+// file of the CA, configuration and path of the cache.
 const helperEnv = "TICKETS_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -348,7 +361,7 @@ func helper(args []string) int {
 		panic(err)
 	}
 	transport := azurefake.DialTransport(args[0], args[1], ca)
-	m := must(New(Options{Config: must(config.Load(args[3])), Transport: transport, IMDS: transport}))
+	m := must(New(Options{Host: machine(args[4]), Config: read(args[3]), Transport: transport, IMDS: transport}))
 	e := must(endpoint.Resolver{}.Resolve(acct))
 	must(m.Ensure(context.Background(), Request{Endpoint: e, Identity: system}))
 	return 0
@@ -362,7 +375,7 @@ func TestProcessesMakeOneExchange(t *testing.T) {
 	}
 	// The delay makes them all meet while the first is still asking.
 	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Delay: 300 * time.Millisecond})
-	args := strings.Join([]string{w.fake.StorageAddr(), w.fake.IMDSAddr(), ca, w.conf}, ",")
+	args := strings.Join([]string{w.fake.StorageAddr(), w.fake.IMDSAddr(), ca, w.conf, w.path}, ",")
 	var wg sync.WaitGroup
 	for range 4 {
 		cmd := exec.Command("/proc/self/exe")
@@ -530,12 +543,12 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 // turns of the one before.
 func TestAnotherConfigurationGoesOn(t *testing.T) {
 	w := newWorld(t)
-	m := must(New(Options{Config: must(config.Load(w.conf)), IMDS: w.fake.Transport()}))
+	m := must(New(Options{Host: machine(w.path), Config: read(w.conf), IMDS: w.fake.Transport()}))
 	configure := func(text string) *Manager {
 		if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return must(m.With(must(config.Load(w.conf))))
+		return must(m.With(read(w.conf)))
 	}
 	same := configure("refresh: {concurrency: 1}\n")
 	if same.Transport != m.Transport || same.shared != m.shared {

@@ -3,6 +3,7 @@ package tickets
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -12,14 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
-	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 // TestWriterGathers runs in virtual time, in which a write takes none.
 func TestWriterGathers(t *testing.T) {
 	dir := t.TempDir()
-	store := must(ccache.Open(host.Real(), filepath.Join(dir, "krb5cc"), ccache.Owner{}))
+	store := must(ccache.Open(machine(filepath.Join(dir, "krb5cc")), filepath.Join(dir, "krb5cc"), ccache.Owner{GID: os.Getegid()}))
 	renames := countRenames(t, dir)
 	put := func(t *testing.T, w *writer, n int) time.Duration {
 		begun := time.Now()

@@ -22,6 +22,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -53,19 +54,21 @@ func main() {
 	}
 }
 
-func ensure(conf string, azure answers, host string) error {
-	cfg, err := config.Load(conf)
+func ensure(conf string, azure answers, account string) error {
+	machine := host.Real().Trusting(os.Geteuid())
+	machine.Config = conf
+	cfg, err := config.Read(machine)
 	if err != nil {
 		return err
 	}
 	m, err := tickets.New(tickets.Options{
-		Config: cfg, Transport: azure, IMDS: azure,
+		Host: machine, Config: cfg, Transport: azure, IMDS: azure,
 		Mounted: func() ([]mounts.Mount, error) { return nil, nil },
 	})
 	if err != nil {
 		return err
 	}
-	e, err := endpoint.Resolver{}.Resolve(host)
+	e, err := endpoint.Resolver{}.Resolve(account)
 	if err != nil {
 		return err
 	}
