@@ -101,6 +101,7 @@ var (
 	SetupChanged  = row[Kind1]("AZF-SETUP-CHANGED", "what the setup made was changed since and stays as it is: {paths}", "edit or remove it by hand, then run azfilesauth setup --undo again", ExitSystem, false)
 	SetupInclude  = row[Kind2]("AZF-SETUP-INCLUDE", "{file} does not read the folder {folder}", "put the line 'includedir {folder}' at the top of {file}, then run it again", ExitUsage, false)
 	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup again", ExitSystem, false)
+	SetupTool     = row[Kind2]("AZF-SETUP-TOOL", "{tool} is not installed, which makes the user {user}", "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {user}; or echo 'USER_UID: 0' > /etc/azfilesauth/config.d/50-uid.yaml; then run azfilesauth setup again", ExitSystem, false)
 	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
 	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 

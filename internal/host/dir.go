@@ -72,6 +72,25 @@ func (h Host) OwnDir(path string) (*Dir, error) {
 // AnyDir opens a directory, whoever it belongs to: only what cannot be misled may be done in it.
 func (h Host) AnyDir(path string) (*Dir, error) { return h.walk(path, &Dir{host: h, fd: -1}) }
 
+// SetDir makes a directory, or gives one that is there its owner and mode. Its parent must be there.
+func (h Host) SetDir(path string, f File) error {
+	d, err := h.AnyDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	name := filepath.Base(path)
+	if err := unix.Mkdirat(d.fd, name, ownMode); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	return errors.Join(unix.Fchown(fd, f.UID, f.GID), unix.Fchmod(fd, f.Mode))
+}
+
 func (h Host) walk(path string, d *Dir) (*Dir, error) {
 	err := d.restart()
 	if err == nil {

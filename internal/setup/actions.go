@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/azfilesauth/azfilesauth/etc"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
-
-// runFolder holds the caches, the locks and what the last failures were.
-const runFolder = "/run/azfilesauth"
 
 // program is the binary; its other names are links to it.
 const (
@@ -22,11 +19,11 @@ const (
 )
 
 func planFolders(p *planner) error {
-	users := state{Mode: 0o711, Kind: isFolder} // users pass through to their caches
-	if err := p.folder(runFolder, users.Mode, func(s state) bool { return s == users }); err != nil {
+	users := p.host.own(isFolder, 0o711) // users pass through to their caches
+	if err := p.folder(host.RunDir, users.Mode, func(s state) bool { return s == users }); err != nil {
 		return err
 	}
-	return p.folder(filepath.Dir(config.DefaultPath), 0o755, func(s state) bool { return s.UID == 0 && s.Mode&0o022 == 0 })
+	return p.folder(host.ConfigDir, 0o755, func(s state) bool { return p.host.Trusts(uint32(s.UID)) && s.Mode&0o022 == 0 })
 }
 
 // planConfig never touches a file that is there, whatever is wrong with it: only its author knows
@@ -35,28 +32,17 @@ func planConfig(p *planner) error {
 	if p.exists(config.DefaultPath) {
 		return nil
 	}
-	return p.shipped(config.DefaultPath, 0o600)
+	return p.shipped(config.DefaultPath, "azfilesauth/config.yaml", 0o600)
 }
-
-// shipped plans a file with the content that packages install there.
-func (p *planner) shipped(path string, mode uint32) error {
-	content, err := shippedFile(strings.TrimPrefix(path, "/etc/"))
-	if err != nil {
-		return err
-	}
-	return p.file(path, content, mode)
-}
-
-func shippedFile(name string) ([]byte, error) { return etc.Files.ReadFile(name) }
 
 // planRule sees to our own file. One that holds our rule and that request-key can read keeps its
 // other lines; request-key cuts the last character of a file, so a missing final newline breaks it.
 func planRule(p *planner) error {
-	v, err := p.look(requestkey.OurFile)
+	v, err := p.read(requestkey.OurFile)
 	if err != nil {
 		return err
 	}
-	shipped, err := shippedFile(strings.TrimPrefix(requestkey.OurFile, "/etc/"))
+	shipped, err := etc.Files.ReadFile("request-key.d/azfiles.conf")
 	if err != nil {
 		return err
 	}
@@ -75,7 +61,7 @@ func (p *planner) needHandler() error {
 	if p.exists(handler) {
 		return nil
 	}
-	if p.host.Root == "" {
+	if p.host.Live() {
 		return fault.SetupProgram.New(handler)
 	}
 	p.notes = append(p.notes, handler+" is not there yet: without it the rule makes every mount with Kerberos fail; install azfilesauth in the image")

@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 const ourRule = "create cifs.spnego ver=0x2;host=* * /usr/sbin/azfiles.upcall %k\n"
@@ -52,12 +57,12 @@ func TestActions(t *testing.T) {
 		"user wanted": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n"}, "user", "/etc/group /etc/gshadow /etc/shadow /etc/passwd", map[string]string{
 			"/etc/passwd":  usual["/etc/passwd"] + "azfilesuser:x:997:997:Azure Files tickets:/nonexistent:/usr/sbin/nologin\n",
 			"/etc/group":   usual["/etc/group"] + "azfilesuser:x:997:\n",
-			"/etc/shadow":  usual["/etc/shadow"] + "azfilesuser:!:20780::::::\n",
-			"/etc/gshadow": usual["/etc/gshadow"] + "azfilesuser:!::\n",
+			"/etc/shadow":  usual["/etc/shadow"] + "azfilesuser:!*:" + today() + "::::::\n",
+			"/etc/gshadow": usual["/etc/gshadow"] + "azfilesuser:!*::\n",
 		}},
 		"user without shadow": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n", "/etc/shadow": "gone", "/etc/gshadow": "gone"}, "user", "/etc/group /etc/passwd", nil},
 		"user has a group": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n", "/etc/group": "azfilesuser:x:555:"}, "user", "/etc/shadow /etc/passwd", map[string]string{
-			"/etc/passwd": usual["/etc/passwd"] + "azfilesuser:x:998:555:Azure Files tickets:/nonexistent:/usr/sbin/nologin\n",
+			"/etc/passwd": usual["/etc/passwd"] + "azfilesuser:x:555:555:Azure Files tickets:/nonexistent:/usr/sbin/nologin\n",
 		}},
 		"no newline in passwd": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n", "/etc/passwd": "root:x:0:0::/:/bin/sh", "/etc/group": "", "/etc/shadow": "gone", "/etc/gshadow": "gone"}, "user", "/etc/group /etc/passwd", map[string]string{
 			"/etc/passwd": "root:x:0:0::/:/bin/sh\nazfilesuser:x:999:999:Azure Files tickets:/nonexistent:/usr/sbin/nologin\n", "/etc/group": "azfilesuser:x:999:\n",
@@ -75,6 +80,7 @@ func TestActions(t *testing.T) {
 		"cache of another":          {map[string]string{"/run/azfilesauth/krb5cc_0 0640 65534": "secret"}, "ccache", "/run/azfilesauth/krb5cc_0", map[string]string{"/run/azfilesauth/krb5cc_0.foreign": "secret"}},
 		"cache is a link":           {map[string]string{"/run/azfilesauth/krb5cc_0": "->/etc/passwd"}, "ccache", "/run/azfilesauth/krb5cc_0", map[string]string{"/etc/passwd": usual["/etc/passwd"]}},
 		"aside is taken":            {map[string]string{"/run/azfilesauth/krb5cc_0 0640": "x", "/run/azfilesauth/krb5cc_0.damaged": "older"}, "ccache", "/run/azfilesauth/krb5cc_0", map[string]string{"/run/azfilesauth/krb5cc_0.damaged": "older", "/run/azfilesauth/krb5cc_0.damaged.2": "x"}},
+		"cache is a directory":      {map[string]string{"/run/azfilesauth/krb5cc_0/": ""}, "ccache", "/run/azfilesauth/krb5cc_0", nil},
 		"cache is whole":            {map[string]string{"/run/azfilesauth/krb5cc_0 0640": string((&ccache.Cache{}).Marshal())}, "ccache", "", nil},
 		"cache in bad folder":       {map[string]string{"/run/azfilesauth/krb5cc_0 0640": "x", "/run/azfilesauth/ 0777": ""}, "ccache", "", nil},
 		"cache of the user":         {map[string]string{"/etc/azfilesauth/config.yaml 0600": "KRB5_CC_NAME: /tmp/krb5cc_%{uid}\n", "/tmp/ 1777": "", "/etc/passwd": "azfilesuser:x:5:5::/:/bin/false\n"}, "ccache", "", nil},
@@ -117,6 +123,9 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// today is what shadow(5) calls a day.
+func today() string { return strconv.FormatInt(time.Now().Unix()/(24*60*60), 10) }
+
 func shippedText(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../../etc", name))
@@ -145,7 +154,7 @@ func TestLinksStayBeneathRoot(t *testing.T) {
 
 // On a running machine the rule waits for the program that it names.
 func TestRuleWithoutHandler(t *testing.T) {
-	p := &planner{ctx: context.Background(), planned: map[string]view{handler: {}, program: {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isFolder}}}}
+	p := &planner{ctx: context.Background(), host: At("/"), planned: map[string]view{handler: {}, program: {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isFolder}}}}
 	if err := planRule(p); !fault.Is(err, fault.SetupProgram) {
 		t.Errorf("got %v", err)
 	}
@@ -154,6 +163,72 @@ func TestRuleWithoutHandler(t *testing.T) {
 	must(t, errors.Join(planLinks(p), planRule(p)))
 	if len(p.changes) == 0 || p.changes[len(p.changes)-1].Path != rulePath {
 		t.Errorf("got %+v", p.changes)
+	}
+}
+
+// What users put at the paths of tickets in /tmp is moved out of the way, however large it is, of whatever kind, and
+// even when they were at the names for that first.
+func TestNobodyBlocksTheCache(t *testing.T) {
+	needs.Root(t)
+	const nobody = 65534
+	for name, block := range map[string]func(path string) error{
+		"sparse monster": func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<40), os.Chown(path, nobody, nobody))
+		},
+		"directory": func(path string) error {
+			return errors.Join(os.MkdirAll(path+"/full", 0o700), os.Chown(path, nobody, nobody))
+		},
+		"fifo": func(path string) error { return errors.Join(unix.Mkfifo(path, 0o666), os.Chown(path, nobody, nobody)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := tree(t, usual, healthy, map[string]string{"/etc/azfilesauth/config.yaml 0600": "USER_UID: 0\n", "/tmp/ 1777": ""})
+			const cache = "/tmp/krb5cc_0"
+			for _, path := range []string{cache, cache + ".foreign", cache + ".foreign.2"} {
+				must(t, block(h.Root+path))
+			}
+			changes, err := Run(t.Context(), h, Default(), io.Discard)
+			if err != nil || len(changes) != 1 || changes[0].To != cache+".foreign.3" {
+				t.Fatalf("%+v, %v", changes, err)
+			}
+			if _, err := os.Lstat(h.Root + cache); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("it is in the way: %v", err)
+			}
+			must(t, Undo(t.Context(), h, io.Discard))
+		})
+	}
+}
+
+// A root that is no directory is refused, and nothing waits for who writes into a FIFO.
+func TestOddRoots(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	must(t, unix.Mkfifo(fifo, 0o600))
+	for _, root := range []string{fifo, fifo + ".missing"} {
+		if _, err := Run(t.Context(), At(root), Default(), io.Discard); !fault.Is(err, fault.SetupFailed) || !strings.Contains(err.Error(), root) {
+			t.Errorf("%s: %v", root, err)
+		}
+	}
+	for _, path := range []string{"/etc/azfilesauth/config.yaml", rulePath, "/etc/passwd", "/etc/group", "/etc/.pwd.lock", krb5Conf, JournalPath} {
+		h := tree(t, usual, healthy, map[string]string{path: "gone", rulePath: "gone"})
+		must(t, errors.Join(os.MkdirAll(filepath.Dir(h.Root+path), 0o755), unix.Mkfifo(h.Root+path, 0o600)))
+		_, _ = Run(t.Context(), h, Actions(), io.Discard) // whether it works does not matter, but that it ends
+		_ = Undo(t.Context(), h, io.Discard)
+	}
+}
+
+// Without the tool that makes users the command for it is told, and nothing is done.
+func TestToolsAreMissing(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{
+		"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n", "/etc/systemd/system/azfilesauth.service": "gone",
+	})
+	h.Tools = host.Beneath(t.TempDir())
+	before := snapshot(t, h.Root)
+	if _, err := Run(t.Context(), h, Default(), io.Discard); !fault.Is(err, fault.SetupTool) || !strings.Contains(err.Error(), "useradd --system") {
+		t.Errorf("got %v", err)
+	}
+	unchanged(t, h, before, "without systemd-sysusers")
+	var out strings.Builder
+	if _, err := Run(t.Context(), h, []Action{action(t, Unit)}, &out); err != nil || !strings.Contains(out.String(), "run systemctl enable azfilesrefresh.service") {
+		t.Errorf("%v: %s", err, &out)
 	}
 }
 

@@ -3,11 +3,8 @@ package setup
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
@@ -33,20 +30,16 @@ type step struct {
 	To     string `json:"to,omitempty"`   // of a renaming: the new path
 }
 
-// The kinds of steps.
+// The kinds of steps beside those of states, which make the path hold such a thing.
 const (
-	stepFile    = "file"
-	stepFolder  = "folder"
-	stepLink    = "link"
 	stepRename  = "rename"
 	stepService = "service"
 )
 
-// errChanged means that a path does not hold what it should.
-var errChanged = errors.New("it was changed by somebody else")
-
-// errKept means that a folder stays because it holds something.
-var errKept = errors.New("it is not empty")
+var (
+	errChanged = errors.New("it was changed by somebody else") // a path does not hold what it should
+	errKept    = errors.New("it is not empty")                 // a directory stays because it holds something
+)
 
 func failed(path string, err error) error {
 	var f *fault.Fault
@@ -61,111 +54,96 @@ func (c Change) apply(ctx context.Context, h Host) error {
 	if c.Kind == stepService {
 		return h.start(ctx, c.Path)
 	}
-	now, _, err := h.look(c.Path)
+	now, err := h.look(c.Path)
 	if err != nil {
 		return err
 	}
-	if !same(now, c.Before) {
+	if !same(now.state, c.Before) {
 		return errChanged
 	}
-	name, err := h.within(c.Path)
-	if err != nil {
-		return err
-	}
-	switch c.Kind {
-	case stepFile:
-		return h.write(c.Path, c.content, *c.After)
-	case stepFolder:
-		return makeFolder(name, c.Before == nil, *c.After)
-	case stepLink:
-		return os.Symlink(c.After.Link, name)
-	case stepRename:
+	if c.Kind == stepRename {
 		return h.rename(c.Path, c.To)
 	}
-	return fmt.Errorf("a change of kind %q", c.Kind)
+	return h.put(c.Path, c.After, c.content)
 }
 
-func same(a, b *state) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
-
-func makeFolder(name string, missing bool, s state) error {
-	if missing {
-		if err := os.Mkdir(name, 0o700); err != nil {
-			return err
-		}
-	}
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(fd) }()
-	return errors.Join(unix.Fchown(fd, s.UID, s.GID), unix.Fchmod(fd, s.Mode))
-}
-
-// rename moves what is at one path to another where nothing is.
+// rename moves what is at one path to another in the same directory, where nothing is.
 func (h Host) rename(from, to string) error {
-	old, err := h.within(from)
+	d, err := h.AnyDir(filepath.Dir(from))
 	if err != nil {
 		return err
 	}
-	return unix.Renameat2(unix.AT_FDCWD, old, unix.AT_FDCWD, filepath.Join(filepath.Dir(old), filepath.Base(to)), unix.RENAME_NOREPLACE)
+	defer d.Close()
+	return d.Rename(filepath.Base(from), filepath.Base(to))
 }
 
 // undo takes a step back. A path that holds neither what the step left nor what was there before is
-// left alone with errChanged, a folder that is in use with errKept.
+// left alone with errChanged, a directory that is in use with errKept.
 func (s step) undo(ctx context.Context, h Host, path string) error {
-	switch s.Kind {
-	case stepService:
-		return h.stop(ctx, path)
-	case stepRename:
-		return s.undoRename(h, path)
+	if s.Kind == stepService {
+		return h.systemctl(ctx, "stop", path)
 	}
-	now, content, err := h.look(path)
+	now, err := h.look(path)
 	if err != nil {
 		return err
 	}
-	name, err := h.within(path)
-	switch {
-	case err != nil:
-		return err
-	case same(now, s.Before): // not made, or taken back already
+	if s.Kind == stepRename {
+		return s.undoRename(h, path, now)
+	}
+	if same(now.state, s.Before) { // not made, or taken back already
 		return nil
-	case !same(now, s.After):
-		return errChanged
-	case s.Before == nil:
-		return remove(name)
-	case s.Kind == stepFolder:
-		return makeFolder(name, false, *s.Before)
-	case s.Kind != stepFile || s.Edit == nil:
+	}
+	if !same(now.state, s.After) {
 		return errChanged
 	}
-	content, ok := s.Edit.revert(content)
+	if s.Before == nil || s.Kind == isFolder {
+		return h.put(path, s.Before, nil)
+	}
+	if s.Edit == nil {
+		return errChanged
+	}
+	content, ok := s.Edit.revert(now.content)
 	if !ok || sum(content) != s.Before.Sum {
 		return errChanged
 	}
-	return h.write(path, content, *s.Before)
+	return h.put(path, s.Before, content)
 }
 
-func (s step) undoRename(h Host, path string) error {
-	there, _, err := h.look(s.To)
+func (s step) undoRename(h Host, path string, now view) error {
+	there, err := h.look(s.To)
 	if err != nil {
 		return err
 	}
-	now, _, err := h.look(path)
-	switch {
-	case err != nil:
-		return err
-	case there == nil && same(now, s.Before):
+	if there.state == nil && same(now.state, s.Before) {
 		return nil
-	case now != nil || !same(there, s.Before):
+	}
+	if now.state != nil || !same(there.state, s.Before) {
 		return errChanged
 	}
 	return h.rename(s.To, path)
 }
 
-func remove(name string) error {
-	err := os.Remove(name)
-	if errors.Is(err, unix.ENOTEMPTY) {
-		return errKept
+// systemctlTime bounds one call; the service notifies systemd when it is ready.
+const systemctlTime = 90 * time.Second
+
+// start starts the service; systemd is told of new units first.
+func (h Host) start(ctx context.Context, unit string) error {
+	err := h.systemctl(ctx, "daemon-reload")
+	if err == nil {
+		err = h.systemctl(ctx, "restart", unit)
 	}
-	return err
+	if err != nil {
+		return fault.ServiceFailed.New(unit).Because(err)
+	}
+	return nil
+}
+
+// systemctl runs systemctl(1) where systemd runs.
+func (h Host) systemctl(ctx context.Context, args ...string) error {
+	if !h.Booted {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, systemctlTime)
+	defer cancel()
+	return run(ctx, h.Host, "systemctl", args...)
 }

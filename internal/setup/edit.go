@@ -2,8 +2,8 @@ package setup
 
 import (
 	"bytes"
-	"fmt"
-	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
 )
 
 // edit is the difference between two contents: at From, Removed gave way to Added.
@@ -34,61 +34,25 @@ func (e edit) revert(after []byte) ([]byte, bool) {
 	return bytes.Join([][]byte{after[:e.From], e.Removed, rest}, nil), true
 }
 
-const diffContext = 3 // lines
-
-// diff is a unified diff (diff(1), "-u") of one hunk; context is how many lines around it are
-// shown. It is empty when nothing differs. The before of a file that is made is nil.
-func diff(path string, before, after []byte, context int) string {
-	old, now := lines(before), lines(after)
-	head := 0
-	for head < min(len(old), len(now)) && old[head] == now[head] {
-		head++
-	}
-	tail := 0
-	for tail < min(len(old), len(now))-head && old[len(old)-1-tail] == now[len(now)-1-tail] {
-		tail++
-	}
-	if head == len(old) && head == len(now) {
-		return ""
-	}
-	from := max(0, head-context)
-	upto := max(0, tail-context) // lines at the end that are not shown
-	var b strings.Builder
+// unified is a unified diff, "" when nothing differs. The before of a file that is made is nil.
+func unified(path string, before, after []byte) string {
 	label := "a" + path
 	if before == nil {
 		label = "/dev/null"
 	}
-	fmt.Fprintf(&b, "--- %s\n+++ b%s\n@@ -%s +%s @@\n", label, path, span(from, len(old)-upto), span(from, len(now)-upto))
-	mark(&b, " ", old[from:head])
-	mark(&b, "-", old[head:len(old)-tail])
-	mark(&b, "+", now[head:len(now)-tail])
-	mark(&b, " ", old[len(old)-tail:len(old)-upto])
-	return b.String()
+	text := diff.Diff(label, before, "b"+path, after)
+	_, text, _ = bytes.Cut(text, []byte("\n")) // "diff A B", which the two lines after it say again
+	return string(text)
 }
 
-// lines cuts a content into lines with their ends.
-func lines(content []byte) []string {
-	all := strings.SplitAfter(string(content), "\n")
-	if last := len(all) - 1; all[last] == "" {
-		all = all[:last]
+// alone leaves of two contents the lines in which they differ, for files whose other lines hold hashes.
+func alone(before, after []byte) (removed, added []byte) {
+	old, now := bytes.SplitAfter(before, []byte("\n")), bytes.SplitAfter(after, []byte("\n"))
+	for len(old) > 0 && len(now) > 0 && bytes.Equal(old[0], now[0]) {
+		old, now = old[1:], now[1:]
 	}
-	return all
-}
-
-// span is where a hunk begins and how long it is.
-func span(from, to int) string {
-	if from == to { // an empty one is named by the line before it
-		return fmt.Sprintf("%d,0", from)
+	for len(old) > 0 && len(now) > 0 && bytes.Equal(old[len(old)-1], now[len(now)-1]) {
+		old, now = old[:len(old)-1], now[:len(now)-1]
 	}
-	return fmt.Sprintf("%d,%d", from+1, to-from)
-}
-
-func mark(b *strings.Builder, sign string, lines []string) {
-	for _, line := range lines {
-		text, ended := strings.CutSuffix(line, "\n")
-		fmt.Fprintf(b, "%s%s\n", sign, text)
-		if !ended {
-			b.WriteString("\\ No newline at end of file\n")
-		}
-	}
+	return bytes.Join(old, nil), bytes.Join(now, nil)
 }

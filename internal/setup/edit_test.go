@@ -29,7 +29,7 @@ func TestDiffIsWhatPatchReads(t *testing.T) {
 				must(t, os.WriteFile(filepath.Join(dir, "f"), before, 0o600))
 			}
 			shown := filepath.Join(dir, "shown")
-			must(t, os.WriteFile(shown, []byte(diff("/f", before, []byte(test.after), diffContext)), 0o600))
+			must(t, os.WriteFile(shown, []byte(unified("/f", before, []byte(test.after))), 0o600))
 			command(t, "patch", "-s", "-p1", "-d", dir, "-i", shown)
 			if got, err := os.ReadFile(filepath.Join(dir, "f")); err != nil || string(got) != test.after {
 				t.Errorf("patch made %q, %v", got, err)
@@ -39,15 +39,21 @@ func TestDiffIsWhatPatchReads(t *testing.T) {
 }
 
 func TestNoDiff(t *testing.T) {
-	if got := diff("/f", []byte("a\n"), []byte("a\n"), diffContext); got != "" {
+	if got := unified("/f", []byte("a\n"), []byte("a\n")); got != "" {
 		t.Errorf("got %q", got)
 	}
 }
 
 // Nothing around a change is shown of a file that holds hashes.
 func TestDiffWithoutContext(t *testing.T) {
-	if got, want := diff("/etc/shadow", []byte("root:hash\n"), []byte("root:hash\nme:!\n"), 0), "--- a/etc/shadow\n+++ b/etc/shadow\n@@ -1,0 +2,1 @@\n+me:!\n"; got != want {
-		t.Errorf("got %q", got)
+	for name, test := range map[string]struct{ before, after, want string }{
+		"appended": {"root:hash\n", "root:hash\nme:!\n", "@@ -0,0 +1,1 @@\n+me:!\n"},
+		"inside":   {"a:hash\nb:*::x,y\nc:hash\n", "a:hash\nb:*::x\nc:hash\n", "@@ -1,1 +1,1 @@\n-b:*::x,y\n+b:*::x\n"},
+	} {
+		before, after := alone([]byte(test.before), []byte(test.after))
+		if got, want := unified("/etc/shadow", before, after), "--- a/etc/shadow\n+++ b/etc/shadow\n"+test.want; got != want {
+			t.Errorf("%s: got %q", name, got)
+		}
 	}
 }
 
@@ -65,7 +71,7 @@ func FuzzEdit(f *testing.F) {
 		if _, ok := e.revert(nil); ok && len(e.Added) > 0 {
 			t.Fatal("an edit was taken back where it is not")
 		}
-		diff("/f", before, after, diffContext)
+		unified("/f", before, after)
 	})
 }
 

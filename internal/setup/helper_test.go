@@ -16,6 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
@@ -69,7 +73,9 @@ func tree(t *testing.T, parts ...map[string]string) Host {
 	for _, path := range slices.Sorted(maps.Keys(all)) {
 		put(t, root, keys[path], all[path])
 	}
-	return Host{Root: root, Now: func() time.Time { return testTime }}
+	h := Host{Host: host.Beneath(root).Trusting(os.Geteuid()), Tools: host.Real()}
+	h.Now = func() time.Time { return testTime }
+	return h
 }
 
 func put(t *testing.T, root, key, text string) {
@@ -97,8 +103,11 @@ func put(t *testing.T, root, key, text string) {
 	default:
 		must(t, os.WriteFile(name, []byte(text), 0o600))
 	}
-	must(t, os.Chown(name, uid, 0))
-	must(t, os.Chmod(name, mode))
+	if uid != 0 { // of another than the trusted user
+		needs.Root(t)
+		must(t, os.Chown(name, uid, 0))
+	}
+	must(t, unix.Chmod(name, uint32(mode))) // which knows the sticky bit
 }
 
 func must(t *testing.T, err error) {

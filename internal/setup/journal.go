@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // JournalPath is where what was done is kept, for Undo. It belongs to root with mode 0600.
@@ -32,14 +34,11 @@ type entry struct {
 // readJournal gives an empty one when there is none. One that others than root could have written is
 // refused: it says what is to be put into any file.
 func (h Host) readJournal() (*journal, error) {
-	s, content, err := h.look(JournalPath)
-	switch {
-	case err != nil:
-		return nil, err
-	case s == nil:
+	content, _, err := h.ReadFile(JournalPath, maxFile, host.NoLink|host.Owned)
+	if errors.Is(err, fs.ErrNotExist) {
 		return &journal{Schema: journalSchema}, nil
-	case s.Kind != isFile || s.UID != 0 || s.Mode&0o022 != 0:
-		return nil, fmt.Errorf("others than root could have written it: %w", fs.ErrPermission)
+	} else if err != nil {
+		return nil, err
 	}
 	var j journal
 	if err := json.Unmarshal(content, &j); err != nil {
@@ -56,58 +55,36 @@ func (j *journal) write(h Host) error {
 	if len(j.Entries) == 0 {
 		return j.remove(h)
 	}
-	if err := j.makeFolders(h); err != nil {
+	if err := j.makeFolders(h, filepath.Dir(JournalPath)); err != nil {
 		return err
 	}
 	content, err := json.MarshalIndent(j, "", " ")
 	if err != nil {
 		return err
 	}
-	return h.write(JournalPath, append(content, '\n'), state{Mode: 0o600})
+	return h.Replace(JournalPath, h.Own(0o600), host.Content(append(content, '\n')))
 }
 
-func (j *journal) makeFolders(h Host) error {
-	var missing []string
-	for dir := filepath.Dir(JournalPath); dir != "/"; dir = filepath.Dir(dir) {
-		s, _, err := h.look(dir)
-		if err != nil {
-			return err
-		}
-		if s != nil {
-			break
-		}
-		missing = append([]string{dir}, missing...)
+func (j *journal) makeFolders(h Host, dir string) error {
+	if v, err := h.look(dir); err != nil || v.state != nil {
+		return err
 	}
-	for _, dir := range missing {
-		name, err := h.within(dir)
-		if err == nil {
-			err = makeFolder(name, true, state{Mode: 0o755})
-		}
-		if err != nil {
-			return err
-		}
-		j.Folders = append(j.Folders, dir)
+	if err := j.makeFolders(h, filepath.Dir(dir)); err != nil {
+		return err
 	}
-	return nil
+	j.Folders = append(j.Folders, dir)
+	return h.SetDir(dir, h.Own(0o755))
 }
 
 func (j *journal) remove(h Host) error {
-	name, err := h.within(JournalPath)
-	if err == nil {
-		err = os.Remove(name)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(h.Entry(JournalPath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for len(j.Folders) > 0 {
-		last := j.Folders[len(j.Folders)-1]
-		j.Folders = j.Folders[:len(j.Folders)-1]
-		if name, err = h.within(last); err == nil {
-			err = remove(name)
-		}
-		if err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
+	for last := len(j.Folders) - 1; last >= 0; last-- {
+		if err := h.put(j.Folders[last], nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		j.Folders = j.Folders[:last]
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ var (
 
 // planKRB5 gives krb5.conf a default_realm unless it or a file that it includes has one.
 func planKRB5(p *planner) error {
-	v, err := p.look(krb5Conf)
+	v, err := p.read(krb5Conf)
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,10 @@ func planKRB5(p *planner) error {
 		backup := *v.state
 		if !p.exists(krb5Backup) {
 			p.add(krb5Backup, "keep a copy of "+krb5Conf+", "+by(backup), "",
-				step{Kind: stepFile, After: &backup}, v.content)
+				step{Kind: isFile, After: &backup}, v.content)
 		}
 	}
-	return p.edit(krb5Conf, withRealm(ended(v.content), p.realm()), diffContext)
+	return p.edit(krb5Conf, withRealm(ended(v.content), p.realm()), false)
 }
 
 // withRealm adds the relation after the section's own line, or a section at the end.
@@ -90,11 +90,7 @@ func (p *planner) realm() string {
 	if err != nil {
 		return azureRealm
 	}
-	name, err := p.host.within(cfg.CCacheName(cfg.CredentialUID()))
-	if err != nil {
-		return azureRealm
-	}
-	store, err := ccache.Open(host.Real(), name, ccache.Owner{UID: cfg.CredentialUID()})
+	store, err := ccache.Open(p.host.Host, cfg.CCacheName(cfg.CredentialUID()), ccache.Owner{UID: cfg.CredentialUID()})
 	if err != nil {
 		return azureRealm
 	}
@@ -105,22 +101,15 @@ func (p *planner) realm() string {
 }
 
 // machineFiles are the files of a machine, for the reader of krb5.conf.
-type machineFiles struct{ Host }
+type machineFiles struct{ host.Host }
 
 func (m machineFiles) ReadFile(path string) ([]byte, error) {
-	s, content, err := m.look(path)
-	if err == nil && s == nil {
-		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
-	}
+	content, _, err := m.Host.ReadFile(path, maxFile, 0)
 	return content, err
 }
 
-func (m machineFiles) ReadDir(path string) ([]fs.DirEntry, error) {
-	name, err := m.within(path + "/.")
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadDir(name)
-}
+func (m machineFiles) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(m.Path(path)) }
 
-func (h Host) krb5() *krb5conf.Profile { return krb5conf.Read(machineFiles{h}, krb5conf.Path) }
+func (h Host) krb5() *krb5conf.Profile {
+	return krb5conf.Read(machineFiles{h.Host}, krb5conf.Path)
+}

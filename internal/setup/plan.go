@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/etc"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 )
 
@@ -22,21 +25,22 @@ type planner struct {
 	planned map[string]view // by path
 }
 
-// view is what a path holds, nil for nothing.
-type view struct {
-	state   *state
-	content []byte
-}
-
 // plan asks the actions, each one once and in their own order: some build on what others make.
 func plan(ctx context.Context, h Host, actions []Action) (*planner, error) {
 	p := &planner{host: h, ctx: ctx, planned: map[string]view{}}
+	if info, err := os.Stat(h.Root); err != nil {
+		return nil, failed(h.Root, err)
+	} else if !info.IsDir() {
+		return nil, failed(h.Root, unix.ENOTDIR)
+	}
 	for _, a := range Actions() {
 		if !slices.ContainsFunc(actions, func(asked Action) bool { return asked.ID == a.ID }) {
 			continue
 		}
 		p.action = a.ID
-		if err := a.plan(p); err != nil {
+		if err := a.plan(p); ctx.Err() != nil {
+			return nil, ctx.Err()
+		} else if err != nil {
 			return nil, failed(a.ID, err)
 		}
 	}
@@ -48,12 +52,20 @@ func (p *planner) look(path string) (view, error) {
 	if v, ok := p.planned[path]; ok {
 		return v, nil
 	}
-	s, content, err := p.host.look(path)
-	return view{s, content}, err
+	return p.host.look(path)
+}
+
+// read is look for who needs the content of the file, if there is one.
+func (p *planner) read(path string) (view, error) {
+	v, err := p.look(path)
+	if err == nil && v.err != nil {
+		err = fmt.Errorf("%s: %w", path, v.err)
+	}
+	return v, err
 }
 
 func (p *planner) add(path, what, diff string, s step, content []byte) {
-	p.planned[path] = view{s.After, content}
+	p.planned[path] = view{state: s.After, content: content}
 	p.changes = append(p.changes, Change{p.action, path, what, diff, s, content})
 }
 
@@ -66,30 +78,31 @@ func by(s state) string {
 	return fmt.Sprintf("%s %04o", owner, s.Mode)
 }
 
-// folder plans a folder of root's with this mode. Missing parents are made with 0755. Of an existing
+// folder plans a directory of root's with this mode. Missing parents are made with 0755. Of an existing
 // one, ok says whether it may stay as it is.
 func (p *planner) folder(path string, mode uint32, ok func(state) bool) error {
 	v, err := p.look(path)
 	if err != nil {
 		return err
 	}
-	after := &state{Mode: mode, Kind: isFolder}
-	switch {
-	case v.state == nil:
+	after := p.host.own(isFolder, mode)
+	what := "make the folder, " + by(after)
+	if v.state == nil {
 		if err := p.parents(path); err != nil {
 			return err
 		}
-		p.add(path, "make the folder, "+by(*after), "", step{Kind: stepFolder, After: after}, nil)
-	case v.state.Kind != isFolder:
+	} else if v.state.Kind != isFolder {
 		return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrExist}
-	case !ok(*v.state):
-		p.add(path, fmt.Sprintf("make the folder %s, which is %s", by(*after), by(*v.state)), "",
-			step{Kind: stepFolder, Before: v.state, After: after}, nil)
+	} else if ok(*v.state) {
+		return nil
+	} else {
+		what = fmt.Sprintf("make the folder %s, which is %s", by(after), by(*v.state))
 	}
+	p.add(path, what, "", step{Kind: isFolder, Before: v.state, After: &after}, nil)
 	return nil
 }
 
-// parents plans the folders that a path needs. A link to a folder is as good as a folder.
+// parents plans the directories that a path needs. A link to a directory is as good as a directory.
 func (p *planner) parents(path string) error {
 	dir := filepath.Dir(path)
 	v, err := p.look(dir)
@@ -99,38 +112,56 @@ func (p *planner) parents(path string) error {
 	return p.folder(dir, 0o755, func(state) bool { return true })
 }
 
+// shipped plans a file with the content that packages install, which is name in etc.Files.
+func (p *planner) shipped(path, name string, mode uint32) error {
+	content, err := etc.Files.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	return p.file(path, content, mode)
+}
+
 // file plans a file of ours with this content. One that is there keeps its mode and group, unless
 // others than root could write to it.
 func (p *planner) file(path string, content []byte, mode uint32) error {
-	v, err := p.look(path)
+	v, err := p.read(path)
 	if err != nil {
 		return err
 	}
-	after := state{Mode: mode}
-	if v.state != nil && v.state.UID == 0 && v.state.Mode&0o022 == 0 {
+	after := p.host.own(isFile, mode)
+	if v.state != nil && p.host.Trusts(uint32(v.state.UID)) && v.state.Mode&0o022 == 0 {
 		after.Mode, after.GID = v.state.Mode, v.state.GID
 	}
-	return p.put(path, v, content, after, diffContext)
+	return p.put(path, v, content, after, unified(path, v.content, content))
 }
 
-// edit plans new content for a file of others, which keeps its owner and mode. Context is how many
-// lines around the change are shown.
-func (p *planner) edit(path string, content []byte, context int) error {
-	v, err := p.look(path)
+// edit plans new content for a file of others, which keeps its owner and mode. Where the rest of the file is
+// nobody's business, only the lines that change are shown.
+func (p *planner) edit(path string, content []byte, secret bool) error {
+	v, err := p.read(path)
 	if err != nil {
 		return err
 	}
-	after := state{Mode: 0o644}
+	after := p.host.own(isFile, 0o644)
 	if v.state != nil {
 		after = *v.state
 	}
-	return p.put(path, v, content, after, context)
+	old, now := v.content, content
+	if secret {
+		old, now = alone(old, now)
+	}
+	return p.put(path, v, content, after, unified(path, old, now))
 }
 
-func (p *planner) put(path string, v view, content []byte, after state, context int) error {
+func (p *planner) put(path string, v view, content []byte, after state, diff string) error {
 	after.Kind, after.Sum = isFile, sum(content)
 	what := "make the file, " + by(after)
-	if v.state != nil {
+	s := step{Kind: isFile, Before: v.state, After: &after}
+	if v.state == nil {
+		if err := p.parents(path); err != nil {
+			return err
+		}
+	} else {
 		if v.state.Kind != isFile {
 			return fmt.Errorf("%s is no regular file", path)
 		}
@@ -140,17 +171,9 @@ func (p *planner) put(path string, v view, content []byte, after state, context 
 		if what = "change the file"; by(*v.state) != by(after) {
 			what += fmt.Sprintf(", which is %s, to %s", by(*v.state), by(after))
 		}
-		if v.content == nil {
-			v.content = []byte{} // an empty file, not a missing one
-		}
-	} else if err := p.parents(path); err != nil {
-		return err
-	}
-	s := step{Kind: stepFile, Before: v.state, After: &after}
-	if v.state != nil {
 		s.Edit = editOf(v.content, content)
 	}
-	p.add(path, what, diff(path, v.content, content, context), s, content)
+	p.add(path, what, diff, s, content)
 	return nil
 }
 
@@ -162,8 +185,9 @@ func (p *planner) link(path, target string) error {
 	if err := p.parents(path); err != nil {
 		return err
 	}
-	after := &state{Mode: 0o777, Kind: isLink, Link: target}
-	p.add(path, "link to "+target, "", step{Kind: stepLink, After: after}, nil)
+	p.add(path, "link to "+target, "", step{Kind: isLink, After: &state{
+		Mode: 0o777, UID: p.host.UID, GID: p.host.Own(0).GID, Kind: isLink, Link: target,
+	}}, nil)
 	return nil
 }
 
@@ -173,26 +197,10 @@ func (p *planner) exists(paths ...string) bool {
 		if v, ok := p.planned[path]; ok {
 			return v.state != nil
 		}
-		name, err := p.host.within(path)
-		if err == nil {
-			_, err = os.Lstat(name) // unread: it may be a program, larger than what is edited here
-		}
+		_, err := os.Lstat(p.host.Entry(path)) // unread: it may be a program
 		return err == nil
 	})
 }
 
 // config is the configuration as it is now.
-func (p *planner) config() (*config.Config, error) {
-	path, err := p.host.within(config.DefaultPath + "/.") // the file behind a link, beneath the root too
-	if err != nil {
-		return nil, err
-	}
-	passwd, err := p.host.within(passwdFile)
-	if err != nil {
-		return nil, err
-	}
-	return config.LoadFor(path, passwd)
-}
-
-// saysUID reports whether the file sets USER_UID.
-func saysUID(cfg *config.Config) bool { return cfg.Sets("USER_UID") }
+func (p *planner) config() (*config.Config, error) { return config.Read(p.host.Host) }

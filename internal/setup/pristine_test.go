@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 const suite = "bookworm"
@@ -42,6 +44,7 @@ func command(t *testing.T, name string, args ...string) string {
 }
 
 func TestPristine(t *testing.T) {
+	needs.Root(t)
 	h := debian(t)
 	made, out := roundTrip(t, h, Default()...)
 	var paths []string
@@ -49,7 +52,7 @@ func TestPristine(t *testing.T) {
 		paths = append(paths, c.Path)
 	}
 	want := "/run/azfilesauth /etc/azfilesauth /etc/azfilesauth/config.yaml /etc/request-key.d/azfiles.conf " +
-		"/etc/systemd/system/azfilesrefresh.service /etc/systemd/system/multi-user.target.wants/azfilesrefresh.service /etc/systemd/system/azfilesauth.service"
+		"/etc/systemd/system/azfilesrefresh.service /etc/systemd/system/azfilesauth.service /etc/systemd/system/multi-user.target.wants/azfilesrefresh.service"
 	if got := strings.Join(paths, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -42,13 +42,15 @@ func Run(ctx context.Context, h Host, actions []Action, out io.Writer) ([]Change
 	if err != nil {
 		return nil, failed(JournalPath, err)
 	}
-	if slices.ContainsFunc(changes, func(c Change) bool { return isAccount(c.Path) }) {
-		unlock, err := h.lockAccounts()
-		if err != nil {
-			return nil, failed(accountsLock, err)
-		}
-		defer unlock()
+	var paths []string
+	for _, c := range changes {
+		paths = append(paths, c.Path)
 	}
+	unlock, err := h.lockAccounts(paths...)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	for i, c := range changes {
 		if err := j.do(ctx, h, c); err != nil {
 			return changes[:i], failed(c.Path, err)
@@ -66,7 +68,7 @@ func (j *journal) do(ctx context.Context, h Host, c Change) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j.Entries = append(j.Entries, entry{c.Action, c.Path, h.now().UTC(), c.step})
+	j.Entries = append(j.Entries, entry{c.Action, c.Path, h.Now().UTC(), c.step})
 	if err := j.write(h); err != nil {
 		return err
 	}
@@ -86,13 +88,15 @@ func Undo(ctx context.Context, h Host, out io.Writer) error {
 	if err != nil {
 		return failed(JournalPath, err)
 	}
-	if slices.ContainsFunc(j.Entries, func(e entry) bool { return isAccount(e.Path) }) {
-		unlock, err := h.lockAccounts()
-		if err != nil {
-			return failed(accountsLock, err)
-		}
-		defer unlock()
+	var paths []string
+	for _, e := range j.Entries {
+		paths = append(paths, e.Path)
 	}
+	unlock, err := h.lockAccounts(paths...)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	changed, err := j.undo(ctx, h, out)
 	if err := errors.Join(err, j.write(h)); err != nil {
 		return failed(JournalPath, err)
@@ -114,20 +118,19 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 		} else {
 			err = e.undo(ctx, h, e.Path)
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			say(out, e.Path+": as it was before "+e.Action)
-		case errors.Is(err, errKept):
+		} else if errors.Is(err, errKept) {
 			say(out, e.Path+": kept, because "+err.Error())
 			if slices.ContainsFunc(changed, func(path string) bool { return strings.HasPrefix(path, e.Path+"/") }) {
 				kept = append(kept, e) // for the next time
 			}
-		case errors.Is(err, errChanged):
+		} else if errors.Is(err, errChanged) {
 			kept = append(kept, e)
 			if !slices.Contains(changed, e.Path) {
 				changed = append(changed, e.Path)
 			}
-		default:
+		} else {
 			slices.Reverse(kept)
 			j.Entries = append(j.Entries, kept...)
 			return changed, failed(e.Path, err)
@@ -137,8 +140,8 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 	}
 	slices.Reverse(kept)
 	j.Entries = kept
-	if service && h.Systemctl != nil {
-		return changed, h.Systemctl(ctx, "daemon-reload")
+	if service {
+		return changed, h.systemctl(ctx, "daemon-reload")
 	}
 	return changed, nil
 }

@@ -10,25 +10,24 @@
 // asked for by name, krb5.conf. Every file is replaced whole, by a rename, with its owner and mode.
 // The journal holds only the bytes that a change removed and added, so no password hash and no ticket
 // gets into it. Undo gives back bytes, owner and mode exactly, and leaves alone what anybody else
-// changed since. All paths are beneath Host.Root, whose symbolic links do not lead out of it.
+// changed since. What systemd knows how to do, users and links of units, its own tools do to copies, and
+// the result is planned like any other change.
 package setup
 
 import (
-	"context"
+	"cmp"
 	"os"
 	"slices"
-	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 )
 
 // Host is the machine that actions change.
 type Host struct {
-	Root string           // every path is beneath it; "" is this machine
-	Now  func() time.Time // nil is time.Now
-
-	// Systemctl runs systemctl(1) with these arguments; nil where no systemd is running.
-	Systemctl func(ctx context.Context, args ...string) error
+	host.Host
+	Booted bool      // systemd runs on it and can be asked to start services
+	Tools  host.Host // the machine whose tools of systemd work on copies; this one
 
 	// Forget makes the kernel forget its failed requests for tickets, so that a mount succeeds at
 	// once after a change; nil does not.
@@ -38,21 +37,13 @@ type Host struct {
 // At is the machine whose files are beneath root, such as an image that is being built: nothing is
 // started there. The root "" or "/" is this machine.
 func At(root string) Host {
-	if root != "" && root != "/" {
-		return Host{Root: root}
-	}
-	h := Host{Forget: keyring.ForgetFailures}
-	if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3)
-		h.Systemctl = systemctl
+	h := Host{Host: host.Beneath(cmp.Or(root, "/")), Tools: host.Real()}
+	if h.Live() {
+		h.Forget = keyring.ForgetFailures
+		_, err := os.Stat("/run/systemd/system") // sd_booted(3)
+		h.Booted = err == nil
 	}
 	return h
-}
-
-func (h Host) now() time.Time {
-	if h.Now != nil {
-		return h.Now()
-	}
-	return time.Now()
 }
 
 // Action is one thing that a machine needs.

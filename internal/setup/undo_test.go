@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // What somebody else changed since stays, is named, and is taken back when it is as it was.
@@ -43,22 +45,22 @@ func TestUndoLeavesWhatWasChanged(t *testing.T) {
 func TestUndoKeepsTickets(t *testing.T) {
 	h := tree(t, usual)
 	apply(t, h, Default()[0].ID)
-	must(t, os.WriteFile(h.Root+runFolder+"/krb5cc_0", nil, 0o600))
+	must(t, os.WriteFile(h.Root+host.RunDir+"/krb5cc_0", nil, 0o600))
 	must(t, Undo(context.Background(), h, io.Discard))
-	if h.content(t, runFolder+"/krb5cc_0") != "" || h.content(t, JournalPath) != "missing" {
+	if h.content(t, host.RunDir+"/krb5cc_0") != "" || h.content(t, JournalPath) != "missing" {
 		t.Error("the cache or the journal is not as it should be")
 	}
 }
 
 // A cache that has a successor is not put over it.
 func TestUndoAfterANewCache(t *testing.T) {
-	h := tree(t, usual, healthy, map[string]string{runFolder + "/krb5cc_0 0640": "damage"})
+	h := tree(t, usual, healthy, map[string]string{host.RunDir + "/krb5cc_0 0640": "damage"})
 	apply(t, h, CCache)
-	must(t, os.WriteFile(h.Root+runFolder+"/krb5cc_0", []byte("new"), 0o600))
+	must(t, os.WriteFile(h.Root+host.RunDir+"/krb5cc_0", []byte("new"), 0o600))
 	if err := Undo(context.Background(), h, io.Discard); !fault.Is(err, fault.SetupChanged) {
 		t.Errorf("got %v", err)
 	}
-	if h.content(t, runFolder+"/krb5cc_0") != "new" {
+	if h.content(t, host.RunDir+"/krb5cc_0") != "new" {
 		t.Error("the new cache is gone")
 	}
 }
@@ -139,10 +141,15 @@ func TestJournalIsRoots(t *testing.T) {
 		"newer":    {`{"schema":2}`, 0o600, 0},
 	} {
 		h := tree(t, usual)
+		if test.owner != 0 && os.Geteuid() != 0 {
+			continue
+		}
 		must(t, os.MkdirAll(h.Root+"/var/lib/azfilesauth", 0o755))
 		must(t, os.WriteFile(h.Root+JournalPath, []byte(test.text), 0o600))
 		must(t, os.Chmod(h.Root+JournalPath, test.mode))
-		must(t, os.Chown(h.Root+JournalPath, test.owner, 0))
+		if test.owner != 0 {
+			must(t, os.Chown(h.Root+JournalPath, test.owner, 0))
+		}
 		before := snapshot(t, h.Root)
 		if err := Undo(context.Background(), h, io.Discard); !fault.Is(err, fault.SetupFailed) {
 			t.Errorf("%s: undo: %v", name, err)
@@ -160,35 +167,37 @@ func TestJournalIsRoots(t *testing.T) {
 	}
 }
 
-// fakeSystemd notes what it is asked; active is what it says of the service.
+// fakeSystemd is systemctl on a machine where systemd runs, and notes what it is asked; active is what it says
+// of the service.
 type fakeSystemd struct {
 	active, broken bool
 	asked          []string
 }
 
-func (f *fakeSystemd) ctl(_ context.Context, args ...string) error {
+func (f *fakeSystemd) run(_ context.Context, _ string, args ...string) (string, error) {
 	f.asked = append(f.asked, strings.Join(args, " "))
 	switch args[0] {
 	case "is-active":
 		if !f.active {
-			return errors.New("inactive")
+			return "", errors.New("inactive")
 		}
 	case "restart":
 		if f.broken {
-			return errors.New("failed")
+			return "", errors.New("failed")
 		}
 		f.active = true
 	case "stop":
 		f.active = false
 	}
-	return nil
+	return "", nil
 }
 
 func TestService(t *testing.T) {
+	needs.Program(t, "systemctl", "systemd")
 	var systemd fakeSystemd
 	forgotten := 0
-	h := tree(t, usual)
-	h.Systemctl = systemd.ctl
+	h := tree(t, usual, map[string]string{"/usr/bin/systemctl 0755": ""})
+	h.Booted, h.Exec = true, systemd.run
 	h.Forget = func() (bool, error) { forgotten++; return true, nil }
 	apply(t, h, Unit)
 	if got, want := strings.Join(systemd.asked, "; "), "is-active --quiet azfilesrefresh.service; daemon-reload; restart azfilesrefresh.service"; got != want {

@@ -1,0 +1,103 @@
+package setup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
+)
+
+const maxFile = 4 << 20 // bytes; a password file with 50000 users is smaller
+
+// state is what a path holds. Two states are equal when == says so.
+type state struct {
+	Mode uint32 `json:"mode"` // permissions with the set-id and sticky bits
+	UID  int    `json:"uid"`
+	GID  int    `json:"gid"`
+	Sum  string `json:"sha256,omitempty"` // of a file's content; "" of one that cannot be read
+	Link string `json:"link,omitempty"`   // of a symbolic link: where it leads
+	Kind string `json:"kind"`             // file, folder, link or other
+}
+
+const (
+	isFile   = "file"
+	isFolder = "folder"
+	isLink   = "link"
+	isOther  = "other"
+)
+
+// view is what a path holds, a nil state for nothing. A file whose content cannot be read, such as one
+// that is too large, can still be moved: err matters to those alone who need the content.
+type view struct {
+	state   *state
+	content []byte
+	err     error
+}
+
+// look tells what is at a path, links at its end not followed.
+func (h Host) look(path string) (view, error) {
+	name := h.Entry(path)
+	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return view{}, nil
+	} else if err != nil {
+		return view{}, err
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	s := &state{Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid), Kind: isOther}
+	v := view{state: s}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		s.Kind = isFolder
+	case fs.ModeSymlink:
+		s.Kind = isLink
+		s.Link, err = os.Readlink(name)
+	case 0:
+		s.Kind = isFile
+		if v.content, _, v.err = h.ReadFile(path, maxFile, host.NoLink); v.err == nil {
+			s.Sum = sum(v.content)
+		}
+	}
+	return v, err
+}
+
+func sum(content []byte) string {
+	digest := sha256.Sum256(content)
+	return hex.EncodeToString(digest[:])
+}
+
+// put makes a path hold what want says, with this content if that is a file.
+func (h Host) put(path string, want *state, content []byte) error {
+	if want == nil {
+		err := os.Remove(h.Entry(path))
+		if errors.Is(err, unix.ENOTEMPTY) {
+			return errKept
+		}
+		return err
+	}
+	f := host.File{UID: want.UID, GID: want.GID, Mode: want.Mode, Label: true}
+	switch want.Kind {
+	case isFile:
+		return h.Replace(path, f, host.Content(content))
+	case isFolder:
+		return h.SetDir(path, f)
+	case isLink:
+		return os.Symlink(want.Link, h.Entry(path))
+	}
+	return fmt.Errorf("a change of kind %q", want.Kind)
+}
+
+// own is what a file or directory of the trusted user is like.
+func (h Host) own(kind string, mode uint32) state {
+	f := h.Own(mode)
+	return state{Kind: kind, Mode: mode, UID: f.UID, GID: f.GID}
+}
+
+func same(a, b *state) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
