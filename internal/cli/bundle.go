@@ -13,6 +13,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // packed is the result of bundle.
@@ -51,7 +52,7 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 		return fault.BundleFailed.New(file).Because(err)
 	}
 	return s.result(packed{file, size, report.Exit}, func(w io.Writer) {
-		_, _ = fmt.Fprintf(w, "%s: %d bytes; look through it before you send it\n", printable(file), size)
+		_, _ = fmt.Fprintf(w, "%s: %d bytes; look through it before you send it\n", legible.Line(file), size)
 	})
 }
 

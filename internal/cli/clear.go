@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -32,7 +33,7 @@ func (s *session) clear(c *cobra.Command, args []string) error {
 	}
 	return s.result(e, func(w io.Writer) {
 		for _, host := range e.Endpoints {
-			_, _ = fmt.Fprintf(w, "%s: ticket erased from %s\n", printable(host), e.CCache)
+			_, _ = fmt.Fprintf(w, "%s: ticket erased from %s\n", legible.Line(host), e.CCache)
 		}
 		if len(e.Endpoints) == 0 {
 			_, _ = fmt.Fprintf(w, "there are no tickets in %s\n", e.CCache)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // checked is the result of config check.
@@ -68,7 +69,7 @@ func (s *session) show(*cobra.Command, []string) error {
 	rows := [][]string{{"KEY", "VALUE", "FROM"}}
 	for _, v := range cfg.Settings() {
 		shown.Settings = append(shown.Settings, setting{v.Key, v.Value, v.From()})
-		rows = append(rows, []string{printable(v.Key), printable(cmp.Or(v.Value, "(none)")), printable(v.From())})
+		rows = append(rows, []string{legible.Line(v.Key), legible.Line(cmp.Or(v.Value, "(none)")), legible.Line(v.From())})
 	}
 	if !s.json {
 		for _, w := range shown.Warnings {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // What a terminal is told (ECMA-48, 8.3.21, 8.3.39 and 8.3.41; xterm's private mode 7).
@@ -114,7 +115,7 @@ func (s *session) facts(o overview) map[string]string {
 		if e.LoginFault != nil {
 			text += ", login failed: " + e.LoginFault.ID + ": " + e.LoginFault.What
 		}
-		facts[nameOf(e)] = printable(text)
+		facts[nameOf(e)] = legible.Line(text)
 	}
 	return facts
 }
@@ -129,7 +130,7 @@ func changedLines(before, now map[string]string) []string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if _, there := now[name]; !there {
-			lines = append(lines, printable(name)+": no longer mounted")
+			lines = append(lines, legible.Line(name)+": no longer mounted")
 		}
 	}
 	return lines
@@ -141,5 +142,5 @@ func (s *session) printCompact(v any) error {
 	if err != nil {
 		return fault.Internal.New().Because(err)
 	}
-	return s.print(append(text, '\n'))
+	return s.print(append(legible.JSON(text), '\n'))
 }

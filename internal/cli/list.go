@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -100,7 +101,7 @@ func (s *session) rows(all []listed) [][]string {
 			identity = *l.Identity + " ?"
 		}
 		rows = append(rows, []string{
-			printable(l.Endpoint), printable(identity), timeLeft(s.Now(), l.ends), localTime(l.ends),
+			legible.Line(l.Endpoint), legible.Line(identity), timeLeft(s.Now(), l.ends), localTime(l.ends),
 			l.Encryption, s.colour(colours[l.State], l.State),
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -123,8 +124,8 @@ func (s *session) presentRenewed(r renewed) error {
 	}
 	for _, o := range r.Outcomes {
 		if o.Fault != nil {
-			s.say("%s: %s: %s", printable(o.Host), printable(o.Fault.ID), printable(o.Fault.What))
-			s.say("fix: %s", printable(o.Fault.Fix))
+			s.say("%s: %s: %s", legible.Line(o.Host), legible.Line(o.Fault.ID), legible.Line(o.Fault.What))
+			s.say("fix: %s", legible.Line(o.Fault.Fix))
 		}
 	}
 	for _, note := range s.notes {
@@ -139,7 +140,7 @@ func (s *session) writeRenewed(w io.Writer, r renewed) {
 	}
 	for _, o := range r.Outcomes {
 		if o.Fault == nil {
-			_, _ = fmt.Fprintf(w, "%s: new ticket until %s (%s left)\n", printable(o.Host), localTime(o.TicketEnd), timeLeft(s.Now(), o.TicketEnd))
+			_, _ = fmt.Fprintf(w, "%s: new ticket until %s (%s left)\n", legible.Line(o.Host), localTime(o.TicketEnd), timeLeft(s.Now(), o.TicketEnd))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -96,7 +97,7 @@ func (s *session) grant(r tickets.Request, got tickets.Result, warnings []string
 	}
 	if !s.json {
 		for _, w := range g.Warnings {
-			s.say("warning: %s", printable(w))
+			s.say("warning: %s", legible.Line(w))
 		}
 	}
 	return s.result(g, func(w io.Writer) {

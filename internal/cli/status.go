@@ -13,6 +13,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // startDaemon is the command that starts the daemon, now and at boot.
@@ -63,7 +64,7 @@ func (s *session) overview(ctx context.Context) (overview, error) {
 	}
 	o := overview{Start: startDaemon}
 	if !errors.Is(err, control.ErrNotRunning) {
-		o.Problem, o.Start = printable(err.Error()), "systemctl restart azfilesrefresh"
+		o.Problem, o.Start = legible.Line(err.Error()), "systemctl restart azfilesrefresh"
 	}
 	o.Status, err = s.look()
 	return s.withLogins(o), err
@@ -86,7 +87,7 @@ func (s *session) withLogins(o overview) overview {
 func (s *session) writeOverview(w io.Writer, o overview) {
 	_, _ = fmt.Fprintf(w, "daemon: %s\n", s.daemonLine(o))
 	if o.CCache != "" {
-		_, _ = fmt.Fprintf(w, "credential cache: %s\n", printable(o.CCache))
+		_, _ = fmt.Fprintf(w, "credential cache: %s\n", legible.Line(o.CCache))
 	}
 	if len(o.Endpoints) == 0 {
 		_, _ = fmt.Fprintln(w, "no share of Azure Files is mounted")
@@ -107,7 +108,7 @@ func (s *session) daemonLine(o overview) string {
 	case !o.Running:
 		return s.colour(red, "not running") + ", so no ticket is replaced before a login needs it; start it: " + o.Start
 	}
-	text := fmt.Sprintf("running since %s, pid %d, version %s", s.when(o.Started), o.PID, printable(o.Version))
+	text := fmt.Sprintf("running since %s, pid %d, version %s", s.when(o.Started), o.PID, legible.Line(o.Version))
 	if !o.Active {
 		other := "another instance"
 		if o.HolderPID != 0 {
@@ -138,8 +139,8 @@ func (s *session) overviewRows(o overview) [][]string {
 			left, end = timeLeft(s.Now(), e.TicketEnd), localTime(e.TicketEnd)
 		}
 		rows = append(rows, []string{
-			printable(nameOf(e)), printable(targets(e.Mounts)), printable(identity), left, end, s.when(e.NextRefresh), s.lastResult(e),
-			s.colour(colours[e.State], printable(string(e.State))),
+			legible.Line(nameOf(e)), legible.Line(targets(e.Mounts)), legible.Line(identity), left, end, s.when(e.NextRefresh), s.lastResult(e),
+			s.colour(colours[e.State], legible.Line(string(e.State))),
 		})
 	}
 	return rows
@@ -179,16 +180,16 @@ func (s *session) lastResult(e mountedEndpoint) string {
 
 // writeReasons tells why it stands with an endpoint as it does, and what mends it.
 func (s *session) writeReasons(w io.Writer, e mountedEndpoint) {
-	name := printable(nameOf(e))
+	name := legible.Line(nameOf(e))
 	if e.Why != "" && (e.LastFault == nil || e.LastFault.What != e.Why) {
-		_, _ = fmt.Fprintf(w, "\n%s: %s\n", name, printable(e.Why))
+		_, _ = fmt.Fprintf(w, "\n%s: %s\n", name, legible.Line(e.Why))
 	}
 	for _, f := range []struct {
 		what string
 		*control.Fault
 	}{{"the refresh", e.LastFault}, {"a login", e.LoginFault}} {
 		if f.Fault != nil {
-			_, _ = fmt.Fprintf(w, "\n%s: %s failed %s: %s: %s\n  fix: %s\n", name, f.what, s.when(f.At), printable(f.ID), printable(f.What), printable(f.Fix))
+			_, _ = fmt.Fprintf(w, "\n%s: %s failed %s: %s: %s\n  fix: %s\n", name, f.what, s.when(f.At), legible.Line(f.ID), legible.Line(f.What), legible.Line(f.Fix))
 		}
 	}
 }

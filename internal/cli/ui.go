@@ -8,11 +8,11 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // What people see:
@@ -56,7 +56,7 @@ func (s *session) printJSON(v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	return s.print(b.Bytes())
+	return s.print(legible.JSON(b.Bytes()))
 }
 
 // failure is a fault as --json shows it.
@@ -132,16 +132,6 @@ func rows(terminal bool, getenv func(string) string) func() int {
 func isTerminal(fd int) bool {
 	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	return err == nil
-}
-
-// printable is a text from a file as a terminal can be given it.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 // timeLeft is the time from now to t in two units.

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // ID names a check, such as "request-key-rule". It never changes its meaning.
@@ -159,9 +160,9 @@ func (r Result) legible() Result {
 	const most = 600 // bytes of a line
 	lines := make([]string, len(r.Evidence))
 	for i, line := range r.Evidence {
-		lines[i] = shorten(printable(line), most)
+		lines[i] = shorten(strings.TrimSpace(legible.Line(line)), most)
 	}
-	r.Evidence, r.Fix = lines, shorten(printable(r.Fix), 2*most)
+	r.Evidence, r.Fix = lines, shorten(strings.TrimSpace(legible.Line(r.Fix)), 2*most)
 	return r
 }
 

@@ -26,7 +26,7 @@ func TestText(t *testing.T) {
 		t.Errorf("got %q", text)
 	}
 	last := lastLine(text)
-	if last != "A mount would fail now: worse: line one [2J; fix: rm ' [31mx'" {
+	if last != "A mount would fail now: worse: line one?[2J; fix: rm '?[31mx'" {
 		t.Errorf("last line %q", last)
 	}
 	if !strings.Contains(text, "doctor --fix") || !slices.Equal(r.Actions(), []string{"folders"}) {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 )
 
 // atOnce bounds how many checks are made at the same time.
@@ -125,14 +123,4 @@ func hung(ctx context.Context, limit time.Duration) string {
 		return "interrupted"
 	}
 	return fmt.Sprintf("there was no result within %s", limit)
-}
-
-// printable is a text on one line that cannot drive a terminal.
-func printable(text string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text))
 }

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // row is a ticket as a list shows it. Programs rely on the names and on "(epoch: <seconds>)" at the
@@ -35,7 +35,7 @@ func Text(cache string, tickets []ccache.Credential, zone *time.Location) string
 		r := rowOf(t, zone)
 		_, _ = fmt.Fprintf(&out, "Credential %d:\n  Server: %s\n  Client: %s\n  Realm: %s\n  Ticket flags: %d\n"+
 			"  Ticket start time: %s\n  Ticket end time:   %s\n  Ticket renew till: %s\n",
-			i+1, printable(r.Server), printable(r.Client), printable(r.Realm), r.Flags, r.Start, r.End, r.Renew)
+			i+1, legible.Line(r.Server), legible.Line(r.Client), legible.Line(r.Realm), r.Flags, r.Start, r.End, r.Renew)
 	}
 	return out.String()
 }
@@ -48,7 +48,7 @@ func JSON(tickets []ccache.Credential, zone *time.Location) string {
 	rows := make([]string, len(tickets))
 	for i, t := range tickets {
 		line, _ := json.Marshal(rowOf(t, zone)) // texts and a number: there is nothing that could fail
-		rows[i] = string(line)
+		rows[i] = string(legible.JSON(line))
 	}
 	return "[\n  " + strings.Join(rows, ",\n  ") + "\n]\n"
 }
@@ -85,14 +85,4 @@ func stamp(t time.Time, zone *time.Location) string {
 		t = time.Unix(0, 0)
 	}
 	return t.In(zone).Format("01/02/06 15:04:05 MST") + " (epoch: " + strconv.FormatInt(t.Unix(), 10) + ")"
-}
-
-// printable keeps a name in a cache from making lines of its own or driving the terminal.
-func printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, name)
 }
