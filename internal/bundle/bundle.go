@@ -1,4 +1,4 @@
-// Package bundle packs what somebody who helps needs to see of a machine: what the doctor found, the
+// Package bundle collects what somebody who helps needs to see of a machine: what the doctor found, the
 // versions, the configuration, mounts, logs and what tickets there are.
 //
 // Invariants: no token, key, ticket or password is in a bundle. Three things see to it, each of them
@@ -19,8 +19,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
-	"time"
+	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
 )
@@ -31,73 +32,83 @@ const maxPart = 512 << 10
 // Folder is what all names in a bundle begin with.
 const Folder = "azfilesauth-bundle"
 
-// part is a file of the bundle.
+// Text gives what a file of the bundle holds.
+type Text func(ctx context.Context) (string, error)
+
 type part struct {
 	name string
-	text func(ctx context.Context, m *machine) (string, error)
+	text Text
 }
 
 // machine is what is looked at.
 type machine struct {
 	*doctor.Subject
-	report  doctor.Report
 	secrets *secrets
 }
 
 // parts are the files of a bundle, after the doctor's own.
-func parts() []part {
+func (m *machine) parts(report doctor.Report, status Text) []part {
 	return []part{
-		{"doctor.txt", doctorText},
-		{"doctor.json", doctorJSON},
-		{"versions.txt", versions},
-		{"config.txt", configuration},
-		{"mounts.txt", mounted},
-		{"fstab.txt", fstab},
-		{"request-key.txt", requestKey},
-		{"krb5.conf.txt", krb5},
-		{"unit.txt", unit},
-		{"journal.txt", journal},
-		{"logs.txt", logs},
-		{"kernel.txt", kernelLog},
-		{"ccache.txt", caches},
+		{"doctor.txt", func(context.Context) (string, error) {
+			var b bytes.Buffer
+			report.Write(&b, nil)
+			return b.String(), nil
+		}},
+		{"doctor.json", func(context.Context) (string, error) {
+			text, err := json.MarshalIndent(report, "", "  ")
+			return string(text) + "\n", err
+		}},
+		{"versions.txt", m.versions},
+		{"config.txt", m.configuration},
+		{"mounts.txt", m.mounted},
+		{"fstab.txt", m.fstab},
+		{"request-key.txt", m.requestKey},
+		{"krb5.conf.txt", m.krb5},
+		{"unit.txt", m.unit},
+		{"journal.txt", m.journal},
+		{"logs.txt", m.logs},
+		{"kernel.txt", m.kernelLog},
+		{"ccache.txt", m.caches},
+		{"status.json", func(ctx context.Context) (string, error) {
+			if !m.Live() { // the daemon is this machine's
+				return "", nil
+			}
+			return status(ctx)
+		}},
 	}
 }
 
-// Write writes the bundle of a machine and what the doctor reports of it as a tar archive, compressed
-// with gzip. The errors are those of w and of ctx.
-func Write(ctx context.Context, w io.Writer, s *doctor.Subject, report doctor.Report) error {
-	m := &machine{Subject: s, report: report, secrets: &secrets{}}
+// Write writes the bundle of a machine, what the doctor reports of it and what status tells of this machine
+// as a tar archive, compressed with gzip. The errors are those of w and of ctx.
+func Write(ctx context.Context, w io.Writer, s *doctor.Subject, report doctor.Report, status Text) error {
+	m := &machine{Subject: s, secrets: &secrets{}}
 	m.findSecrets()
-	type file struct{ name, text string }
-	var files []file
-	for _, p := range parts() { // all before the first is written: a later part may know another secret
-		text, err := p.text(ctx, m)
+	all := m.parts(report, status)
+	texts := make([]string, len(all))
+	for i, p := range all { // all before the first is written: a later part may know another secret
+		text, err := p.text(ctx)
 		if err != nil {
 			text += fmt.Sprintf("(not complete: %v)\n", reason(err))
 		}
 		m.secrets.learn(text)
-		files = append(files, file{p.name, text})
+		texts[i] = text
 	}
 	z := gzip.NewWriter(w)
 	archive := tar.NewWriter(z)
-	for _, f := range files {
+	for i, p := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := add(archive, f.name, m.secrets.scrub(end(f.text)), s.Now()); err != nil {
+		text := m.secrets.scrub(end(texts[i]))
+		header := &tar.Header{Name: path.Join(Folder, p.name), Mode: 0o600, Size: int64(len(text)), ModTime: s.Now(), Format: tar.FormatPAX}
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(archive, text); err != nil {
 			return err
 		}
 	}
 	return errors.Join(archive.Close(), z.Close())
-}
-
-func add(archive *tar.Writer, name, text string, now time.Time) error {
-	header := &tar.Header{Name: path.Join(Folder, name), Mode: 0o600, Size: int64(len(text)), ModTime: now, Format: tar.FormatPAX}
-	if err := archive.WriteHeader(header); err != nil {
-		return err
-	}
-	_, err := io.WriteString(archive, text)
-	return err
 }
 
 // end is the end of a text that is too long, from a line's start.
@@ -106,21 +117,17 @@ func end(text string) string {
 		return text
 	}
 	text = text[len(text)-maxPart:]
-	for i := range len(text) {
-		if text[i] == '\n' {
-			return "(the beginning is left out)" + text[i:]
-		}
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		return "(the beginning is left out)" + text[i:]
 	}
 	return "(one line, too long)\n"
 }
 
-func doctorText(_ context.Context, m *machine) (string, error) {
-	var b bytes.Buffer
-	m.report.Write(&b, nil)
-	return b.String(), nil
-}
-
-func doctorJSON(_ context.Context, m *machine) (string, error) {
-	text, err := json.MarshalIndent(m.report, "", "  ")
-	return string(text) + "\n", err
+// reason is an error without the path, which the reader has seen and which may be that of a root.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }

@@ -1,72 +1,79 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
-// known says, by the way to a key in the configuration, which values may be shown. A * stands for a
-// name that the user invents. What is not here is REDACTED.
-func known() map[string]form {
-	id, file, place := matches(guid), matches(filePath), matches(webPlace)
-	forms := map[string]form{
-		"USER_UID": either(matches(number), among("local")), "KRB5_CC_NAME": file,
-		"LOG_DESTINATION": among("syslog", "file", "journal"), "LOG_FILE_PATH": file,
-		"CURL_CONNECT_TIMEOUT": matches(number), "CURL_TOTAL_TIMEOUT": matches(number),
-		"token_cache": among("keyring", "off"),
-		"refresh.*":   matches(number), "upcall.mode": among("native", "cifs"), "upcall.deadline": matches(number),
-		"metrics.socket": among("on", "off"), "metrics.textfile": file,
-		"identities.*.kind": kinds, "identities.*.client_id": either(id, among("system")), "identities.*.object_id": id,
-		"identities.*.resource_id": func(v string) bool { return resource().MatchString(v) }, "identities.*.tenant_id": either(id, matches(domain)),
-		"identities.*.token_file": file, "identities.*.secret_file": file, "identities.*.certificate_file": file,
-		"identities.*.user": matches(account), "identities.*.authority_host": place, "identities.*.resource": place,
-		"endpoints.*.canonical": matches(domain), "endpoints.*.authority": place, "endpoints.*.resource": place,
+// documents gives the files of the configuration, those included that are wrong. One that is no YAML has
+// no node.
+func (m *machine) documents(yield func(path string, content []byte, doc *yaml.Node, err error)) {
+	files, _ := config.Layers(m.Host) // why not is in ConfigErr
+	if files == nil {
+		files = []string{m.Host.Config}
 	}
-	for _, name := range []string{"AZURE_AUTHORITY_HOST", "MSI_ENDPOINT", "IDENTITY_ENDPOINT", "IMDS_ENDPOINT"} {
-		forms["ENVIRONMENT."+name] = place
+	for _, path := range files {
+		content, err := m.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) && path != m.Host.Config {
+			continue
+		}
+		var doc yaml.Node
+		if err == nil {
+			err = yaml.Unmarshal(content, &doc)
+		}
+		yield(path, content, &doc, err)
 	}
-	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID"} {
-		forms["ENVIRONMENT."+name] = id
-	}
-	forms["ENVIRONMENT.AZURE_FEDERATED_TOKEN_FILE"] = file
-	return forms
 }
 
-// configuration writes the file anew, a value a line, without comments: they hold old passwords.
-func configuration(_ context.Context, m *machine) (string, error) {
-	path := m.Host.Config
-	content, err := m.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	m.secrets.learn(string(content))
-	c := shownConfig{machine: m, forms: known()}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(content, &doc); err != nil {
-		c.line(0, "the file is no YAML, and is left out")
-	}
-	c.names(&doc)
-	c.walk(&doc, nil, nil)
+// configuration writes the files anew, a value a line, without comments: they hold old passwords. What is
+// not in the configuration's own table is REDACTED, and so is what has not the form of its key.
+func (m *machine) configuration(context.Context) (string, error) {
+	c := shownConfig{secrets: m.secrets}
+	m.documents(func(_ string, content []byte, doc *yaml.Node, _ error) {
+		c.secrets.learn(string(content))
+		c.findNames(doc)
+	})
+	m.documents(func(path string, _ []byte, doc *yaml.Node, err error) {
+		c.line(0, "==> "+path)
+		if err != nil {
+			problem := reason(err)
+			if problem == err { // yaml's, which can repeat the text
+				problem = errors.New("the file is no YAML, and is left out")
+			}
+			c.line(0, "("+problem.Error()+")")
+		}
+		c.walk(doc, "", &config.Key{})
+	})
 	for _, warning := range m.Config.Warnings() {
 		c.line(0, "warning: "+warning)
 	}
 	if m.ConfigErr != nil {
 		c.line(0, m.ConfigErr.Error())
 	}
+	c.line(0, "==> in effect")
+	for _, v := range m.Config.Settings() {
+		if v.File != "" {
+			c.line(0, v.Key+": "+v.Value+"  # "+v.From())
+		}
+	}
 	return c.out.String(), nil
 }
 
 // shownConfig is the configuration as it is shown.
 type shownConfig struct {
-	*machine
-	forms     map[string]form
-	usernames []string // of identities
-	out       strings.Builder
+	secrets *secrets
+	names   []string // of identities, which may stand where an identity is named
+	out     strings.Builder
 }
 
 func (c *shownConfig) line(n int, text string) {
@@ -76,67 +83,70 @@ func (c *shownConfig) line(n int, text string) {
 	c.out.WriteString(text + "\n")
 }
 
-// names are those of identities, which may stand where an identity is named.
-func (c *shownConfig) names(doc *yaml.Node) {
-	if len(doc.Content) != 1 {
-		return
+func (c *shownConfig) findNames(doc *yaml.Node) {
+	var top struct {
+		Identities map[string]yaml.Node `yaml:"identities"`
 	}
-	top := doc.Content[0].Content
-	for i := 0; i+1 < len(top); i += 2 {
-		if top[i].Value != "identities" {
-			continue
-		}
-		for j := 0; j+1 < len(top[i+1].Content); j += 2 {
-			c.usernames = append(c.usernames, strings.ToLower(top[i+1].Content[j].Value))
-		}
+	_ = doc.Decode(&top) // what is no mapping has no names
+	for name := range top.Identities {
+		c.names = append(c.names, strings.ToLower(name))
 	}
 }
 
-var invented = lazily(`^[A-Za-z0-9_.-]{1,80}$`)
+var (
+	invented = lazily(`^[A-Za-z0-9_.-]{1,80}$`)
+	keyName  = lazily(`^[A-Za-z_][A-Za-z0-9_.-]{0,40}$`)
+)
 
-// walk writes what is beneath a node. Way is the keys that lead there, pattern the same with * for
-// those that the user invents.
-func (c *shownConfig) walk(n *yaml.Node, way, pattern []string) {
+// walk writes what is beneath a node. Way is the keys that lead there as they are shown, row the last of
+// them in the table.
+func (c *shownConfig) walk(n *yaml.Node, way string, row *config.Key) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			name := n.Content[i].Value
-			shown, star := c.key(name, pattern)
-			c.walk(n.Content[i+1], append(way[:len(way):len(way)], shown), append(pattern[:len(pattern):len(pattern)], star))
+			name, below := n.Content[i].Value, config.Find(row.Path, n.Content[i].Value)
+			if !invented().MatchString(name) || random(name) || below == nil && !keyName().MatchString(name) {
+				c.secrets.add([]byte(name))
+				name = secret.Redacted
+			}
+			c.walk(n.Content[i+1], strings.TrimPrefix(way+"."+name, "."), cmp.Or(below, unknown))
 		}
 	case yaml.ScalarNode:
-		c.line(n.Line, strings.Join(way, ".")+": "+c.value(n.Value, strings.Join(pattern, ".")))
+		c.line(n.Line, way+": "+c.value(n.Value, row))
 	case yaml.AliasNode: // shown where it is defined
-		c.line(n.Line, strings.Join(way, ".")+": (an alias)")
+		c.line(n.Line, way+": (an alias)")
 	default:
 		for _, child := range n.Content {
-			c.walk(child, way, pattern)
+			c.walk(child, way, row)
 		}
 	}
 }
 
-// key is a key as it is shown and as known has it.
-func (c *shownConfig) key(name string, above []string) (shown, star string) {
-	star = name
-	switch {
-	case len(above) == 1 && (above[0] == "identities" || above[0] == "endpoints" || above[0] == "refresh"):
-		star = "*"
-	case !keyName().MatchString(name):
-		star = "?"
+// unknown is a key that is not in the table.
+var unknown = &config.Key{Path: "?"}
+
+// value is one of the row.
+func (c *shownConfig) value(value string, row *config.Key) string {
+	if row.Secret {
+		return c.secrets.location(value)
 	}
-	if !invented().MatchString(name) || random(name) {
-		c.secrets.add([]byte(name))
-		return secret.Redacted, star
+	if row.Words != nil {
+		return c.secrets.shown(value, among(row.Words...))
 	}
-	return name, star
+	if row.Kind == "identity" {
+		return c.secrets.shown(value, either(kinds, among(c.names...)))
+	}
+	return c.secrets.shown(value, forms[row.Kind])
 }
 
-func (c *shownConfig) value(value, pattern string) string {
-	switch pattern {
-	case "proxy", "ENVIRONMENT.HTTPS_PROXY", "ENVIRONMENT.https_proxy", "ENVIRONMENT.HTTP_PROXY", "ENVIRONMENT.http_proxy":
-		return c.secrets.proxy(value)
-	case "default_identity", "endpoints.*.identity":
-		return c.secrets.shown(value, either(kinds, among(c.usernames...)))
+// secretFiles notes what the files hold that a configuration names.
+func (m *machine) secretFiles(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && filepath.IsAbs(n.Value) {
+		if content, err := m.ReadFile(n.Value); err == nil && len(content) <= maxPart && !strings.HasSuffix(n.Value, ".log") {
+			m.secrets.file(content)
+		}
 	}
-	return c.secrets.shown(value, c.forms[pattern])
+	for _, child := range n.Content {
+		m.secretFiles(child)
+	}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
@@ -17,78 +17,78 @@ var safeOptions = slices.Concat(mounts.Names(mounts.Own), strings.Fields(`vers u
 	port max_channels rsize wsize bsize retrans echo_interval snapshot iocharset nosharesock upcall_target
 	backupuid backupgid esize rasize handletimeout max_credits min_enc_offload mode size`))
 
-// optionForm is what such a value looks like.
-func optionForm(name, value string) bool {
-	words := among("root", "none", "strict", "loose", "krb5", "krb5i", "krb5p", "ntlmssp", "ntlmsspi", "mount", "app", "utf8", "default",
-		"1.0", "2.0", "2.1", "3", "3.0", "3.02", "3.1.1", "system", "workload", "cli", "arc", "token", "service-principal", "user-assigned")
+var optionWords = among(strings.Fields(`root none strict loose krb5 krb5i krb5p ntlmssp ntlmsspi mount app utf8 default
+	1.0 2.0 2.1 3 3.0 3.02 3.1.1 system workload cli arc token service-principal user-assigned`)...)
+
+// optionForm is what the value of a safe option looks like.
+func optionForm(name string) form {
 	switch name {
 	case "identity": // a name that the user invents
-		return either(words, matches(account))(value)
+		return either(optionWords, matches(account))
 	case "user", "username":
-		return either(words, matches(guid))(value)
+		return either(optionWords, matches(guid))
 	case "resource_id":
-		return resource().MatchString(value)
+		return forms["id"]
 	}
-	return either(words, matches(guid, number, octal, address, filePath, webPlace, domain))(value)
+	return either(optionWords, matches(guid, number, octal, address, filePath, webPlace, domain))
 }
 
-// optionName is the form of an option's name, and of no password that a machine made.
-var optionName = lazily(`^[a-z_.-]{1,40}[0-9]?$`)
+var (
+	// optionName is the form of an option's name, and of no password that a machine made.
+	optionName = lazily(`^[a-z_.-]{1,40}[0-9]?$`)
+	// unitName is what systemd's options have: names of units, and times.
+	unitName = lazily(`^[A-Za-z0-9@._/\\-]{1,64}$`)
+	// place is a share or a device without what stands before an @ or behind a ?.
+	place = lazily(`^(https:)?(//|\\\\)[A-Za-z0-9._-]+([/\\][^@?#%:;=\s]*)?$`)
+)
 
-// options shows mount options. Systemd's (x-systemd...) are names of units and times.
+// option shows one mount option.
+func (s *secrets) option(o mounts.Option) string {
+	if !optionName().MatchString(o.Name) {
+		s.add([]byte(o.Name))
+		s.add([]byte(o.Value))
+		return secret.Redacted
+	}
+	var ok form
+	if strings.HasPrefix(o.Name, "x-systemd.") {
+		ok = func(v string) bool { return unitName().MatchString(v) }
+	} else if slices.Contains(safeOptions, o.Name) {
+		if _, password, both := strings.Cut(o.Value, "%"); both { // user%password, mount.cifs(8)
+			s.add([]byte(password))
+		}
+		ok = optionForm(o.Name)
+	}
+	o.Value = s.shown(o.Value, ok)
+	return o.String()
+}
+
 func (s *secrets) options(all mounts.Options) string {
-	var shown []string
-	for _, o := range all {
-		name, value, has := o.Name, o.Value, o.Valued
-		switch {
-		case !optionName().MatchString(name):
-			s.add([]byte(name))
-			s.add([]byte(value))
-			name, has = secret.Redacted, false
-		case strings.HasPrefix(name, "x-systemd."):
-			value = s.shown(value, regexp.MustCompile(`^[A-Za-z0-9@._/\\-]{1,64}$`).MatchString)
-		case slices.Contains(safeOptions, name):
-			if _, password, ok := strings.Cut(value, "%"); ok { // user%password, mount.cifs(8)
-				s.add([]byte(password))
-			}
-			value = s.shown(value, func(v string) bool { return optionForm(name, v) })
-		default:
-			value = s.shown(value, nil)
-		}
-		if has {
-			name += "=" + value
-		}
-		shown = append(shown, name)
+	shown := make([]string, len(all))
+	for i, o := range all {
+		shown[i] = s.option(o)
 	}
 	return strings.Join(shown, ",")
 }
 
-// place is a share or a device without what stands before an @ or behind a ?.
-var place = lazily(`^(https:)?(//|\\\\)[A-Za-z0-9._-]+([/\\][^@?#%:;=\s]*)?$`)
-
-func (s *secrets) source(text string) string {
-	return s.shown(text, place().MatchString)
-}
+func (s *secrets) source(text string) string { return s.shown(text, place().MatchString) }
 
 var networkFS = []string{"azfiles", "azsmb", "cifs", "smb3", "smbfs"}
 
 // fstab shows the lines of SMB shares.
-func fstab(_ context.Context, m *machine) (string, error) {
+func (m *machine) fstab(context.Context) (string, error) {
 	var b strings.Builder
 	for _, l := range m.Fstab {
 		if !slices.Contains(networkFS, l.Type) {
 			continue
 		}
-		for _, name := range []string{"credentials", "cred"} {
-			if file, ok := l.Options.Get(name); ok {
-				m.credentials(file)
-			}
-		}
 		m.secrets.learn(l.Spec)
 		for _, o := range l.Options {
 			m.secrets.learn(o.String())
+			if o.Is("credentials") || o.Is("cred") {
+				m.credentials(o.Text())
+			}
 		}
-		fmt.Fprintf(&b, "line %d: %s %s %s %s\n", l.Line, m.secrets.source(l.Spec), legible(l.Target), l.Type, m.secrets.options(l.Options))
+		fmt.Fprintf(&b, "line %d: %s %s %s %s\n", l.Line, m.secrets.source(l.Spec), legible.Line(l.Target), l.Type, m.secrets.options(l.Options))
 	}
 	return b.String(), m.FstabErr
 }
@@ -98,10 +98,7 @@ func (m *machine) credentials(path string) {
 	if !filepath.IsAbs(path) {
 		return
 	}
-	content, err := m.ReadFile(path)
-	if err != nil {
-		return
-	}
+	content, _ := m.ReadFile(path) // what cannot be read gets nowhere
 	for line := range strings.Lines(string(content)) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(name, "pass") {
 			m.secrets.add([]byte(value))
@@ -109,31 +106,22 @@ func (m *machine) credentials(path string) {
 	}
 }
 
-// fields of a line of mountinfo (proc(5)) and of what follows its lone hyphen.
-const (
-	minMountFields = 10
-	targetField    = 4
-)
-
-// mounted shows the lines of SMB shares in the mount table.
-func mounted(_ context.Context, m *machine) (string, error) {
+// mounted shows the lines of SMB shares in the mount table (proc_pid_mountinfo(5)), of all servers.
+func (m *machine) mounted(context.Context) (string, error) {
 	table := "/proc/1/mountinfo"
 	if filepath.Clean(m.Root) == "/" {
 		table = "/proc/self/mountinfo"
 	}
 	content, err := m.ReadFile(table)
-	if err != nil {
-		return "", err
-	}
 	var b strings.Builder
 	for line := range strings.Lines(string(content)) {
-		fields := strings.Fields(line)
-		hyphen := slices.Index(fields, "-")
-		if len(fields) < minMountFields || hyphen < 0 || hyphen+3 >= len(fields) || !slices.Contains(networkFS, fields[hyphen+1]) {
+		before, after, _ := strings.Cut(line, " - ")
+		mount, fs := strings.Fields(before), strings.Fields(after)
+		if len(mount) < 5 || len(fs) < 3 || !slices.Contains(networkFS, fs[0]) {
 			continue
 		}
-		fmt.Fprintf(&b, "%s %s %s %s\n", legible(strings.Join(fields[:targetField+1], " ")), fields[hyphen+1],
-			m.secrets.source(fields[hyphen+2]), m.secrets.options(mounts.ParseShown(strings.Join(fields[hyphen+3:], " "))))
+		fmt.Fprintf(&b, "%s %s %s %s\n", legible.Line(strings.Join(mount[:5], " ")), fs[0], m.secrets.source(fs[1]),
+			m.secrets.options(mounts.ParseShown(strings.Join(fs[2:], " "))))
 	}
-	return b.String(), nil
+	return b.String(), err
 }

@@ -3,12 +3,20 @@ package bundle
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
+
+// lazily compiles an expression when it is first used. This package is part of a program that the
+// kernel waits for, and to compile all of its expressions would double the time of every start.
+func lazily(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // minSecret is the length in bytes from which a known secret is looked for: a shorter one would be
 // found in words everywhere, and is left out by the structure alone.
@@ -36,36 +44,69 @@ func (s *secrets) add(value []byte) {
 	}
 }
 
-// What looks like a secret, wherever it stands.
-var (
-	// bearer is a JSON Web Token (RFC 7519): its header begins so. Encodings of one inside another are
-	// caught by long.
-	bearer = lazily(`eyJ[A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]*)*`)
-	scheme = lazily(`(?i)\b(bearer|basic|negotiate)\s+[A-Za-z0-9+/_=.~-]{6,}`)
-	// userinfo is the login in a URL or a UNC path. It may hold a / or an @ where somebody did not
-	// escape it.
-	userinfo = lazily(`(//)[^\s"'<>]*@`)
-	query    = lazily(`(?i)([?&](?:sig|code|token|secret|password|key|client_secret|access_token|assertion)=)([^&\s"']+)`)
-	named    = lazily(`(?i)((?:^|[^a-z0-9])"?[a-z0-9_.-]*(?:password|passwd|passphrase|passwort|pwd|secret|token|apikey|api_key|account_?key|access_?key|shared_?key|session_?key|assertion|signature|credential|credentials)[0-9]?"?\s*(?:=|:=|"\s*:)\s*)("[^"]*"|'[^']*'|[^\s,;]+)`)
-	colon    = lazily(`(?i)((?:password|passwd|passphrase|passwort|pwd)[0-9]?:\s*)([^\s,;]+)`)
-	short    = lazily(`(?i)(\b(?:pass[0-9]?|sig)=)([^\s,&]+)`)
-	hexes    = lazily(`\b(?:[0-9a-fA-F]{2}[ :]){15,}[0-9a-fA-F]{2}\b|[0-9a-fA-F]{32,}`)
-	long     = lazily(`[A-Za-z0-9+/_-]{32,}={0,2}`)
-	row      = lazily(secret.Redacted + `([.=]*` + secret.Redacted + `|=)+`) // of the pieces of one secret
-	armoured = lazily(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`)
-)
+// file notes a file that is a token, a password or a key. A token's parts are secrets of their own.
+func (s *secrets) file(content []byte) {
+	text := strings.TrimSpace(string(content))
+	if block, _ := pem.Decode(content); block != nil {
+		s.add(block.Bytes)
+	}
+	if strings.HasPrefix(text, "\x05") { // a credential cache
+		return
+	}
+	s.add([]byte(text))
+	for line := range strings.Lines(text) {
+		for piece := range strings.SplitSeq(strings.TrimSpace(line), ".") {
+			if len(piece) >= 2*minSecret {
+				s.add([]byte(piece))
+			}
+		}
+	}
+}
+
+// look is one of the looks of a secret, which is the first group of the expression if it is one.
+type look struct {
+	expr func() *regexp.Regexp
+	is   func(text string) bool // nil is always
+}
+
+// named is what stands before a secret that has a name.
+const named = `(?i)(?:(?:^|[^a-z0-9])"?[a-z0-9_.-]*(?:password|passwd|passphrase|passwort|pwd|secret|token|apikey|api_key|account_?key|access_?key|shared_?key|` +
+	`session_?key|assertion|signature|credentials?)[0-9]?"?\s*(?:=|:=|"\s*:)\s*|(?:password|passwd|passphrase|passwort|pwd)[0-9]?:\s*|\b(?:pass[0-9]?|sig)=|[?&](?:code|key)=)`
+
+// byName are those that are secrets wherever they stand, since one place has told that they are.
+var byName = []look{
+	{lazily(named + `"([^"]*)"`), telling}, {lazily(named + `'([^']*)'`), telling}, {lazily(named + `([^\s,;&"']+)`), telling},
+}
+
+// looks are all looks, in the order in which they are looked for.
+var looks = slices.Concat([]look{
+	{lazily(`(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))`), nil},
+	// A JSON Web Token (RFC 7519): its header begins so. Encodings of one inside another are caught by the last look.
+	{lazily(`(eyJ[A-Za-z0-9_=-]*(?:\.[A-Za-z0-9_=-]*)*)`), nil},
+	{lazily(`(?i)\b(?:bearer|basic|negotiate)\s+([A-Za-z0-9+/_=.~-]{6,})`), nil},
+	{userinfo, nil},
+}, byName, []look{
+	{lazily(`(\b(?:[0-9a-fA-F]{2}[ :]){15,}[0-9a-fA-F]{2}\b|[0-9a-fA-F]{32,})`), nil},
+	{lazily(`([A-Za-z0-9+/_-]{32,}={0,2})`), random},
+})
+
+// userinfo is the login in a URL or a UNC path. It may hold a / or an @ where somebody did not escape it.
+var userinfo = lazily(`//([^\s"'<>]*)@`)
+
+// row is one of the pieces of one secret.
+var row = lazily(secret.Redacted + `([.=]*` + secret.Redacted + `|=)+`)
 
 // learn notes what stands in a text where secrets stand, so that it is found where nothing tells.
 func (s *secrets) learn(text string) {
-	for _, m := range userinfo().FindAllString(text, -1) {
-		for _, piece := range strings.FieldsFunc(m, func(r rune) bool { return strings.ContainsRune("/:@", r) }) {
+	for _, m := range userinfo().FindAllStringSubmatch(text, -1) {
+		for piece := range strings.FieldsFuncSeq(m[1], func(r rune) bool { return strings.ContainsRune("/:@", r) }) {
 			s.add([]byte(piece))
 		}
 	}
-	for _, form := range []*regexp.Regexp{named(), colon(), short(), query()} {
-		for _, m := range form.FindAllStringSubmatch(text, -1) {
-			if value := strings.Trim(m[len(m)-1], `"'`); !harmless(value) {
-				s.add([]byte(value))
+	for _, l := range byName {
+		for _, m := range l.expr().FindAllStringSubmatch(text, -1) {
+			if telling(m[1]) {
+				s.add([]byte(m[1]))
 			}
 		}
 	}
@@ -73,45 +114,31 @@ func (s *secrets) learn(text string) {
 
 // scrub takes the secrets out of a text, and what looks like one.
 func (s *secrets) scrub(text string) string {
-	if s.known == nil {
-		s.known = s.replacer()
+	if s.known == nil { // the longer of two texts first: the shorter one may be a part of it
+		slices.SortFunc(s.texts, func(a, b string) int { return len(b) - len(a) })
+		var pairs []string
+		for _, known := range s.texts {
+			pairs = append(pairs, known, secret.Redacted)
+		}
+		s.known = strings.NewReplacer(pairs...)
 	}
 	text = s.known.Replace(text)
-	text = armoured().ReplaceAllString(text, secret.Redacted)
-	text = bearer().ReplaceAllString(text, secret.Redacted)
-	text = scheme().ReplaceAllString(text, "${1} "+secret.Redacted)
-	text = userinfo().ReplaceAllString(text, "${1}"+secret.Redacted+"@")
-	text = query().ReplaceAllString(text, "${1}"+secret.Redacted)
-	text = named().ReplaceAllStringFunc(text, func(match string) string {
-		parts := named().FindStringSubmatch(match)
-		if harmless(parts[2]) {
-			return match
-		}
-		if quote := parts[2][:1]; quote == `"` || quote == "'" {
-			return parts[1] + quote + secret.Redacted + quote
-		}
-		return parts[1] + secret.Redacted
-	})
-	text = colon().ReplaceAllString(text, "${1}"+secret.Redacted)
-	text = short().ReplaceAllString(text, "${1}"+secret.Redacted)
-	text = hexes().ReplaceAllString(text, secret.Redacted)
-	text = long().ReplaceAllStringFunc(text, func(run string) string {
-		if random(run) {
-			return secret.Redacted
-		}
-		return run
-	})
+	for _, l := range looks {
+		text = l.redact(text)
+	}
 	return row().ReplaceAllString(text, secret.Redacted)
 }
 
-// replacer prefers the longer of two texts: the shorter one may be a part of it.
-func (s *secrets) replacer() *strings.Replacer {
-	slices.SortFunc(s.texts, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(s.texts))
-	for _, text := range s.texts {
-		pairs = append(pairs, text, secret.Redacted)
+func (l look) redact(text string) string {
+	var b strings.Builder
+	at := 0
+	for _, m := range l.expr().FindAllStringSubmatchIndex(text, -1) {
+		if l.is == nil || l.is(text[m[2]:m[3]]) {
+			b.WriteString(text[at:m[2]] + secret.Redacted)
+			at = m[3]
+		}
 	}
-	return strings.NewReplacer(pairs...)
+	return b.String() + text[at:]
 }
 
 // random reports whether a run of letters and digits looks like base64, and not like a path or words
@@ -119,20 +146,19 @@ func (s *secrets) replacer() *strings.Replacer {
 func random(run string) bool {
 	var upper, lower, digits int
 	for _, c := range run {
-		switch {
-		case c >= 'A' && c <= 'Z':
+		if c >= 'A' && c <= 'Z' {
 			upper++
-		case c >= 'a' && c <= 'z':
+		} else if c >= 'a' && c <= 'z' {
 			lower++
-		case c >= '0' && c <= '9':
+		} else if c >= '0' && c <= '9' {
 			digits++
 		}
 	}
 	return upper >= 3 && lower >= 3 && (digits >= 2 || upper >= 8)
 }
 
-// harmless reports whether a value that stands for a secret is only the way to one, or a truth value.
-func harmless(value string) bool {
-	value = strings.Trim(value, `"'`)
-	return filePath().MatchString(value) || slices.Contains([]string{"true", "false", "yes", "no", "null", "keyring", "off", "[]", "{}", secret.Redacted}, strings.ToLower(value))
+// telling reports whether a value that stands for a secret is more than the way to one, or a truth value.
+func telling(value string) bool {
+	plain := []string{"", "true", "false", "yes", "no", "null", "keyring", "off", "[]", "{}", strings.ToLower(secret.Redacted)}
+	return !filePath().MatchString(value) && !slices.Contains(plain, strings.ToLower(value))
 }

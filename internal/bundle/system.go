@@ -2,79 +2,77 @@ package bundle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
-// principalForm is that of a name that a Kerberos principal of ours can have.
-var principalForm = lazily(`^[A-Za-z0-9_.@:-]{1,100}(/[A-Za-z0-9_.-]{1,253})?(@[A-Za-z0-9.-]{0,253})?$`)
-
-func principal(text string) bool {
-	pieces := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("/@.", r) })
-	return principalForm().MatchString(text) && !slices.ContainsFunc(pieces, random)
-}
-
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02T15:04:05Z")
-}
-
-// legible is a text on one line that cannot drive a terminal.
-func legible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-func legibleLines(content []byte) string {
-	var b strings.Builder
-	for line := range strings.Lines(string(content)) {
-		b.WriteString(legible(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", "    ")) + "\n")
-	}
-	return b.String()
-}
-
-// reason is an error without the path, which the reader has seen and which may be that of a root.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
 // ask runs a program where this machine may be asked, and shows what it said.
-func (m *machine) ask(ctx context.Context, b *strings.Builder, program string, args ...string) {
+func (m *machine) ask(ctx context.Context, b *strings.Builder, command ...string) {
 	const limit = 10 * time.Second
-	path := m.FirstOf("/usr/bin/"+program, "/usr/sbin/"+program, "/bin/"+program, "/sbin/"+program)
-	if !m.Live() || path == "" {
+	path, err := m.Program(command[0])
+	if !m.Live() || err != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := m.Exec(ctx, path, args...)
-	fmt.Fprintf(b, "$ %s %s\n%s", program, strings.Join(args, " "), legibleLines([]byte(out)))
+	out, err := m.Exec(ctx, path, command[1:]...)
+	fmt.Fprintf(b, "$ %s\n%s", strings.Join(command, " "), legible.Lines(out))
 	if err != nil {
 		fmt.Fprintf(b, "(%v)\n", err)
 	}
 }
 
+// files shows small files one after the other, with owner and mode.
+func (m *machine) files(paths []string) string {
+	var b strings.Builder
+	for _, path := range paths {
+		fmt.Fprintf(&b, "==> %s", path)
+		if info, err := m.Lstat(path); err == nil {
+			fmt.Fprintf(&b, " (%s)", owner(info))
+		}
+		content, err := m.ReadFile(path)
+		if err != nil {
+			fmt.Fprintf(&b, "\n(%v)\n", reason(err))
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s\n", legible.Lines(string(content)))
+	}
+	return b.String()
+}
+
+// directory gives the paths of what is in one.
+func (m *machine) directory(dir string) ([]string, error) {
+	entries, err := m.ReadDir(dir)
+	paths := make([]string, len(entries))
+	for i, e := range entries {
+		paths[i] = filepath.Join(dir, e.Name())
+	}
+	return paths, err
+}
+
+// requestKey shows the rules of request-key(8).
+func (m *machine) requestKey(context.Context) (string, error) {
+	paths, err := m.directory("/etc/request-key.d")
+	return m.files(append([]string{"/etc/request-key.conf"}, paths...)), err
+}
+
+// krb5 shows krb5.conf and what it includes.
+func (m *machine) krb5(context.Context) (string, error) {
+	return m.files(krb5conf.Read(m, krb5conf.Path).Paths), nil
+}
+
 // versions are those of all that takes part in a mount.
-func versions(ctx context.Context, m *machine) (string, error) {
+func (m *machine) versions(ctx context.Context) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "azfilesauth %s, %s, %s/%s\n", m.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	var u unix.Utsname
@@ -82,67 +80,59 @@ func versions(ctx context.Context, m *machine) (string, error) {
 		fmt.Fprintf(&b, "kernel %s %s %s\n", unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Version[:]), unix.ByteSliceToString(u.Machine[:]))
 	}
 	b.WriteString(m.files([]string{"/etc/os-release", "/sys/module/cifs/version", "/proc/sys/crypto/fips_enabled"}))
-	m.ask(ctx, &b, "mount.cifs", "-V")
-	m.ask(ctx, &b, "cifs.upcall", "-v")
-	m.ask(ctx, &b, "request-key", "--version")
-	m.ask(ctx, &b, "klist", "-V")
-	m.ask(ctx, &b, "systemctl", "--version")
-	packages := []string{"azfilesauth", "cifs-utils", "keyutils", "krb5-user", "libkrb5-3", "krb5-config"}
-	m.ask(ctx, &b, "dpkg-query", append([]string{"-W"}, packages...)...)
-	m.ask(ctx, &b, "rpm", "-q", "azfilesauth", "cifs-utils", "keyutils", "krb5-libs")
+	for _, command := range []string{
+		"mount.cifs -V", "cifs.upcall -v", "request-key --version", "klist -V", "systemctl --version",
+		"dpkg-query -W azfilesauth cifs-utils keyutils krb5-user libkrb5-3 krb5-config", "rpm -q azfilesauth cifs-utils keyutils krb5-libs",
+	} {
+		m.ask(ctx, &b, strings.Fields(command)...)
+	}
 	return b.String(), nil
 }
 
 const service = "azfilesrefresh.service"
 
 // unit is the service and what stands in its files.
-func unit(ctx context.Context, m *machine) (string, error) {
+func (m *machine) unit(ctx context.Context) (string, error) {
 	var b strings.Builder
 	m.ask(ctx, &b, "systemctl", "--no-pager", "show", service, "-p",
 		"LoadState,ActiveState,SubState,Result,UnitFileState,FragmentPath,DropInPaths,NRestarts,ExecMainStatus,ActiveEnterTimestamp,StatusText")
 	m.ask(ctx, &b, "systemctl", "--no-pager", "list-units", "--all", "--type=mount,automount", "--state=failed")
-	var paths []string
-	for _, dir := range []string{"/etc/systemd/system", "/usr/lib/systemd/system"} {
-		paths = append(paths, dir+"/"+service)
-		drops, _ := m.ReadDir(dir + "/" + service + ".d")
-		for _, d := range drops {
-			paths = append(paths, dir+"/"+service+".d/"+d.Name())
-		}
+	for _, dir := range []string{"/etc/systemd/system/", "/usr/lib/systemd/system/"} {
+		drops, _ := m.directory(dir + service + ".d")
+		b.WriteString(m.files(append([]string{dir + service}, drops...)))
 	}
-	b.WriteString(m.files(paths))
 	return b.String(), nil
 }
 
 // ours are the names under which the programs of a mount log.
 var ours = []string{"azfilesauth", "azfilesauthmanager", "azfilesrefresh", "azfiles.upcall", "mount.azfiles", "cifs.upcall", "request-key", "libazfilesauth"}
 
-// journal is what they wrote into the journal of this boot.
-func journal(ctx context.Context, m *machine) (string, error) {
+// journal is what they wrote into the journal of this boot, and what systemd did with our units and mounts.
+func (m *machine) journal(ctx context.Context) (string, error) {
 	var b strings.Builder
-	args := []string{"-b", "--no-pager", "-q", "-o", "short-iso", "-n", "400", "_SYSTEMD_UNIT=" + service}
+	show := strings.Fields("journalctl -b --no-pager -q -o short-iso -n 400")
+	named := append(slices.Clone(show), "_SYSTEMD_UNIT="+service)
 	for _, name := range ours {
-		args = append(args, "+", "SYSLOG_IDENTIFIER="+name)
+		named = append(named, "+", "SYSLOG_IDENTIFIER="+name)
 	}
-	m.ask(ctx, &b, "journalctl", args...)
+	m.ask(ctx, &b, named...)
+	m.ask(ctx, &b, append(show, "-u", "azfiles*", "-u", "*.mount")...)
 	return b.String(), nil
 }
 
 // logs are the ends of our log files, and of our lines in the machine's.
-func logs(_ context.Context, m *machine) (string, error) {
+func (m *machine) logs(context.Context) (string, error) {
 	var b strings.Builder
 	_, path := m.Config.Log()
-	for _, name := range []string{path, "/var/log/azfilesrefresh.log", "/var/log/azfilesauth.log"} {
-		if !strings.Contains(b.String(), "==> "+name+"\n") {
-			m.tail(&b, name, func(string) bool { return true })
-		}
+	files := []string{path, "/var/log/azfilesrefresh.log", "/var/log/azfilesauth.log"}
+	slices.Sort(files)
+	for _, name := range slices.Compact(files) {
+		m.tail(&b, name, func(string) bool { return true })
 	}
 	isOurs := func(line string) bool {
-		for _, name := range ours {
-			if strings.Contains(line, " "+name+"[") || strings.Contains(line, " "+name+":") {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(ours, func(name string) bool {
+			return strings.Contains(line, " "+name+"[") || strings.Contains(line, " "+name+":")
+		})
 	}
 	m.tail(&b, "/var/log/syslog", isOurs)
 	m.tail(&b, "/var/log/messages", isOurs)
@@ -166,7 +156,7 @@ func (m *machine) tail(b *strings.Builder, path string, wanted func(line string)
 	fmt.Fprintf(b, "==> %s\n", path)
 	for line := range strings.Lines(string(content)) {
 		if wanted(line) {
-			b.WriteString(legible(strings.TrimRight(line, "\n")) + "\n")
+			b.WriteString(legible.Line(strings.TrimRight(line, "\n")) + "\n")
 		}
 	}
 	if err != nil {
@@ -180,7 +170,7 @@ var kernelWords = lazily(`(?i)cifs|smb3|spnego|request-key|key_type|dns_resolver
 const maxKernelLines = 400
 
 // kernelLog shows what the kernel said about SMB, keys and denials.
-func kernelLog(_ context.Context, m *machine) (string, error) {
+func (m *machine) kernelLog(context.Context) (string, error) {
 	if !m.Live() {
 		return "", nil
 	}
@@ -188,7 +178,7 @@ func kernelLog(_ context.Context, m *machine) (string, error) {
 	var lines []string
 	for _, l := range all {
 		if kernelWords().MatchString(l.Text) {
-			lines = append(lines, fmt.Sprintf("[%12.6f] %s\n", l.At.Seconds(), legible(l.Text)))
+			lines = append(lines, fmt.Sprintf("[%12.6f] %s\n", l.At.Seconds(), legible.Line(l.Text)))
 		}
 	}
 	return strings.Join(lines[max(0, len(lines)-maxKernelLines):], ""), err

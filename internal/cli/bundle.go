@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -30,7 +31,7 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 		return err
 	}
 	report := doctor.Run(ctx, subject, doctor.All())
-	pack := func(w io.Writer) error { return bundle.Write(ctx, w, subject, report) }
+	pack := func(w io.Writer) error { return bundle.Write(ctx, w, subject, report, s.statusText) }
 	if s.file == "-" {
 		if err := pack(s.Stdout); err != nil {
 			return fault.OutputFailed.New().Because(err)
@@ -54,6 +55,16 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 	return s.result(packed{file, size, report.Exit}, func(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "%s: %d bytes; look through it before you send it\n", legible.Line(file), size)
 	})
+}
+
+// statusText is what status --json prints.
+func (s *session) statusText(ctx context.Context) (string, error) {
+	o, err := s.overview(ctx)
+	if err != nil {
+		return "", err
+	}
+	text, err := encode(o)
+	return string(text), err
 }
 
 // counter counts what is written.

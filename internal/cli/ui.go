@@ -49,14 +49,21 @@ func (s *session) result(v any, human func(w io.Writer)) error {
 }
 
 func (s *session) printJSON(v any) error {
+	text, err := encode(v)
+	if err != nil {
+		return err
+	}
+	return s.print(text)
+}
+
+// encode writes JSON for programs, and for people who look at it in a terminal.
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	return s.print(legible.JSON(b.Bytes()))
+	err := e.Encode(v)
+	return legible.JSON(b.Bytes()), err
 }
 
 // failure is a fault as --json shows it.

@@ -115,7 +115,7 @@ func LoadFor(path, passwd string) (*Config, error) {
 // is followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
 // ConfigInvalid or ConfigUnsafe; those about the content name line and key.
 func Read(h host.Host) (*Config, error) {
-	files, err := layers(h)
+	files, err := Layers(h)
 	if err != nil {
 		return nil, err
 	}

@@ -20,9 +20,9 @@ const (
 	dropInDir = "config.d"
 )
 
-// layers are the files of a machine's configuration, in the order in which one wins over those before it:
-// those of packages, the configuration, the administrator's.
-func layers(h host.Host) ([]string, error) {
+// Layers are the files of a machine's configuration, in the order in which one wins over those before it:
+// those of packages, the configuration, which may be missing, the administrator's. The errors are those of Read.
+func Layers(h host.Host) ([]string, error) {
 	var files []string
 	if root, ok := strings.CutSuffix(h.Config, DefaultPath); ok {
 		vendor, err := dropIns(h, root+vendorDir)

@@ -21,7 +21,8 @@ var (
 	resource = lazily(`^/subscriptions/[0-9a-fA-F-]{36}/[A-Za-z0-9._()/-]{1,200}$`)
 	address  = lazily(`^[0-9a-fA-F.:]{2,45}$`)
 	account  = lazily(`^[a-z_][a-z0-9_-]{0,31}$`)
-	keyName  = lazily(`^[A-Za-z_][A-Za-z0-9_.-]{0,40}$`)
+	// principalName is that of a name that a Kerberos principal of ours can have.
+	principalName = lazily(`^[A-Za-z0-9_.@:-]{1,100}(/[A-Za-z0-9_.-]{1,253})?(@[A-Za-z0-9.-]{0,253})?$`)
 )
 
 type form func(string) bool
@@ -43,6 +44,19 @@ func either(forms ...form) form {
 
 var kinds = among("system", "user-assigned", "workload", "service-principal", "cli", "arc", "token", "")
 
+// forms are those of the kinds of values that the configuration's table has.
+var forms = map[string]form{
+	"uid": either(matches(number), among("local")), "path": matches(filePath), "URL": matches(webPlace), "host": matches(domain),
+	"number": matches(number), "seconds": matches(number), "time": matches(number), "share": matches(number),
+	"kind": kinds, "guid": either(matches(guid), among("system")), "tenant": matches(guid, domain), "name": matches(account),
+	"id": func(v string) bool { return resource().MatchString(v) }, // its names may look random
+}
+
+func principal(text string) bool {
+	pieces := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("/@.", r) })
+	return principalName().MatchString(text) && !slices.ContainsFunc(pieces, random)
+}
+
 // shown gives a value that has the form, and REDACTED for another one, which is then a secret.
 func (s *secrets) shown(value string, ok form) string {
 	if value == "" || ok != nil && ok(value) {
@@ -52,24 +66,19 @@ func (s *secrets) shown(value string, ok form) string {
 	return secret.Redacted
 }
 
-// proxy shows of a proxy where it is. A URL that url.Parse does not understand may hold anything.
-func (s *secrets) proxy(value string) string {
+// location shows of a URL where it leads, and of another text nothing. One that url.Parse does not
+// understand may hold anything.
+func (s *secrets) location(value string) string {
 	u, err := url.Parse(value)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Host == "" || !webPlace().MatchString(u.Scheme+"://"+u.Host) {
 		return s.shown(value, nil)
 	}
-	if u.User != nil {
-		s.add([]byte(u.User.String()))
-		s.add([]byte(u.User.Username()))
-		password, _ := u.User.Password()
-		s.add([]byte(password))
+	if u.User == nil {
+		return u.Scheme + "://" + u.Host
 	}
-	place := u.Scheme + "://" + u.Host
-	if !webPlace().MatchString(place) {
-		return s.shown(value, nil)
+	password, _ := u.User.Password()
+	for _, text := range []string{u.User.String(), u.User.Username(), password} {
+		s.add([]byte(text))
 	}
-	if u.User != nil {
-		place = u.Scheme + "://" + secret.Redacted + "@" + u.Host
-	}
-	return place
+	return u.Scheme + "://" + secret.Redacted + "@" + u.Host
 }
