@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
@@ -15,8 +16,8 @@ import (
 
 // accept takes the ticket out of an answer with status 200. What a wrong clock can explain is
 // judged last and blamed on the clock.
-func (x *exchange) accept(a *answer) (ccache.Credential, *fault.Fault) {
-	raw, err := a.krbCred()
+func (x *exchange) accept(a *answer.Answer) (ccache.Credential, *fault.Fault) {
+	raw, err := krbCred(a)
 	if err != nil {
 		return ccache.Credential{}, x.misunderstood(a, err)
 	}
@@ -42,14 +43,14 @@ func (x *exchange) accept(a *answer) (ccache.Credential, *fault.Fault) {
 }
 
 // krbCred decodes the answer's JSON as far as the KRB-CRED.
-func (a *answer) krbCred() ([]byte, error) {
-	if a.tooBig {
+func krbCred(a *answer.Answer) ([]byte, error) {
+	if a.Cut {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxBody)
 	}
 	var doc struct {
 		Ticket *string `json:"kerberosServiceTicket"`
 	}
-	if json.Unmarshal(bytes.TrimPrefix(a.body, []byte("\ufeff")), &doc) != nil {
+	if json.Unmarshal(bytes.TrimPrefix(a.Body, []byte("\ufeff")), &doc) != nil {
 		return nil, errors.New("it is no JSON of the expected form")
 	}
 	if doc.Ticket == nil || *doc.Ticket == "" {
@@ -63,21 +64,21 @@ func (a *answer) krbCred() ([]byte, error) {
 }
 
 // misunderstood is a fault for an answer that is not what it should be.
-func (x *exchange) misunderstood(a *answer, err error) *fault.Fault {
+func (x *exchange) misunderstood(a *answer.Answer, err error) *fault.Fault {
 	return x.clean(fault.AnswerInvalid.New(x.host(), err.Error()).Because(x.trace(a)))
 }
 
 // trace is the request id of an answer, by which Azure's support finds it, as the cause of a fault.
-func (x *exchange) trace(a *answer) error {
-	if id := a.header.Get("x-ms-request-id"); id != "" {
-		return errors.New("request id " + x.word(id))
+func (x *exchange) trace(a *answer.Answer) error {
+	if id := a.Header.Get("x-ms-request-id"); id != "" {
+		return errors.New("request id " + x.hidden().Text(id, answer.MaxWord))
 	}
 	return nil
 }
 
 // skewed compares the clocks. An answer without a date says nothing.
-func (x *exchange) skewed(a *answer) *fault.Fault {
-	f := transport.Skewed(a.at, transport.Date(a.header), x.host())
+func (x *exchange) skewed(a *answer.Answer) *fault.Fault {
+	f := transport.Skewed(a.At, transport.Date(a.Header), x.host())
 	if f == nil {
 		return nil
 	}

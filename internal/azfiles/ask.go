@@ -3,10 +3,10 @@ package azfiles
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/answer"
 )
 
 const (
@@ -17,17 +17,8 @@ const (
 	maxBody = 1 << 20
 )
 
-// answer is what came back, whatever its status.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	tooBig bool      // the body goes on
-	at     time.Time // when it came, by our clock
-}
-
 // ask sends the request once. Its errors are those of the network.
-func (x *exchange) ask(ctx context.Context) (*answer, error) {
+func (x *exchange) ask(ctx context.Context) (*answer.Answer, error) {
 	target := url.URL{Scheme: "https", Host: x.endpoint.Host(), Path: "/", RawQuery: "restype=service&comp=kerbticket"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), http.NoBody)
 	if err != nil {
@@ -38,20 +29,15 @@ func (x *exchange) ask(ctx context.Context) (*answer, error) {
 		"Accept":        {"*/*"},
 		"X-Ms-Version":  {apiVersion},
 		"X-Ms-Date":     {x.now().UTC().Format(http.TimeFormat)},
-		"Authorization": {"Bearer " + x.token},
+		"Authorization": {"Bearer " + x.token.RevealString()},
 	}
 	resp, err := x.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	a := &answer{status: resp.StatusCode, header: resp.Header, at: x.now()}
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	a, err := answer.Read(resp, maxBody, x.now(), x.hidden())
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
-	}
-	if len(a.body) > maxBody {
-		a.body, a.tooBig = a.body[:maxBody], true
 	}
 	return a, nil
 }

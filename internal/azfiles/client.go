@@ -25,6 +25,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -66,11 +67,11 @@ type Caller struct {
 // the client principal is as the account names it. The answer's expirationTime and sessionKey repeat
 // what the KRB-CRED says; where they differ the KRB-CRED is right, so they are not read.
 func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret.Value, who Caller) (ccache.Credential, error) {
-	x := &exchange{Client: c, endpoint: e, token: token.RevealString(), who: who}
+	x := &exchange{Client: c, endpoint: e, token: token, who: who}
 	if c.Transport == nil || e.IsZero() {
 		return ccache.Credential{}, fault.Internal.New().Because(errors.New("an exchange needs a transport and an endpoint"))
 	}
-	if !headerValue(x.token) {
+	if !headerValue(token.RevealString()) {
 		return ccache.Credential{}, x.clean(fault.TokenInvalid.New(who.Identity, "it is not one word of printable characters"))
 	}
 	for n := 1; ; n++ {
@@ -79,7 +80,7 @@ func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret
 			return cred, nil
 		}
 		delay := max(backoff(n), f.RetryAfter)
-		if n >= c.attempts() || !passing(f) || !fits(ctx, delay) {
+		if n >= c.attempts() || !x.passing(f) || !fits(ctx, delay) {
 			return ccache.Credential{}, f
 		}
 		if err := c.sleep(ctx, delay); err != nil {
@@ -92,8 +93,9 @@ func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret
 type exchange struct {
 	*Client
 	endpoint endpoint.Endpoint
-	token    string
+	token    secret.Value
 	who      Caller
+	status   int // of the last answer
 }
 
 // attempt asks once.
@@ -102,23 +104,24 @@ func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault
 	if err != nil {
 		return ccache.Credential{}, x.clean(transport.Fault(ctx, err, x.host()))
 	}
-	if a.status != http.StatusOK {
-		return ccache.Credential{}, x.refused(a)
+	x.status = a.Status
+	d, own := a.From(answer.Storage)
+	if !own {
+		return ccache.Credential{}, a.Foreign(x.host())
+	}
+	if a.Status != http.StatusOK {
+		return ccache.Credential{}, x.refused(a, d)
 	}
 	return x.accept(a)
 }
 
+// hidden is what no text may repeat of the request.
+func (x *exchange) hidden() answer.Hidden { return answer.Hidden{x.token.RevealString()} }
+
 // clean takes the token out of a fault that holds words of the other side.
-func (x *exchange) clean(f *fault.Fault) *fault.Fault { return f.Redact(x.redact) }
+func (x *exchange) clean(f *fault.Fault) *fault.Fault { return x.hidden().Redact(f) }
 
 func (x *exchange) host() string { return x.endpoint.Host() }
-
-func (x *exchange) redact(text string) string {
-	if x.token == "" {
-		return text
-	}
-	return strings.ReplaceAll(text, x.token, secret.Redacted)
-}
 
 // headerValue reports whether a token can stand behind "Bearer " (RFC 6750, 2.1).
 func headerValue(token string) bool {
@@ -155,9 +158,12 @@ func (c *Client) sleep(ctx context.Context, d time.Duration) error {
 
 // passing reports whether asking again soon may help: the account is busy or the connection failed.
 // A name that does not exist is left alone, since a person waits for the answer.
-func passing(f *fault.Fault) bool {
+func (x *exchange) passing(f *fault.Fault) bool {
 	if dns := (*net.DNSError)(nil); errors.As(f, &dns) && dns.IsNotFound {
 		return false
+	}
+	if fault.Is(f, fault.NotAzure) { // a gateway on the way passes too, a block page does not
+		return x.status == http.StatusTooManyRequests || x.status >= http.StatusInternalServerError
 	}
 	return fault.Is(f, fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.DNSFailed, fault.ProxyFailed)
 }

@@ -14,9 +14,11 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	tag "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 // testNow is the clock of the tests whose tickets are written down.
@@ -122,9 +124,9 @@ func judge(t testing.TB, cred []byte) (ccache.Credential, *fault.Fault) {
 func judgeBody(t testing.TB, body []byte) (ccache.Credential, *fault.Fault) {
 	x := &exchange{
 		Client:   &Client{Now: func() time.Time { return testNow }},
-		endpoint: resolve(t, testHost), token: "the-token", who: Caller{Identity: "system"},
+		endpoint: resolve(t, testHost), token: secret.FromString("the-token"), who: Caller{Identity: "system"},
 	}
-	return x.accept(&answer{status: 200, body: body, at: testNow})
+	return x.accept(&answer.Answer{Status: 200, Body: body, At: testNow})
 }
 
 func TestCredentialHasEverything(t *testing.T) {

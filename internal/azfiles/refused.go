@@ -1,42 +1,39 @@
 package azfiles
 
 import (
-	"bytes"
-	"encoding/xml"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
-// Bounds on what an error repeats of a refusal, in bytes.
-const (
-	maxMessage = 400
-	maxWord    = 64
-)
-
-// refusal is an answer other than 200.
+// refusal is an answer of the storage account other than 200. Its texts can be shown.
 type refusal struct {
-	status                   int
-	code, message, requestID string
-	note                     string // what else can be the reason
+	*answer.Answer
+	code, message, detail, requestID string
+
+	token string // what is to know about the token that was refused, "" when it was not the token
+	note  string // what else can be the reason
 }
 
-// Error has the request id before the message, because what is long is cut at its end.
+// Error has what is short and says most first, because what is long is cut at its end.
 func (r *refusal) Error() string {
-	text := fmt.Sprintf("%d %s", r.status, r.code)
+	text := fmt.Sprintf("%d %s", r.Status, r.code)
 	if r.code == "" {
-		text = fmt.Sprintf("%d %s", r.status, http.StatusText(r.status))
+		text = fmt.Sprintf("%d %s", r.Status, http.StatusText(r.Status))
 	}
 	if r.requestID != "" {
 		text += ", request id " + r.requestID
 	}
-	if r.message != "" {
+	for _, part := range []string{r.detail, r.token} {
+		if part != "" {
+			text += ": " + part
+		}
+	}
+	if r.message != "" && r.detail == "" { // beside a detail the message only says that there is one
 		text += ": " + r.message
 	}
 	if r.note != "" {
@@ -50,122 +47,101 @@ type meaning struct {
 	statuses []int    // one of these; 5 stands for 500 to 599
 	codes    []string // one of these is the code
 	parts    []string // one of these, in lower case, stands in the code or the message
-	fault    func(*exchange, *answer) *fault.Fault
-	note     string
+	fault    func(*exchange, *refusal) *fault.Fault
 }
 
-// meanings is the table of refusals; the first row that fits decides, and none is AzureRefused. What
-// Azure publishes of this operation is little, so the code and the message are always shown as well.
+// meanings is the table of refusals; the first row that fits decides, and none is AzureRefused. The codes are
+// those of "Common REST API error codes" that a POST without a body and with a bearer token can meet, and of
+// "Azure Files error codes". Of the operation itself Azure publishes little, hence the words, and the code
+// and the message are always shown as well.
 var meanings = []meaning{
-	{[]int{403}, []string{"AuthorizationPermissionMismatch"}, nil, roleMissing, ""},
-	{[]int{403}, []string{"IpAuthorizationError", "AuthorizationSourceIPMismatch"}, nil, networkRules, ""},
-	{[]int{403}, []string{"AuthorizationFailure"}, []string{"network", "firewall", "ip address", "private endpoint"}, networkRules, ""},
-	{[]int{400, 403, 409}, nil, []string{"oauth", "smb"}, smbOAuthOff, ""},
-	{[]int{403}, []string{"AuthorizationFailure"}, nil, roleMissing, "the network rules of the account can be the reason too"},
-	{[]int{403}, []string{"InvalidAuthenticationInfo", "AuthenticationFailed"}, nil, tokenRefused, ""},
-	{[]int{401}, nil, nil, tokenRefused, ""},
-	{[]int{404}, nil, nil, accountNotFound, ""},
-	{[]int{429, 5}, nil, nil, azureBusy, ""},
-	{[]int{3}, nil, nil, redirected, ""},
+	{nil, []string{"AuthorizationPermissionMismatch"}, nil, roleMissing},
+	{nil, []string{"IpAuthorizationError", "AuthorizationSourceIPMismatch"}, nil, networkRules},
+	{nil, []string{"AuthorizationFailure"}, []string{"network", "firewall", "ip address", "private endpoint"}, networkRules},
+	{nil, []string{"AccountIsDisabled"}, nil, accountDisabled},
+	{nil, []string{"AccountBeingCreated", "InsufficientAccountPermissions"}, nil, accountChanging},
+	{[]int{400, 403, 409, 503}, nil, []string{"failover", "failed over", "migrat", "read-only", "resource is locked"}, accountChanging},
+	{[]int{400, 403, 409}, nil, []string{"oauth", "smb"}, smbOAuthOff},
+	{nil, []string{"AuthorizationFailure"}, nil, networkRulesPerhaps},
+	{nil, []string{
+		"InvalidAuthenticationInfo", "AuthenticationFailed", "NoAuthenticationInformation", "KeyBasedAuthenticationNotPermitted",
+		"PublicAccessNotPermitted", "AuthorizationProtocolMismatch",
+	}, nil, tokenRefused},
+	{[]int{401}, nil, nil, tokenRefused},
+	{nil, []string{
+		"InvalidHeaderValue", "UnsupportedHeader", "MissingRequiredHeader", "MissingContentLengthHeader", "InvalidHttpVerb", "UnsupportedHttpVerb",
+		"InvalidUri", "RequestUrlFailedToParse", "InvalidQueryParameterValue", "UnsupportedQueryParameter", "OutOfRangeQueryParameterValue",
+		"MissingRequiredQueryParameter", "InvalidInput", "OutOfRangeInput", "InvalidResourceName", "ResourceTypeMismatch",
+		"InvalidXmlDocument", "MissingRequiredXmlNode", "ConditionHeadersNotSupported", "RequestBodyTooLarge",
+		"AuthorizationServiceMismatch", "AuthorizationResourceTypeMismatch", "FeatureVersionMismatch", "UnsupportedVersion",
+	}, nil, unsupported},
+	{[]int{405, 411, 501}, nil, nil, unsupported},
+	{[]int{404}, nil, nil, accountNotFound},
+	{nil, []string{"ServerBusy", "InternalError", "OperationTimedOut"}, nil, azureBusy},
+	{[]int{408, 429, 5}, nil, nil, azureBusy},
 }
 
-func roleMissing(x *exchange, _ *answer) *fault.Fault {
+func roleMissing(x *exchange, _ *refusal) *fault.Fault {
 	return fault.RoleMissing.New(x.who.Identity, x.endpoint.Account(), x.who.Principal)
 }
 
-func networkRules(x *exchange, _ *answer) *fault.Fault {
-	return fault.NetworkRules.New(x.endpoint.Account())
+func networkRules(x *exchange, _ *refusal) *fault.Fault {
+	return fault.NetworkRules.New(x.endpoint.Account(), x.who.Principal)
 }
 
-func smbOAuthOff(x *exchange, _ *answer) *fault.Fault {
+// networkRulesPerhaps is for the code that a storage firewall gives without a word about networks. It is
+// also given where a role is missing, though that mostly has a code of its own.
+func networkRulesPerhaps(x *exchange, r *refusal) *fault.Fault {
+	r.note = "most often the network rules; a missing role can be the reason too"
+	return networkRules(x, r)
+}
+
+func smbOAuthOff(x *exchange, _ *refusal) *fault.Fault {
 	return fault.SMBOAuthOff.New(x.endpoint.Account())
 }
 
-// tokenRefused blames the clock for a refused token where it can be the reason.
-func tokenRefused(x *exchange, a *answer) *fault.Fault {
-	if f := x.skewed(a); f != nil {
-		return f
-	}
-	return fault.TokenRefused.New(x.host())
+func accountDisabled(x *exchange, _ *refusal) *fault.Fault {
+	return fault.AccountDisabled.New(x.endpoint.Account())
 }
 
-func accountNotFound(x *exchange, _ *answer) *fault.Fault {
+func accountChanging(x *exchange, _ *refusal) *fault.Fault {
+	return fault.AccountChanging.New(x.endpoint.Account())
+}
+
+func accountNotFound(x *exchange, _ *refusal) *fault.Fault {
 	return fault.AccountNotFound.New(x.endpoint.Account(), x.host())
 }
 
-func azureBusy(x *exchange, _ *answer) *fault.Fault { return fault.AzureBusy.New(x.host()) }
-
-func redirected(x *exchange, a *answer) *fault.Fault {
-	return fault.AnswerInvalid.New(x.host(), "it points to another place"+x.elsewhere(a.header))
+func unsupported(x *exchange, _ *refusal) *fault.Fault {
+	return fault.Unsupported.New(x.host(), x.endpoint.Account())
 }
 
-func azureRefused(x *exchange, _ *answer) *fault.Fault { return fault.AzureRefused.New(x.host()) }
+func azureBusy(x *exchange, _ *refusal) *fault.Fault { return fault.AzureBusy.New(x.host()) }
 
-func (m meaning) fits(r *refusal) bool {
-	text := strings.ToLower(r.code + " " + r.message)
-	return (slices.Contains(m.statuses, r.status) || slices.Contains(m.statuses, r.status/100)) &&
+func azureRefused(x *exchange, _ *refusal) *fault.Fault { return fault.AzureRefused.New(x.host()) }
+
+// fits judges the words without the account's name, which can hold any of them.
+func (m meaning) fits(r *refusal, account string) bool {
+	text := strings.ReplaceAll(strings.ToLower(r.code+" "+r.message), account, "")
+	return (m.statuses == nil || slices.Contains(m.statuses, r.Status) || slices.Contains(m.statuses, r.Status/100)) &&
 		(m.codes == nil || slices.ContainsFunc(m.codes, func(c string) bool { return strings.EqualFold(c, r.code) })) &&
 		(m.parts == nil || slices.ContainsFunc(m.parts, func(p string) bool { return strings.Contains(text, p) }))
 }
 
-// refused makes the fault of an answer other than 200.
-func (x *exchange) refused(a *answer) *fault.Fault {
-	r := x.read(a)
-	means := azureRefused
-	if n := slices.IndexFunc(meanings, func(m meaning) bool { return m.fits(r) }); n >= 0 {
-		means, r.note = meanings[n].fault, meanings[n].note
+// refused makes the fault of an answer of the account other than 200.
+func (x *exchange) refused(a *answer.Answer, d answer.Document) *fault.Fault {
+	r := &refusal{
+		Answer: a, code: a.Hidden.Text(d.Code, answer.MaxWord), requestID: a.Hidden.Text(d.RequestID, answer.MaxWord),
+		message: a.Hidden.Text(d.Message, answer.MaxText), detail: a.Hidden.Text(d.Detail, answer.MaxText),
 	}
-	f := means(x, a)
+	means := azureRefused
+	if n := slices.IndexFunc(meanings, func(m meaning) bool { return m.fits(r, x.endpoint.Account()) }); n >= 0 {
+		means = meanings[n].fault
+	}
+	f := means(x, r)
 	if fault.Is(f, fault.ClockSkew) {
 		return f
 	}
-	f.RetryAfter = transport.RetryAfter(a.header, a.at)
+	f.RetryAfter = a.RetryAfter()
 	return x.clean(f.Because(r))
-}
-
-// elsewhere names the host of a redirect and nothing else of it.
-func (x *exchange) elsewhere(h http.Header) string {
-	if u, err := url.Parse(h.Get("Location")); err == nil && u.Host != "" {
-		return ", " + x.word(u.Host)
-	}
-	return ""
-}
-
-// read takes the code, the message and the request id out of a refusal: an XML document, often
-// behind a byte order mark, with the code in a header as well. What is no such document, as from
-// something between us and Azure, is its own message.
-func (x *exchange) read(a *answer) *refusal {
-	r := &refusal{status: a.status, code: a.header.Get("x-ms-error-code"), requestID: a.header.Get("x-ms-request-id")}
-	body := bytes.TrimPrefix(a.body, []byte("\ufeff"))
-	var doc struct {
-		XMLName xml.Name `xml:"Error"`
-		Code    string   `xml:"Code"`
-		Message string   `xml:"Message"`
-	}
-	if xml.Unmarshal(body, &doc) == nil {
-		if doc.Code != "" {
-			r.code = doc.Code
-		}
-		r.message, _, _ = strings.Cut(strings.TrimSpace(doc.Message), "\n") // below stand the request id and the time
-	} else {
-		r.message = strings.ToValidUTF8(string(body), "")
-	}
-	r.code, r.requestID = x.word(r.code), x.word(r.requestID)
-	r.message = cut(strings.Join(strings.Fields(x.redact(r.message)), " "), maxMessage)
-	return r
-}
-
-// word is a word of the other side, without the token and short. What is cut first would hold a half
-// of the token that is no longer found.
-func (x *exchange) word(s string) string { return cut(x.redact(s), maxWord) }
-
-// cut shortens s to n bytes at the start of a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

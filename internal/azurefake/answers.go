@@ -21,6 +21,8 @@ func (f *Fake) obey(w http.ResponseWriter, r *http.Request, o Order, fail failur
 	switch {
 	case o.Drop:
 		panic(http.ErrAbortHandler) // closes the connection
+	case o.Answer != "":
+		sendAnswer(w, o.Answer)
 	case o.Redirect != "":
 		w.Header().Set("Location", o.Redirect)
 		setDefault(&o.Status, http.StatusFound)

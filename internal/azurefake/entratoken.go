@@ -128,6 +128,7 @@ func (f *Fake) sendAppToken(w *answerWriter, app registration, o Order) {
 	w.issued(c.TokenID)
 	left := max(c.Expiry-now.Unix(), 0)
 	w.Header().Set("Cache-Control", "no-store, no-cache")
+	w.Header().Set("x-ms-request-id", newGUID())
 	succeed(w, o, objectJSON(o, []pair{
 		{"token_type", "Bearer"},
 		{"expires_in", left},

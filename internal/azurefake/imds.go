@@ -13,6 +13,7 @@ import (
 const (
 	imdsPath    = "/metadata/identity/oauth2/token"
 	imdsVersion = "2018-02-01"
+	imdsServer  = "IMDS/150.870.65.1854" // what the service calls itself, by which clients know it
 )
 
 func (f *Fake) serveIMDS(w http.ResponseWriter, r *http.Request) {
@@ -84,6 +85,7 @@ func imdsProblem(r *http.Request, versions ...string) (status int, message strin
 
 func imdsFailure(w http.ResponseWriter, status int, code, message string) {
 	setDefault(&code, "invalid_request")
+	w.Header().Set("Server", imdsServer)
 	body, _ := json.Marshal(struct { // texts only
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
@@ -99,6 +101,7 @@ func (f *Fake) sendToken(w *answerWriter, resource string, who ManagedIdentity, 
 		Audience: resource, ObjectID: who.ObjectID, AppID: who.ClientID, TenantID: TenantID,
 	}, now, o.Lifetime)
 	w.issued(c.TokenID)
+	w.Header().Set("Server", imdsServer)
 	left := strconv.FormatInt(max(c.Expiry-now.Unix(), 0), 10)
 	quoted, _ := json.Marshal(resource) // a text
 	succeed(w, o, objectJSON(o, []pair{

@@ -52,6 +52,10 @@ type Order struct {
 	Hang  bool          `json:"hang,omitempty"` // no answer until the client gives up or the fake is closed
 	Drop  bool          `json:"drop,omitempty"` // the connection is closed without an answer
 
+	// Answer is an answer as it was seen, to the letter: status, headers and body. It is one of AnswerNames,
+	// or the absolute path of a file that begins with a status line, as in "HTTP/1.1 403 Forbidden".
+	Answer string `json:"answer,omitempty"`
+
 	Redirect    string  `json:"redirect,omitempty"` // 302 to this URL
 	Body        *string `json:"body,omitempty"`     // this body, with Status or 200
 	ContentType string  `json:"contentType,omitempty"`
@@ -137,6 +141,9 @@ var (
 // validate refuses orders that could not have an effect.
 func (o Order) validate() error {
 	storage := o.Target == TargetStorage
+	if _, err := readAnswer(o.Answer); o.Answer != "" && err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains(targets, o.Target):
 		return fmt.Errorf("target %q is none of %q", o.Target, targets)
@@ -148,6 +155,8 @@ func (o Order) validate() error {
 		return fmt.Errorf("the order speaks of something that only storage has")
 	case !storage && o.Target != TargetEntra && (o.Host != "" || o.Untrusted):
 		return fmt.Errorf("the order speaks of a host, and %s has but one", o.Target)
+	case o.Target == TargetAz && o.Answer != "":
+		return fmt.Errorf("az gives no answer by HTTP")
 	case o.Target == TargetAz && o.Garbage == GarbageHuge:
 		return fmt.Errorf("garbage %q is more than az can print", o.Garbage)
 	case o.Garbage == "", slices.Contains(bodyGarbage, o.Garbage):

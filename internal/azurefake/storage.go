@@ -45,7 +45,8 @@ func (f *Fake) serveStorage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if reason := f.tokenProblem(owner, bearer && ours, f.now().Add(o.Skew)); reason != "" {
-		fail(answer, http.StatusUnauthorized, "InvalidAuthenticationInfo", reason)
+		f.storageRefusal(answer, o, http.StatusUnauthorized, "InvalidAuthenticationInfo",
+			"Server failed to authenticate the request. Please refer to the information in the www-authenticate header.", reason)
 		return
 	}
 	f.sendTicket(answer, host, o)
@@ -87,22 +88,30 @@ func (f *Fake) tokenProblem(c claims, ours bool, now time.Time) string {
 // as well. There is no code when the order asks for none, as from a proxy on the way.
 func (f *Fake) storageFailure(o Order) failure {
 	return func(w http.ResponseWriter, status int, code, message string) {
-		id := rand.Text()
-		h := w.Header()
-		h.Set("Server", "Windows-Azure-File/1.0 Microsoft-HTTPAPI/2.0")
-		h.Set("x-ms-request-id", id)
-		h.Set("x-ms-version", apiVersion)
-		if code != "" {
-			h.Set("x-ms-error-code", code)
-		}
-		if status == http.StatusUnauthorized {
-			h.Set("WWW-Authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/"+TenantID+
-				"/oauth2/authorize resource_id="+StorageAudience)
-		}
-		text := fmt.Sprintf("%s\nRequestId:%s\nTime:%s", message, id, timeText(f.now().Add(o.Skew)))
-		send(w, status, "application/xml", byteOrderMark+`<?xml version="1.0" encoding="utf-8"?><Error><Code>`+
-			xmlText(code)+"</Code><Message>"+xmlText(text)+"</Message></Error>")
+		f.storageRefusal(w, o, status, code, message, "")
 	}
+}
+
+// storageRefusal is storageFailure with what the service tells of a token that it refuses.
+func (f *Fake) storageRefusal(w http.ResponseWriter, o Order, status int, code, message, detail string) {
+	id := rand.Text()
+	h := w.Header()
+	h.Set("Server", "Windows-Azure-File/1.0 Microsoft-HTTPAPI/2.0")
+	h.Set("x-ms-request-id", id)
+	h.Set("x-ms-version", apiVersion)
+	if code != "" {
+		h.Set("x-ms-error-code", code)
+	}
+	if status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer authorization_uri=https://login.microsoftonline.com/"+TenantID+
+			"/oauth2/authorize resource_id="+StorageAudience)
+	}
+	if detail != "" {
+		detail = "<AuthenticationErrorDetail>" + xmlText(detail) + "</AuthenticationErrorDetail>"
+	}
+	text := fmt.Sprintf("%s\nRequestId:%s\nTime:%s", message, id, timeText(f.now().Add(o.Skew)))
+	send(w, status, "application/xml", byteOrderMark+`<?xml version="1.0" encoding="utf-8"?><Error><Code>`+
+		xmlText(code)+"</Code><Message>"+xmlText(text)+"</Message>"+detail+"</Error>")
 }
 
 func xmlText(s string) string {

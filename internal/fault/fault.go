@@ -67,6 +67,9 @@ type Kind2 struct{ *Kind }
 // Kind3 is a Kind whose texts have three places.
 type Kind3 struct{ *Kind }
 
+// Kind4 is a Kind whose texts have four places.
+type Kind4 struct{ *Kind }
+
 // Kind5 is a Kind whose texts have five places.
 type Kind5 struct{ *Kind }
 
@@ -83,6 +86,11 @@ func (k Kind2) New(a, b string) *Fault { return &Fault{kind: k.Kind, values: []s
 func (k Kind3) New(a, b, c string) *Fault { return &Fault{kind: k.Kind, values: []string{a, b, c}} }
 
 // New makes a Fault of the kind with the values of its places.
+func (k Kind4) New(a, b, c, d string) *Fault {
+	return &Fault{kind: k.Kind, values: []string{a, b, c, d}}
+}
+
+// New makes a Fault of the kind with the values of its places.
 func (k Kind5) New(a, b, c, d, e string) *Fault {
 	return &Fault{kind: k.Kind, values: []string{a, b, c, d, e}}
 }
@@ -91,6 +99,7 @@ func (Kind0) places() int { return 0 }
 func (Kind1) places() int { return 1 }
 func (Kind2) places() int { return 2 }
 func (Kind3) places() int { return 3 }
+func (Kind4) places() int { return 4 }
 func (Kind5) places() int { return 5 }
 
 // row adds a Kind to the table.
@@ -135,14 +144,14 @@ func (f *Fault) Because(err error) *Fault {
 	return f
 }
 
-// Redact passes the values and the text of the cause through clean, which takes out what is secret. It
-// returns f.
+// Redact passes the values and the text of the cause through clean, which takes out what is secret; a cause
+// that holds nothing secret stays the error that it is. It returns f.
 func (f *Fault) Redact(clean func(string) string) *Fault {
 	for n, v := range f.values {
 		f.values[n] = clean(v)
 	}
 	if f.cause != nil {
-		if text := f.cause.Error(); clean(text) != text {
+		if text := Line(f.cause.Error()); clean(text) != text { // what Line joins can be secret only then
 			f.cause = errors.New(clean(text))
 		}
 	}
