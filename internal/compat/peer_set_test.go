@@ -128,7 +128,7 @@ func exchangeRows() []peerRow {
 			}
 			return "0; asked again, after the time that Azure names"
 		}},
-		{"row_redirect", "302", syslogOnly, refusedBy(fault.AnswerInvalid, azurefake.Order{Redirect: "https://" + other + "/?restype=service&comp=kerbticket"})},
+		{"row_redirect", "302", syslogOnly, refusedBy(fault.NotAzure, azurefake.Order{Redirect: "https://" + other + "/?restype=service&comp=kerbticket"})},
 		{
 			"row_answer_not_json", "200 with garbage, an empty or a cut JSON", lib + ", `Error inserting credential`",
 			refusedBy(fault.AnswerInvalid, garbage(azurefake.GarbageJSON), garbage(azurefake.GarbageEmpty), garbage(azurefake.GarbageTruncatedJSON)),
