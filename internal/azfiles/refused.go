@@ -120,6 +120,16 @@ func azureBusy(x *exchange, _ *refusal) *fault.Fault { return fault.AzureBusy.Ne
 
 func azureRefused(x *exchange, _ *refusal) *fault.Fault { return fault.AzureRefused.New(x.host()) }
 
+// RefusesToken reports whether an exchange failed because of its token, so that another one of the identity
+// could be accepted.
+func RefusesToken(err error) bool {
+	return fault.Is(err, fault.TokenRefused, fault.TokenTenant, fault.TokenAudience, fault.TokenExpired)
+}
+
+// RefusesIdentity reports whether an exchange failed because of what the identity may do. A token issued later
+// can be accepted: it names the groups and roles of its time.
+func RefusesIdentity(err error) bool { return fault.Is(err, fault.RoleMissing, fault.NetworkRules) }
+
 // fits judges the words without the account's name, which can hold any of them.
 func (m meaning) fits(r *refusal, account string) bool {
 	text := strings.ReplaceAll(strings.ToLower(r.code+" "+r.message), account, "")

@@ -268,7 +268,7 @@ func (c *Call) exchange(ctx context.Context) (ccache.Credential, error) {
 			caller.Principal = claims.ObjectID
 		}
 		cred, err := c.m.client.Exchange(ctx, c.Endpoint, token.Value, caller)
-		if !kept || !refused.Empty() || !fault.Is(err, fault.TokenRefused) {
+		if !c.forget(err) || !kept || !refused.Empty() {
 			token.Value.Wipe()
 			return cred, err
 		}

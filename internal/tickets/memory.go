@@ -29,6 +29,7 @@ type memory struct {
 	calls    uint64 // so many have been queued
 	tokens   map[string]identity.AccessToken
 	failures map[string]failure
+	forgot   map[string]time.Time // when a token was dropped because its identity lacked a right
 }
 
 type failure struct {
@@ -63,6 +64,20 @@ func (m *memory) failure(name string, call uint64) error {
 		return f.TokenError
 	}
 	return nil
+}
+
+// mayForget reports whether a token was not dropped within forgetEvery, and notes that it is now.
+func (m *memory) mayForget(name string, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.forgot[name]).Abs() < forgetEvery {
+		return false
+	}
+	if m.forgot == nil {
+		m.forgot = map[string]time.Time{}
+	}
+	m.forgot[name] = now
+	return true
 }
 
 // keep keeps a copy of a token. Those that have expired go: identities come and go with the mounts.

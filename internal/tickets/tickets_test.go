@@ -539,6 +539,41 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
+// TestRepairedRoleIsSeenAtOnce: a token names the groups of its time, so that one from before the repair must not
+// be used after it; and an identity without a role does not ask for tokens without end.
+func TestRepairedRoleIsSeenAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.ring = newMapRing()
+	r := w.request(acct, system)
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Answer: "storage-role", Times: 1})
+	if _, err := w.Ensure(t.Context(), r); !fault.Is(err, fault.RoleMissing) || w.tokenRequests() != 1 {
+		t.Fatalf("%v after %d token requests", err, w.tokenRequests())
+	}
+	w.ensure(r)
+	if n := w.tokenRequests(); n != 2 {
+		t.Errorf("%d token requests: the token from before the repair is used", n)
+	}
+
+	w.now = func() time.Time { return time.Now().Add(time.Minute) }
+	w.Manager = w.manager()
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Answer: "storage-role", Times: 1})
+	r.Fresh = Always
+	w.ensure(r) // a kept token is replaced within the call
+	if n := w.tokenRequests(); n != 3 {
+		t.Errorf("%d token requests", n)
+	}
+
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Answer: "storage-role"})
+	for range 5 {
+		if _, err := w.Ensure(t.Context(), r); !fault.Is(err, fault.RoleMissing) {
+			t.Error(err)
+		}
+	}
+	if n := w.tokenRequests(); n != 3 {
+		t.Errorf("%d token requests by an identity without a role", n)
+	}
+}
+
 // TestAnotherConfigurationGoesOn: a manager for another configuration has the connections, tokens and
 // turns of the one before.
 func TestAnotherConfigurationGoesOn(t *testing.T) {

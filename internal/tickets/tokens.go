@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/azfiles"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -20,11 +21,7 @@ const tokenMargin = 5 * time.Minute
 // that find none ask one after the other, so that the first asks Entra and the others find its token,
 // or that it got none.
 func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.AccessToken, kept bool, err error) {
-	o := c.m.tokens
-	o.Cloud = c.Endpoint.Cloud()
-	if host := c.m.cfg.AuthorityHost(); host != "" {
-		o.Cloud.Authority = host
-	}
+	o := c.tokenOptions()
 	if !c.Token.Empty() {
 		t, err = c.Identity.FromText(c.Token.Reveal(), "the caller", o)
 		return t, false, err
@@ -55,6 +52,35 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 		err = c.m.memory.fail(name, &TokenError{c.line, c.m.Host.Now(), err})
 	}
 	return t, false, err
+}
+
+// tokenOptions are the surroundings of a request for a token of the endpoint's cloud.
+func (c *Call) tokenOptions() identity.Options {
+	o := c.m.tokens
+	o.Cloud = c.Endpoint.Cloud()
+	if host := c.m.cfg.AuthorityHost(); host != "" {
+		o.Cloud.Authority = host
+	}
+	return o
+}
+
+// forgetEvery bounds how often a process drops a token because the identity lacks a right: one without a role on
+// 500 accounts must not ask Entra 500 times.
+const forgetEvery = 30 * time.Second
+
+// forget drops the kept token after an exchange that another token could have passed, so that the next try sees
+// what was repaired meanwhile. It reports whether it did.
+func (c *Call) forget(err error) bool {
+	name := c.Identity.TokenName(c.tokenOptions())
+	right := azfiles.RefusesIdentity(err)
+	if !azfiles.RefusesToken(err) && !right || right && !c.m.memory.mayForget(name, c.m.Host.Now()) {
+		return false
+	}
+	c.m.memory.drop(name)
+	if ring := c.m.ring(); ring != nil {
+		_ = ring.Remove(name) // what stays is refused again
+	}
+	return true
 }
 
 // ring is where other processes find tokens, nil when there is no such place.
