@@ -68,7 +68,12 @@ type Document struct {
 
 // From gives what the service says in the answer, and reports false when somebody else gave it. An answer
 // with status 200 has no error document; it is the service's when it looks like one with a ticket or a token.
+//
+// An answer that only says "later" and nothing of who says so, as load balancers give it, passes for the service's.
 func (a *Answer) From(s Service) (Document, bool) {
+	if a.Busy() && len(a.Body) == 0 && a.Header.Get("Server")+a.Header.Get("Via") == "" {
+		return Document{RequestID: a.Header.Get("x-ms-request-id"), Code: a.Header.Get("x-ms-error-code")}, true
+	}
 	if s == Storage {
 		return a.storage()
 	}
@@ -87,6 +92,11 @@ func (a *Answer) From(s Service) (Document, bool) {
 		own = own || e.Code != "" && (e.Message != "" || e.Numbers != nil)
 	}
 	return d, own
+}
+
+// Busy reports whether the status is one that passes, whoever gave it.
+func (a *Answer) Busy() bool {
+	return a.Status == http.StatusRequestTimeout || a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError
 }
 
 // signed reports whether the headers name the service. IMDS tells its version in Server, as in

@@ -95,7 +95,7 @@ type exchange struct {
 	endpoint endpoint.Endpoint
 	token    secret.Value
 	who      Caller
-	status   int // of the last answer
+	busy     bool // the status of the last answer was one that passes
 }
 
 // attempt asks once.
@@ -104,7 +104,7 @@ func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault
 	if err != nil {
 		return ccache.Credential{}, x.clean(transport.Fault(ctx, err, x.host()))
 	}
-	x.status = a.Status
+	x.busy = a.Busy()
 	d, own := a.From(answer.Storage)
 	if !own {
 		return ccache.Credential{}, a.Foreign(x.host())
@@ -163,7 +163,7 @@ func (x *exchange) passing(f *fault.Fault) bool {
 		return false
 	}
 	if fault.Is(f, fault.NotAzure) { // a gateway on the way passes too, a block page does not
-		return x.status == http.StatusTooManyRequests || x.status >= http.StatusInternalServerError
+		return x.busy
 	}
 	return fault.Is(f, fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.DNSFailed, fault.ProxyFailed)
 }
