@@ -12,8 +12,11 @@ import (
 const (
 	recovery = 3 * time.Second  // after an error of the kernel's own, the operation is good again
 	patience = 10 * time.Second // longer than any stall
-	quick    = 10 * time.Second // while nobody can log in an operation fails that fast, though threads wait for each other's logins
-	comeback = 5 * time.Second  // after Azure is back, all is good
+	// While nobody can log in an operation fails, it does not hang: it waits at most for the login of each
+	// other thread and for the kernel's own 10 s between two looks at a connection (smb2_reconnect), which a
+	// busy machine stretches.
+	quick    = 20 * time.Second
+	comeback = 15 * time.Second // after Azure is back, all is good: the kernel remembers a rejection for 3 s, and waits as above
 )
 
 // readEvents reads what runIO has printed.
