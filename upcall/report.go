@@ -2,8 +2,8 @@ package upcall
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
@@ -12,15 +12,12 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
+	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
 )
 
-const (
-	// priority is LOG_DAEMON and LOG_ERR of syslog(3).
-	priority = 3<<3 | 3
-	// logLimit bounds the wait for the system's log, which may itself wait for a mount.
-	logLimit = 100 * time.Millisecond
-)
+// logLimit bounds the wait for the system's log, which may itself wait for a mount.
+const logLimit = 100 * time.Millisecond
 
 // report leaves one line in the log and, for an endpoint, the failure where mount.azfiles finds it.
 func (h *handler) report(k *known, f *fault.Fault) {
@@ -53,15 +50,9 @@ func (h *handler) hides(host string, f *fault.Fault) bool {
 
 // log writes a line to the system's log or, where there is none, to the kernel's.
 func (h *handler) log(text string) {
-	text = fmt.Sprintf("%s[%d]: %s", program, os.Getpid(), text)
-	conn, err := net.Dial("unixgram", h.syslog)
-	if err != nil {
-		h.logKernel(text)
-		return
+	if err := log.Send(h.syslog, logLimit, log.DaemonErr, program, text); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		h.logKernel(fmt.Sprintf("%s[%d]: %s", program, os.Getpid(), text))
 	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetWriteDeadline(time.Now().Add(logLimit))
-	_, _ = fmt.Fprintf(conn, "<%d>%s %s", priority, time.Now().Format(time.Stamp), text)
 }
 
 func (h *handler) logKernel(text string) {
@@ -70,7 +61,7 @@ func (h *handler) logKernel(text string) {
 		return
 	}
 	defer func() { _ = f.Close() }()
-	_, _ = fmt.Fprintf(f, "<%d>%s\n", priority, text)
+	_, _ = fmt.Fprintf(f, "<%d>%s\n", log.DaemonErr, text)
 }
 
 // forgive takes back what a failure has left: our file, and the kernel's memory of rejections, for

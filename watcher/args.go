@@ -1,8 +1,11 @@
 package watcher
 
 import (
+	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
@@ -69,4 +72,46 @@ func parseArgs(args []string) (arguments, error) {
 
 func wrongArgs(problem string) error {
 	return fault.Usage.New(problem, dropin)
+}
+
+// The variables that azfilesrefresh heeds, all others come from the configuration.
+const (
+	sleepVariable  = "AZFILES_REFRESH_SLEEP_SECONDS"
+	beforeVariable = "AZFILES_REFRESH_BEFORE_EXPIRY_SECONDS"
+)
+
+// The bounds of the variables, in seconds.
+const (
+	minSleep = 5
+	maxSleep = 24 * 60 * 60
+)
+
+// tunables are what the variables set; 0 is not set.
+type tunables struct {
+	// Look is the longest time between two looks when nothing happens. The program before this one
+	// looked only as often; here events come first, and this is for what no event tells.
+	Look time.Duration
+	// BeforeExpiry takes the place of refresh: before_expiry in the configuration, see Policy.Before.
+	BeforeExpiry time.Duration
+}
+
+// readTunables reads the variables. A value that cannot be used is not set, and told in problems.
+func readTunables(getenv func(string) string) (t tunables, problems []string) {
+	for _, v := range []struct {
+		name  string
+		least int
+		to    *time.Duration
+	}{{sleepVariable, minSleep, &t.Look}, {beforeVariable, 1, &t.BeforeExpiry}} {
+		text := strings.TrimSpace(getenv(v.name))
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < v.least || n > maxSleep {
+			problems = append(problems, fmt.Sprintf("%s must be a number of seconds from %d to %d; the default is used", v.name, v.least, maxSleep))
+			continue
+		}
+		*v.to = time.Duration(n) * time.Second
+	}
+	return t, problems
 }

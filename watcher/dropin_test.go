@@ -1,21 +1,11 @@
 package watcher
 
 import (
-	"bytes"
-	"errors"
-	"io/fs"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 func TestParseArgs(t *testing.T) {
@@ -64,127 +54,6 @@ func TestReadTunables(t *testing.T) {
 		got, problems := readTunables(func(name string) string { return env[name] })
 		if got != test.want || len(problems) != test.problems {
 			t.Errorf("%q, %q: %+v, %q", test.sleep, test.before, got, problems)
-		}
-	}
-}
-
-// shared is a stderr that several goroutines write to.
-type shared struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (s *shared) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.Buffer.Write(p)
-}
-
-func TestPythonLog(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	var stderr shared
-	l, _ := openLog(own(), path, &stderr)
-	l.Debug("no")
-	l.Info("refreshed", "host", "h", "why", "two words")
-	l.With("a", 1).WithGroup("g").Warn("evil\n2026-11-23 12:00:00,000 - INFO - forged\x1b[2J", "token", secret.FromString("canary"))
-	l.Error("plain", "text", "x\ny")
-	want := []string{
-		`INFO - refreshed host=h why="two words"`,
-		`WARNING - evil\n2026-11-23 12:00:00,000 - INFO - forged\x1b[2J a=1 g.token=REDACTED`,
-		`ERROR - plain text="x\ny"`,
-	}
-	if got := strings.TrimSpace(stderr.String()); got != strings.Join(want, "\n") {
-		t.Errorf("stderr: %s", got)
-	}
-	lines := strings.Split(strings.TrimSpace(string(must(os.ReadFile(path)))), "\n")
-	stamp := regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - (.*)$`)
-	for i, line := range lines {
-		if m := stamp.FindStringSubmatch(line); m == nil || i >= len(want) || m[1] != want[i] {
-			t.Errorf("line %d: %s", i, line)
-		}
-	}
-	if len(lines) != len(want) || must(os.Stat(path)).Mode().Perm()&^0o640 != 0 {
-		t.Errorf("%d lines, mode %v", len(lines), must(os.Stat(path)).Mode())
-	}
-}
-
-func TestPythonLogIsRotated(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	l, reopen := openLog(own(), path, new(shared))
-	l.Info("one")
-	check(os.Rename(path, path+".1"))
-	l.Info("two")
-	reopen()
-	l.Info("three")
-	before := descriptors()
-	for range 10 {
-		reopen()
-	}
-	if after := descriptors(); after != before {
-		t.Errorf("%d descriptors became %d", before, after)
-	}
-	old, now := string(must(os.ReadFile(path+".1"))), string(must(os.ReadFile(path)))
-	if strings.Count(old, "\n") != 2 || strings.Count(now, "\n") != 1 || !strings.HasSuffix(now, "INFO - three\n") {
-		t.Errorf("%q, %q", old, now)
-	}
-}
-
-func TestPythonLogThatCannotBeOpened(t *testing.T) {
-	dir := t.TempDir()
-	target, link, fifo := filepath.Join(dir, "target"), filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
-	check(os.WriteFile(target, nil, 0o600))
-	check(os.Symlink(target, link))
-	check(syscall.Mkfifo(fifo, 0o600))
-	for _, path := range []string{link, fifo, dir, filepath.Join(dir, "no", "log")} {
-		var stderr shared
-		l, reopen := openLog(own(), path, &stderr)
-		reopen()
-		l.Info("said")
-		if got := stderr.String(); strings.Count(got, "WARNING") != 1 || !strings.HasSuffix(got, "\nINFO - said\n") {
-			t.Errorf("%s: %q", path, got)
-		}
-	}
-	if b := must(os.ReadFile(target)); len(b) != 0 {
-		t.Errorf("a link was followed: %q", b)
-	}
-	// It comes back, and a new failure is told again.
-	var stderr shared
-	l, reopen := openLog(own(), link, &stderr)
-	check(os.Remove(link))
-	reopen()
-	l.Info("in the file")
-	if b := must(os.ReadFile(link)); !strings.HasSuffix(string(b), "INFO - in the file\n") {
-		t.Errorf("%q", b)
-	}
-	check(os.Remove(link))
-	check(os.Symlink(target, link))
-	reopen()
-	if strings.Count(stderr.String(), "WARNING") != 2 {
-		t.Errorf("%q", &stderr)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "no")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a folder was made: %v", err)
-	}
-}
-
-func TestPythonLogByMany(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	l, reopen := openLog(own(), path, new(shared))
-	var done sync.WaitGroup
-	for i := range 8 {
-		done.Go(func() {
-			for range 50 {
-				l.Log(t.Context(), slog.LevelWarn, "m", "i", i)
-			}
-		})
-	}
-	for range 20 {
-		reopen()
-	}
-	done.Wait()
-	for line := range strings.Lines(string(must(os.ReadFile(path)))) {
-		if !regexp.MustCompile(` - WARNING - m i=\d\n$`).MatchString(line) {
-			t.Fatalf("%q", line)
 		}
 	}
 }

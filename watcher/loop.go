@@ -107,9 +107,12 @@ func (w *watcher) run(ctx context.Context) {
 	defer stop()
 	w.claimCache()
 	w.notify(ready) // nothing was asked over the network yet, so that boot does not wait for it
-	w.Log.Info("started", "version", w.Version, "config", w.cfg.Path(), "mountinfo", w.Host.Mounts)
+	w.Log.Info("AZ Files Refresh Daemon started.", "version", w.Version, "config", w.cfg.Path(), "mountinfo", w.Host.Mounts)
 	w.event()
 	for w.turn(ctx, watchdog) {
+	}
+	if cause := context.Cause(ctx); cause != context.Canceled { // a signal is one by errors.Is as well
+		w.Log.Info("Received signal, stopping", "cause", cause.Error())
 	}
 	w.finish(cancel)
 }
@@ -189,7 +192,7 @@ func (w *watcher) look() {
 func (w *watcher) decide() {
 	policy := Policy{Refresh: w.cfg.Refresh(), Seed: w.seed}
 	if w.BeforeExpiry > 0 {
-		policy.BeforeExpiry = w.BeforeExpiry
+		policy.BeforeExpiry, policy.Before, policy.Pace = w.BeforeExpiry, w.BeforeExpiry, w.Look
 	}
 	history := make(map[Key]Attempt, len(w.memos))
 	for k, m := range w.memos {

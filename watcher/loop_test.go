@@ -259,6 +259,20 @@ func TestLoopLateRefreshForgetsTheKernelsFailures(t *testing.T) {
 	})
 }
 
+// TestLoopForcedAtEachLook is upstream's way to force refreshes.
+func TestLoopForcedAtEachLook(t *testing.T) {
+	bubble(t, system, 1, func(w *world) {
+		w.tuned = tunables{Look: 5 * time.Second, BeforeExpiry: 24 * time.Hour}
+		w.mount(share(0), "/mnt/0")
+		w.start()
+		time.Sleep(time.Minute + time.Second)
+		if n := w.exchanges(""); n != 13 {
+			t.Errorf("%d tickets in a minute", n)
+		}
+		w.stop()
+	})
+}
+
 // TestLoopConfigurationAppears: what was missing at the start is read when it is there, and what is wrong
 // with it is said once.
 func TestLoopConfigurationAppears(t *testing.T) {

@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -34,9 +33,10 @@ func Main(args []string, version string) int {
 		return failed(fault.NotRoot.New(dropin))
 	}
 	h := a.on(host.Real())
-	out, reopen := openLog(h, dropinLog, os.Stderr)
+	out := log.Dropin(h, log.DaemonFile, os.Stderr)
+	defer out.Flush(log.Patience)
 	if a.Provision {
-		provision(context.Background(), h, out)
+		provision(context.Background(), h, out.Logger)
 		return 0
 	}
 	tuned, problems := readTunables(os.Getenv)
@@ -45,7 +45,7 @@ func Main(args []string, version string) int {
 	}
 	return Run(context.Background(), Options{
 		Host: h, Name: dropin, Version: version, Socket: a.Socket,
-		Log: out, Reopen: reopen, Look: tuned.Look, BeforeExpiry: tuned.BeforeExpiry,
+		Log: out.Logger, Reopen: out.Reopen, Look: tuned.Look, BeforeExpiry: tuned.BeforeExpiry,
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	})
 }
@@ -62,30 +62,19 @@ func Watch(o Options) int {
 	if o.Name == "" {
 		o.Name = "azfilesauth watch"
 	}
-	if o.Log == nil {
-		o.Log = foregroundLog(o.Host)
-	}
+	out := foregroundLog(o.Host)
+	defer out.Flush(log.Patience)
+	o.Log, o.Reopen = out.Logger, out.Reopen
 	o.OpenRing, o.ForgetFailures = keyring.OpenRing, keyring.ForgetFailures
 	return Run(context.Background(), o)
 }
 
-// foregroundLog is stderr, and where the configuration wants logs. Under systemd stderr is the journal
-// already (systemd.exec(5), JOURNAL_STREAM), which adds the time itself.
-func foregroundLog(h host.Host) *slog.Logger {
-	journal := os.Getenv("JOURNAL_STREAM") != ""
-	stderr := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if journal && len(groups) == 0 && a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}})
+// foregroundLog is the log that the configuration wants; one that cannot be read is told of later.
+func foregroundLog(h host.Host) *log.Daemon {
 	cfg, err := config.Read(h)
 	if err != nil {
-		return slog.New(stderr) // which will say so
+		cfg = config.Defaults(h)
 	}
-	destination, file := cfg.Log()
-	if journal && destination != log.File {
-		return slog.New(stderr)
-	}
-	return slog.New(slog.NewMultiHandler(stderr, log.Open(h, destination, file, "azfilesauth").Handler()))
+	destination, path := cfg.Log()
+	return log.Foreground(h, destination, path, os.Stderr, err != nil || os.Getenv("JOURNAL_STREAM") != "")
 }

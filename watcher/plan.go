@@ -61,7 +61,10 @@ type Attempt struct {
 // Policy says when tickets are replaced.
 type Policy struct {
 	config.Refresh
-	Seed string // differs from machine to machine, so that a fleet does not ask at the same moment
+	// Before, unless zero, is how long before its end a ticket is replaced at the latest, even if the next
+	// one is due at once: then it is replaced as often as Pace allows.
+	Before, Pace time.Duration
+	Seed         string // differs from machine to machine, so that a fleet does not ask at the same moment
 }
 
 // Decision is what is to be done about one mounted endpoint.
@@ -120,7 +123,7 @@ func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, k
 	case !t.End.After(now):
 		d.State, d.Late, d.When = control.Expired, true, now
 	default:
-		d = p.current(now, d, mounted, t)
+		d = p.current(now, d, mounted, t, a)
 	}
 	if d.Acts() && a.Failures > 0 {
 		d.When, d.Why = p.retry(now, k, a, d.Late), a.Fault.What()
@@ -130,8 +133,11 @@ func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, k
 }
 
 // current decides about a ticket that has not ended.
-func (p Policy) current(now time.Time, d Decision, mounted []mounts.Mount, t Ticket) Decision {
+func (p Policy) current(now time.Time, d Decision, mounted []mounts.Mount, t Ticket, a Attempt) Decision {
 	d.State, d.When = control.Fresh, p.due(t)
+	if at := p.paced(t, a); p.Before > 0 && at.Before(d.When) {
+		d.When = at
+	}
 	switch name := lacking(mounted, t); {
 	case t.Start.Sub(now) > skew:
 		d.State, d.When, d.Why = control.Due, now, "its ticket begins in the future, so the clock was set back"
@@ -205,6 +211,19 @@ func (p Policy) due(t Ticket) time.Time {
 	earliest := min(share(p.At), max(latest-share(p.Jitter), latest/2))
 	spread := time.Duration(chance(p.Seed, t.Host, strconv.Itoa(t.CRUID)) * float64(latest-earliest))
 	return begin.Add(max(earliest+spread, minUse))
+}
+
+// paced is when a ticket is to be replaced that Before is asked for.
+func (p Policy) paced(t Ticket, a Attempt) time.Time {
+	last := t.Obtained
+	if a.Success.After(last) {
+		last = a.Success
+	}
+	at := t.End.Add(-p.Before)
+	if free := last.Add(p.Pace); free.After(at) {
+		at = free
+	}
+	return at
 }
 
 // retry is when an attempt follows a's failures; late says that there is no ticket meanwhile.

@@ -35,6 +35,34 @@ func busyFor(wait time.Duration) *fault.Fault {
 	return f
 }
 
+// TestPlanBefore: what the variable asks for is taken as given, once for each look at most.
+func TestPlanBefore(t *testing.T) {
+	hour := live(time.Hour)
+	hour.Obtained = epoch
+	for _, c := range []struct {
+		before, pace, success, want time.Duration // want: after the epoch
+	}{
+		{before: time.Second, pace: 10 * time.Minute, want: 36 * time.Minute}, // its share of life is used up first
+		{before: 50 * time.Minute, pace: time.Minute, want: 10 * time.Minute},
+		{before: 59 * time.Minute, pace: 10 * time.Minute, want: 10 * time.Minute},
+		{before: 24 * time.Hour, pace: 5 * time.Second, want: 5 * time.Second},
+		{before: 24 * time.Hour, pace: 10 * time.Minute, want: 10 * time.Minute},
+		{before: 24 * time.Hour, pace: 5 * time.Second, success: 20 * time.Second, want: 25 * time.Second}, // a ticket that was handed out again
+		{before: 24 * time.Hour, pace: 2 * time.Hour, want: 30 * time.Minute}, // half of its life, as ever
+	} {
+		p := punctual
+		p.BeforeExpiry, p.Before, p.Pace = c.before, c.before, c.pace
+		var history map[Key]Attempt
+		if c.success > 0 {
+			history = map[Key]Attempt{one: {Success: epoch.Add(c.success)}}
+		}
+		d := Plan(epoch, []mounts.Mount{mounted(one.Host)}, map[Key]Ticket{one: hour}, history, p)[0]
+		if got := d.When.Sub(epoch); got != c.want || d.State != control.Fresh {
+			t.Errorf("%+v: %s after %s", c, d.State, got)
+		}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	forbidden := fault.RoleMissing.New("", "", "")
 	unknown := fault.IdentityUnknown.New("")

@@ -22,6 +22,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
+	"github.com/azfilesauth/azfilesauth/internal/log"
 )
 
 // patience is how long a test waits for what has to come.
@@ -41,11 +42,12 @@ func TestMain(m *testing.M) {
 func refreshMain() int {
 	check(os.WriteFile(os.Getenv("PIDFILE"), []byte(strconv.Itoa(os.Getpid())), 0o600))
 	a := must(parseArgs(os.Args[1:]))
-	log, reopen := openLog(own(), os.Getenv("LOGFILE"), os.Stderr)
+	l := log.Dropin(own(), os.Getenv("LOGFILE"), os.Stderr)
+	defer l.Flush(patience)
 	road := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), must(os.ReadFile(os.Getenv("TEST_CA"))))
 	return Run(context.Background(), Options{
 		Host: a.on(own()), Name: dropin, Version: "2.0.0", Socket: a.Socket,
-		Log: log, Reopen: reopen, Transport: road, IMDS: road,
+		Log: l.Logger, Reopen: l.Reopen, Transport: road, IMDS: road,
 	})
 }
 
@@ -170,7 +172,7 @@ func TestNoMountPointIsEverTouched(t *testing.T) {
 	c.Env = append(os.Environ(), "PIDFILE="+in("pid"), "LOGFILE="+in("log"), "TEST_CA="+in("ca.pem"), "TEST_STORAGE="+fake.StorageAddr(), "TEST_IMDS="+fake.IMDSAddr())
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	check(c.Start())
-	for !bytes.Contains(readIfThere(in("log")), []byte("refreshed host="+account(1))) {
+	for !bytes.Contains(readIfThere(in("log")), []byte("Ticket for "+account(1)+" refreshed ")) {
 		if ctx.Err() != nil {
 			t.Fatalf("nothing was refreshed: %s", readIfThere(in("log")))
 		}

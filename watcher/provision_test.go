@@ -1,7 +1,9 @@
 package watcher
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	alog "github.com/azfilesauth/azfilesauth/internal/log"
 )
 
 const provisionClient = "b0000000-0000-4000-8000-00000000000b"
@@ -29,8 +32,8 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	check(os.WriteFile(in("mountinfo"), nil, 0o600))
 	check(os.WriteFile(in("passwd"), []byte("root:x:0:0::/root:/bin/sh\n"), 0o600))
 	check(os.WriteFile(in("config.yaml"), []byte("USER_UID: 0\nKRB5_CC_NAME: "+in("cc")+"\n"+conf), 0o600))
-	var stderr shared
-	l, _ := openLog(own(), in("log"), &stderr)
+	var lines bytes.Buffer
+	l := slog.New(alog.Dated(&lines, false))
 	p := provisioner{
 		host: own(), fstab: in("fstab"),
 		transport: fake.Transport(), imds: fake.Transport(), log: l,
@@ -48,7 +51,7 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 			found[c.Server.Components[1]] = strings.Join(append([]string{rec.Identity}, rec.Aliases...), " ")
 		}
 	}
-	return stderr.String(), found
+	return lines.String(), found
 }
 
 func TestProvisionTakesWhatOptedIn(t *testing.T) {
@@ -82,7 +85,7 @@ func TestProvisionTakesWhatOptedIn(t *testing.T) {
 			if found[account(1)] != test.want || (test.want == "") != (log == "") {
 				t.Errorf("got %q, want %q; %s", found[account(1)], test.want, log)
 			}
-			if test.want != "" && !strings.HasPrefix(log, "INFO - ticket for a line of fstab endpoint="+account(1)+" identity=") {
+			if test.want != "" && !strings.HasPrefix(log, "[INFO] Ticket for "+account(1)+" of a line of fstab endpoint="+account(1)+" identity=") {
 				t.Errorf("log: %s", log)
 			}
 		})
@@ -110,7 +113,7 @@ func TestProvisionGoesOn(t *testing.T) {
 		"AZF-ACCOUNT-NOT-FOUND", "", "AZF-IDENTITY-CONFLICT",
 	} {
 		line := logLine(log, i+1)
-		if id == "" && !strings.HasPrefix(line, "INFO") || id != "" && (!strings.HasPrefix(line, "ERROR") || !strings.Contains(line, "id="+id) || !strings.Contains(line, "fix=")) {
+		if id == "" && !strings.HasPrefix(line, "[INFO]") || id != "" && (!strings.HasPrefix(line, "[ERROR]") || !strings.Contains(line, "id="+id) || !strings.Contains(line, "fix=")) {
 			t.Errorf("line %d: %q, want %s", i+1, line, id)
 		}
 	}
@@ -161,7 +164,7 @@ func TestProvisionWithoutAnything(t *testing.T) {
 		}
 	}
 	line := share(1) + " /mnt azfiles identity=system\n"
-	for what, want := range map[string]string{"config": "id=AZF-CONFIG-INVALID", "folder": "ERROR - the table of file systems cannot be read"} {
+	for what, want := range map[string]string{"config": "id=AZF-CONFIG-INVALID", "folder": "[ERROR] the table of file systems cannot be read"} {
 		if log, _ := provisioned(t, line, "", broken(what)); !strings.Contains(log, want) || strings.Count(log, "\n") != 1 {
 			t.Errorf("%s: %s", what, log)
 		}

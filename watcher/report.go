@@ -25,7 +25,8 @@ type notices struct {
 	counts  *metrics.Set      // shared
 }
 
-// report logs what has changed about an endpoint. What is about to be repaired is not worth a line: the
+// report logs what has changed about an endpoint, in sentences that begin like those of the program that
+// azfilesrefresh takes the place of. What is about to be repaired is not worth a line: the
 // attempt's result is.
 func (w *watcher) report(d Decision) {
 	m, t := w.memos[d.Key], w.tickets[d.Key]
@@ -35,8 +36,8 @@ func (w *watcher) report(d Decision) {
 		text = "watched"
 		attrs = append(attrs, "identity", t.Identity, "ends", t.End.UTC())
 	case control.Failing:
-		state, level = string(m.Fault.ID()), slog.LevelWarn
-		text = "not refreshed: " + m.Fault.Error()
+		state, level = string(m.Fault.ID()), slog.LevelError
+		text = "Error refreshing ticket for " + d.Host + ": " + m.Fault.Error()
 		attrs = append(attrs, "again", d.When.UTC())
 	case control.Foreign:
 		why := d.Why
@@ -46,7 +47,7 @@ func (w *watcher) report(d Decision) {
 		if m.Foreign != nil || !d.When.IsZero() || t.Identity != "" {
 			level = slog.LevelWarn
 		}
-		state, text = d.Why, "not ours to refresh: "+why
+		state, text = d.Why, "Skipping refresh of "+d.Host+", whose ticket is not ours: "+why
 	default:
 		return
 	}

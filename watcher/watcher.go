@@ -93,6 +93,8 @@ func Run(ctx context.Context, o Options) int {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
 	defer signal.Stop(hangups)
+	// To be asked for is not to be killed by: a reader of the log that goes away ends no daemon.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	m, err := real(ctx, o.Host, hangups)
 	if err != nil {
 		return failed(fault.Internal.New().Because(err))

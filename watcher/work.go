@@ -166,9 +166,9 @@ func (w *watcher) finishJob(r result) {
 	outcome := control.Outcome{Host: r.Host, CRUID: r.CRUID, TicketEnd: r.got.EndTime}
 	id := ""
 	if r.err == nil {
-		message := "refreshed"
+		message := "Ticket for " + r.Host + " refreshed"
 		if r.got.Cached {
-			message = "stored under every name"
+			message = "Ticket for " + r.Host + " stored under every name"
 		}
 		w.Log.Info(message, "host", r.Host, "cruid", r.CRUID, "identity", r.got.Identity, "ends", r.got.EndTime.UTC())
 	} else {

@@ -57,6 +57,7 @@ type world struct {
 	replay  *replay       // in the place of Azure, and nothing is written down
 	trouble map[string]string
 	mountID int
+	tuned   tunables
 
 	mu        sync.Mutex
 	table     []string
@@ -112,6 +113,7 @@ func (w *world) options() Options {
 	return Options{
 		Host: w.host(), Name: "test", Version: "2.0.0",
 		Log: slog.New(&transcriber{w}), Transport: w, IMDS: w,
+		Look: w.tuned.Look, BeforeExpiry: w.tuned.BeforeExpiry,
 		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); w.write("kernel: forgets"); return true, nil },
 	}
 }

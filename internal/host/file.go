@@ -126,10 +126,16 @@ func readAll(f *os.File, limit int) ([]byte, error) {
 	return content, err
 }
 
-// OpenLog opens a regular file to append to, and makes it when it is missing. The directory is the
+// OpenLog opens a regular file to append to, and makes it with that mode when it is missing. The directory is the
 // administrator's business; the last component is never followed as a link.
 func (h Host) OpenLog(path string, mode fs.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(h.Entry(path), os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, mode)
+	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY
+	f, err := os.OpenFile(h.Entry(path), flags|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		f, err = os.OpenFile(h.Entry(path), flags, 0)
+	} else if err == nil {
+		_ = f.Chmod(mode) // whatever the umask is
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,20 +1,22 @@
 // Package log writes what the program did to where the configuration says: syslog, the journal or a file.
 //
 // It is for operators who look later; what the user in front of the terminal needs is said on
-// standard error by the faces. A record is one line of slog's text form, in which control characters
-// of messages and values are escaped, so that nothing a peer sends can forge a line.
+// standard error by the faces. A record is one line of text, in which control characters of messages and
+// values are escaped, so that nothing a peer sends can forge a line.
 //
-// Invariants: secrets print as REDACTED, because they are secret.Values; a log that cannot be
-// written stops nobody.
+// Invariants: secrets print as REDACTED, because they are secret.Values; a log that cannot be written
+// stops nobody, and one that hangs is waited for Patience at most by a program that ends soon, and by a
+// daemon not at all (see Queue).
 package log
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
-	"log/syslog"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
@@ -26,92 +28,110 @@ const (
 	File    = "file"
 )
 
+// Patience bounds the wait for a log, which may itself wait for a disk that is frozen or a reader that is
+// stopped.
+const Patience = 500 * time.Millisecond
+
 // fileMode is that of a log file that is made: what machines an account has is nobody else's business.
 const fileMode = 0o640
 
+// errHangs says that a log was not waited for any longer.
+var errHangs = errors.New("the log hangs")
+
 // Open gives the log of a program. Without a log to write to it gives one that drops everything.
-// path is used for the destination File: a regular file, not a link, to which lines are appended.
+// path is used for the destination File: a regular file, not a link, to which lines are appended. A record
+// that a log does not take within Patience is lost, and so are all that follow it.
 func Open(h host.Host, destination, path, program string) *slog.Logger {
-	l, _, err := open(h, destination, path, program)
+	var handler slog.Handler
+	err := within(Patience, func() (err error) {
+		handler, _, err = open(h, destination, path, program)
+		return err
+	})
 	if err != nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return l
+	return slog.New(&patient{handler, new(hung)})
 }
 
 // Record writes one record to the log that Open would give and lets go of that log. It is for code in
-// other people's processes, where nothing may stay open. The error says that there is no such log.
+// other people's processes, where nothing may stay open. The error says that there is no such log, or that
+// it hangs.
 func Record(h host.Host, destination, path, program string, level slog.Level, message string, values ...any) error {
-	l, log, err := open(h, destination, path, program)
-	if err != nil {
-		return err
-	}
-	l.Log(context.Background(), level, message, values...)
-	return log.Close()
+	return within(Patience, func() error {
+		handler, file, err := open(h, destination, path, program)
+		if err != nil {
+			return err
+		}
+		slog.New(handler).Log(context.Background(), level, message, values...)
+		return file.Close()
+	})
 }
 
-// open gives a log and what it holds open.
-func open(h host.Host, destination, path, program string) (*slog.Logger, io.Closer, error) {
-	if destination == File {
-		f, err := h.OpenLog(path, fileMode)
+// open gives the handler of a log and what it holds open.
+func open(h host.Host, destination, path, program string) (slog.Handler, io.Closer, error) {
+	if destination != File {
+		s, err := dial(System)
 		if err != nil {
 			return nil, nil, err
 		}
-		return slog.New(slog.NewTextHandler(f, nil)).With("program", program, "pid", os.Getpid()), f, nil
+		return newSyslogHandler(s), s, nil
 	}
-	w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, program)
+	f, err := h.OpenLog(path, fileMode)
 	if err != nil {
 		return nil, nil, err
 	}
-	return slog.New(newSyslogHandler(w)), w, nil
+	return slog.NewTextHandler(f, nil).WithAttrs(own(program)), f, nil
 }
 
-// priorities is what a syslog connection offers.
-type priorities interface {
-	Err(string) error
-	Warning(string) error
-	Info(string) error
+// own says in a file which process wrote a line.
+func own(program string) []slog.Attr {
+	return []slog.Attr{slog.String("program", program), slog.Int("pid", os.Getpid())}
 }
 
-// syslogHandler turns slog's levels into syslog's priorities (RFC 5424, 6.2.1): a handler of lines for each.
-type syslogHandler struct{ info, warning, err slog.Handler }
-
-// line is where a handler puts its lines, one in each call.
-type line func(string) error
-
-func (l line) Write(text []byte) (int, error) { return len(text), l(string(bytes.TrimSpace(text))) }
-
-func newSyslogHandler(out priorities) syslogHandler {
-	handler := func(l line) slog.Handler {
-		return slog.NewTextHandler(l, &slog.HandlerOptions{ReplaceAttr: withoutStamp})
+// within calls f and gives its error, or errHangs when f takes longer than limit; then f is left to itself.
+func within(limit time.Duration, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-t.C:
+		return errHangs
 	}
-	return syslogHandler{handler(out.Info), handler(out.Warning), handler(out.Err)}
 }
 
-// withoutStamp leaves out what syslog adds itself.
-func withoutStamp(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
-		return slog.Attr{}
+// patient is a handler that waits for another one no longer than Patience, and never again after that.
+type patient struct {
+	slog.Handler
+	*hung
+}
+
+// hung is shared by the handlers of one log.
+type hung struct {
+	mu  sync.Mutex
+	yes bool
+}
+
+// Handle is for slog.Handler.
+func (p *patient) Handle(ctx context.Context, r slog.Record) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.yes {
+		return errHangs
 	}
-	return a
+	err := within(Patience, func() error { return p.Handler.Handle(ctx, r.Clone()) })
+	p.yes = errors.Is(err, errHangs)
+	return err
 }
 
-func (h syslogHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-
-func (h syslogHandler) Handle(ctx context.Context, r slog.Record) error {
-	to := h.info
-	if r.Level >= slog.LevelError {
-		to = h.err
-	} else if r.Level >= slog.LevelWarn {
-		to = h.warning
-	}
-	return to.Handle(ctx, r)
+// WithAttrs is for slog.Handler.
+func (p *patient) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &patient{p.Handler.WithAttrs(attrs), p.hung}
 }
 
-func (h syslogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return syslogHandler{h.info.WithAttrs(attrs), h.warning.WithAttrs(attrs), h.err.WithAttrs(attrs)}
-}
-
-func (h syslogHandler) WithGroup(name string) slog.Handler {
-	return syslogHandler{h.info.WithGroup(name), h.warning.WithGroup(name), h.err.WithGroup(name)}
+// WithGroup is for slog.Handler.
+func (p *patient) WithGroup(name string) slog.Handler {
+	return &patient{p.Handler.WithGroup(name), p.hung}
 }

@@ -1,11 +1,15 @@
 package log
 
 import (
+	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,24 +61,51 @@ func TestNoLogStopsNobody(t *testing.T) {
 	}
 }
 
-type recorder []string
+// listen is a syslog daemon, whose lines it gives; a stopped one does not read.
+func listen(t *testing.T) (*net.UnixConn, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "log")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l, path
+}
 
-func (r *recorder) Err(s string) error     { *r = append(*r, "err "+s); return nil }
-func (r *recorder) Warning(s string) error { *r = append(*r, "warning "+s); return nil }
-func (r *recorder) Info(s string) error    { *r = append(*r, "info "+s); return nil }
+// received takes lines without what differs from run to run.
+func received(t *testing.T, l *net.UnixConn, n int) (lines []string) {
+	t.Helper()
+	stamp := regexp.MustCompile(`^(<\d+>)\w{3} [ \d]\d \d\d:\d\d:\d\d (.*)\[\d+\]: `)
+	for range n {
+		b := make([]byte, 4096)
+		size, err := l.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, stamp.ReplaceAllString(string(b[:size]), "$1$2 "))
+	}
+	return lines
+}
 
+// TestSyslog: facility user and one identifier for all, as the readers of the drop-in's lines know them.
 func TestSyslog(t *testing.T) {
-	var got recorder
-	l := slog.New(newSyslogHandler(&got))
+	daemon, path := listen(t)
+	s, err := dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := slog.New(newSyslogHandler(s))
 	l.Debug("no")
 	l.Info("a", "host", evil)
 	l.With("k", 1).WithGroup("g").Warn("b", "level", 2)
 	l.Error("c", "token", secret.FromString("canary"))
 	want := []string{
-		`info msg=a host="a\nNov 23 root: forged\x1b[2J"`,
-		`warning msg=b k=1 g.level=2`,
-		`err msg=c token=REDACTED`,
+		`<14>azfilesauth msg=a host="a\nNov 23 root: forged\x1b[2J"`,
+		`<12>azfilesauth msg=b k=1 g.level=2`,
+		`<11>azfilesauth msg=c token=REDACTED`,
 	}
+	got := received(t, daemon, 3)
 	if len(got) != len(want) {
 		t.Fatalf("%q", got)
 	}
@@ -111,5 +142,46 @@ func TestRecordLetsGo(t *testing.T) {
 	}
 	if err := Record(host.Real(), File, filepath.Join(dir, "no", "folder"), "prog", slog.LevelError, "dropped"); err == nil {
 		t.Error("a log that is not there took a record")
+	}
+}
+
+// TestSyslogIsConnectedToAgain: a syslog daemon that is started anew gets the next line.
+func TestSyslogIsConnectedToAgain(t *testing.T) {
+	first, path := listen(t)
+	s, err := dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Close()
+	_ = os.Remove(path)
+	second, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	slog.New(newSyslogHandler(s)).Info("a")
+	if got := received(t, second, 1); got[0] != "<14>azfilesauth msg=a" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestSendIsBounded: nobody waits for a syslog daemon that is stopped.
+func TestSendIsBounded(t *testing.T) {
+	_, path := listen(t)
+	s, err := dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 10_000 { // until its socket is full
+		if err = s.send(time.Millisecond, UserInfo, "x", strings.Repeat("x", 1000)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the socket takes everything: %v", err)
+	}
+	if err := Send(path, time.Millisecond, DaemonErr, "x", "y"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("one more: %v", err)
 	}
 }

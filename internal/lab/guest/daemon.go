@@ -50,7 +50,7 @@ func (m *machine) startDaemon(ts *testscript.TestScript, neg bool, args []string
 	})
 	ts.Check(until("the daemon", func() bool {
 		now, err := m.log.since("daemon")
-		return err == nil && bytes.Contains(now[len(before):], []byte(" - INFO - started "))
+		return err == nil && bytes.Contains(now[len(before):], []byte(" [INFO] AZ Files Refresh Daemon started. "))
 	}))
 }
 
@@ -212,7 +212,7 @@ func (m *machine) timeToPlan(host, target string) (time.Duration, error) {
 	var planned time.Time
 	err = until("the daemon to watch "+host, func() bool {
 		now, _ := m.log.since("daemon") // there was an earlier part of it
-		planned = lineTime(now[len(before):], " - INFO - watched host="+host+" ")
+		planned = lineTime(now[len(before):], " [INFO] watched host="+host+" ")
 		return !planned.IsZero()
 	})
 	return max(planned.Sub(changed), 0), errors.Join(err, <-result) // it may have heard of it first

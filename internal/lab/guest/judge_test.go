@@ -92,12 +92,12 @@ func TestJudgeTickets(t *testing.T) {
 }
 
 func TestLineTime(t *testing.T) {
-	log := "2026-11-24 00:00:01,250 - INFO - started\n2026-11-24 00:00:02,500 - INFO - watched host=a cruid=0\n"
+	log := "2026-11-24 00:00:01,250 [INFO] AZ Files Refresh Daemon started.\n2026-11-24 00:00:02,500 [INFO] watched host=a cruid=0\n"
 	want := time.Date(2026, 11, 24, 0, 0, 2, 500e6, time.Local)
-	if got := lineTime([]byte(log), " - INFO - watched host=a "); !got.Equal(want) {
+	if got := lineTime([]byte(log), " [INFO] watched host=a "); !got.Equal(want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if got := lineTime([]byte(log), " - INFO - watched host=b "); !got.IsZero() {
+	if got := lineTime([]byte(log), " [INFO] watched host=b "); !got.IsZero() {
 		t.Errorf("%v for no such line", got)
 	}
 }

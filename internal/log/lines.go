@@ -1,0 +1,108 @@
+package log
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+)
+
+// lines is a handler that makes one line of a record and hands it to put. What stands in the line beside
+// the attributes depends on the handler; those are in the form of slog's text handler, which quotes what
+// could be taken for something else.
+type lines struct {
+	*line
+	attrs slog.Handler
+}
+
+// line is what the handlers of one log share.
+type line struct {
+	mu   sync.Mutex
+	text bytes.Buffer // where the text handler puts one line
+	put  func(r slog.Record, text string)
+}
+
+// newLines gives a handler whose lines lack the built-in keys in without.
+func newLines(without []string, put func(r slog.Record, text string)) slog.Handler {
+	l := &line{put: put}
+	return &lines{l, slog.NewTextHandler(&l.text, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && slices.Contains(without, a.Key) {
+				return slog.Attr{}
+			}
+			return a
+		},
+	})}
+}
+
+// Dated gives a handler of lines as the readers of azfilesrefresh.log know them:
+//
+//	2026-11-27 00:42:40,742 [INFO] message key=value
+//
+// The levels are Python's, INFO, WARNING and ERROR. Without stamp there is no time in front, for a
+// journal or a container's log that adds one.
+func Dated(w io.Writer, stamp bool) slog.Handler {
+	const asctime = "2006-01-02 15:04:05,000 " // a comma before the milliseconds
+	return newLines([]string{slog.TimeKey, slog.LevelKey, slog.MessageKey}, func(r slog.Record, attrs string) {
+		text := "[" + levelName(r.Level) + "] " + oneLine(r.Message)
+		if attrs != "" {
+			text += " " + attrs
+		}
+		if stamp {
+			text = r.Time.Format(asctime) + text
+		}
+		_, _ = w.Write([]byte(text + "\n")) // a log that cannot be written stops nobody
+	})
+}
+
+// Enabled is for slog.Handler.
+func (h *lines) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+
+// Handle is for slog.Handler.
+func (h *lines) Handle(ctx context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text.Reset()
+	if err := h.attrs.Handle(ctx, r); err != nil {
+		return err
+	}
+	h.put(r, strings.TrimSpace(h.text.String()))
+	return nil
+}
+
+// WithAttrs is for slog.Handler.
+func (h *lines) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &lines{h.line, h.attrs.WithAttrs(attrs)}
+}
+
+// WithGroup is for slog.Handler.
+func (h *lines) WithGroup(name string) slog.Handler { return &lines{h.line, h.attrs.WithGroup(name)} }
+
+// levelName is what Python calls a level.
+func levelName(l slog.Level) string {
+	if l >= slog.LevelError {
+		return "ERROR"
+	}
+	if l >= slog.LevelWarn {
+		return "WARNING"
+	}
+	return "INFO"
+}
+
+// oneLine escapes what could end a line or steer a terminal.
+func oneLine(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
+}
