@@ -48,7 +48,7 @@ func TestPlanBefore(t *testing.T) {
 		{before: 24 * time.Hour, pace: 5 * time.Second, want: 5 * time.Second},
 		{before: 24 * time.Hour, pace: 10 * time.Minute, want: 10 * time.Minute},
 		{before: 24 * time.Hour, pace: 5 * time.Second, success: 20 * time.Second, want: 25 * time.Second}, // a ticket that was handed out again
-		{before: 24 * time.Hour, pace: 2 * time.Hour, want: 30 * time.Minute}, // half of its life, as ever
+		{before: 24 * time.Hour, pace: 2 * time.Hour, want: 30 * time.Minute},                              // half of its life, as ever
 	} {
 		p := punctual
 		p.BeforeExpiry, p.Before, p.Pace = c.before, c.before, c.pace
