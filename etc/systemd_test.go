@@ -142,6 +142,49 @@ func TestGenerator(t *testing.T) {
 	}
 }
 
+// A line that makes no sense does not end the others, and each one is read as systemd reads it.
+func TestGeneratorReadsAsSystemd(t *testing.T) {
+	tool(t, "systemd-escape")
+	const theirs = "/usr/lib/systemd/system-generators/systemd-fstab-generator"
+	if _, err := os.Stat(theirs); err != nil {
+		t.Skip("needs " + theirs)
+	}
+	for _, rest := range []string{
+		"--x azfiles _netdev", "none azfiles _netdev", "mnt azfiles _netdev", "", "/a", `"/a b" azfiles _netdev`,
+		"/a azfiles", `/a azfiles "noauto",_netdev`, "/a azfiles NOAUTO,_netdev", `/a azfiles x="a,noauto,b",_netdev`,
+		`/a azfiles x=a\,noauto\,b,_netdev`, "/a azfiles X-SYSTEMD.AUTOMOUNT,_netdev", "/a azfiles noauto,x-systemd.automount=no,_netdev",
+		"/a azfiles _netdev,comment=systemd.automount", "/a azfiles noauto,auto,_netdev", "/a azfiles auto,noauto,_netdev",
+		"/a azfiles noauto,_netdev,x-systemd.wanted-by=foo.target", "/a azfiles _netdev,noauto", "/a/ azfiles _netdev", "//a//b azfiles _netdev",
+		`/a\134x azfiles _netdev`, `/a\x41 azfiles _netdev`, `/a\nb azfiles _netdev`, `/a\c/b azfiles _netdev`, "/ azfiles _netdev",
+		"/a AZFILES _netdev", "/a fuse.azfiles _netdev",
+	} {
+		const before = "//acct.file.core.windows.net/share "
+		fstab := before + rest + "\n" + before + "/last azfiles _netdev 0 0\n"
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "fstab"), []byte(fstab), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command(theirs, dir, dir, dir)
+		c.Env = append(os.Environ(), "SYSTEMD_FSTAB="+filepath.Join(dir, "fstab"))
+		_ = c.Run() // it complains of what makes no sense
+		var want []string
+		links, _ := filepath.Glob(dir + "/*.target.*/*mount")
+		for _, link := range links {
+			name := filepath.Base(link)
+			unit, _ := os.ReadFile(filepath.Join(dir, strings.TrimSuffix(name, filepath.Ext(name))+".mount"))
+			if bytes.Contains(unit, []byte("\nType=azfiles\n")) {
+				want = append(want, filepath.Base(link))
+			}
+		}
+		got := generate(t, fstab)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: units %q, systemd mounts %q", rest, got, want)
+		}
+	}
+}
+
 // generate gives the units that the generator makes start the retries.
 func generate(t *testing.T, fstab string) (names []string) {
 	t.Helper()

@@ -87,7 +87,7 @@ func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) (
 		f = host.File{UID: int(old.stat.Uid), GID: int(old.stat.Gid), Mode: old.stat.Mode & 0o777}
 	}
 	if damaged {
-		f.Aside = s.name + damagedSuffix
+		f.Aside = d.Aside(s.name, damagedSuffix)
 	}
 	if data != nil {
 		err = d.Replace(s.name, f, host.Content(data))
@@ -98,7 +98,7 @@ func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) (
 		return s.ioFault(err)
 	}
 	if damaged && s.OnDamaged != nil {
-		s.OnDamaged(s.path + damagedSuffix)
+		s.OnDamaged(s.dir + f.Aside)
 	}
 	return nil
 }

@@ -228,6 +228,32 @@ func TestDamagedCacheWithoutANewTicket(t *testing.T) {
 	}
 }
 
+// Nobody keeps a damaged cache where it is by putting something at the name that it would get.
+func TestDamagedCacheWhoseNewNameIsTaken(t *testing.T) {
+	path := filepath.Join(folder(t), "cc")
+	must(t, os.WriteFile(path, []byte("hello"), 0o600))
+	must(t, os.MkdirAll(path+".damaged/full", 0o700))
+	s := open(t, path)
+	var told string
+	s.OnDamaged = func(path string) { told = path }
+	put(t, s, ticket(host, realm, 1))
+	if got, _ := os.ReadFile(told); string(got) != "hello" || !strings.HasPrefix(told, path+".damaged.") || len(load(t, s).Tickets()) != 1 {
+		t.Errorf("%q holds %q", told, got)
+	}
+}
+
+// That no more files can be opened is no fault of the cache's directory.
+func TestOpenFilesAreExhausted(t *testing.T) {
+	path := filepath.Join(folder(t), "cc")
+	s := open(t, path)
+	var limit unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: limit.Max}))
+	_, err := s.Load()
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	wantFault(t, err, fault.OpenFiles, "too many open files")
+}
+
 func TestTooManyTickets(t *testing.T) {
 	path := filepath.Join(folder(t), "cc")
 	s := open(t, path)

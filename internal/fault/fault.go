@@ -15,6 +15,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -139,7 +140,12 @@ type Fault struct {
 }
 
 // Because names the error that caused the fault, which may be nil and must hold no secret. It returns f.
+// Where nothing more can be opened, that is what is wrong, and not the first file or host that it hits: the
+// fault becomes OpenFiles.
 func (f *Fault) Because(err error) *Fault {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		f.kind, f.values, f.bound = OpenFiles.Kind, nil, ""
+	}
 	f.cause = err
 	return f
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode"
@@ -43,6 +46,16 @@ func TestError(t *testing.T) {
 	}
 	if f.Exit() != ExitMount || f.Retryable() || f.ID() != RoleMissing.ID {
 		t.Error("the fault does not carry its kind")
+	}
+}
+
+// What cannot be opened because nothing can is not at fault.
+func TestOpenFiles(t *testing.T) {
+	for _, err := range []error{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EMFILE}, &net.OpError{Op: "dial", Err: syscall.ENFILE}} {
+		f := ConfigInvalid.New("/x", "it cannot be opened").Because(err)
+		if f.ID() != OpenFiles.ID || strings.Contains(f.What()+f.Fix(), "/x") || !f.Retryable() {
+			t.Errorf("got %s", f)
+		}
 	}
 }
 

@@ -110,6 +110,7 @@ var (
 	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
 	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 
+	OpenFiles   = row[Kind0]("AZF-OPEN-FILES", "no more files can be opened", "cat /proc/sys/fs/file-nr; prlimit --nofile; for the daemon: systemctl restart azfilesrefresh", ExitSystem, true)
 	Timeout     = row[Kind0]("AZF-TIMEOUT", "it took too long", "try again{longer}", ExitMount, true)
 	Interrupted = row[Kind0]("AZF-INTERRUPTED", "it was interrupted", "run it again", ExitInterrupted, true)
 	Internal    = row[Kind0]("AZF-INTERNAL", "something happened that this program does not know how to explain", "please report it, with this line, at https://github.com/azfilesauth/azfilesauth/issues", ExitInternal, false)

@@ -92,6 +92,9 @@ func (h Host) SetDir(path string, f File) error {
 }
 
 func (h Host) walk(path string, d *Dir) (*Dir, error) {
+	if !filepath.IsAbs(path) { // it would be taken as beneath the root of the machine
+		return nil, dirError(nil, "%q is not an absolute path", path)
+	}
 	err := d.restart()
 	if err == nil {
 		err = follow(path, d.enter, d.restart)

@@ -175,6 +175,20 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// A relative path would be taken as beneath the root of the machine.
+func TestRelativePathsAreRefused(t *testing.T) {
+	h, in := machine(t)
+	must(t, os.Mkdir(in("etc"), 0o755))
+	for _, path := range []string{"f", "etc/f", "../f", ""} {
+		if err := h.Replace(path, h.Own(0o600), host.Content(nil)); err == nil || !strings.Contains(err.Error(), "absolute path") {
+			t.Errorf("%q: %v", path, err)
+		}
+		if _, err := h.OpenDir(path); err == nil {
+			t.Errorf("%q was opened", path)
+		}
+	}
+}
+
 func TestSweep(t *testing.T) {
 	h, in := machine(t)
 	for _, name := range []string{".f.0123456789abcdef.tmp", ".f.x.0123456789abcdef.tmp", ".f.0123.tmp", "f"} {

@@ -119,12 +119,24 @@ func (d *Dir) copyLabel(out *os.File, name string) error {
 	return unix.Fsetxattr(int(out.Fd()), label, value[:n], 0)
 }
 
+// Aside gives the name under which what is called name can be put aside: with the suffix, in the place of a
+// file of the trusted user's, and with more behind it where somebody else has put something there.
+func (d *Dir) Aside(name, suffix string) string {
+	st, err := d.Stat(name + suffix)
+	if err == nil && d.host.check(st.Mode, st.Uid, Owned) != nil {
+		return name + suffix + "." + random()
+	}
+	return name + suffix
+}
+
 // tempName is unpredictable, so that nobody in a shared directory can be there first. No program reads
 // such a name.
-func tempName(name string) string {
-	random := make([]byte, tempRandom)
-	_, _ = rand.Read(random) // never fails: see its documentation
-	return "." + name + "." + hex.EncodeToString(random) + tempSuffix
+func tempName(name string) string { return "." + name + "." + random() + tempSuffix }
+
+func random() string {
+	text := make([]byte, tempRandom)
+	_, _ = rand.Read(text) // never fails: see its documentation
+	return hex.EncodeToString(text)
 }
 
 // Sweep removes what processes that were killed in a Replace of name left behind, if accept says so. It is
@@ -133,8 +145,8 @@ func (d *Dir) Sweep(name string, accept func(*unix.Stat_t) bool) {
 	names, _ := d.Names() // what cannot be seen does no harm
 	for _, temp := range names {
 		rest, okP := strings.CutPrefix(temp, "."+name+".")
-		random, okS := strings.CutSuffix(rest, tempSuffix)
-		raw, err := hex.DecodeString(random)
+		digits, okS := strings.CutSuffix(rest, tempSuffix)
+		raw, err := hex.DecodeString(digits)
 		if !okP || !okS || err != nil || len(raw) != tempRandom {
 			continue
 		}
