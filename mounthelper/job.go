@@ -35,7 +35,7 @@ func (h *Helper) read(j *job) (err error) {
 	if err = j.opts.Err(); err != nil {
 		return err
 	}
-	if j.cfg, err = config.LoadFor(h.Host.Config, h.Host.Passwd); err != nil {
+	if j.cfg, err = config.Read(h.Host); err != nil {
 		return err
 	}
 	h.step(j, "configuration: %s", h.Host.Config)

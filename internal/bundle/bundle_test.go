@@ -22,6 +22,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -258,8 +259,10 @@ func TestNoSecretGetsOut(t *testing.T) {
 // talkative is a kernel that tells secrets.
 type talkative struct{ text string }
 
-func (k talkative) AddKey(string, string) error              { return nil }
-func (k talkative) MountOption(string, string, string) error { return nil }
+func (k talkative) AddKey(string, string) error { return nil }
+func (k talkative) Describe(keyring.Serial) (keyring.Description, error) {
+	return keyring.Description{Text: k.text}, nil
+}
 func (k talkative) Log() ([]doctor.LogLine, error) {
 	var all []doctor.LogLine
 	for line := range strings.Lines(k.text) {

@@ -24,6 +24,8 @@ type explained struct {
 	Needs     []string `json:"needs,omitempty"`
 	Exit      int      `json:"exit,omitempty"` // exit status of a mount that ends so
 	Retryable bool     `json:"retryable"`      // trying again may help
+
+	former []string // ids that are told by this one today
 }
 
 // explanations are all faults, then all checks.
@@ -37,6 +39,9 @@ func explanations() []explained {
 		e := explained{ID: string(c.ID), Kind: "check", What: c.Proves, Why: c.Why, Severity: string(c.Severity)}
 		for _, id := range c.Needs {
 			e.Needs = append(e.Needs, string(id))
+		}
+		for _, id := range c.Former {
+			e.former = append(e.former, string(id))
 		}
 		all = append(all, e)
 	}
@@ -58,7 +63,7 @@ func (s *session) explain(_ *cobra.Command, args []string) error {
 	word := strings.ToLower(args[0])
 	i := slices.IndexFunc(all, func(e explained) bool {
 		id := strings.ToLower(e.ID)
-		return id == word || id == "azf-"+word
+		return id == word || id == "azf-"+word || slices.Contains(e.former, word)
 	})
 	if i < 0 {
 		return usage(program+" explain", "there is no failure and no check of that name; did you mean "+nearestID(word, all)+"?")

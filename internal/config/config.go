@@ -102,12 +102,9 @@ func defaults(path string) *Config {
 }
 
 // Load reads the configuration at path of this machine, and its layers, as Read does.
-func Load(path string) (*Config, error) { return LoadFor(path, host.Passwd) }
-
-// LoadFor is Load for another machine, whose users are in passwd, a file as in passwd(5).
-func LoadFor(path, passwd string) (*Config, error) {
+func Load(path string) (*Config, error) {
 	h := host.Real()
-	h.Config, h.Passwd = path, passwd
+	h.Config = path
 	return Read(h)
 }
 

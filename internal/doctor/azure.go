@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
@@ -150,30 +149,4 @@ func (s *Subject) stranger(id identity.Identity, cred ccache.Credential) error {
 		}
 	}
 	return nil
-}
-
-// refusals are what the kernel says of a login that reached the server, in lower case
-// (fs/smb/client/sess.c and smb2maperror.c).
-var refusals = []string{"status_logon_failure", "status_access_denied", "setup = -13", "kerberos: -13", "status_more_processing_required", "setup = -5"}
-
-func checkServerSide(_ context.Context, s *Subject) Result {
-	lines, err := s.Kernel.Log()
-	if err != nil {
-		return s.CannotSee("/dev/kmsg", err)
-	}
-	account := s.Target.Endpoint.Account()
-	unasked := "" // of accounts that allow AES-256-GCM alone, which the kernel does not offer unasked
-	if s.text(cifsParameters+"require_gcm_256") == "N" {
-		unasked = "; with AES-256-GCM alone: echo 1 > " + cifsParameters + "require_gcm_256"
-	}
-	for _, l := range slices.Backward(lines) {
-		line := strings.ToLower(l.Text)
-		if strings.Contains(line, s.Target.Endpoint.Host()) && slices.ContainsFunc(refusals, func(r string) bool { return strings.Contains(line, r) }) {
-			return Known("the kernel said: %s", shorten(l.Text, 300)).
-				And("role, which has to be \"Storage File Data SMB MI Admin\": az role assignment list --scope $(az storage account show -n %s --query id -o tsv) --query \"[].[principalId,roleDefinitionName]\"", account).
-				And("SMB with OAuth: az storage account show -n %s --query azureFilesIdentityBasedAuthentication.smbOAuthSettings.isSmbOAuthEnabled", account).
-				And("encryption: az storage account file-service-properties show -n %s -g <resource-group> --query protocolSettings.smb.channelEncryption%s", account, unasked)
-		}
-	}
-	return Good("none")
 }

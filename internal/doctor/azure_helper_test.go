@@ -14,6 +14,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -134,7 +135,9 @@ func usualNames() names {
 type silence struct{ lines []LogLine }
 
 func (silence) AddKey(string, string) error              { return os.ErrInvalid }
-func (silence) MountOption(string, string, string) error { return os.ErrInvalid }
+func (silence) Describe(keyring.Serial) (keyring.Description, error) {
+	return keyring.Description{}, os.ErrInvalid
+}
 func (s silence) Log() ([]LogLine, error)                { return s.lines, nil }
 
 // accepting dials a peer that accepts everything.

@@ -237,13 +237,13 @@ func TestLiveWarnings(t *testing.T) {
 		},
 		"clock 2 min off": {daemon: running(), order: &azurefake.Order{Target: azurefake.TargetStorage, Skew: 2 * time.Minute}, id: "clock", status: Warning, says: "2m"},
 		"proxied IMDS":    {daemon: running(), change: func(o *Options) { o.IMDS = marking{o.IMDS} }, id: "imds", status: Warning, says: "squid"},
-		"other identity":  {daemon: running(), change: func(o *Options) { o.IMDS = userAssignedOnly{} }, id: "identity-system", status: Warning, says: "client_id=" + oneClient},
+		"other identity":  {daemon: running(), change: func(o *Options) { o.IMDS = userAssignedOnly{} }, id: "identity", status: Warning, says: "client_id=" + oneClient},
 		"public address": {daemon: running(), change: func(o *Options) {
 			o.Lookup = names{map[string]string{acct: "20.60.1.2"}, privAcct}
 		}, id: "dns", status: Info, says: "private endpoint"},
 		"server refused": {daemon: running(), change: func(o *Options) {
 			o.Kernel = silence{[]LogLine{{Text: `CIFS: VFS: \\` + acct + ` Send error in SessSetup = -13`}}}
-		}, id: "server-side", status: Info, says: "smbOAuthSettings.isSmbOAuthEnabled"},
+		}, id: "kernel-log", status: Info, says: "smbOAuthSettings.isSmbOAuthEnabled"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestLiveWarnings(t *testing.T) {
 			if said := strings.Join(f.Evidence, "\n") + "\n" + f.Fix; !strings.Contains(said, row.says) || f.Action != row.action {
 				t.Errorf("%s by %q", said, f.Action)
 			}
-			if row.id == "identity-system" { // the stand-in's token is none that the account knows
+			if row.id == "identity" { // the stand-in's token is none that the account knows
 				onlyFound(t, r, row.id, "exchange")
 			} else {
 				onlyFound(t, r, row.id)
@@ -273,7 +273,7 @@ func TestLiveWarnings(t *testing.T) {
 func TestOtherServersRefusal(t *testing.T) {
 	m := start(t, healthyFiles(), azurefake.Options{}, running())
 	m.opts.Kernel = silence{[]LogLine{{Text: `CIFS: VFS: \\server.example.com Send error in SessSetup = -13`}}}
-	checked(t, reported(t, m.opts), "server-side", OK)
+	checked(t, reported(t, m.opts), "kernel-log", Info)
 }
 
 // strangersCache holds a ticket of another account for a client of another realm.

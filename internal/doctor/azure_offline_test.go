@@ -92,8 +92,8 @@ func TestOfflineFindings(t *testing.T) {
 		"a stranger's folder": {after: chown("/run/azfilesauth", 1000), id: "ccache-file", status: Problem, says: "uid 1000", fault: fault.CCacheFolder},
 		"missing folder":      {change: map[string]string{"var/lib/x": "x", "etc/azfilesauth/config.yaml": "USER_UID: 0\nKRB5_CC_NAME: /var/lib/none/cc\n"}, id: "ccache-file", status: Problem, says: "/var/lib/none", fault: fault.CCacheFolder, also: []ID{"identity-choice"}},
 		"another type":        {change: put("etc/azfilesauth/config.yaml", "USER_UID: 0\nKRB5_CC_NAME: \"KCM:\"\n"), id: "ccache-file", status: Problem, says: "KCM:", fault: fault.CCacheType, also: []ID{"identity-choice"}},
-		"damaged":             {change: put(cachePath[1:], string(aCache(noon.Add(time.Hour), 18, "identity=system")[:60])), id: "ccache-content", status: Warning, says: "damaged", action: "ccache", fault: fault.CCacheDamaged, also: []ID{"identity-choice", "ccache-ticket"}},
-		"somebody's login":    {change: put(cachePath[1:], string(userCache())), id: "ccache-content", status: Problem, says: "alice@EXAMPLE.COM", fault: fault.CCachePrincipal, also: []ID{"identity-choice"}},
+		"damaged":             {change: put(cachePath[1:], string(aCache(noon.Add(time.Hour), 18, "identity=system")[:60])), id: "ccache-file", status: Warning, says: "damaged", action: "ccache", fault: fault.CCacheDamaged, also: []ID{"identity-choice", "ccache-ticket"}},
+		"somebody's login":    {change: put(cachePath[1:], string(userCache())), id: "ccache-file", status: Problem, says: "alice@EXAMPLE.COM", fault: fault.CCachePrincipal, also: []ID{"identity-choice"}},
 		"no ticket":           {change: map[string]string{cachePath[1:]: "", "etc/azfilesauth/config.yaml": config("default_identity: system\n")["etc/azfilesauth/config.yaml"]}, id: "ccache-ticket", status: Warning, says: "azfilesauth refresh " + acct},
 		"ended":               {change: put(cachePath[1:], string(aCache(noon.Add(-time.Minute), 18, "identity=system"))), id: "ccache-ticket", status: Warning, says: "1m0s ago"},
 		"about to end":        {change: put(cachePath[1:], string(aCache(noon.Add(time.Minute), 18, "identity=system"))), id: "ccache-ticket", status: Warning, says: "in 1m0s"},
@@ -107,9 +107,9 @@ func TestOfflineFindings(t *testing.T) {
 		"its unit":            {change: put("etc/systemd/system/azfilesrefresh.service", "[Service]\nExecStart=/usr/bin/azfilesrefresh\n"), id: "incumbent", status: Warning, says: "daemon-reload"},
 		"its folder":          {change: put("opt/azfilesauth/venv/x", "x"), id: "incumbent", status: Info, says: "rm -r /opt/azfilesauth"},
 		"its state":           {change: put("run/azfilesauth/endpoint-auth-state.json", "{}"), id: "incumbent", status: Info, says: "endpoint-auth-state.json"},
-		"a line of type cifs": {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs sec=krb5,cruid=0\n"), id: "fstab-cifs", status: Info, says: "type azfiles"},
-		"opted in":            {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs sec=krb5,x-systemd.requires=azfilesrefresh.service\n"), id: "fstab-cifs", status: Info, says: "at boot"},
-		"with the key":        {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs username=acct,password=hunter2\n"), id: "fstab-cifs", status: Info, says: "account's key"},
+		"a line of type cifs": {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs sec=krb5,cruid=0\n"), id: "fstab", status: Info, says: "type azfiles"},
+		"opted in":            {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs sec=krb5,x-systemd.requires=azfilesrefresh.service\n"), id: "fstab", status: Info, says: "at boot"},
+		"with the key":        {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs username=acct,password=hunter2\n"), id: "fstab", status: Info, says: "account's key"},
 		"a last fault":        {after: lastFault, id: "last-fault", status: Warning, says: "az role assignment", fault: fault.RoleMissing},
 		"driver's config": {change: map[string]string{
 			"etc/azfilesauth/config.yaml":       "USER_UID: 0\nKRB5_CC_NAME: /var/lib/kubelet/kerberos/krb5cc_0\nLOG_DESTINATION: \"file\"\n",
@@ -240,7 +240,7 @@ func TestUnreadableCache(t *testing.T) {
 	c.Cache, c.err = nil, fs.ErrPermission
 	r := Run(t.Context(), s, azureChecks())
 	onlyFound(t, r)
-	for _, id := range []ID{"identity-choice", "ccache-content"} {
+	for _, id := range []ID{"identity-choice", "ccache-file"} {
 		if f := checked(t, r, id, Skipped); !strings.Contains(f.Evidence[0], "sudo") {
 			t.Errorf("%s: %q", id, f.Evidence)
 		}

@@ -33,7 +33,7 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 	if mode&0o004 != 0 {
 		return Warned(fmt.Sprintf("chmod o-r '%s'", c.path), "every user of this machine can read the tickets in %s, its mode is %04o", c.path, mode)
 	}
-	return Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode)
+	return s.examineContent(c, Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode))
 }
 
 // aside names the action that moves a cache aside, which serves that of USER_UID.
@@ -55,7 +55,8 @@ func owner(info fs.FileInfo) int {
 // ticketClient is the client that Azure Files names in its tickets; the realm may stand behind it.
 const ticketClient = "AzureFileClient"
 
-func (s *Subject) examineContent(c *cacheFile) Result {
+// examineContent judges what is in a cache whose file is fine.
+func (s *Subject) examineContent(c *cacheFile, fine Result) Result {
 	if fault.Is(c.err, fault.CCacheDamaged) {
 		r := Failed(c.err)
 		r.Status = Warning // the next new ticket begins another file
@@ -65,13 +66,13 @@ func (s *Subject) examineContent(c *cacheFile) Result {
 		return s.CannotSee(c.path, c.err)
 	}
 	if c.Cache == nil {
-		return Good("%s: nothing to read", c.path)
+		return fine
 	}
 	client := c.Cache.Principal.String()
 	if len(c.Cache.Tickets()) == 0 && len(c.Cache.Credentials) > 0 && !strings.HasPrefix(client, ticketClient) {
 		return Failed(fault.CCachePrincipal.New(c.path, "its client is "+client))
 	}
-	return Good("%s holds %d tickets for %s", c.path, len(c.Cache.Tickets()), client)
+	return fine.And("it holds %d tickets for %s", len(c.Cache.Tickets()), client)
 }
 
 func (s *Subject) examinePath(c *cacheFile) Result {

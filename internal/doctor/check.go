@@ -70,6 +70,8 @@ type Check struct {
 	// PerEndpoint tells that it is made for each endpoint under test, which is Subject.Target.
 	PerEndpoint bool
 
+	Former []ID // of checks that went into this one; explain knows them for ever
+
 	Timeout time.Duration // zero is DefaultTimeout
 	Run     func(ctx context.Context, s *Subject) Result
 }

@@ -21,6 +21,8 @@ func checkFstab(_ context.Context, s *Subject) Result {
 	for _, l := range s.Fstab {
 		if l.IsOurs() {
 			found = append(found, s.examineLine(l))
+		} else if e, err := s.Config.Resolver().Resolve(hostOf(l.Spec)); err == nil && (l.Type == "cifs" || l.Type == "smb3") {
+			found = append(found, examineCIFSLine(l, e))
 		}
 	}
 	if len(found) == 0 {
@@ -57,20 +59,6 @@ func (s *Subject) examineSource(l mounts.FstabLine) Result {
 		return Warned("write "+src.UNC+" as the source of "+entryPlace(l), "%s: the kernel shows %s in another form, so that mount -a mounts it again", entryPlace(l), l.Spec)
 	}
 	return Good("%s: %s", entryPlace(l), e)
-}
-
-func checkFstabCIFS(_ context.Context, s *Subject) Result {
-	if s.FstabErr != nil && !errors.Is(s.FstabErr, fs.ErrNotExist) {
-		return s.CannotSee("/etc/fstab", s.FstabErr)
-	}
-	found := []Result{Good("there are none for Azure Files")}
-	for _, l := range s.Fstab {
-		e, err := s.Config.Resolver().Resolve(hostOf(l.Spec))
-		if err == nil && (l.Type == "cifs" || l.Type == "smb3") {
-			found = append(found, examineCIFSLine(l, e))
-		}
-	}
-	return worst(found...)
 }
 
 func examineCIFSLine(l mounts.FstabLine, e endpoint.Endpoint) Result {

@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -113,4 +116,77 @@ func (s *Subject) defaultCache() (name, from, ours string, same bool) {
 	id := strconv.Itoa(uid)
 	expanded := strings.NewReplacer("%{uid}", id, "%{USERID}", id, "%{euid}", id).Replace(name)
 	return name, from, ours, strings.TrimPrefix(expanded, "FILE:") == ours
+}
+
+// requestKey is where the kernel looks for it (call_sbin_request_key in security/keys/request_key.c).
+const requestKey = "/sbin/request-key"
+
+func checkRequestKey(ctx context.Context, s *Subject) Result {
+	fix := s.reinstall("keyutils")
+	if _, err := s.Lstat(requestKey); errors.Is(err, fs.ErrNotExist) {
+		fix = s.install("keyutils")
+	}
+	if wrong, fine := s.examineProgram(requestKey, fix); !fine {
+		return wrong
+	}
+	version := s.versionOf(ctx, requestKey, "--version")
+	if version != "" && !atLeast(version, 1, 6) {
+		return Known("%s %s: before 1.6 the first rule that matches wins, not the one that fits best", requestKey, version)
+	}
+	return Good("%s %s", requestKey, version)
+}
+
+func checkHandler(ctx context.Context, s *Subject) Result {
+	path := ourHandler
+	if w := s.winner(); w.err == nil && s.ourRule(w.rule) {
+		path = w.rule.Handler()
+	}
+	if wrong, fine := s.examineOurs(path); !fine {
+		return wrong
+	}
+	for dir := filepath.Dir(filepath.Clean(path)); dir != "/"; dir = filepath.Dir(dir) {
+		info, err := s.Stat(dir)
+		if err == nil && info.Mode()&fs.ModeSticky == 0 && s.Exposed(info) != nil {
+			return secured(dir, "others than root can put something in the place of %s: they can write to %s", path, dir)
+		}
+	}
+	if !s.Live() {
+		return Good("%s", path)
+	}
+	out, err := s.Exec(ctx, path, "-V")
+	if err != nil {
+		return Broken("install azfilesauth again", "%s does not run: %v %s", path, err, out)
+	}
+	return Good("%s: %s", path, strings.TrimSpace(out))
+}
+
+func checkCIFSUpcall(ctx context.Context, s *Subject) Result {
+	fix := "set upcall: {mode: native} in /etc/azfilesauth/config.yaml"
+	if s.stockWins() {
+		fix = "azfilesauth setup"
+	}
+	path := s.FirstOf(stockHandlers()...)
+	if path == "" && !s.delegates() {
+		return Known("not installed, and not needed: azfiles.upcall answers by itself (upcall.mode: native)")
+	}
+	if path == "" {
+		return Broken(s.reinstall("cifs-utils"), "%s is missing", stockHandler).And("some distributions do not package it; then: %s", fix)
+	}
+	if wrong, fine := s.examineProgram(path, s.reinstall("cifs-utils")); !fine {
+		return wrong
+	}
+	version := s.versionOf(ctx, path, "-v")
+	if version == "" {
+		return Good("%s", path)
+	}
+	if atLeast(version, 7, 2) {
+		return Good("%s %s", path, version)
+	}
+	if atLeast(version, 7, 0) {
+		return Good("%s %s, which finds the ticket in libkrb5's default cache only", path, version)
+	}
+	if !s.delegates() {
+		return Known("%s %s could not answer for Azure Files, and need not: azfiles.upcall answers by itself (upcall.mode: native)", path, version)
+	}
+	return Broken(fix, "%s %s demands a ticket-granting ticket, which Azure Files does not give", path, version)
 }

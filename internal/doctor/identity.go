@@ -145,6 +145,10 @@ func (s *Subject) examineToken(id identity.Identity, g grant) Result {
 	if g.err != nil {
 		return Failed(g.err).at(id.String())
 	}
+	if resource := identity.ManagedIdentityOf(g.Value); id.Kind == identity.System && strings.Contains(strings.ToLower(resource), "/userassignedidentities/") {
+		client := word(g.claims.AppID)
+		return Warned("write client_id="+client+" in place of identity=system", "identity=system: the token is that of the user-assigned identity %s (client id %s)", word(resource), client)
+	}
 	if !g.known {
 		return Good("%s: an access token that does not say whose it is", id)
 	}
@@ -163,21 +167,4 @@ func word(claim string) string {
 		return "unknown"
 	}
 	return shorten(claim, 100)
-}
-
-func checkIdentitySystem(ctx context.Context, s *Subject) Result {
-	at := slices.IndexFunc(s.identities(), func(id identity.Identity) bool { return id.Kind == identity.System })
-	if at < 0 {
-		return Good("identity=system is not used")
-	}
-	g := s.token(ctx, s.Target.Endpoint, s.identities()[at])
-	if g.err != nil {
-		return NotChecked("there is no access token to look at")
-	}
-	resource := identity.ManagedIdentityOf(g.Value)
-	if !strings.Contains(strings.ToLower(resource), "/userassignedidentities/") {
-		return Good("the token is that of the machine")
-	}
-	client := word(g.claims.AppID)
-	return Warned("write client_id="+client+" in place of identity=system", "the token is that of the user-assigned identity %s (client id %s)", word(resource), client)
 }

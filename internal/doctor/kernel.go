@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -121,46 +118,25 @@ func (s *Subject) kernelConfig(release string) map[string]string {
 	return nil
 }
 
-func checkGCM256(_ context.Context, s *Subject) Result {
+func checkCiphers(_ context.Context, s *Subject) Result {
+	r := NotChecked("the module cifs is not loaded")
 	enable := s.text(cifsParameters + "enable_gcm_256")
 	if s.text(cifsParameters+"require_gcm_256") == "Y" {
-		return Good("required")
+		r = Good("required")
+	} else if enable == "N" {
+		r = Warned("echo Y > "+cifsParameters+"enable_gcm_256, and remove enable_gcm_256 from /etc/modprobe.d", "the module cifs has enable_gcm_256=N")
+	} else if enable == "Y" {
+		r = Good("offered")
 	}
-	if enable == "N" {
-		return Warned("echo Y > "+cifsParameters+"enable_gcm_256, and remove enable_gcm_256 from /etc/modprobe.d", "the module cifs has enable_gcm_256=N")
-	}
-	if enable == "Y" {
-		return Good("offered")
-	}
-	return NotChecked("the module cifs is not loaded")
-}
-
-func checkFIPS(_ context.Context, s *Subject) Result {
 	if s.text("/proc/sys/crypto/fips_enabled") == "1" {
-		return Known("the kernel is in FIPS mode: only tickets with AES keys can be used")
+		r = worst(r, Known("the kernel is in FIPS mode: only tickets with AES keys can be used"))
 	}
-	return Good("off")
+	return r
 }
 
 func checkUpcallTarget(_ context.Context, s *Subject) Result {
-	const option = "upcall_target"
-	for _, m := range s.Mounts {
-		if _, shown := m.Options.Get(option); shown {
-			return Good("known to the kernel")
-		}
-	}
-	if !s.hasFileSystem("cifs") { // asking would load it
-		return NotChecked("the module cifs is not loaded")
-	}
-	err := s.Kernel.MountOption("cifs", option, "mount")
-	if errors.Is(err, unix.EINVAL) {
-		return Known("this kernel does not know it, so mount.azfiles leaves it out")
-	}
-	if errors.Is(err, unix.EPERM) {
-		return NotChecked("only root can ask the kernel: run it again with sudo")
-	}
-	if err != nil {
-		return NotChecked("the kernel cannot be asked: %v", err)
+	if r := s.release(); r != "" && !atLeast(r, 6, 12) {
+		return Known("the kernel %s is from before 6.12, which brought it; mount.azfiles leaves it out unless the kernel takes it", r)
 	}
 	return Good("known to the kernel")
 }
@@ -214,17 +190,12 @@ func checkNegativeKeys(_ context.Context, s *Subject) Result {
 	if err != nil {
 		return s.CannotSee("/proc/keys", err)
 	}
-	failed, forget := 0, "wait for a minute"
-	for _, k := range keys {
-		if k.Negative && k.HasType("cifs.spnego") && k.Expiry != "expd" {
-			failed++
-		}
-		if k.HasType("keyring") && strings.HasPrefix(k.Description, ".cifs_spnego: ") {
-			forget = fmt.Sprintf("keyctl clear %#x", int32(k.Serial))
-		}
+	failed, ring := keyring.Failures(keys, s.Kernel.Describe)
+	if len(failed) > 0 && ring != 0 {
+		return Warned(fmt.Sprintf("keyctl clear %#x", int32(ring)), "%d failed logins", len(failed))
 	}
-	if failed > 0 {
-		return Warned(forget, "%d failed logins", failed)
+	if len(failed) > 0 {
+		return Warned("wait for a minute", "%d failed logins", len(failed))
 	}
 	if s.EUID != 0 {
 		return NotChecked("only root sees the keys of the kernel: run it again with sudo")
@@ -232,55 +203,10 @@ func checkNegativeKeys(_ context.Context, s *Subject) Result {
 	return Good("none")
 }
 
-// recent is how old a message of the kernel, or a denial, may be to count.
-const recent = time.Hour
-
-// hints are what messages of the SMB client mean (fs/smb/client of the kernel).
-var hints = []struct{ pattern, means string }{
-	{`cifs.*bad cifs\.upcall version`, "a handler of another version answered: look at request-key-rule"},
-	{`cifs.*upcall support disabled`, "the kernel is built without CONFIG_CIFS_UPCALL"},
-	{`cifs.*Unknown parameter '?([A-Za-z_]+)`, "the kernel does not know a mount option"},
-	{`(cifs.*session.*|Send error in SessSetup = )-(126|127|128|129)\b`, noTicket},
-	{`(cifs.*session.*|Send error in SessSetup = )-13\b`, "the ticket reached Azure and was refused: role, SMBOAuth or clock"},
-	{`(cifs.*session.*|Send error in SessSetup = )-5\b`, "the server wanted another login or the encryption type is not accepted"},
-	{`cifs.*Verify user has a krb5 ticket`, noTicket},
-	{`cifs_mount failed w/return code = -(101|110|111|113|115)\b`, "the server cannot be reached on port 445"},
-}
-
-const noTicket = "the handler had no ticket: azfilesauth status shows its last fault"
-
-func checkKernelLog(_ context.Context, s *Subject) Result {
-	lines, err := s.Kernel.Log()
-	if err != nil {
-		return s.CannotSee("the kernel's log", err)
-	}
-	first, _, _ := strings.Cut(s.text("/proc/uptime"), " ")
-	seconds, err := strconv.ParseFloat(first, 64)
-	began := time.Duration(seconds*float64(time.Second)) - recent
-	if err != nil { // then all of it counts
-		began = 0
-	}
-	patterns := make([]*regexp.Regexp, len(hints))
-	for i, h := range hints {
-		patterns[i] = regexp.MustCompile("(?i)" + h.pattern)
-	}
-	r, seen := Result{Status: Info}, map[string]bool{}
-	for _, l := range lines {
-		for i, h := range hints {
-			if l.At >= began && patterns[i].MatchString(l.Text) && !seen[h.means] {
-				seen[h.means] = true
-				r = r.And("%s (%s)", shorten(l.Text, 200), h.means)
-			}
-		}
-	}
-	if len(seen) == 0 {
-		return Good("no complaint within the last hour")
-	}
-	return r
-}
-
 // kernel is the Kernel of this machine.
 type kernel struct{}
+
+func (kernel) Describe(key keyring.Serial) (keyring.Description, error) { return keyring.Describe(key) }
 
 // AddKey adds a key to the process's keyring, add_key(2), and unlinks it.
 func (kernel) AddKey(keyType, description string) error {
@@ -290,52 +216,4 @@ func (kernel) AddKey(keyType, description string) error {
 	}
 	_, err = unix.KeyctlInt(unix.KEYCTL_UNLINK, key, unix.KEY_SPEC_PROCESS_KEYRING, 0, 0)
 	return err
-}
-
-// MountOption begins a mount with fsopen(2) and sets the option, and leaves it at that.
-func (kernel) MountOption(fsType, option, value string) error {
-	fd, err := unix.Fsopen(fsType, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("fsopen: %w", err)
-	}
-	defer func() { _ = unix.Close(fd) }() // nothing was made of it
-	return unix.FsconfigSetString(fd, option, value)
-}
-
-// Log reads /dev/kmsg to its end, one record for each read (the kernel's
-// Documentation/ABI/testing/dev-kmsg: "level,sequence,time,flags;text" and lines of properties).
-func (kernel) Log() ([]LogLine, error) {
-	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: "/dev/kmsg", Err: err}
-	}
-	defer func() { _ = unix.Close(fd) }() // only read
-	const most = 20_000
-	var lines []LogLine
-	record := make([]byte, 16<<10)
-	for range most {
-		n, err := unix.Read(fd, record)
-		switch {
-		case errors.Is(err, unix.EPIPE): // records were overwritten meanwhile
-			continue
-		case errors.Is(err, unix.EAGAIN) || err == nil && n == 0:
-			return lines, nil
-		case err != nil:
-			return lines, err
-		}
-		lines = append(lines, parseRecord(string(record[:n])))
-	}
-	return lines, nil
-}
-
-// parseRecord reads one record; the time is in microseconds.
-func parseRecord(record string) LogLine {
-	head, text, _ := strings.Cut(record, ";")
-	text, _, _ = strings.Cut(text, "\n")
-	fields := strings.SplitN(head, ",", 4)
-	var at int64
-	if len(fields) > 2 {
-		at, _ = strconv.ParseInt(fields[2], 10, 64) // 0 for what is no number: long ago
-	}
-	return LogLine{At: time.Duration(at) * time.Microsecond, Text: text}
 }

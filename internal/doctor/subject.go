@@ -17,6 +17,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
@@ -50,9 +51,8 @@ type Kernel interface {
 	// AddKey adds a key of a type to the process's own keyring and takes it away again. The error is
 	// the kernel's.
 	AddKey(keyType, description string) error
-	// MountOption asks whether a file system knows an option, without mounting anything. The error is
-	// the kernel's: unix.EINVAL for an option that it does not know.
-	MountOption(fsType, option, value string) error
+	// Describe asks what a key is and whose.
+	Describe(key keyring.Serial) (keyring.Description, error)
 	// Log gives the kernel's messages, oldest first.
 	Log() ([]LogLine, error)
 }
@@ -132,8 +132,7 @@ func New(o Options) (*Subject, error) {
 		o.Kernel = kernel{}
 	}
 	s := &Subject{Options: o, memo: &memo{}}
-	passwd := s.Path(o.Passwd)
-	s.Config, s.ConfigErr = config.LoadFor(s.Path(o.Host.Config), passwd)
+	s.Config, s.ConfigErr = config.Read(s.Host)
 	if s.ConfigErr != nil { // so that what does not depend on it is looked at all the same
 		s.Config = config.Defaults(s.Host)
 	}

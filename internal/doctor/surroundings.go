@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
@@ -152,76 +148,6 @@ func sameFile(a, b string) bool {
 	x, errX := os.Stat(a)
 	y, errY := os.Stat(b)
 	return errX == nil && errY == nil && os.SameFile(x, y)
-}
-
-// auditLog is where auditd(8) writes.
-const auditLog = "/var/log/audit/audit.log"
-
-// maxAudit is how much of its end is looked at, in bytes.
-const maxAudit = 1 << 20
-
-func checkSELinux(_ context.Context, s *Subject) Result {
-	enforcing := s.text("/sys/fs/selinux/enforce")
-	if enforcing == "" && s.text("/sys/module/apparmor/parameters/enabled") != "Y" {
-		return Good("neither is active")
-	}
-	log, err := s.auditLog()
-	if err != nil {
-		return s.CannotSee(auditLog, err)
-	}
-	lines := s.denied(log)
-	if len(lines) == 0 {
-		return Good("none")
-	}
-	fix := "ausearch -m avc -ts recent | audit2why; restorecon -Rv /usr/bin/azfilesauth /usr/sbin/azfiles.upcall /etc/azfilesauth /run/azfilesauth"
-	if enforcing == "" {
-		fix = "aa-status; add the access that is missing to the profile, or aa-complain it"
-	}
-	r := Warned(fix, "%s", lines[len(lines)-1])
-	if enforcing == "0" {
-		r = r.And("SELinux only warns now (permissive): it would deny this when enforcing")
-	}
-	return r
-}
-
-// auditLog gives the lines of the log of auditd or, without one, of the kernel's.
-func (s *Subject) auditLog() ([]string, error) {
-	f, err := s.Open(auditLog)
-	if err != nil {
-		log, kernelErr := s.Kernel.Log()
-		if kernelErr != nil {
-			return nil, err
-		}
-		var lines []string
-		for _, l := range log {
-			lines = append(lines, l.Text)
-		}
-		return lines, nil
-	}
-	defer func() { _ = f.Close() }() // only read
-	if info, err := f.Stat(); err == nil && info.Size() > maxAudit {
-		_, _ = f.Seek(-maxAudit, io.SeekEnd) // else from the start, as far as the bound
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxAudit))
-	return strings.Split(string(content), "\n"), err
-}
-
-// denied picks the denials of our programs within the last hour: "avc:  denied ... comm=" and
-// "apparmor="DENIED"".
-func (s *Subject) denied(lines []string) []string {
-	ours := regexp.MustCompile(`(comm|exe|profile)="[^"]*(azfiles|request-key|mount\.cifs)`)
-	stamp := regexp.MustCompile(`audit\((\d+)[.:]`)
-	var found []string
-	for _, l := range lines {
-		m := stamp.FindStringSubmatch(l)
-		if m == nil || !strings.Contains(l, "avc:  denied") && !strings.Contains(l, `apparmor="DENIED"`) || !ours.MatchString(l) {
-			continue
-		}
-		if at, err := strconv.ParseInt(m[1], 10, 64); err == nil && s.Now().Sub(time.Unix(at, 0)) < recent {
-			found = append(found, l)
-		}
-	}
-	return found
 }
 
 func checkLastFault(_ context.Context, s *Subject) Result {

@@ -23,9 +23,9 @@ var table = []Check{
 		Why:    "Whoever can write to them can put tickets, notes and configuration of their own in place.",
 	},
 	{
-		ID: "fstab", Group: Configuration, Title: "lines of type azfiles in /etc/fstab", Severity: Fails, Offline: true, Run: checkFstab,
-		Proves: "The lines of type azfiles can be mounted, also at boot.",
-		Why:    "mount.azfiles refuses what cannot work, and a mount that does not wait for the network fails at boot.",
+		ID: "fstab", Group: Configuration, Title: "lines of /etc/fstab", Severity: Fails, Offline: true, Run: checkFstab, Former: []ID{"fstab-cifs"},
+		Proves: "The lines of type azfiles can be mounted, also at boot, and no line of type cifs mounts a share of Azure Files.",
+		Why:    "mount.azfiles refuses what cannot work, and a mount that does not wait for the network fails at boot. With the type azfiles, the mount fetches its ticket by itself.",
 	},
 	{
 		ID: "host-form", Group: Configuration, Title: "host names of the sources", Severity: Latent, Offline: true, Run: checkHostForm,
@@ -48,14 +48,9 @@ var table = []Check{
 		Why:    "It gives the tokens of managed identities to this machine alone; a proxy would see them, and answers for another machine.",
 	},
 	{
-		ID: "identity", Group: Identity, Title: "access token", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity-choice", "imds"}, Timeout: azureTimeout, Run: checkIdentity,
-		Proves: "The identity obtains an access token for Azure Storage.",
-		Why:    "The storage account issues a ticket to nobody else.",
-	},
-	{
-		ID: "identity-system", Group: Identity, Title: "identity=system is the machine's own", Severity: Latent, PerEndpoint: true, Needs: []ID{"identity"}, Timeout: azureTimeout, Run: checkIdentitySystem,
-		Proves: "Where identity=system is used, the machine has a system-assigned identity.",
-		Why:    "A machine with a single user-assigned identity and no other answers with that one; as soon as a second is assigned, or a system-assigned one, somebody else logs in or nobody.",
+		ID: "identity", Group: Identity, Title: "access token", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity-choice", "imds"}, Timeout: azureTimeout, Run: checkIdentity, Former: []ID{"identity-system"},
+		Proves: "The identity obtains an access token for Azure Storage; identity=system that of the machine's own identity.",
+		Why:    "The storage account issues a ticket to nobody else. A machine with a single user-assigned identity and no other answers identity=system with that one; as soon as a second is assigned, or a system-assigned one, somebody else logs in or nobody.",
 	},
 	{
 		ID: "dns", Group: Network, Title: "name resolution", Severity: Fails, PerEndpoint: true, Run: checkDNS,
@@ -83,19 +78,9 @@ var table = []Check{
 		Why:    "The role of the identity, the settings of the account and its network rules are all tried by it.",
 	},
 	{
-		ID: "server-side", Group: Exchange, Title: "refusals by the server", Severity: Tells, PerEndpoint: true, Run: checkServerSide,
-		Proves: "The kernel's messages tell of no login that the server refused.",
-		Why:    "The server can refuse a ticket that it has issued itself: by the role, the settings for SMB or the clock.",
-	},
-	{
-		ID: "ccache-file", Group: Cache, Title: "credential cache file", Severity: Fails, Offline: true, Run: eachCache((*Subject).examineFile),
-		Proves: "The credential cache is a file that nobody but root or the credential uid can write, in folders that are root's.",
-		Why:    "A cache that somebody else can write could hold forged tickets; it is refused, and so is every mount.",
-	},
-	{
-		ID: "ccache-content", Group: Cache, Title: "credential cache content", Severity: Fails, Offline: true, Needs: []ID{"ccache-file"}, Run: eachCache((*Subject).examineContent),
-		Proves: "The credential cache can be read from its beginning to its end and holds the tickets of Azure Files alone.",
-		Why:    "A damaged cache is set aside with its tickets; libkrb5 finds no ticket of another client than the cache's own.",
+		ID: "ccache-file", Group: Cache, Title: "credential cache", Severity: Fails, Offline: true, Run: eachCache((*Subject).examineFile), Former: []ID{"ccache-content"},
+		Proves: "The credential cache is a file that nobody but root or the credential uid can write, in folders that are root's; it can be read from its beginning to its end and holds the tickets of Azure Files alone.",
+		Why:    "A cache that somebody else can write could hold forged tickets; it is refused, and so is every mount. A damaged cache is set aside with its tickets; libkrb5 finds no ticket of another client than the cache's own.",
 	},
 	{
 		ID: "ccache-path", Group: Cache, Title: "credential cache in reach of its user", Severity: CIFSMode, Offline: true, Needs: []ID{"ccache-file"}, Run: eachCache((*Subject).examinePath),
@@ -103,7 +88,7 @@ var table = []Check{
 		Why:    "cifs.upcall, klist and kvno read the cache as that user.",
 	},
 	{
-		ID: "ccache-ticket", Group: Cache, Title: "ticket in the credential cache", Severity: Latent, Offline: true, PerEndpoint: true, Needs: []ID{"ccache-content"}, Run: checkCCacheTicket,
+		ID: "ccache-ticket", Group: Cache, Title: "ticket in the credential cache", Severity: Latent, Offline: true, PerEndpoint: true, Needs: []ID{"ccache-file"}, Run: checkCCacheTicket,
 		Proves: "An endpoint that is mounted has a ticket that lasts, of a modern encryption type.",
 		Why:    "Without one, the next reconnect of the kernel has to wait for Azure, and fails when Azure does not answer.",
 	},
@@ -123,14 +108,9 @@ var table = []Check{
 		Why:    "No share can be mounted without it; kernels for clouds have it in a package of its own.",
 	},
 	{
-		ID: "aes-256-gcm", Group: Machine, Title: "AES-256-GCM", Severity: Latent, Offline: true, Run: checkGCM256,
+		ID: "aes-256-gcm", Group: Machine, Title: "AES-256-GCM", Severity: Latent, Offline: true, Run: checkCiphers, Former: []ID{"fips"},
 		Proves: "The SMB client offers AES-256-GCM to the server.",
-		Why:    "A storage account that allows nothing else for the channel refuses the mount with error 13, although the login is right.",
-	},
-	{
-		ID: "fips", Group: Machine, Title: "FIPS mode", Severity: Tells, Offline: true, Run: checkFIPS,
-		Proves: "Whether the kernel is in FIPS mode.",
-		Why:    "In FIPS mode tickets with RC4 keys cannot be used; Azure Files issues them with AES keys unless the account says otherwise.",
+		Why:    "A storage account that allows nothing else for the channel refuses the mount with error 13, although the login is right. In FIPS mode tickets with RC4 keys cannot be used; Azure Files issues them with AES keys unless the account says otherwise.",
 	},
 	{
 		ID: "upcall-target", Group: Machine, Title: "upcall_target", Severity: Tells, Run: checkUpcallTarget,
@@ -228,9 +208,9 @@ var table = []Check{
 		Why:    "The kernel starts request-key in a domain of its own, whose policy may forbid our handler to use the network or to read its files.",
 	},
 	{
-		ID: "kernel-log", Group: Surroundings, Title: "the kernel's log", Severity: Tells, Run: checkKernelLog,
-		Proves: "The kernel has not complained of SMB logins within the last hour.",
-		Why:    "What the kernel logs tells on which side the last failure was.",
+		ID: "kernel-log", Group: Surroundings, Title: "the kernel's log", Severity: Tells, Run: checkKernelLog, Former: []ID{"server-side"},
+		Proves: "The kernel has not complained of SMB logins within the last hour, and tells of none that the server refused.",
+		Why:    "What the kernel logs tells on which side the last failure was. The server can refuse a ticket that it has issued itself: by the role, the settings for SMB or the clock.",
 	},
 	{
 		ID: "last-fault", Group: Surroundings, Title: "failures of the kernel's upcall", Severity: Latent, Offline: true, Run: checkLastFault,
@@ -241,11 +221,6 @@ var table = []Check{
 		ID: "daemon", Group: Surroundings, Title: "daemon that renews tickets", Severity: Latent, Run: checkDaemon,
 		Proves: "The daemon runs, and its last attempts succeeded.",
 		Why:    "It renews tickets before they end. Without it the first access after the end waits for Azure, and fails when Azure does not answer.",
-	},
-	{
-		ID: "fstab-cifs", Group: Surroundings, Title: "lines of type cifs in /etc/fstab", Severity: Tells, Offline: true, Run: checkFstabCIFS,
-		Proves: "No line of type cifs mounts a share of Azure Files.",
-		Why:    "With the type azfiles, the mount fetches its ticket by itself.",
 	},
 	{
 		ID: "incumbent", Group: Surroundings, Title: "leftovers of AzFilesAuthenticator", Severity: Latent, Offline: true, Run: checkIncumbent,

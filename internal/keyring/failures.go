@@ -3,6 +3,7 @@ package keyring
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,36 +27,50 @@ func forget(ring, keyType string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	negative := make(map[Serial]bool)
-	for _, k := range keys {
-		if k.Negative && k.HasType(keyType) {
-			negative[k.Serial] = true
-		}
-	}
-	if len(negative) == 0 {
+	negative, found := rejected(keys, ring, keyType, Describe)
+	if len(negative) == 0 || found == 0 {
 		return false, nil
 	}
+	return clearIfHolds(found, negative)
+}
+
+// Failures finds the kernel's failed requests for SMB logins among keys, and the keyring that keeps them,
+// which is 0 when none is found. Each line is a hint: describe, Describe in production, asks the kernel
+// whether the key is what it seems, and root's.
+func Failures(keys []Key, describe func(Serial) (Description, error)) (failed []Serial, ring Serial) {
+	return rejected(keys, cifsRing, cifsType, describe)
+}
+
+func rejected(keys []Key, ring, keyType string, describe func(Serial) (Description, error)) (failed []Serial, found Serial) {
+	confirmed := func(k Key, kind string) (text string, ok bool) {
+		if !k.HasType(kind) {
+			return "", false
+		}
+		d, err := describe(k.Serial)
+		return d.Text, err == nil && d.Type == kind && d.UID == 0
+	}
 	for _, k := range keys {
-		if k.HasType("keyring") && strings.HasPrefix(k.Description, ring+": ") && isRing(k.Serial, ring) {
-			return clearIfHolds(k.Serial, negative)
+		if k.Negative && k.Expiry != "expd" {
+			if _, ok := confirmed(k, keyType); ok {
+				failed = append(failed, k.Serial)
+			}
+		}
+		if strings.HasPrefix(k.Description, ring+": ") {
+			if text, ok := confirmed(k, "keyring"); ok && text == ring {
+				found = k.Serial
+			}
 		}
 	}
-	return false, nil
+	return failed, found
 }
 
-// isRing asks the kernel, since the line that named the serial may be forged.
-func isRing(key Serial, name string) bool {
-	d, err := Describe(key)
-	return err == nil && d.Type == "keyring" && d.UID == 0 && d.Text == name
-}
-
-func clearIfHolds(ring Serial, wanted map[Serial]bool) (bool, error) {
+func clearIfHolds(ring Serial, wanted []Serial) (bool, error) {
 	members, err := membersOf(ring)
 	if err != nil {
 		return false, err
 	}
 	for _, m := range members {
-		if !wanted[m] {
+		if !slices.Contains(wanted, m) {
 			continue
 		}
 		if _, err := unix.KeyctlInt(unix.KEYCTL_CLEAR, int(ring), 0, 0, 0); err != nil {
