@@ -134,11 +134,11 @@ func usualNames() names {
 // silence is a Kernel that has said nothing.
 type silence struct{ lines []LogLine }
 
-func (silence) AddKey(string, string) error              { return os.ErrInvalid }
+func (silence) AddKey(string, string) error { return os.ErrInvalid }
 func (silence) Describe(keyring.Serial) (keyring.Description, error) {
 	return keyring.Description{}, os.ErrInvalid
 }
-func (s silence) Log() ([]LogLine, error)                { return s.lines, nil }
+func (s silence) Log() ([]LogLine, error) { return s.lines, nil }
 
 // accepting dials a peer that accepts everything.
 func accepting(context.Context, string, string) (net.Conn, error) {

@@ -31,7 +31,7 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 	}
 	mode := c.info.Mode().Perm()
 	if mode&0o004 != 0 {
-		return Warned(fmt.Sprintf("chmod o-r '%s'", c.path), "every user of this machine can read the tickets in %s, its mode is %04o", c.path, mode)
+		return Warned("chmod o-r "+fault.Word("file", c.path), "every user of this machine can read the tickets in %s, its mode is %04o", c.path, mode)
 	}
 	return s.examineContent(c, Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode))
 }
@@ -90,11 +90,12 @@ func (s *Subject) examinePath(c *cacheFile) Result {
 		}
 		info, err := s.Stat(dir)
 		if err == nil && !may(info, c.cruid, gid, 0o1) {
-			return Broken(fmt.Sprintf("chmod o+x '%s'", dir), "uid %d cannot pass through %s, its mode is %04o", c.cruid, dir, info.Mode().Perm())
+			return Broken("chmod o+x "+fault.Word("file", dir), "uid %d cannot pass through %s, its mode is %04o", c.cruid, dir, info.Mode().Perm())
 		}
 	}
 	if c.info != nil && !may(c.info, c.cruid, gid, 0o4) {
-		return Broken(fmt.Sprintf("chgrp %d '%s' && chmod g+r '%s'", max(gid, 0), c.path, c.path),
+		path := fault.Word("file", c.path)
+		return Broken(fmt.Sprintf("chgrp %d %s && chmod g+r %s", max(gid, 0), path, path),
 			"uid %d cannot read %s, which belongs to uid %d, mode %04o", c.cruid, c.path, owner(c.info), c.info.Mode().Perm())
 	}
 	return Good("uid %d can read %s", c.cruid, c.path)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
@@ -82,7 +83,7 @@ func checkHostForm(_ context.Context, s *Subject) Result {
 		}
 		for _, from := range t.From {
 			if from.Mount != nil {
-				found = append(found, examineHost(t.Endpoint, from.Host, "the mount "+from.Mount.Target, "umount '"+from.Mount.Target+"' and mount it again"))
+				found = append(found, examineHost(t.Endpoint, from.Host, "the mount "+from.Mount.Target, "umount "+fault.Word("mountpoint", from.Mount.Target)+" and mount it again"))
 			}
 		}
 	}

@@ -182,10 +182,10 @@ func hostPrograms() programs {
 // toldKernel is a kernel that answers as it is told to.
 type toldKernel struct {
 	addKey, logErr error
-	log                         []LogLine
+	log            []LogLine
 }
 
-func (k toldKernel) AddKey(string, string) error              { return k.addKey }
+func (k toldKernel) AddKey(string, string) error { return k.addKey }
 
 // Describe knows a keyring of root's and a failed request, and what a user has named like one.
 func (k toldKernel) Describe(key keyring.Serial) (keyring.Description, error) {
@@ -199,7 +199,7 @@ func (k toldKernel) Describe(key keyring.Serial) (keyring.Description, error) {
 	return d, nil
 }
 
-func (k toldKernel) Log() ([]LogLine, error)                  { return k.log, k.logErr }
+func (k toldKernel) Log() ([]LogLine, error) { return k.log, k.logErr }
 
 // look runs the checks of the host in a tree as if it were this machine's.
 func look(t testing.TB, root string, change func(*Options)) Report {

@@ -146,8 +146,8 @@ func (s *Subject) examineToken(id identity.Identity, g grant) Result {
 		return Failed(g.err).at(id.String())
 	}
 	if resource := identity.ManagedIdentityOf(g.Value); id.Kind == identity.System && strings.Contains(strings.ToLower(resource), "/userassignedidentities/") {
-		client := word(g.claims.AppID)
-		return Warned("write client_id="+client+" in place of identity=system", "identity=system: the token is that of the user-assigned identity %s (client id %s)", word(resource), client)
+		return Warned("write client_id="+fault.Word("client", g.claims.AppID)+" in place of identity=system",
+			"identity=system: the token is that of the user-assigned identity %s (client id %s)", word(resource), word(g.claims.AppID))
 	}
 	if !g.known {
 		return Good("%s: an access token that does not say whose it is", id)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -243,7 +244,8 @@ func reason(err error) error {
 
 // secured is the finding that others than root can change what is at a path.
 func secured(path, format string, a ...any) Result {
-	return Warned("chown root:root "+path+" && chmod go-w "+path, format, a...)
+	word := fault.Word("file", path)
+	return Warned("chown root:root "+word+" && chmod go-w "+word, format, a...)
 }
 
 // fileLine is how a line of a file is named.

@@ -11,6 +11,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -197,7 +198,9 @@ func (f *Fault) Exit() Exit { return f.kind.Exit }
 func (f *Fault) Retryable() bool { return f.kind.Retryable }
 
 // What says what happened, in one sentence.
-func (f *Fault) What() string { return Line(f.fill(f.kind.What)) }
+func (f *Fault) What() string {
+	return Line(f.fill(f.kind.What, func(name, value, _ string) string { return cmp.Or(value, "<"+name+">") }))
+}
 
 // Cause is the text of the error behind the fault, or "".
 func (f *Fault) Cause() string {
@@ -223,7 +226,18 @@ func (f *Fault) Sentence() string {
 }
 
 // Fix is the command that repairs it, with the values filled in, or how to widen the bound that was hit.
-func (f *Fault) Fix() string { return Line(f.fill(f.kind.Fix)) }
+// Values are words for a shell, see Word, also where the text has a place between single quotes.
+func (f *Fault) Fix() string {
+	return Line(f.fill(f.kind.Fix, func(name, value, before string) string {
+		if name == command && value != "" {
+			return value
+		}
+		if strings.Count(before, "'")%2 == 1 && presentable(name, value) {
+			return inner(value)
+		}
+		return Word(name, value)
+	}))
+}
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.
 func (f *Fault) Error() string {
@@ -233,23 +247,25 @@ func (f *Fault) Error() string {
 // Unwrap gives the cause to errors.Is and errors.As.
 func (f *Fault) Unwrap() error { return f.cause }
 
-// fill puts the values into the {name} places of one of the kind's texts.
-func (f *Fault) fill(text string) string {
+// fill puts the values into the {name} places of one of the kind's texts, as write shows them; before is
+// the text that stands before the place.
+func (f *Fault) fill(text string, write func(name, value, before string) string) string {
 	names := f.kind.names()
-	return expand(text, func(name string) string {
+	return expand(text, func(before, name string) string {
 		if name == longer {
 			return f.bound.advice()
 		}
-		if n := slices.Index(names, name); n < len(f.values) && f.values[n] != "" {
-			return f.values[n]
+		value := ""
+		if n := slices.Index(names, name); n < len(f.values) {
+			value = f.values[n]
 		}
-		return "<" + name + ">"
+		return write(name, value, before)
 	})
 }
 
 // names are those of the places in both texts in the order of the values, each once.
 func (k *Kind) names() (names []string) {
-	expand(k.What+k.Fix, func(name string) string {
+	expand(k.What+k.Fix, func(_, name string) string {
 		if name != longer && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -259,17 +275,18 @@ func (k *Kind) names() (names []string) {
 }
 
 // expand replaces the {name} places of a text, in one pass so that a value cannot bring places of its own.
-func expand(text string, value func(name string) string) string {
+func expand(text string, value func(before, name string) string) string {
 	var b strings.Builder
-	for {
-		before, rest, _ := strings.Cut(text, "{")
-		name, after, closed := strings.Cut(rest, "}")
+	for at := 0; ; {
+		before, rest, _ := strings.Cut(text[at:], "{")
+		name, _, closed := strings.Cut(rest, "}")
 		b.WriteString(before)
 		if !closed {
 			return b.String()
 		}
-		b.WriteString(value(name))
-		text = after
+		at += len(before)
+		b.WriteString(value(text[:at], name))
+		at += len(name) + len("{}")
 	}
 }
 

@@ -48,7 +48,7 @@ func assignArgument(i Identity) string {
 	case i.ObjectID != "":
 		return fmt.Sprintf(list, "principalId", i.ObjectID)
 	case i.ResourceID != "":
-		return "'" + i.ResourceID + "'"
+		return fault.Word("resource_id", i.ResourceID)
 	}
 	return "'[system]'"
 }

@@ -27,7 +27,7 @@ func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
 	}
 	t, err := i.FromText(text, i.TokenFile, o)
 	if err == nil && mode.Perm()&0o044 != 0 {
-		t.Hint = fmt.Sprintf("the token file can be read by others: chmod go-r '%s'", i.TokenFile)
+		t.Hint = "the token file can be read by others: chmod go-r " + fault.Word("file", i.TokenFile)
 	}
 	return t, err
 }

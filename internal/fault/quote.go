@@ -1,0 +1,54 @@
+package fault
+
+import "strings"
+
+// command is a place for a part of a command that we have made ourselves, of Words.
+const command = "identities"
+
+// Word is a value as one word for a POSIX shell, for a command that people paste: every value that a fix
+// names goes through it. What could not be one word on one line, or does not match the grammar of what
+// name stands for, is left out: "<name>".
+func Word(name, value string) string {
+	if !presentable(name, value) {
+		return "<" + name + ">"
+	}
+	if strings.Trim(value, safe) == "" && !strings.HasPrefix(value, "-") {
+		return value
+	}
+	return "'" + inner(value) + "'"
+}
+
+// inner is a value that stands between single quotes of a text.
+func inner(value string) string { return strings.ReplaceAll(value, "'", `'\''`) }
+
+const (
+	lower   = "abcdefghijklmnopqrstuvwxyz"
+	digits  = "0123456789"
+	letters = lower + "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + digits
+	safe    = letters + "@%+=:,./_-" // that no shell takes for anything else within a word
+)
+
+// grammars are the characters of values that others choose: tokens, answers and requests that nobody has
+// verified. The names are those of the places in the table. What has no grammar is quoted alone.
+var grammars = map[string]string{
+	"account":   lower + digits + "-",     // "Naming rules": 3 to 24 letters and digits, and a suffix
+	"audience":  letters + ":/._-",        // of an assertion
+	"client":    letters + "-",            // a GUID
+	"code":      letters,                  // of Entra
+	"host":      letters + ".-_:[]%",      // RFC 1035, RFC 4291
+	"issuer":    letters + ":/._-",        // an https URL
+	"principal": letters + "-",            // a GUID
+	"resource":  letters + ":/._-",        // an https URL
+	"subject":   letters + ":/._-",        // system:serviceaccount:NAMESPACE:NAME
+	"unit":      letters + `:_.\@-`,       // systemd.unit(5)
+	"user":      letters + "_.-@$+" + `\`, // passwd(5), and DOMAIN\user
+}
+
+// presentable reports whether a value can stand in a command at all.
+func presentable(name, value string) bool {
+	grammar, known := grammars[name]
+	if known && (strings.Trim(value, grammar) != "" || strings.HasPrefix(value, "-")) {
+		return false
+	}
+	return value != "" && Line(value) == value
+}
