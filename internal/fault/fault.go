@@ -229,7 +229,7 @@ func (f *Fault) Sentence() string {
 // Values are words for a shell, see Word, also where the text has a place between single quotes.
 func (f *Fault) Fix() string {
 	return Line(f.fill(f.kind.Fix, func(name, value, before string) string {
-		if name == command && value != "" {
+		if slices.Contains(commands, name) && value != "" {
 			return value
 		}
 		if strings.Count(before, "'")%2 == 1 && presentable(name, value) {
