@@ -129,6 +129,7 @@ func TestScript(t *testing.T) {
 		Setup:         setup,
 		Deadline:      time.Now().Add(2 * patience), // rather than hang on a pipe
 		Cmds:          stage.With(map[string]stage.Command{"helper": stage.Status("mount.azfiles"), "fault": cmdFault}),
+		Condition:     func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }

@@ -23,7 +23,7 @@ func TestFailureIsBounded(t *testing.T) {
 		storageHost        int
 		used, cause, fixed bool
 	}{{10, true, true, true}, {100, false, true, true}, {190, false, false, true}, {2000, false, false, false}} {
-		f := fault.DNSFailed.New(strings.Repeat("ä", c.storageHost)).Because(cause)
+		f := fault.DNSFailed.New(strings.Repeat("hh", c.storageHost)).Because(cause)
 		line := s.failure(f)
 		if len(line) > maxLine || !utf8.ValidString(line) {
 			t.Errorf("%d bytes: %s", len(line), line)
