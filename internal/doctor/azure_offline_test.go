@@ -10,7 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
@@ -39,6 +39,7 @@ func TestOfflineFindings(t *testing.T) {
 	}
 	chown := func(name string, uid int) func(*testing.T, string) {
 		return func(t *testing.T, root string) {
+			needs.Root(t)
 			if err := os.Chown(filepath.Join(root, name), uid, uid); err != nil {
 				t.Fatal(err)
 			}
@@ -191,6 +192,7 @@ func TestCachePath(t *testing.T) {
 				files["etc/azfilesauth/config.yaml"] = "USER_UID: 1000\nKRB5_CC_NAME: /run/azfilesauth/krb5cc_%{uid}\nupcall: {mode: " + mode + "}\n"
 				files["run/azfilesauth/krb5cc_1000"] = string(aCache(noon.Add(time.Hour), 18, "identity=system"))
 				files["proc/1/mountinfo"] = ""
+				needs.Root(t)
 				root := build(t, files)
 				path := filepath.Join(root, "run/azfilesauth/krb5cc_1000")
 				if err := os.Chown(path, 0, 1000); err != nil {
@@ -211,6 +213,7 @@ func TestCachePath(t *testing.T) {
 
 // An untrusted record is shown as what it is, and who is named by nobody else is not believed.
 func TestUntrustedRecord(t *testing.T) {
+	needs.Root(t)
 	files := healthyFiles()
 	files["etc/azfilesauth/config.yaml"] = "USER_UID: 1000\nKRB5_CC_NAME: /run/azfilesauth/krb5cc_%{uid}\n"
 	files["run/azfilesauth/krb5cc_1000"] = string(aCache(noon.Add(time.Hour), 18, "token token_file=/etc/shadow"))
@@ -258,7 +261,7 @@ func userCache() []byte {
 
 func lastFault(t *testing.T, root string) {
 	f := fault.RoleMissing.New("system", "acct", "p")
-	if err := lastfault.Save(host.Beneath(root), acct, f); err != nil {
+	if err := lastfault.Save(machine(root), acct, f); err != nil {
 		t.Fatal(err)
 	}
 }

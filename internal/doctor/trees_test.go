@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // documented are distributions as their documentation describes them, not as their packages leave
@@ -158,6 +160,7 @@ func TestDebian(t *testing.T) {
 	for _, suite := range []string{"bullseye", "bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
 			t.Parallel()
+			needs.Root(t) // whose the cache of the packages is
 			root := t.TempDir()
 			cache, err := filepath.Abs(filepath.Join("..", "..", ".cache", "doctor", suite))
 			must(t, err)
