@@ -323,7 +323,7 @@ func (w *world) rejectedReply(r reply, seconds int, id string) string {
 
 // store puts a ticket into the credential cache of a uid, which the file then belongs to.
 func (w *world) store(uid int, cred ccache.Credential, id string) {
-	s := must(ccache.Open(machine.Real(), w.ccache(uid), ccache.Owner{UID: uid, GID: uid}))
+	s := must(ccache.Open(machine.Real(), w.ccache(uid), uid))
 	check(s.Update(w.t.Context(), func(c *ccache.Cache) error {
 		c.Put(cred, ccache.Record{Identity: id, ObtainedAt: time.Now(), Refreshable: true})
 		return nil
@@ -334,7 +334,7 @@ func (w *world) store(uid int, cred ccache.Credential, id string) {
 // cached has the ticket of the cache.
 func (w *world) cached(uid int) ccache.Credential {
 	w.t.Helper()
-	s := must(ccache.Open(machine.Real(), w.ccache(uid), ccache.Owner{UID: uid}))
+	s := must(ccache.Open(machine.Real(), w.ccache(uid), uid))
 	snap := must(s.Load())
 	if snap.Cache == nil {
 		w.t.Fatal("no cache")

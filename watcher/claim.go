@@ -33,7 +33,7 @@ func (w *watcher) claimCache() {
 		old.unlock()
 	}
 	w.claim = claim{path: path}
-	store, err := ccache.Open(w.Host, path, ccache.Owner{UID: uid})
+	store, err := ccache.Open(w.Host, path, uid)
 	if err == nil {
 		w.unlock, w.holder, err = store.LockWatcher()
 	}

@@ -44,7 +44,7 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	}
 	p.run(t.Context())
 	found = map[string]string{}
-	snap := must(must(ccache.Open(own(), in("cc"), ccache.Owner{})).Load())
+	snap := must(must(ccache.Open(own(), in("cc"), 0)).Load())
 	if snap.Cache != nil {
 		for _, c := range snap.Cache.Tickets() {
 			rec, _ := snap.Cache.Record("cifs/" + c.Server.Components[1])

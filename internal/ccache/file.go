@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	newMode       = 0o640 // root writes, the credential uid's group reads
+	ownerMode     = 0o600
+	groupMode     = 0o640
 	othersWrite   = 0o022 // the mode bits that let others than the owner write
 	damagedSuffix = ".damaged"
 )
@@ -75,30 +76,75 @@ func (s *Store) accept(st *unix.Stat_t) error {
 	return fault.CCacheForeign.New(s.path, fmt.Sprintf("%s; owner uid %d, mode %04o", problem, st.Uid, st.Mode&0o7777))
 }
 
-func (s *Store) ours(st *unix.Stat_t) bool { return s.host.Trusts(st.Uid) || int(st.Uid) == s.own.UID }
+func (s *Store) ours(st *unix.Stat_t) bool { return s.host.Trusts(st.Uid) || int(st.Uid) == s.uid }
 
 // replace puts data in the place of old, which is nil when there is no file and is set aside when it
 // is damaged. Nil data puts nothing there. It needs the lock, under which no other process has a
 // temporary file: those of processes that were killed hold tickets and are removed.
 func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) (err error) {
 	d.Sweep(s.name, s.ours)
-	f := host.File{UID: s.host.UID, GID: s.own.GID, Mode: newMode}
-	if old != nil {
-		f = host.File{UID: int(old.stat.Uid), GID: int(old.stat.Gid), Mode: old.stat.Mode & 0o777}
-	}
+	aside := ""
 	if damaged {
-		f.Aside = d.Aside(s.name, damagedSuffix)
+		aside = d.Aside(s.name, damagedSuffix)
 	}
 	if data != nil {
-		err = d.Replace(s.name, f, host.Content(data))
+		err = s.put(d, old, data, aside)
 	} else if damaged {
-		err = d.Rename(s.name, f.Aside)
+		err = d.Rename(s.name, aside)
 	}
 	if err != nil {
 		return s.ioFault(err)
 	}
 	if damaged && s.OnDamaged != nil {
-		s.OnDamaged(s.dir + f.Aside)
+		s.OnDamaged(s.dir + aside)
 	}
 	return nil
+}
+
+// put writes the file so that nobody but root and the credential uid can read it: the stock cifs.upcall reads as
+// that uid. It is the trusted user's, and a list of the file's readers names the uid. Where there are no
+// such lists the uid's primary group reads it, if that is nobody else's; a shared one, such as "users", would
+// open every ticket to everybody in it. Else the uid owns the file, as a file of its own always stays, and its
+// records are hints. Whoever else could read the old file cannot read the new one.
+func (s *Store) put(d *host.Dir, old *existing, data []byte, aside string) error {
+	f := s.host.Own(ownerMode)
+	if f.Aside = aside; old != nil && !s.host.Trusts(old.stat.Uid) {
+		f.UID, f.GID = int(old.stat.Uid), int(old.stat.Gid)
+	} else if s.uid != 0 && s.uid != f.UID {
+		f.Reader = s.uid
+	}
+	err := d.Replace(s.name, f, host.Content(data))
+	if !errors.Is(err, host.ErrNoACL) {
+		return err
+	}
+	f.Reader = 0
+	if gid, alone := s.host.OwnGroup(s.uid); alone {
+		f.GID, f.Mode = gid, groupMode
+	} else {
+		f.UID = s.uid
+	}
+	return d.Replace(s.name, f, host.Content(data))
+}
+
+// Loose says who beside root and the credential uid can read the cache at path, "" when nobody can. The next
+// write closes it.
+func Loose(h host.Host, path string, uid int) string {
+	r, err := h.Readers(path)
+	if err != nil {
+		return ""
+	}
+	if r.All {
+		return "every user of this machine"
+	}
+	for _, u := range r.Users {
+		if u != uid && !h.Trusts(uint32(u)) {
+			return fmt.Sprintf("uid %d", u)
+		}
+	}
+	for _, g := range r.Groups {
+		if own, alone := h.OwnGroup(uid); g != 0 && (!alone || g != own) { // who is in root's group reads more than this
+			return fmt.Sprintf("everybody in group %d", g)
+		}
+	}
+	return ""
 }

@@ -43,15 +43,15 @@ var (
 
 // ownerFor is the credential uid of these tests: another user's for root, one's own for an ordinary user, who
 // can give nothing away.
-func ownerFor(uid int) ccache.Owner {
+func ownerFor(uid int) int {
 	if uid == 0 {
-		return ccache.Owner{UID: cruid, GID: cruidG}
+		return cruid
 	}
-	return ccache.Owner{UID: uid, GID: os.Getegid()}
+	return uid
 }
 
 // openIn opens a cache on a machine whose trusted user is the caller.
-func openIn(run, name string, owner ccache.Owner) (*ccache.Store, error) {
+func openIn(run, name string, owner int) (*ccache.Store, error) {
 	h := machine.Real().Trusting(me)
 	h.Run = run
 	return ccache.Open(h, name, owner)

@@ -12,9 +12,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
-// Owner is the credential uid, and the group that may read a new cache: the uid's own.
-type Owner struct{ UID, GID int }
-
 // Store is a cache in a file. Its methods may be called by many goroutines and processes at once.
 // Each one finds and checks the directory anew, so that a Store survives the directory's replacement.
 type Store struct {
@@ -26,21 +23,21 @@ type Store struct {
 	dir  string // path up to its last slash
 	name string // path after its last slash
 	host host.Host
-	own  Owner
+	uid  int // the credential uid
 
 	last atomic.Pointer[loaded]
 }
 
-// Open checks the name of a cache on the machine h, "FILE:/path" or "/path", and its directory. The run
-// directory is made when the cache is in it. The file need not exist. Errors are of the kinds
+// Open checks the name of a cache of the credential uid on the machine h, "FILE:/path" or "/path", and its
+// directory. The run directory is made when the cache is in it. The file need not exist. Errors are of the kinds
 // fault.CCacheType and fault.CCacheFolder.
-func Open(h host.Host, name string, owner Owner) (*Store, error) {
+func Open(h host.Host, name string, uid int) (*Store, error) {
 	path, problem := parseName(name)
 	if problem != "" {
 		return nil, fault.CCacheType.New(name, problem)
 	}
 	slash := strings.LastIndexByte(path, '/')
-	s := &Store{path: path, dir: path[:slash+1], name: path[slash+1:], host: h, own: owner}
+	s := &Store{path: path, dir: path[:slash+1], name: path[slash+1:], host: h, uid: uid}
 	d, err := s.openDir()
 	if err != nil {
 		return nil, err
@@ -114,8 +111,8 @@ func (s *Store) Load() (Snapshot, error) {
 // place by one rename. change gets an empty Cache when there is no file or a damaged one; it must
 // not wait for anything. When change gives an error, when nothing was changed or when anything
 // fails, the old file stays as it was; only when the directory's fsync fails is the new one in place
-// already. A new file belongs to root and the Owner's group with mode
-// 0640, so that the user can read and not forge it; an existing one keeps its owner and mode. A
+// already. The file belongs to root, and nobody but the credential uid can
+// read it, who cannot forge it; one that belongs to the uid stays so. A
 // damaged cache is renamed to <name>.damaged, see OnDamaged.
 //
 // Errors are those of change and of Load except CCacheDamaged, and fault.LockTimeout when ctx ends

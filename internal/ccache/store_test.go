@@ -16,6 +16,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
@@ -78,7 +79,11 @@ func TestNewFile(t *testing.T) {
 		}
 		put(t, s, ticket(host, realm, 1))
 		uid, gid, mode, _ := stat(t, path)
-		if uid != me || gid != owner.GID || mode != 0o640 {
+		want := os.FileMode(0o600)
+		if owner != me {
+			want = 0o640 // how a list of readers is shown
+		}
+		if uid != me || gid != os.Getegid() || mode != want {
 			t.Errorf("umask %o: owner %d:%d, mode %v", umask, uid, gid, mode)
 		}
 		snap, err := s.Load()
@@ -92,7 +97,9 @@ func TestNewFile(t *testing.T) {
 	}
 }
 
-func TestExistingFileKeepsOwnerAndMode(t *testing.T) {
+// TestExistingFileIsTightened: whoever else could read it cannot read what is written now; who owned it owns
+// it still, because the incumbent's tools do not know what to do with a file of root's.
+func TestExistingFileIsTightened(t *testing.T) {
 	needs.Root(t)
 	for _, test := range []struct {
 		uid, gid int
@@ -108,8 +115,15 @@ func TestExistingFileKeepsOwnerAndMode(t *testing.T) {
 		s := open(t, path)
 		put(t, s, ticket(other, realm, 1))
 		uid, gid, mode, _ := stat(t, path)
-		if uid != test.uid || gid != test.gid || mode != test.mode {
+		wantGID, wantMode := test.gid, os.FileMode(0o600)
+		if test.uid == 0 {
+			wantGID, wantMode = 0, 0o640 // how a list of readers is shown
+		}
+		if uid != test.uid || gid != wantGID || mode != wantMode {
 			t.Errorf("%+v became %d:%d %v", test, uid, gid, mode)
+		}
+		if who := ccache.Loose(machine.Real(), path, owner); who != "" {
+			t.Errorf("%+v: %s can read it", test, who)
 		}
 		snap, err := s.Load()
 		must(t, err)
@@ -137,8 +151,73 @@ func TestTheCredentialUIDReadsAndCannotWrite(t *testing.T) {
 			t.Errorf("the credential uid can: %s", script)
 		}
 	}
-	if as(mallory, mallory, `cat "$1" >/dev/null 2>&1`) == nil {
-		t.Error("somebody else can read")
+	for _, gid := range []uint32{mallory, cruidG, 0} { // the credential uid's own group, too
+		if as(mallory, gid, `cat "$1" >/dev/null 2>&1`) == nil {
+			t.Errorf("somebody else of group %d can read", gid)
+		}
+	}
+}
+
+func TestLoose(t *testing.T) {
+	needs.Root(t)
+	path := filepath.Join(folder(t), "cc")
+	for _, test := range []struct {
+		uid, gid int
+		mode     os.FileMode
+		who      string
+	}{
+		{0, 0, 0o600, ""}, {cruid, 7, 0o600, ""}, {0, cruidG, 0o640, "everybody in group 1002"},
+		{0, 0, 0o604, "every user"}, {cruid, 100, 0o640, "everybody in group 100"}, {mallory, 0, 0o600, "uid 4242"},
+	} {
+		must(t, os.WriteFile(path, nil, 0o600))
+		give(t, path, test.uid, test.gid)
+		must(t, os.Chmod(path, test.mode))
+		if who := ccache.Loose(machine.Real(), path, cruid); (who == "") != (test.who == "") || !strings.HasPrefix(who, test.who) {
+			t.Errorf("%+v: %q", test, who)
+		}
+	}
+}
+
+// TestWithoutAccessControlLists runs itself in a mount namespace of its own with a file system that has none. The
+// uid's group reads the cache only if it is nobody else's.
+func TestWithoutAccessControlLists(t *testing.T) {
+	const inside = "CCACHE_NO_ACL"
+	if dir := os.Getenv(inside); dir != "" {
+		must(t, unix.Mount("none", dir, "ramfs", 0, "mode=755"))
+		for name, test := range map[string]struct {
+			passwd, group string
+			uid, gid      int
+			mode          os.FileMode
+		}{
+			"own group":          {"", "app:x:1002:\n", 0, cruidG, 0o640},
+			"member":             {"", "app:x:1002:mallory\n", cruid, 0, 0o600},
+			"primary of another": {"other:x:7:1002::/:/bin/sh\n", "app:x:1002:\n", cruid, 0, 0o600},
+			"group not listed":   {"", "", cruid, 0, 0o600},
+		} {
+			h := machine.Real()
+			h.Run, h.Passwd, h.Group = filepath.Join(dir, "run"), filepath.Join(dir, "passwd"), filepath.Join(dir, "group")
+			must(t, os.WriteFile(h.Passwd, []byte("app:x:1001:1002::/:/bin/sh\n"+test.passwd), 0o600))
+			must(t, os.WriteFile(h.Group, []byte(test.group), 0o600))
+			path := filepath.Join(dir, "cc")
+			_ = os.Remove(path)
+			s, err := ccache.Open(h, path, cruid)
+			must(t, err)
+			put(t, s, ticket(host, realm, 1))
+			if uid, gid, mode, _ := stat(t, path); uid != test.uid || gid != test.gid || mode != test.mode {
+				t.Errorf("%s: %d:%d %v", name, uid, gid, mode)
+			}
+			if who := ccache.Loose(h, path, cruid); who != "" {
+				t.Errorf("%s: %s can read it", name, who)
+			}
+		}
+		return
+	}
+	needs.Capability(t, "CAP_SYS_ADMIN")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestWithoutAccessControlLists$", "-test.v")
+	cmd.Env = append(os.Environ(), inside+"="+folder(t))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v (it needs to mount a ramfs in a namespace of its own)\n%s", err, out)
 	}
 }
 

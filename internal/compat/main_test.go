@@ -66,6 +66,7 @@ func TestScript(t *testing.T) {
 		Setup:         setup,
 		Deadline:      time.Now().Add(time.Minute), // rather than hang
 		Cmds:          stage.With(map[string]stage.Command{"manager": cmdManager, "federate": stage.Federate(appID)}),
+		Condition:     func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // heavyRows need the machine for themselves.
@@ -70,6 +71,7 @@ func firstUseRace(m *machine) string {
 
 // diskFull fills a small file system of its own under the cache.
 func diskFull(m *machine) string {
+	needs.Capability(m.T, "CAP_SYS_ADMIN")
 	cmd := m.process()
 	cmd.Args = []string{"unshare", "-m", "sh", "-ec", `
 		mkdir $WORK/small

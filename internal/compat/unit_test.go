@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -56,7 +57,7 @@ func TestFixesSpeakOfThisProgram(t *testing.T) {
 
 // provision is config.Provision on a machine with the password file and the programs of m.
 func (m *machine) provision(c *config.Config) (*config.Config, error) {
-	h := host.Real()
+	h := m.tool.Host
 	h.Config, h.Passwd, h.Programs = c.Path(), m.in("passwd"), []string{m.dir}
 	return config.Provision(h, c)
 }
@@ -77,7 +78,7 @@ func TestProvision(t *testing.T) {
 	m.works("set", uri, m.token)
 	var st syscall.Stat_t
 	must(t, syscall.Stat(m.ccache, &st))
-	if st.Uid != 0 || st.Gid != 65534 {
+	if who := ccache.Loose(m.tool.Host, m.ccache, 65534); int(st.Uid) != os.Geteuid() || who != "" {
 		t.Errorf("the cache belongs to %d:%d", st.Uid, st.Gid)
 	}
 	must(t, os.Remove(m.in("config.yaml")))

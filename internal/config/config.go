@@ -42,6 +42,7 @@ type Config struct {
 	places   map[string]place // where a key is set
 
 	uid            int
+	local          bool   // uid is that of the user who called sudo
 	ccache         string // "" is the default
 	log            logging
 	connectTimeout time.Duration
@@ -203,11 +204,21 @@ func (c *Config) Resolver() endpoint.Resolver { return endpoint.Resolver{Custom:
 // Where the file does not say, it is that of SystemUser, and root's where there is no such user.
 func (c *Config) CredentialUID() int { return c.uid }
 
+// stockCache and a uid are where a stock cifs.upcall looks.
+const stockCache = "/tmp/krb5cc_"
+
+// Local reports that USER_UID is the user who called sudo, which KRB5_CC_NAME does not count for and who need not
+// be in passwd(5).
+func (c *Config) Local() bool { return c.local }
+
 // CCacheName is the name of the credential cache of a uid: a path without FILE:, or, where
 // KRB5_CC_NAME has a type that cannot be used, that name unchanged for the one who opens it to refuse.
 func (c *Config) CCacheName(cruid int) string {
 	uid := strconv.Itoa(cruid)
-	kind, path := cacheType(cmp.Or(c.ccache, "/tmp/krb5cc_"+uidToken)) // where a stock cifs.upcall looks
+	if c.local { // each user has a cache of his own, as upstream does it
+		return stockCache + uid
+	}
+	kind, path := cacheType(cmp.Or(c.ccache, stockCache+uidToken))
 	if kind != fileType {
 		return c.ccache
 	}

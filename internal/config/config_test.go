@@ -460,3 +460,23 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// TestLocalUserHasACacheOfHisOwn, as upstream's tool makes it: KRB5_CC_NAME names one file, which is no user's.
+func TestLocalUserHasACacheOfHisOwn(t *testing.T) {
+	t.Setenv("SUDO_UID", "4242421") // whom no file lists
+	for _, text := range []string{"USER_UID: local\nKRB5_CC_NAME: /var/lib/cc\n", "KRB5_CC_NAME: FILE:/x/cc_%{uid}\nUSER_UID: LOCAL\n"} {
+		c := load(t, text)
+		uid, err := c.CRUID("", "/nonexistent")
+		if err != nil || uid != 4242421 {
+			t.Errorf("%q: %d, %v", text, uid, err)
+		}
+		for _, uid := range []int{4242421, 1000} {
+			if got, want := c.CCacheName(uid), fmt.Sprint("/tmp/krb5cc_", uid); got != want {
+				t.Errorf("%q: %s, want %s", text, got, want)
+			}
+		}
+	}
+	if got := load(t, "USER_UID: 7\nKRB5_CC_NAME: /var/lib/cc\n").CCacheName(7); got != "/var/lib/cc" {
+		t.Error(got)
+	}
+}

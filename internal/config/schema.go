@@ -37,17 +37,22 @@ func upstreamKeys() []Key {
 			"the installed file has /run/azfilesauth/krb5cc_%{uid} . A path without `%{uid}` serves `USER_UID` ; "+
 			"other uids use /run/azfilesauth/krb5cc_%{uid} .")
 	ccache.show = func(p *parser) string { return p.CCacheName(p.uid) }
+	user := row("USER_UID", uid, "", func(p *parser) *int { return &p.uid },
+		"The credential uid: whose credential cache holds the tickets. Without it, the cache belongs to the system user "+
+			"`azfilesuser` where there is one, and to root otherwise; azfilesauthmanager(8) and azfilesauth-setup(8) make that user. "+
+			"The word `local` means the user who called sudo(8), each with a cache of his own, /tmp/krb5cc_%{uid} , whatever `KRB5_CC_NAME` says.")
+	number := user.take
+	user.take = func(p *parser, text string) error {
+		p.local = strings.EqualFold(text, localUser)
+		return number(p, text)
+	}
 	destination := row("LOG_DESTINATION", oneOf("syslog", "file", "journal"), "syslog", func(p *parser) *string { return &p.log.destination },
 		"Where azfilesauthmanager(8) logs what it did.")
 	file := row("LOG_FILE_PATH", filePath, "/var/log/azfilesauth.log", func(p *parser) *string { return &p.log.path },
 		"The file of the destination `file` .")
 	destination.AtStart, file.AtStart = true, true
 	return []Key{
-		row("USER_UID", uid, "", func(p *parser) *int { return &p.uid },
-			"The credential uid: whose credential cache holds the tickets. Without it, the cache belongs to the system user "+
-				"`azfilesuser` where there is one, and to root otherwise; azfilesauthmanager(8) and azfilesauth-setup(8) make that user. "+
-				"The word `local` means the user who called sudo(8)."),
-		ccache, destination, file,
+		user, ccache, destination, file,
 		row("CURL_CONNECT_TIMEOUT", seconds(1, 3600), "10", func(p *parser) *time.Duration { return &p.connectTimeout },
 			"The bound on a connection."),
 		row("CURL_TOTAL_TIMEOUT", seconds(1, 3600), "30", func(p *parser) *time.Duration { return &p.totalTimeout },

@@ -77,9 +77,12 @@ func bare(n *yaml.Node) (string, error) {
 
 var errNoScalar = errors.New("it must be a single value")
 
+// localUser is the uid of the user who called sudo.
+const localUser = "local"
+
 // uid is a Unix uid, or "local" for that of the user who called sudo.
 var uid = kind[int]{name: "uid", show: strconv.Itoa, read: func(s string) (int, error) {
-	if !strings.EqualFold(s, "local") {
+	if !strings.EqualFold(s, localUser) {
 		return uidNumber(s)
 	}
 	if id, err := uidNumber(os.Getenv("SUDO_UID")); err == nil {

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -32,6 +31,9 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 	mode := c.info.Mode().Perm()
 	if mode&0o004 != 0 {
 		return Warned("chmod o-r "+fault.Word("file", c.path), "every user of this machine can read the tickets in %s, its mode is %04o", c.path, mode)
+	}
+	if who := ccache.Loose(s.Host, c.path, c.cruid); who != "" { // the next write closes it
+		return Warned("azfilesauth refresh", "%s can read the tickets in %s, its mode is %04o", who, c.path, mode)
 	}
 	return s.examineContent(c, Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode))
 }
@@ -93,9 +95,8 @@ func (s *Subject) examinePath(c *cacheFile) Result {
 			return Broken("chmod o+x "+fault.Word("file", dir), "uid %d cannot pass through %s, its mode is %04o", c.cruid, dir, info.Mode().Perm())
 		}
 	}
-	if c.info != nil && !may(c.info, c.cruid, gid, 0o4) {
-		path := fault.Word("file", c.path)
-		return Broken(fmt.Sprintf("chgrp %d %s && chmod g+r %s", max(gid, 0), path, path),
+	if r, err := s.Readers(c.path); err == nil && !r.Grants(c.cruid, gid) {
+		return Broken("azfilesauth refresh", // which writes it anew
 			"uid %d cannot read %s, which belongs to uid %d, mode %04o", c.cruid, c.path, owner(c.info), c.info.Mode().Perm())
 	}
 	return Good("uid %d can read %s", c.cruid, c.path)
@@ -202,7 +203,7 @@ func (s *Subject) cacheOf(cruid int) *cacheFile {
 		c.info, _ = s.Lstat(c.path)
 		machine := s.Host
 		machine.Run = "" // so that it is not made
-		store, err := ccache.Open(machine, name, ccache.Owner{UID: cruid})
+		store, err := ccache.Open(machine, name, cruid)
 		if c.err = err; err == nil {
 			c.Snapshot, c.err = store.Load()
 		}

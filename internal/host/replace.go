@@ -25,6 +25,7 @@ type File struct {
 	Label    bool   // it keeps the label that SELinux knows the old one by
 	New      bool   // one that is there already stays; the error is then fs.ErrExist
 	Aside    string // the old one, which must be there, gets this name
+	Reader   int    // a user beside the owner who may read it, zero is none; ErrNoACL where that cannot be said
 }
 
 // Content writes data, for Replace.
@@ -83,6 +84,9 @@ func (d *Dir) create(temp, name string, f File, write func(io.Writer) error) err
 	}
 	if err == nil {
 		err = errors.Join(unix.Fchown(fd, f.UID, f.GID), unix.Fchmod(fd, f.Mode))
+	}
+	if err == nil && f.Reader != 0 {
+		err = setReader(out, f.Reader)
 	}
 	if err == nil {
 		err = write(out)

@@ -34,7 +34,7 @@ func planCCache(p *planner) error {
 
 // unusable gives the suffix under which a cache is set aside, "" for one that may stay.
 func (p *planner) unusable(path string, uid int) string {
-	store, err := ccache.Open(p.host.Host, path, ccache.Owner{UID: uid})
+	store, err := ccache.Open(p.host.Host, path, uid)
 	if err == nil {
 		_, err = store.Load()
 	}

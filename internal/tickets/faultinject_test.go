@@ -52,7 +52,8 @@ var canFail = regexp.MustCompile(`^(openat2?|p?write(64)?|fsync|fchown|fchmod|cl
 const (
 	privateAcct = "acct.privatelink.file.core.windows.net"
 	otherGID    = 4242 // nobody's by default, so that only what is kept is right
-	keptMode    = 0o440
+	oldMode     = 0o440
+	newMode     = 0o600
 	leftover    = ".krb5cc.0123456789abcdef.tmp" // as a killed process leaves it behind
 )
 
@@ -188,7 +189,7 @@ func (s *stage) newTrial(t *testing.T) *trial {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(os.Chown(r.path, 0, otherGID), os.Chmod(r.path, keptMode)); err != nil {
+	if err := errors.Join(os.Chown(r.path, 0, otherGID), os.Chmod(r.path, oldMode)); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -304,11 +305,13 @@ func (r *trial) verify(t *testing.T, c sysCall, out string, err error) {
 }
 
 // state tells whether a cache is the old one or the one with the new ticket, after it has made sure that
-// klist shows every ticket and that owner and mode are what they were.
+// klist shows every ticket and that the old one has the owner and mode that it had, the new one its own.
 func (s *stage) state(t *testing.T, path string) (old, fresh bool) {
 	t.Helper()
-	if uid, gid, mode := ownerOf(t, path); uid != 0 || gid != otherGID || mode != keptMode {
-		t.Errorf("the cache belongs to %d:%d, mode %v", uid, gid, mode)
+	fresh = s.holds(t, path, s.tickets[0])
+	uid, gid, mode := ownerOf(t, path)
+	if fresh && (uid != 0 || gid != 0 || mode != newMode) || !fresh && (uid != 0 || gid != otherGID || mode != oldMode) {
+		t.Errorf("the cache belongs to %d:%d, mode %v; new: %v", uid, gid, mode, fresh)
 	}
 	now := klist(t, path)
 	for label, times := range s.shown {
@@ -320,7 +323,6 @@ func (s *stage) state(t *testing.T, path string) (old, fresh bool) {
 	if len(now) != len(s.shown) {
 		t.Errorf("klist shows %v", now)
 	}
-	fresh = s.holds(t, path, s.tickets[0])
 	return maps.Equal(now, s.shown) && bytes.Equal(must(os.ReadFile(path)), s.before), fresh
 }
 
@@ -348,7 +350,7 @@ func (r *trial) verifyTemps(t *testing.T) {
 		if !strings.HasSuffix(name, ".tmp") || name == leftover || len(must(os.ReadFile(path))) == 0 {
 			continue
 		}
-		if uid, gid, mode := ownerOf(t, path); uid != 0 || gid != otherGID || mode != keptMode {
+		if uid, gid, mode := ownerOf(t, path); uid != 0 || gid != 0 || mode != newMode {
 			t.Errorf("%s holds tickets and belongs to %d:%d, mode %v", name, uid, gid, mode)
 		}
 	}

@@ -96,7 +96,7 @@ func (w *world) record(line string, trusted bool) {
 		Client: ccache.Principal{NameType: 1, Realm: "R", Components: []string{"c"}}, Server: service,
 		EndTime: time.Now().Add(time.Hour).Truncate(time.Second),
 	}
-	store := must(ccache.Open(machine(w.path), w.path, ccache.Owner{UID: nobody, GID: os.Getegid()}))
+	store := must(ccache.Open(machine(w.path), w.path, nobody))
 	if err := store.Update(w.t.Context(), func(c *ccache.Cache) error {
 		c.Put(cred, ccache.Record{Identity: line, ObtainedAt: time.Now()})
 		return nil
@@ -132,7 +132,7 @@ func TestOwnerOfNeedsNoManager(t *testing.T) {
 	w.record("user-assigned client_id="+client, true)
 	e := Evidence{
 		Endpoint: resolve(t, acct), Config: read(w.conf), Path: w.path,
-		Cache: must(must(ccache.Open(machine(w.path), w.path, ccache.Owner{})).Load()),
+		Cache: must(must(ccache.Open(machine(w.path), w.path, 0)).Load()),
 	}
 	for username, want := range map[string]fault.Named{"root": nil, client: nil, other: fault.IdentityConflict} {
 		e.Username = username

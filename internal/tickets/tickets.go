@@ -164,21 +164,28 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	if c := m.caches[uid]; c != nil {
 		return c, nil
 	}
-	gid := m.Host.Own(0).GID
-	if uid != 0 { // the primary group, by which a stock cifs.upcall reads
-		u, err := m.Host.LookupUser(strconv.Itoa(uid))
-		if err != nil {
-			return nil, fault.UIDUnknown.New(strconv.Itoa(uid)).Because(err)
-		}
-		gid = u.GID
+	if err := m.known(uid); err != nil {
+		return nil, err
 	}
-	store, err := ccache.Open(m.Host, m.cfg.CCacheName(uid), ccache.Owner{UID: uid, GID: gid})
+	store, err := ccache.Open(m.Host, m.cfg.CCacheName(uid), uid)
 	if err != nil {
 		return nil, err
 	}
 	c := &cache{Store: store, writer: newWriter()}
 	m.caches[uid] = c
 	return c, nil
+}
+
+// known makes sure that the machine knows a credential uid, or the stock handler never reads its tickets.
+func (m *Manager) known(uid int) error {
+	if uid == 0 || m.cfg.Local() {
+		return nil
+	}
+	text := strconv.Itoa(uid)
+	if _, err := m.Host.LookupUser(text); err != nil {
+		return fault.UIDUnknown.New(text).Because(err)
+	}
+	return nil
 }
 
 // mounted has the live mounts of every endpoint.

@@ -396,7 +396,7 @@ func TestUnknownUID(t *testing.T) {
 	w := newWorld(t)
 	r := w.request(acct, system)
 	r.CRUID = 4242421
-	if _, err := w.Ensure(t.Context(), r); !fault.Is(err, fault.UIDUnknown) {
+	if _, err := w.Ensure(t.Context(), r); !fault.Is(err, fault.UIDUnknown) || w.exchanges() != 0 {
 		t.Error(err)
 	}
 }
@@ -620,7 +620,7 @@ func TestEnvironmentIsTheConfigurationsValue(t *testing.T) {
 		if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\n"+text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return must(w.With(must(config.Load(w.conf))))
+		return must(w.With(read(w.conf)))
 	}
 	if err := ask(w.Manager); err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func fillCache(ctx context.Context) error {
 	if err := os.Remove(cacheFile); err != nil {
 		return err
 	}
-	store, err := ccache.Open(machine.Real(), cacheFile, ccache.Owner{})
+	store, err := ccache.Open(machine.Real(), cacheFile, 0)
 	if err != nil {
 		return err
 	}

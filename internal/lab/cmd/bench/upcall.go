@@ -103,7 +103,7 @@ func storeTicket(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	store, err := ccache.Open(machine.Real(), path, ccache.Owner{})
+	store, err := ccache.Open(machine.Real(), path, 0)
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func newWatched(ctx context.Context, binary string) (*watched, error) {
 	if err := w.mount(0); err != nil {
 		return nil, err
 	}
-	w.store, err = ccache.Open(machine.Real(), cacheFile, ccache.Owner{})
+	w.store, err = ccache.Open(machine.Real(), cacheFile, 0)
 	return w, err
 }
 
