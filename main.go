@@ -1,7 +1,7 @@
 // Command azfilesauth mounts Azure Files SMB shares with an Entra identity.
 //
 // It is one static binary with several names; the name it is called by selects the face. README.md
-// is the manual.
+// is the front page, docs the guide, packaging/man the reference.
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/comparison.md")
+var update = flag.Bool("update", false, "rewrite docs/comparison.md")
 
 // peerRow is one thing that the Python and C++ program of the same name, version 1.0.11, does, and
 // what this one does. The first word of name is the row of the comparison's table or the number of the
@@ -21,8 +21,14 @@ type peerRow struct {
 	ours     func(*machine) string // tries it, and gives what the comparison tells
 }
 
-// TestPeer tries all of them and holds the comparison that README includes, word for word. Run it with -update to
-// write the comparison anew.
+// The table of docs/comparison.md stands between these lines.
+const (
+	tableBegin = "<!-- comparison -->\n"
+	tableEnd   = "<!-- /comparison -->\n"
+)
+
+// TestPeer tries all of them and holds the table of docs/comparison.md to what they found. Run it with -update to
+// write the table again.
 func TestPeer(t *testing.T) {
 	var rows []peerRow
 	for _, part := range [][]peerRow{
@@ -56,20 +62,20 @@ func compare(t *testing.T, rows []peerRow, ours []string) {
 	if t.Failed() {
 		return
 	}
-	golden := filepath.Join("testdata", "comparison.md")
+	page := filepath.Join("..", "..", "docs", "comparison.md")
+	text, err := os.ReadFile(page)
+	must(t, err)
+	before, rest, opened := strings.Cut(string(text), tableBegin)
+	table, after, closed := strings.Cut(rest, tableEnd)
+	if !opened || !closed {
+		t.Fatalf("%s lacks the lines %q and %q", page, tableBegin, tableEnd)
+	}
 	if *update {
-		must(t, os.WriteFile(golden, []byte(b.String()), 0o644))
+		must(t, os.WriteFile(page, []byte(before+tableBegin+b.String()+tableEnd+after), 0o644))
 		return
 	}
-	want, err := os.ReadFile(golden)
-	must(t, err)
-	if b.String() != string(want) {
-		t.Errorf("%s is not what the tests found; look at the difference, and run them with -update:\n%s", golden, b.String())
-	}
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	must(t, err)
-	if !strings.Contains(string(readme), string(want)) {
-		t.Errorf("README.md has another table than %s: copy it there", golden)
+	if b.String() != table {
+		t.Errorf("%s is not what the tests found; look at the difference, and run them with -update:\n%s", page, b.String())
 	}
 }
 

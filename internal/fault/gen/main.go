@@ -1,6 +1,6 @@
 // Command gen writes what the manual says of failures, of the doctor's checks and of the keys of the
 // configuration: the page azfilesauth-faults(7), the lists between the markers of azfilesauth-doctor(8) and
-// azfilesauth.yaml(5), and the table between those of README.md. They come from the tables in the packages
+// azfilesauth.yaml(5), and the table between those of docs/faults.md. They come from the tables in the packages
 // fault, doctor and config, so that they cannot differ from what the programs say. Run it as
 // "go generate ./internal/fault/gen" after a change there.
 package main
@@ -34,7 +34,7 @@ func sections() []section {
 		{"packaging/man/azfilesauth-doctor.8", ".\\\" checks begin\n", ".\\\" checks end\n", checkList},
 		{"packaging/man/azfilesauth.yaml.5", ".\\\" keys begin\n", ".\\\" keys end\n", keyList},
 		{"packaging/man/azfilesauth.yaml.5", ".\\\" keys of an entry begin\n", ".\\\" keys of an entry end\n", entryList},
-		{"README.md", "<!-- faults begin -->\n", "<!-- faults end -->\n", readmeTable},
+		{"docs/faults.md", "<!-- faults begin -->\n", "<!-- faults end -->\n", docsTable},
 	}
 }
 
@@ -79,9 +79,9 @@ func (s section) renew(text []byte) ([]byte, error) {
 	return bytes.Join([][]byte{before, []byte(s.begin), []byte(s.content()), []byte(s.end), after}, nil), nil
 }
 
-// readmeTable is what README.md says: of faults what happened and how to mend it, of checks what they
+// docsTable is what docs/faults.md says: of faults what happened and how to mend it, of checks what they
 // prove.
-func readmeTable() string {
+func docsTable() string {
 	var b strings.Builder
 	b.WriteString("| failure | what happened | fix |\n| --- | --- | --- |\n")
 	for _, k := range fault.Table() {

@@ -12,7 +12,7 @@ import (
 
 const repository = "../../.."
 
-// The manual and README.md say what the programs say.
+// The manual and docs/faults.md say what the programs say.
 func TestGenerated(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(repository, manual))
 	if err != nil || string(page) != manualPage() {
@@ -46,7 +46,7 @@ func TestTextsNeedTheirMarkers(t *testing.T) {
 
 // Every failure is in both texts, and every row has its cells.
 func TestEveryFault(t *testing.T) {
-	table, page := readmeTable(), manualPage()
+	table, page := docsTable(), manualPage()
 	for _, k := range fault.Table() {
 		if !strings.Contains(table, "| `"+string(k.ID)+"` |") || !strings.Contains(page, "\n.It Sy "+string(k.ID)+"\n") {
 			t.Errorf("%s is missing", k.ID)
@@ -99,14 +99,14 @@ func TestMarkup(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(manual)), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	empty := map[string]string{}
 	for _, s := range sections() {
 		empty[s.file] += s.begin + s.end
 	}
 	for name, text := range empty {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestRun(t *testing.T) {
 	if err := run([]string{dir}); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"README.md": string(fault.RoleMissing.ID), manual: string(fault.RoleMissing.ID), sections()[0].file: "request-key-rule", "packaging/man/azfilesauth.yaml.5": ".It Cm token_cache : Cm keyring | off"} {
+	for name, want := range map[string]string{"docs/faults.md": string(fault.RoleMissing.ID), manual: string(fault.RoleMissing.ID), sections()[0].file: "request-key-rule", "packaging/man/azfilesauth.yaml.5": ".It Cm token_cache : Cm keyring | off"} {
 		if text, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// frontPage is how long README.md may be: what a newcomer reads before the first mount.
+const frontPage = 9 << 10 // bytes
+
+var (
+	link    = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+)
+
+func TestFrontPageIsShort(t *testing.T) {
+	info, err := os.Stat("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > frontPage {
+		t.Errorf("README.md has %d bytes, more than %d: move what the first mount does not need to docs/", info.Size(), frontPage)
+	}
+}
+
+// Every link of a page to a file of the repository, and to a heading in it, leads somewhere, and every page
+// of docs/ can be reached from README.md.
+func TestDocsLinks(t *testing.T) {
+	reached := map[string]bool{}
+	queue := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
+	for len(queue) > 0 {
+		page := queue[0]
+		queue = queue[1:]
+		if reached[page] {
+			continue
+		}
+		reached[page] = true
+		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(m[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %s is not there", page, m[1])
+				continue
+			}
+			if anchor != "" && !anchors(read(t, target))[anchor] {
+				t.Errorf("%s: %s has no heading for #%s", page, target, anchor)
+			}
+			if filepath.Ext(target) == ".md" {
+				queue = append(queue, target)
+			}
+		}
+	}
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages in docs: %v", err)
+	}
+	for _, page := range pages {
+		if !reached[page] {
+			t.Errorf("no link leads from README.md to %s", page)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// anchors are the names that a forge gives to the headings of a page: lower case, letters, digits, hyphens
+// and underlines stay, spaces become hyphens.
+func anchors(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range heading.FindAllStringSubmatch(text, -1) {
+		found[strings.Map(func(r rune) rune {
+			if r == ' ' {
+				return '-'
+			}
+			if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_' {
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, m[1])] = true
+	}
+	return found
+}
