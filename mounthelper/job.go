@@ -33,7 +33,14 @@ type job struct {
 func (h *Helper) read(j *job) (err error) {
 	j.opts = mounts.ParseOptions(j.inv.options).Login()
 	if err = j.opts.Err(); err != nil {
+		for _, other := range j.opts.Problems[1:] {
+			f := fault.From(other)
+			h.say("%s: %s", f.ID(), f.Sentence())
+		}
 		return err
+	}
+	for _, note := range j.opts.Notes {
+		h.say("note: %s", note)
 	}
 	if j.cfg, err = config.Read(h.Host); err != nil {
 		return err
@@ -139,7 +146,7 @@ func (j *job) options() string {
 	added := mounts.ParseOptions(fmt.Sprintf("sec=%s,cruid=%d", cmp.Or(j.opts.Sec, "krb5"), j.CRUID))
 	added = append(added, mounts.Option{Name: "username", Value: j.username, Valued: true})
 	if j.tryTarget {
-		added = append(added, mounts.Option{Name: upcallTarget, Value: "mount", Valued: true})
+		added = append(added, mounts.Option{Name: mounts.UpcallTarget, Value: "mount", Valued: true})
 	}
 	return slices.Concat(j.opts.Rest, added).String()
 }

@@ -3,6 +3,7 @@ package mounthelper
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func TestOptionsGrowNoLongerThanMountCIFSTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	h := Helper{Host: host.Real()}
+	h := Helper{Host: host.Real(), Stderr: io.Discard}
 	h.Host.Config, h.Host.Mounts, h.Host.Programs = filepath.Join(dir, "none"), "/dev/null", []string{dir}
 	if err := os.WriteFile(filepath.Join(dir, "mount.cifs"), nil, 0o755); err != nil {
 		t.Fatal(err)

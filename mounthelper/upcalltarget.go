@@ -11,20 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
-
-// upcallTarget makes the kernel's helper stay in the host's namespaces when a process in a container
-// has the share log in again. Ours stays there in any case, cifs.upcall does not. Kernels before 6.12
-// refuse the option like any that they do not know (fs/smb/client/fs_context.c), which is only found
-// out by trying.
-const upcallTarget = "upcall_target"
 
 // noTarget is the file that remembers, until the next boot, that the kernel does not know the option.
 const noTarget = "no-upcall-target"
 
 // wantsTarget reports whether to try the option.
 func (h *Helper) wantsTarget(j *job) bool {
-	_, given := j.opts.Rest.Get(upcallTarget)
+	_, given := j.opts.Rest.Get(mounts.UpcallTarget)
 	return !given && !j.opts.Remount && !h.targetUnknown()
 }
 
@@ -61,7 +56,7 @@ func (h *Helper) runMount(ctx context.Context, j *job) (ending, error) {
 		_, _ = io.Copy(h.Stderr, &said)
 		return end, err
 	}
-	h.step(j, "the kernel refused the options; trying without %s", upcallTarget)
+	h.step(j, "the kernel refused the options; trying without %s", mounts.UpcallTarget)
 	j.tryTarget = false
 	end, err = h.runOnce(ctx, j, h.Stderr)
 	if err == nil && errnoOf(end.said) != unix.EINVAL {

@@ -2,10 +2,14 @@ package config
 
 import (
 	"cmp"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/nearest"
 )
 
 // Choice is what a person says of the identity to use, in mount options, in flags or in an entry of
@@ -50,8 +54,36 @@ func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
 	if found {
 		return entry, ch.fits(entry)
 	}
+	if problem := c.unnamed(ch.Name); problem != "" {
+		return identity.Identity{}, fault.IdentityInvalid.New(problem)
+	}
 	return ch.identity()
 }
+
+// unnamed says of a name that is neither a kind of identity nor an entry what there is, "" of others. A
+// text that may be a secret in the wrong place is not repeated.
+func (c *Config) unnamed(name string) string {
+	kinds := []string{
+		string(identity.System), string(identity.Arc), string(identity.Workload), string(identity.CLI),
+		string(identity.Token), string(identity.UserAssigned), string(identity.ServicePrincipal),
+	}
+	if name == "" || slices.Contains(kinds, strings.ToLower(name)) {
+		return ""
+	}
+	all := append(kinds, slices.Sorted(maps.Keys(c.identities))...)
+	what := "its kind is not known"
+	if len(name) <= maxName && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") == "" {
+		what = name + " is neither a kind of identity nor an entry of identities"
+	}
+	what += "; there are " + strings.Join(all, ", ")
+	if word := nearest.Word(name, all); word != "" {
+		what += "; did you mean " + word + "?"
+	}
+	return what
+}
+
+// maxName is how long the name of an identity may be that is repeated in a message.
+const maxName = 32
 
 // unsaid is the identity when nobody chose one.
 func (c *Config) unsaid(host string) identity.Identity {

@@ -130,7 +130,7 @@ func checkRequestKey(ctx context.Context, s *Subject) Result {
 		return wrong
 	}
 	version := s.versionOf(ctx, requestKey, "--version")
-	if version != "" && !atLeast(version, 1, 6) {
+	if version != "" && !atLeast(version, "1.6") {
 		return Known("%s %s: before 1.6 the first rule that matches wins, not the one that fits best", requestKey, version)
 	}
 	return Good("%s %s", requestKey, version)
@@ -179,10 +179,10 @@ func checkCIFSUpcall(ctx context.Context, s *Subject) Result {
 	if version == "" {
 		return Good("%s", path)
 	}
-	if atLeast(version, 7, 2) {
+	if atLeast(version, "7.2") {
 		return Good("%s %s", path, version)
 	}
-	if atLeast(version, 7, 0) {
+	if atLeast(version, "7.0") {
 		return Good("%s %s, which finds the ticket in libkrb5's default cache only", path, version)
 	}
 	if !s.delegates() {

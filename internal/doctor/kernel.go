@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // cifsParameters are the parameters of the module cifs while it is loaded.
@@ -135,8 +136,9 @@ func checkCiphers(_ context.Context, s *Subject) Result {
 }
 
 func checkUpcallTarget(_ context.Context, s *Subject) Result {
-	if r := s.release(); r != "" && !atLeast(r, 6, 12) {
-		return Known("the kernel %s is from before 6.12, which brought it; mount.azfiles leaves it out unless the kernel takes it", r)
+	since := mounts.Since(mounts.UpcallTarget)
+	if r := s.release(); r != "" && !atLeast(r, since) {
+		return Known("the kernel %s is from before %s, which brought it; mount.azfiles leaves it out unless the kernel takes it", r, since)
 	}
 	return Good("known to the kernel")
 }

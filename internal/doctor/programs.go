@@ -58,14 +58,14 @@ func (s *Subject) versionOf(ctx context.Context, path, flag string) string {
 }
 
 // atLeast compares a version's numbers with those of another.
-func atLeast(version string, want ...int) bool {
+func atLeast(version, want string) bool {
 	have := strings.Split(version, ".")
-	for i, w := range want {
-		n := 0
+	for i, part := range strings.Split(want, ".") {
+		n, w := 0, 0
 		if i < len(have) {
 			n, _ = strconv.Atoi(have[i]) // what is no number is 0
 		}
-		if n != w {
+		if w, _ = strconv.Atoi(part); n != w {
 			return n > w
 		}
 	}

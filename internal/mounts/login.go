@@ -22,6 +22,8 @@ type Login struct {
 	Remount bool
 	Rest    Options // for mount.cifs, as written and in their order
 
+	Notes []string // of options that nobody knows here: sentences
+
 	// Problems are what cannot be had, in the order of the options: faults of the kinds OptionInvalid and
 	// OptionRefused. A line with any cannot be mounted.
 	Problems []error
@@ -53,7 +55,16 @@ func (l *Login) note(problem error) {
 }
 
 func (l *Login) add(o Option) error {
-	rule := ruleOf(o)
+	rule, ruled := ruleOf(o)
+	if strings.ContainsAny(o.Name, `",`) || !ruled {
+		problem, note := spell(o)
+		if problem != nil {
+			return problem
+		}
+		if note != "" {
+			l.Notes = append(l.Notes, note)
+		}
+	}
 	if rule.Fate == Own {
 		return rule.take(l, o)
 	}

@@ -102,15 +102,15 @@ func Names(fate Fate) []string {
 }
 
 // ruleOf finds the row for an option; without one, the option is passed on.
-func ruleOf(o Option) Rule {
+func ruleOf(o Option) (rule Rule, found bool) {
 	name := strings.ToLower(o.Name)
 	for _, r := range rules {
 		prefix, many := strings.CutSuffix(r.Name, "*")
 		if r.Name == name || many && strings.HasPrefix(name, prefix) {
-			return r
+			return r, true
 		}
 	}
-	return Rule{Name: name}
+	return Rule{Name: name}, false
 }
 
 // text makes a rule's take for an option whose value is kept as it is.

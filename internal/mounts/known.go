@@ -1,0 +1,100 @@
+package mounts
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/nearest"
+)
+
+// kernelOptions are the options that the kernel's SMB client and mount.cifs take, beside those of the table of
+// rules, by the kernel that brought them; "" is every kernel that is supported (5.4 and later). A flag's
+// negation is known with the flag.
+//
+// Sources: smb3_fs_parameters in the kernel's fs/smb/client/fs_context.c and the history of that file,
+// parse_options in mount.cifs.c of cifs-utils 7.4, and mount(8) for the flags of every file system.
+var kernelOptions = map[string]string{
+	"": `user_xattr xattr forceuid forcegid noblocksend noautotune nolease hard soft perm mapposix
+		mapchars sfu nodfs posixpaths unix linux posix nocase ignorecase brl handlecache forcemandatorylock
+		forcemand setuidfromacl idsfromsid setuids dynperm intr strictsync serverino rwpidforward cifsacl
+		acl locallease sign ignore_signature signloosely seal noac fsc mfsymlinks sloppy nosharesock
+		persistenthandles resilienthandles tcpnodelay nosparse domainauto rdma modefromsid
+		backupuid backupgid uid gid file_mode dirmode dir_mode fmask dmask port min_enc_offload bsize
+		rsize wsize actimeo echo_interval max_credits handletimeout snapshot addr ip ip4 ip6 srcaddr
+		iocharset ver cache direct forcedirectio lock nobrl compress credits
+		ro rw suid dev exec sync async dirsync remount bind rbind mand atime diratime relatime
+		strictatime lazytime iversion silent loud context fscontext defcontext rootcontext seclabel`,
+	"5.5":  "multichannel max_channels",
+	"5.7":  "modesid rootfs",
+	"5.8":  "nodelete",
+	"5.10": "esize symfollow",
+	"5.11": "witness",
+	"5.12": "acdirmax acregmax",
+	"5.13": "rasize",
+	"6.0":  "closetimeo",
+	"6.7":  "max_cached_dirs retrans",
+	"6.9":  "reparse",
+	"6.12": UpcallTarget,
+	"6.13": "symlink nativesocket",
+	"6.14": "symlinkroot unicode",
+}
+
+// UpcallTarget makes the kernel's helper stay in the host's namespaces when a process in a container has
+// the share log in again. Ours stays there in any case, cifs.upcall does not. Kernels that do not know the
+// option refuse it like any other, which is only found out by trying.
+const UpcallTarget = "upcall_target"
+
+// Since gives the kernel that brought an option of the SMB client, such as "6.12", or "" for one that all
+// supported kernels have or that is not known. Distributions bring options to older kernels.
+func Since(option string) string {
+	release, _ := lookUp(strings.ToLower(option))
+	return release
+}
+
+// lookUp finds a name, in lower case, in the tables.
+func lookUp(name string) (since string, found bool) {
+	for release, names := range kernelOptions {
+		all := strings.Fields(names)
+		if slices.Contains(all, name) || strings.HasPrefix(name, "no") && slices.Contains(all, name[2:]) {
+			return release, true
+		}
+	}
+	return "", false
+}
+
+// meant is the option that an unknown one is a slip of the pen for: within two letters of one that is
+// known, or one where names are short.
+func meant(name string) string {
+	var all []string
+	for _, r := range rules {
+		if !strings.HasSuffix(r.Name, "*") {
+			all = append(all, r.Name)
+		}
+	}
+	for _, names := range kernelOptions {
+		all = append(all, strings.Fields(names)...)
+	}
+	slices.Sort(all)
+	const short = 5
+	all = slices.DeleteFunc(all, func(k string) bool {
+		return min(len(k), len(name)) < short && nearest.Distance(name, k) > 1
+	})
+	return nearest.Word(name, all)
+}
+
+// spell judges an option that is in no table: a problem where it is one of another spelling, else a note.
+func spell(o Option) (problem error, note string) {
+	const most = 64 // bytes of a name that are shown
+	name := strings.ToLower(o.Name)
+	if strings.ContainsAny(name, `",`) {
+		return invalid(o.Name, "a quote or a comma does not belong into the name of an option: mount.cifs and the kernel split there"), ""
+	}
+	if _, found := lookUp(name); found {
+		return nil, ""
+	}
+	if word := meant(name); word != "" {
+		return invalid(o.Name, "there is no such option; did you mean "+word+"?"), ""
+	}
+	return nil, "mount option " + strconv.Quote(o.Name[:min(len(o.Name), most)]) + " is not known here; mount.cifs gets it as it is"
+}

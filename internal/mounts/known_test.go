@@ -1,0 +1,39 @@
+package mounts
+
+import (
+	"strings"
+	"testing"
+)
+
+// A slip of the pen is told before anybody is asked; what is not known at all passes with a note.
+func TestSpelling(t *testing.T) {
+	for text, want := range map[string]string{
+		"identiy=system": "did you mean identity?", "idenity=system": "did you mean identity?", "clientid=x": "did you mean client_id?", "client-id=x": "did you mean client_id?",
+		"azfile_timeout=5": "did you mean azfiles_timeout?", "file-mode=0644": "did you mean file_mode?", "multichanel": "did you mean multichannel?", "nonsharesock": "did you mean nosharesock?",
+		`"x,multiuser,y"`: "a quote or a comma", `mfsymlinks,"a,password=x"`: "a quote or a comma", `x-a"b,multiuser,c"`: "a quote or a comma",
+	} {
+		l := ParseOptions(text).Login()
+		if l.Err() == nil || !strings.Contains(l.Err().Error(), want) {
+			t.Errorf("%s: %v, want %q", text, l.Err(), want)
+		}
+	}
+	l := ParseOptions("_netdev,rw,nosuid,mfsymlinks,nobrl,nosharesock,noserverino,actimeo=30,file_mode=0644,upcall_target=app,cache=none,x-systemd.automount,Uid=5,context=a").Login()
+	if l.Err() != nil || len(l.Notes) != 0 {
+		t.Errorf("%v, %v", l.Err(), l.Notes)
+	}
+	l = ParseOptions("rw,futureoption=1,ns").Login()
+	if l.Err() != nil || len(l.Notes) != 2 || !strings.Contains(l.Notes[0], `"futureoption"`) || l.Rest.String() != "rw,futureoption=1,ns" {
+		t.Errorf("%v, %v, %s", l.Err(), l.Notes, l.Rest)
+	}
+	if l = ParseOptions("identiy=system,password=x,sec=ntlm").Login(); len(l.Problems) != 3 {
+		t.Errorf("%v", l.Problems)
+	}
+}
+
+func TestSince(t *testing.T) {
+	for name, want := range map[string]string{"upcall_target": "6.12", "RASIZE": "5.13", "nosharesock": "", "nonsense": ""} {
+		if got := Since(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
