@@ -58,7 +58,7 @@ func fix(f *fault.Fault) string {
 	case fault.Usage.ID, fault.IdentityInvalid.ID:
 		return program + " --help"
 	case fault.HostUnknown.ID:
-		return "use https://<account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.yaml"
+		return "use https://<account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.d/90-local.yaml"
 	case fault.IdentityConflict.ID:
 		return "umount the share that uses the other identity, or replace it with --force"
 	case fault.TicketUnknown.ID:

@@ -161,7 +161,7 @@ func checkHandler(ctx context.Context, s *Subject) Result {
 }
 
 func checkCIFSUpcall(ctx context.Context, s *Subject) Result {
-	fix := "set upcall: {mode: native} in /etc/azfilesauth/config.yaml"
+	fix := "set upcall: {mode: native} in /etc/azfilesauth/config.d/90-local.yaml"
 	if s.stockWins() {
 		fix = "azfilesauth setup"
 	}

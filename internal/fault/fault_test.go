@@ -49,6 +49,15 @@ func TestError(t *testing.T) {
 	}
 }
 
+// config.yaml is others' file, so what we advise to write stands in a file of its own.
+func TestFixesNameADropIn(t *testing.T) {
+	for _, k := range Table() {
+		if strings.Contains(k.Fix, "/config.yaml") {
+			t.Errorf("%s: %s", k.ID, k.Fix)
+		}
+	}
+}
+
 // What cannot be opened because nothing can is not at fault.
 func TestOpenFiles(t *testing.T) {
 	for _, err := range []error{&fs.PathError{Op: "open", Path: "/x", Err: syscall.EMFILE}, &net.OpError{Op: "dial", Err: syscall.ENFILE}} {

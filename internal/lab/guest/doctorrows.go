@@ -47,7 +47,7 @@ func machineRows() []row {
 		fails("value of a wrong type", "config 'CURL_TOTAL_TIMEOUT: soon'",
 			"config", "^correct /etc/azfilesauth/config.yaml$", "sed -i /soon/d /etc/azfilesauth/config.yaml"),
 		fails("USER_UID invalid", "sed -i 's/^USER_UID:.*/USER_UID: 4711/' /etc/azfilesauth/config.yaml",
-			"user-uid", "^set USER_UID in /etc/azfilesauth/config.yaml, or cruid=, to a uid that getent passwd lists$",
+			"user-uid", "^set USER_UID in /etc/azfilesauth/config.d/90-local.yaml, or cruid=, to a uid that getent passwd lists$",
 			"sed -i 's/^USER_UID:.*/USER_UID: 0/' /etc/azfilesauth/config.yaml"),
 		fails("mount.cifs missing", "take /usr/sbin/mount.cifs",
 			"mount-cifs", "^apt-get install -y cifs-utils$", mendRun),
@@ -124,7 +124,7 @@ printf '#!/bin/sh\n[ "$1" = -v ] && echo version: 6.11\n' >/usr/sbin/cifs.upcall
 		row{name: "cifs.upcall old", class: "C", handler: byUs, breaks: old, mounts: true, says: "6.11 could not answer for Azure Files, and need not"},
 		row{
 			name: "cifs.upcall old", class: "C", handler: byOrder, breaks: old, exit: doctor.Failing,
-			first: "cifs-upcall", fix: "^set upcall: {mode: native} in /etc/azfilesauth/config.yaml$",
+			first: "cifs-upcall", fix: "^set upcall: {mode: native} in /etc/azfilesauth/config.d/90-local.yaml$",
 			mend: "sed -i 's/^upcall: .*/upcall: {mode: native}/' /etc/azfilesauth/config.yaml",
 		},
 	)
