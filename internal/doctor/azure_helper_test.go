@@ -41,6 +41,10 @@ func healthyFiles() map[string]string {
 		"etc/krb5.conf":          "[libdefaults]\n\tdefault_realm = EXAMPLE.COM\n",
 		"proc/1/mountinfo":       mountLine(acct, "/mnt/share", "cruid=0,username=root"),
 		"run/azfilesauth/.keep":  "",
+		"mnt/share/.keep":        "",
+		"two/.keep":              "",
+		"mnt/other/.keep":        "",
+		"m/.keep":                "",
 		"usr/bin/azfilesauth":    "\x7fELF",
 		"usr/bin/azfilesrefresh": "\x7fELF",
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
@@ -14,11 +15,20 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
+const fstabPath = "/etc/fstab"
+
 func checkFstab(_ context.Context, s *Subject) Result {
 	if s.FstabErr != nil && !errors.Is(s.FstabErr, fs.ErrNotExist) {
-		return s.CannotSee("/etc/fstab", s.FstabErr)
+		return s.CannotSee(fstabPath, s.FstabErr)
 	}
 	var found []Result
+	for _, l := range s.Flaws {
+		if _, err := s.Config.Resolver().Resolve(hostOf(l.Fields[0])); err == nil || slices.Contains(l.Fields, "azfiles") {
+			place := fileLine(fstabPath, l.Line)
+			found = append(found, Broken("correct "+place+": no space in the options, and numbers or nothing after them",
+				"%s: mount(8) ignores the line: %s", place, l.Problem).And("systemd mounts what it makes of it at boot, with the options before the space"))
+		}
+	}
 	for _, l := range s.Fstab {
 		if l.IsOurs() {
 			found = append(found, s.examineLine(l))
@@ -38,16 +48,39 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 	for _, problem := range l.Options.Login().Problems {
 		found = append(found, Failed(problem).at(entryPlace(l)))
 	}
+	place := entryPlace(l)
+	for _, note := range l.Options.Login().Notes {
+		found = append(found, Known("%s: %s", place, note))
+	}
 	_, network := l.Options.Get("_netdev")
 	if _, byHand := l.Options.Get("noauto"); !network && !byHand {
-		found = append(found, Warned("add _netdev to the options of "+entryPlace(l), "%s: without _netdev the share is mounted at boot before the network is there", entryPlace(l)))
+		found = append(found, Warned("add _netdev to the options of "+place, "%s: without _netdev the share is mounted at boot before the network is there", place))
 	}
-	for _, m := range s.Mounts {
-		if m.Target == filepath.Clean(l.Target) && m.Source != l.Spec {
-			found = append(found, Warned("write "+m.Source+" as the source of "+entryPlace(l), "%s: on %s is mounted %s, which mount -a does not recognise as %s", entryPlace(l), m.Target, m.Source, l.Spec))
+	for _, o := range l.Options {
+		if unit := strings.TrimSuffix(o.Text(), ".service"); o.Is("x-systemd.requires") && (unit == "azfilesrefresh" || unit == "azfilesauth") {
+			found = append(found, Warned("remove "+o.String()+" from "+place, "%s: with %s a restart of the daemon, which every upgrade is, unmounts the share", place, o))
 		}
 	}
-	return worst(found...)
+	target := filepath.Clean(l.Target)
+	for _, m := range s.Mounts {
+		if m.Target == target && m.Source != l.Spec {
+			found = append(found, Warned("write "+mounts.EscapeFstab(m.Source)+" as the source of "+place, "%s: on %s is mounted %s, which mount -a does not recognise as %s", place, m.Target, m.Source, l.Spec))
+		}
+	}
+	return worst(append(found, s.examineTarget(place, target))...)
+}
+
+// examineTarget looks for a mount point, unless something of ours is mounted on it or above it, whose
+// server may be gone.
+func (s *Subject) examineTarget(place, target string) Result {
+	below := func(m mounts.Mount) bool { return m.Target == target || strings.HasPrefix(target, m.Target+"/") }
+	if slices.ContainsFunc(s.Mounts, below) {
+		return Result{Status: OK}
+	}
+	if _, err := s.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
+		return Result{Status: OK}
+	}
+	return Warned("mkdir -p "+fault.Word("target", target), "%s: the mount point %s is missing: mount refuses it, and only systemd makes it, at boot", place, target)
 }
 
 // examineSource judges the source of a line.
@@ -57,7 +90,11 @@ func (s *Subject) examineSource(l mounts.FstabLine) Result {
 		return Failed(err).And("%s", entryPlace(l))
 	}
 	if !src.Typed {
-		return Warned("write "+src.UNC+" as the source of "+entryPlace(l), "%s: the kernel shows %s in another form, so that mount -a mounts it again", entryPlace(l), l.Spec)
+		r := Warned("write "+mounts.EscapeFstab(src.UNC)+" as the source of "+entryPlace(l), "%s: the kernel shows %s in another form, by which findmnt, umount and systemd do not recognise the line", entryPlace(l), l.Spec)
+		if strings.HasPrefix(l.Spec, `\\`) {
+			r = r.And("systemd reads two backslashes as one, so that at boot it is another name")
+		}
+		return r
 	}
 	return Good("%s: %s", entryPlace(l), e)
 }

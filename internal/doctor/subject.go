@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -74,6 +75,7 @@ type Subject struct {
 	Mounts    []mounts.Mount // of the endpoints that the configuration knows, whatever their sec=
 	MountsErr error
 	Fstab     []mounts.FstabLine // of all types
+	Flaws     []mounts.FstabFlaw // lines of fstab that mount(8) ignores
 	FstabErr  error
 
 	Targets []Target // the endpoints under test
@@ -142,6 +144,9 @@ func New(o Options) (*Subject, error) {
 	var fstab *os.File
 	if fstab, s.FstabErr = s.Open("/etc/fstab"); s.FstabErr == nil {
 		s.Fstab, s.FstabErr = mounts.ParseFstab(fstab)
+		if _, err := fstab.Seek(0, io.SeekStart); err == nil && s.FstabErr == nil {
+			s.Flaws, s.FstabErr = mounts.FstabFlaws(fstab)
+		}
 		_ = fstab.Close() // only read
 	}
 	var err error

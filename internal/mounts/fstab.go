@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -44,11 +45,41 @@ func (l FstabLine) WantsTicket() bool {
 	})
 }
 
-// ParseFstab reads the format of fstab(5): fields between spaces and tabs with octal escapes such as
-// \040, and comments on lines of their own. Lines of fewer than three fields or longer than 64 KiB are
-// left out, as are all behind the ten thousandth line; the only errors are those of r.
+// FstabFlaw is an entry that mount(8) ignores.
+type FstabFlaw struct {
+	Line    int
+	Fields  []string // as written
+	Problem string   // a sentence
+}
+
+// ParseFstab reads the entries of fstab(5) that mount(8) acts on, as libmount does
+// (mnt_parse_table_line in libmount/src/tab_parse.c of util-linux): fields between spaces and tabs with
+// octal escapes such as \040, of which the fifth and sixth are numbers, and comments on lines of their
+// own; a carriage return at a line's end does not count. Lines longer than 64 KiB are left out, as are all
+// behind the ten thousandth line; the only errors are those of r.
 func ParseFstab(r io.Reader) ([]FstabLine, error) {
 	var found []FstabLine
+	err := eachEntry(r, func(number int, fields []string) {
+		if fstabProblem(fields) == "" {
+			found = append(found, newFstabLine(number, fields))
+		}
+	})
+	return found, err
+}
+
+// FstabFlaws gives the entries that ParseFstab leaves out and mount(8) complains of.
+func FstabFlaws(r io.Reader) ([]FstabFlaw, error) {
+	var found []FstabFlaw
+	err := eachEntry(r, func(number int, fields []string) {
+		if problem := fstabProblem(fields); problem != "" {
+			found = append(found, FstabFlaw{number, fields, problem})
+		}
+	})
+	return found, err
+}
+
+// eachEntry gives the number and the fields of every line that is no comment and not empty.
+func eachEntry(r io.Reader, do func(number int, fields []string)) error {
 	in := bufio.NewReaderSize(r, maxLine)
 	for number := 1; number <= maxFstabLines; number++ {
 		line, err := in.ReadSlice('\n')
@@ -56,31 +87,43 @@ func ParseFstab(r io.Reader) ([]FstabLine, error) {
 			line = nil
 			_, err = in.ReadSlice('\n')
 		}
-		if entry, ok := parseFstabLine(string(line)); ok {
-			entry.Line = number
-			found = append(found, entry)
+		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+		fields := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' })
+		if len(fields) > 0 && !strings.HasPrefix(fields[0], "#") {
+			do(number, fields)
 		}
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the table of file systems: %w", err)
+			return fmt.Errorf("reading the table of file systems: %w", err)
 		}
 	}
-	return found, nil
+	return nil
 }
 
-// parseFstabLine reads one entry; ok is false for comments, empty and malformed lines. Line ends of
-// other systems are kept as what they are to mount(8): a part of the last field.
-func parseFstabLine(line string) (l FstabLine, ok bool) {
-	line = strings.TrimSuffix(line, "\n")
-	fields := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
-	if len(fields) < 3 || strings.HasPrefix(fields[0], "#") {
-		return FstabLine{}, false
+// fstabProblem says why mount(8) ignores an entry, or "".
+func fstabProblem(fields []string) string {
+	if len(fields) < 3 {
+		return "there are fewer than three fields: source, mount point, type"
 	}
-	l = FstabLine{Spec: unescape(fields[0]), Target: unescape(fields[1]), Type: unescape(fields[2])}
+	for _, number := range fields[min(4, len(fields)):min(6, len(fields))] {
+		if _, err := strconv.ParseInt(number, 10, 64); err != nil {
+			return "the options end at the space before " + strconv.Quote(number[:min(len(number), 64)]) + ", and what follows must be a number"
+		}
+	}
+	return ""
+}
+
+func newFstabLine(number int, fields []string) FstabLine {
+	l := FstabLine{Line: number, Spec: unescape(fields[0]), Target: unescape(fields[1]), Type: unescape(fields[2])}
 	if len(fields) > 3 {
 		l.Options = ParseOptions(unescape(fields[3]))
 	}
-	return l, true
+	return l
+}
+
+// EscapeFstab writes a value as a field of fstab(5).
+func EscapeFstab(value string) string {
+	return strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(value)
 }

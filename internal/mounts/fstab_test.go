@@ -1,11 +1,19 @@
 package mounts
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 func TestParseFstab(t *testing.T) {
@@ -96,4 +104,53 @@ func FuzzFstab(f *testing.F) {
 			t.Fatalf("line %d of %d", last, lines)
 		}
 	})
+}
+
+// Our reading is that of the real util-linux: which lines it takes, and what it makes of them.
+func TestFstabAsFindmnt(t *testing.T) {
+	findmnt := needs.Program(t, "findmnt", "util-linux")
+	text, err := os.ReadFile("testdata/fstab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.ReplaceAll(text, []byte("@\n"), []byte("\r\n"))
+	path := filepath.Join(t.TempDir(), "fstab")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(findmnt, "--tab-file", path, "--json", "-o", "SOURCE,TARGET,FSTYPE,OPTIONS")
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, &complaints)
+	}
+	var theirs struct {
+		Filesystems []struct{ Source, Target, FSType, Options string }
+	}
+	if err := json.Unmarshal(out, &theirs); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ours, err := ParseFstab(bytes.NewReader(text))
+	if err != nil || len(ours) != len(theirs.Filesystems) {
+		t.Fatalf("%d lines, findmnt %d, %v", len(ours), len(theirs.Filesystems), err)
+	}
+	for i, l := range ours {
+		got := struct{ Source, Target, FSType, Options string }{l.Spec, l.Target, l.Type, l.Options.String()}
+		if got != theirs.Filesystems[i] {
+			t.Errorf("line %d: %+v, findmnt %+v", l.Line, got, theirs.Filesystems[i])
+		}
+		if again := unescape(EscapeFstab(l.Spec)); again != l.Spec || strings.ContainsAny(EscapeFstab(l.Spec), " \t\n") {
+			t.Errorf("%q is written as %q", l.Spec, EscapeFstab(l.Spec))
+		}
+	}
+	flaws, err := FstabFlaws(bytes.NewReader(text))
+	if err != nil || len(flaws) != strings.Count(complaints.String(), "parse error") {
+		t.Errorf("%v, %v; findmnt: %s", flaws, err, &complaints)
+	}
+	for _, flaw := range flaws {
+		if !strings.Contains(complaints.String(), fmt.Sprintf("at line %d ", flaw.Line)) {
+			t.Errorf("findmnt takes line %d: %s", flaw.Line, flaw.Problem)
+		}
+	}
 }
