@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
@@ -28,7 +31,7 @@ func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
 				return
 			}
 			if !told {
-				w.Log.Warn("nobody can ask for the status: "+err.Error(), "socket", w.Socket)
+				w.Log.Warn("nobody can ask for the status: "+unserved(w.Socket, err).Error(), "socket", w.Socket)
 			}
 			if !errors.Is(err, control.ErrInUse) {
 				return
@@ -40,6 +43,17 @@ func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
 		}
 	}()
 	return ended
+}
+
+// unserved is why there is no socket: of a directory that is read-only or full, with the fix.
+func unserved(socket string, err error) error {
+	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fault.RunDir.New(filepath.Dir(socket)).Because(err)
+	}
+	if f := fault.From(err); !fault.Is(f, fault.Internal) {
+		return f
+	}
+	return err
 }
 
 // Status is for control.Handler.

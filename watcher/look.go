@@ -102,6 +102,7 @@ func (w *watcher) follow(path string) {
 	changes, err := w.watchCache(ctx, path)
 	if err != nil {
 		stop()
+		err = noticedLate(path, err)
 		w.tell(path, err.Error(), func() {
 			w.Log.Warn("changes of the credential cache are noticed late: "+err.Error(), "ccache", path)
 		})
@@ -136,8 +137,11 @@ func (w *watcher) findOwners() {
 		} else if names := w.names(k); len(names) > 0 && (known || memo.owner == "") {
 			// Only the configuration or the mount can tell. If they do not, a person shall hear of it
 			// before the ticket expires, and nobody be asked when there is none.
-			if _, err := w.manager.Owner(names[0], k.CRUID, ""); forbids(err) {
+			id, err := w.manager.Owner(names[0], k.CRUID, "")
+			if forbids(err) {
 				memo.Foreign = fault.From(err)
+			} else if err == nil {
+				memo.asks = id.String()
 			}
 		}
 	}

@@ -59,6 +59,7 @@ type seen struct {
 	memos   map[Key]*memo // of what is mounted
 	plan    []Decision
 	next    time.Time
+	backoffs
 }
 
 // memo is what is kept of an endpoint as long as it is mounted.
@@ -66,7 +67,11 @@ type memo struct {
 	Attempt
 	sign  string // what its owner was found by, to notice a change
 	owner string // its identity as a line of text, as long as it was known
+	asks  string // the identity that will ask, as far as it can be told before
 	told  string // what was logged last
+
+	fought int       // so many tickets in a row were taken away
+	lost   time.Time // the success whose ticket was
 }
 
 func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
@@ -84,7 +89,7 @@ func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
 	}
 	w.events.quiet.Stop()
 	w.live.Store(new([]mounts.Mount))
-	w.caches, w.memos = map[string]context.CancelFunc{}, map[Key]*memo{}
+	w.caches, w.memos, w.backoffs = map[string]context.CancelFunc{}, map[Key]*memo{}, backoffs{}
 	w.work = work{jobs: ctx, busy: map[Key]*job{}}
 	w.notices = notices{said: map[string]string{}, counts: metrics.New()}
 	cfg, err := config.Read(o.Host)
@@ -108,6 +113,9 @@ func (w *watcher) run(ctx context.Context) {
 	w.claimCache()
 	w.notify(ready) // nothing was asked over the network yet, so that boot does not wait for it
 	w.Log.Info("AZ Files Refresh Daemon started.", "version", w.Version, "config", w.cfg.Path(), "mountinfo", w.Host.Mounts)
+	if w.late != nil {
+		w.Log.Warn("what is repaired is noticed late: " + noticedLate("the configuration", w.late).Error())
+	}
 	w.event()
 	for w.turn(ctx, watchdog) {
 	}
@@ -128,12 +136,14 @@ func (w *watcher) turn(ctx context.Context, watchdog <-chan time.Time) bool {
 			w.remounted = nil
 			w.Log.Warn("changes of the mount table are noticed late", "mountinfo", w.Host.Mounts)
 		}
+		w.forgive(ofCache) // its file system can be another one
 		w.event()
 	case <-w.events.changed:
+		w.forgive(ofCache)
 		w.event()
 	case r := <-w.alarm.rings():
-		if r.stepped {
-			w.forgive()
+		if r.stepped { // what made them wait was measured by another clock
+			w.forgive(anything)
 		}
 		w.event()
 	case <-w.events.quiet.C:
@@ -146,6 +156,8 @@ func (w *watcher) turn(ctx context.Context, watchdog <-chan time.Time) bool {
 		w.event()
 	case call := <-w.events.calls:
 		call()
+	case c := <-w.changes:
+		w.repaired(c)
 	case <-w.hangups:
 		w.reload()
 	case <-watchdog:
@@ -194,16 +206,19 @@ func (w *watcher) decide() {
 	if w.BeforeExpiry > 0 {
 		policy.BeforeExpiry, policy.Before, policy.Pace = w.BeforeExpiry, w.BeforeExpiry, w.Look
 	}
-	history := make(map[Key]Attempt, len(w.memos))
-	for k, m := range w.memos {
-		history[k] = m.Attempt
-	}
 	now := w.now()
+	w.noticeFights(now)
+	history := make(map[Key]Attempt, len(w.memos))
+	for k := range w.memos {
+		history[k] = w.history(k)
+	}
 	w.plan = Plan(now, *w.live.Load(), w.tickets, history, policy)
 	w.next = now.Add(w.Look)
 	for _, d := range w.plan {
 		if d.State == control.Fresh {
 			w.memos[d.Key].Failures = 0 // somebody else got the ticket, or it was not needed yet
+		} else if d.State == control.Failing {
+			w.memos[d.Key].Attempt = history[d.Key]
 		}
 		if d.When.After(now) && d.When.Before(w.next) && w.busy[d.Key] == nil {
 			w.next = d.When
@@ -222,19 +237,6 @@ func (w *watcher) rest() {
 	w.exposeMetrics()
 }
 
-// forgive has all that fail try again at once, because what made them wait was measured by another
-// clock. What the other side asked for is waited for anew.
-func (w *watcher) forgive() {
-	for _, m := range w.memos {
-		if m.Failures == 0 {
-			continue
-		}
-		if m.At = (time.Time{}); m.Fault.RetryAfter > 0 {
-			m.At = w.now()
-		}
-	}
-}
-
 // reload is what SIGHUP asks for.
 func (w *watcher) reload() {
 	w.notify(reloading())
@@ -242,6 +244,7 @@ func (w *watcher) reload() {
 		w.Reopen()
 	}
 	delete(w.said, w.Host.Config) // whoever asks again is told again
+	w.forgive(anything)
 	w.loadConfig()
 	w.look()
 	w.notify(ready)
@@ -264,7 +267,7 @@ func (w *watcher) loadConfig() {
 	for _, m := range w.memos {
 		m.sign = ""
 	}
-	w.forgive()
+	w.forgive(anything)
 	w.claimCache()
 }
 

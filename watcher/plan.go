@@ -27,8 +27,12 @@ const (
 	firstWait   = time.Second
 	maxWait     = 5 * time.Minute
 	maxLateWait = time.Minute
-	// maxRetryAfter bounds what the other side can ask for.
-	maxRetryAfter = time.Hour
+	// maxRetryAfter bounds what the other side can ask for: it is a hint.
+	maxRetryAfter = 5 * time.Minute
+	// lastWait is the longest wait in the last quarter of a ticket's life, or a 16th of a life that is short.
+	lastWait = time.Minute
+	// fightWait is the time between two exchanges whose tickets somebody takes away again.
+	fightWait = time.Minute
 )
 
 // Key names a ticket: the canonical host of the endpoint and whose cache it is in.
@@ -85,8 +89,8 @@ func (d Decision) Acts() bool { return d.State != control.Fresh && d.State != co
 //
 // Without a failure, an endpoint's ticket is due when it has used up the share p.At of its lifetime, at
 // the latest p.BeforeExpiry before its end, spread by p.Jitter. A ticket that lives less than twice that
-// margin is used for half of its life. After failures the wait doubles, and is never shorter than the
-// other side asked for.
+// margin is used for half of its life. After failures the wait doubles. What the other side asks for makes
+// it longer, up to a bound, and the end of the ticket shorter.
 func Plan(now time.Time, mounted []mounts.Mount, tickets map[Key]Ticket, history map[Key]Attempt, p Policy) []Decision {
 	keys, byKey := group(mounted)
 	plan := make([]Decision, 0, len(keys))
@@ -126,7 +130,7 @@ func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, k
 		d = p.current(now, d, mounted, t, a)
 	}
 	if d.Acts() && a.Failures > 0 {
-		d.When, d.Why = p.retry(now, k, a, d.Late), a.Fault.What()
+		d.When, d.Why = p.retry(now, k, a, t, d.Late), a.Fault.What()
 		d.State, d.Late = control.Failing, true
 	}
 	return d
@@ -199,13 +203,18 @@ func byKerberos(m mounts.Mount) bool {
 	return m.CRUID >= 0 && (m.Sec == "krb5" || m.Sec == "krb5i")
 }
 
-// due is when a ticket is to be replaced.
-func (p Policy) due(t Ticket) time.Time {
-	begin := t.Start
+// life is how long a ticket is ours, and since when.
+func (t Ticket) life() (begin time.Time, life time.Duration) {
+	begin = t.Start
 	if t.Obtained.After(t.Start) && t.Obtained.Before(t.End) {
 		begin = t.Obtained // a server may hand out a ticket again that it issued earlier
 	}
-	life := t.End.Sub(begin)
+	return begin, t.End.Sub(begin)
+}
+
+// due is when a ticket is to be replaced.
+func (p Policy) due(t Ticket) time.Time {
+	begin, life := t.life()
 	share := func(s float64) time.Duration { return time.Duration(s * float64(life)) }
 	latest := min(share(min(p.At+p.Jitter, maxShare)), life-min(p.BeforeExpiry, life/2))
 	earliest := min(share(p.At), max(latest-share(p.Jitter), latest/2))
@@ -226,8 +235,9 @@ func (p Policy) paced(t Ticket, a Attempt) time.Time {
 	return at
 }
 
-// retry is when an attempt follows a's failures; late says that there is no ticket meanwhile.
-func (p Policy) retry(now time.Time, k Key, a Attempt, late bool) time.Time {
+// retry is when an attempt follows a's failures; t is the ticket meanwhile, unless late says that there is
+// none.
+func (p Policy) retry(now time.Time, k Key, a Attempt, t Ticket, late bool) time.Time {
 	if now.Before(a.At) {
 		return now // the clock was set back, and nobody knows how long ago it was
 	}
@@ -239,13 +249,37 @@ func (p Policy) retry(now time.Time, k Key, a Attempt, late bool) time.Time {
 	}
 	wait := min(firstWait<<min(a.Failures-1, 20), longest)
 	wait = wait/2 + time.Duration(by*float64(wait/2))
-	if asked := min(a.Fault.RetryAfter, maxRetryAfter); asked > 0 {
-		wait = max(wait, asked+time.Duration(by*float64(asked/10)))
+	if asked := a.Fault.RetryAfter; asked > 0 {
+		wait = max(wait, min(asked+time.Duration(by*float64(asked/10)), maxRetryAfter))
 	}
-	if at := a.At.Add(wait); at.After(now) {
+	if fault.Is(a.Fault, fault.CCacheFought) {
+		wait = fightWait
+	}
+	at := a.At.Add(wait)
+	if !late {
+		at = t.beforeEnd(at, a.At)
+	}
+	if at.After(now) {
 		return at
 	}
 	return now
+}
+
+// beforeEnd is an attempt that was to be at a moment, after one that failed, as early as the end of the ticket
+// makes it: in the last quarter often, and once before its last moments.
+func (t Ticket) beforeEnd(at, failed time.Time) time.Time {
+	_, life := t.life()
+	step := max(min(lastWait, life/16), minUse)
+	quarter := t.End.Add(-life / 4)
+	if failed.After(quarter) {
+		quarter = failed
+	}
+	for _, latest := range []time.Time{quarter.Add(step), t.End.Add(-step)} {
+		if latest.After(failed) && latest.Before(at) {
+			at = latest
+		}
+	}
+	return at
 }
 
 // chance is a number from 0 up to but not 1 that depends on the words alone.

@@ -143,7 +143,7 @@ func wait(failures int, longest time.Duration) time.Duration {
 func TestWaitsGrowAndKeepTheirBounds(t *testing.T) {
 	last := time.Duration(0)
 	for n := 1; n < 100; n++ {
-		at := punctual.retry(epoch, one, Attempt{At: epoch, Failures: n, Fault: busyFor(0)}, false)
+		at := punctual.retry(epoch, one, Attempt{At: epoch, Failures: n, Fault: busyFor(0)}, live(10*24*time.Hour), false)
 		w := at.Sub(epoch)
 		if w < 500*time.Millisecond || w > 5*time.Minute || n < 8 && w < last/2 || n > 10 && w < 150*time.Second {
 			t.Errorf("after %d failures: %s, before %s", n, w, last)
@@ -154,11 +154,32 @@ func TestWaitsGrowAndKeepTheirBounds(t *testing.T) {
 
 func TestRetryAfterIsKept(t *testing.T) {
 	for asked, most := range map[time.Duration]time.Duration{
-		time.Second: 2 * time.Second, 2 * time.Minute: 132 * time.Second, 100 * 24 * time.Hour: 66 * time.Minute,
+		time.Second: 2 * time.Second, 2 * time.Minute: 132 * time.Second, 100 * 24 * time.Hour: 5 * time.Minute,
 	} {
-		at := punctual.retry(epoch, one, Attempt{At: epoch, Failures: 1, Fault: busyFor(asked)}, true)
-		if w := at.Sub(epoch); w < min(asked, time.Hour) || w > most {
+		at := punctual.retry(epoch, one, Attempt{At: epoch, Failures: 1, Fault: busyFor(asked)}, Ticket{}, true)
+		if w := at.Sub(epoch); w < min(asked, 5*time.Minute) || w > most {
 			t.Errorf("asked for %s: %s", asked, w)
+		}
+	}
+}
+
+// TestWaitsEndBeforeTheTicket: whatever is asked for and however often it failed, in the last quarter of a ticket's
+// life there is an attempt a minute, and one before its last moments.
+func TestWaitsEndBeforeTheTicket(t *testing.T) {
+	for _, life := range []time.Duration{20 * time.Second, 5 * time.Minute, time.Hour, 24 * time.Hour} {
+		step := max(min(time.Minute, life/16), time.Second)
+		for _, asked := range []time.Duration{0, 2 * time.Minute, time.Hour} {
+			for _, failures := range []int{1, 5, 100} {
+				for failed := time.Duration(0); failed < life; failed += life / 97 {
+					at := punctual.retry(epoch.Add(failed), one, Attempt{At: epoch.Add(failed), Failures: failures, Fault: busyFor(asked)}, live(life), false).Sub(epoch)
+					if latest := max(failed, life*3/4) + step; at > latest {
+						t.Fatalf("a life of %s, failed after %s, asked for %s: next after %s, not %s", life, failed, asked, at, latest)
+					}
+					if failed < life-step && at > life-step {
+						t.Fatalf("a life of %s, failed after %s: next after %s", life, failed, at)
+					}
+				}
+			}
 		}
 	}
 }

@@ -74,6 +74,8 @@ type machine struct {
 	mounted    func(endpoint.Resolver) ([]mounts.Mount, error)
 	remounted  <-chan struct{} // the mount table has changed
 	watchCache func(ctx context.Context, path string) (<-chan struct{}, error)
+	changes    <-chan cause // of what can repair something
+	late       error        // why some of those are not told of
 	hangups    <-chan os.Signal
 	notify     func(state string)
 	alive      time.Duration // how often systemd wants to hear; zero is never
@@ -93,11 +95,12 @@ func Run(ctx context.Context, o Options) int {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
 	defer signal.Stop(hangups)
-	// To be asked for is not to be killed by: a reader of the log that goes away ends no daemon.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	// To be told of is not to be killed by: a reader of the log that goes away ends no daemon, nor does a file
+	// that may not grow.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGXFSZ)
 	m, err := real(ctx, o.Host, hangups)
 	if err != nil {
-		return failed(fault.Internal.New().Because(err))
+		return failed(err)
 	}
 	defer m.alarm.close()
 	w, err := newWatcher(ctx, o, m)
@@ -129,13 +132,16 @@ func real(ctx context.Context, h host.Host, hangups <-chan os.Signal) (machine, 
 	remounted, err := watch(ctx, h.Mounts)
 	if err != nil {
 		clock.close()
-		return machine{}, err
+		return machine{}, noticedLate(h.Mounts, err)
 	}
+	changes, late := surroundings(ctx, h)
 	return machine{
 		alarm:      clock,
 		mounted:    func(r endpoint.Resolver) ([]mounts.Mount, error) { return mounts.ListFrom(h.Mounts, r) },
 		remounted:  remounted,
 		watchCache: ccache.Watch,
+		changes:    changes,
+		late:       late,
 		hangups:    hangups,
 		notify:     notify,
 		alive:      watchdog(),

@@ -3,7 +3,6 @@ package watcher
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -170,6 +169,7 @@ func (w *watcher) finishJob(r result) {
 		if r.got.Cached {
 			message = "Ticket for " + r.Host + " stored under every name"
 		}
+		w.succeed(r.Host, r.got.Identity)
 		w.Log.Info(message, "host", r.Host, "cruid", r.CRUID, "identity", r.got.Identity, "ends", r.got.EndTime.UTC())
 	} else {
 		f := fault.From(r.err)
@@ -177,7 +177,7 @@ func (w *watcher) finishJob(r result) {
 	}
 	w.counts.Refreshed(r.Host, id, r.took)
 	if m := w.memos[r.Key]; m != nil { // of the others nothing is kept
-		m.remember(r)
+		w.remember(m, r)
 	}
 	for _, wait := range r.waiters {
 		wait <- outcome
@@ -191,21 +191,20 @@ func (w *watcher) finishJob(r result) {
 }
 
 // remember keeps what a result means for the plan.
-func (m *memo) remember(r result) {
+func (w *watcher) remember(m *memo, r result) {
 	if r.err == nil {
 		m.Attempt = Attempt{At: r.at, Success: r.at}
 		m.owner, m.told = r.got.Identity, ""
 		return
 	}
-	m.At = r.at
 	f := fault.From(r.err)
 	if forbids(r.err) {
-		m.Foreign, m.Fault, m.Failures = f, nil, 0
+		m.At, m.Foreign, m.Fault, m.Failures = r.at, f, nil, 0
 		return
 	}
-	m.Fault, m.Spread = f, ""
-	m.Failures++
-	if all := (*tickets.TokenError)(nil); errors.As(r.err, &all) { // who fails together tries again together
-		m.At, m.Spread = all.At, all.Identity
+	if a, shared := w.fail(r, f); shared {
+		m.At, m.Failures, m.Spread, m.Fault = a.At, a.Failures, a.Spread, a.Fault
+		return
 	}
+	m.At, m.Failures, m.Spread, m.Fault = r.at, m.Failures+1, "", f
 }

@@ -65,7 +65,8 @@ type world struct {
 	ring      chan ring
 	timer     *time.Timer
 	remounted chan struct{}
-	changed   []chan struct{}
+	followed  []chan struct{}
+	changed   chan cause
 	hangups   chan os.Signal
 	looks     atomic.Int32 // at the mount table
 	tell      func(string) // what systemd is told
@@ -89,7 +90,7 @@ func newWorld(t *testing.T, a *azure, dir, conf string) *world {
 	w := &world{
 		t: t, azure: a, dir: dir, begun: time.Now(), trouble: map[string]string{}, mountID: 30,
 		tell: func(string) {}, enter: func() {}, leave: func() {},
-		ring: make(chan ring, 1), remounted: make(chan struct{}, 1), hangups: make(chan os.Signal, 1),
+		ring: make(chan ring, 1), changed: make(chan cause, 1), remounted: make(chan struct{}, 1), hangups: make(chan os.Signal, 1),
 	}
 	w.timer = time.AfterFunc(time.Hour, func() { w.toll(ring{}) })
 	w.timer.Stop()
@@ -120,7 +121,7 @@ func (w *world) options() Options {
 
 func (w *world) machine() machine {
 	return machine{
-		alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups,
+		alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups, changes: w.changed,
 		watchCache: w.follow, notify: w.tell, alive: w.alive, seed: "seed",
 		upcalls: func() map[string]uint64 { return map[string]uint64{"answered": 3} },
 	}
@@ -177,11 +178,11 @@ func (w *world) follow(ctx context.Context, _ string) (<-chan struct{}, error) {
 	c := make(chan struct{}, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.changed = append(w.changed, c)
+	w.followed = append(w.followed, c)
 	context.AfterFunc(ctx, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.changed = slices.DeleteFunc(w.changed, func(o chan struct{}) bool { return o == c })
+		w.followed = slices.DeleteFunc(w.followed, func(o chan struct{}) bool { return o == c })
 		close(c)
 	})
 	return c, nil
@@ -193,7 +194,7 @@ func (w *world) cacheChanged() {
 		return
 	}
 	w.mu.Lock()
-	for _, c := range w.changed {
+	for _, c := range w.followed {
 		select {
 		case c <- struct{}{}:
 		default:

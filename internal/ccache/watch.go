@@ -11,7 +11,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Watch tells when the file at path is written, replaced, made or removed. The channel holds one
+// Watch tells when the file at path is written, replaced, made or removed, or changes its owner or mode. The channel holds one
 // element: "it changed since you last looked", however often. Who reads the file after Watch has
 // returned misses nothing. The channel is closed when ctx ends.
 //
@@ -58,9 +58,9 @@ func (f *follower) run(ctx context.Context) {
 func (f *follower) take(event fsnotify.Event) {
 	switch {
 	case f.watched == filepath.Dir(f.path) && event.Name == f.path:
-		if event.Op != fsnotify.Chmod {
-			f.tell()
-		}
+		f.tell() // a change of owner or mode repairs, too
+	case event.Name == f.watched && event.Has(fsnotify.Chmod):
+		f.tell()
 	case event.Name == f.watched && event.Has(fsnotify.Remove|fsnotify.Rename),
 		f.watched != filepath.Dir(f.path) && event.Has(fsnotify.Create):
 		_ = f.attach() // whoever watches also looks from time to time

@@ -140,12 +140,19 @@ type Fault struct {
 	RetryAfter time.Duration
 }
 
+// exhausted is what the errors mean that say that this process gets no more of something (errno(3)).
+var exhausted = map[syscall.Errno]Kind0{
+	syscall.EMFILE: OpenFiles, syscall.ENFILE: OpenFiles, syscall.ENOMEM: OutOfMemory, syscall.EFBIG: FileLimit,
+}
+
 // Because names the error that caused the fault, which may be nil and must hold no secret. It returns f.
-// Where nothing more can be opened, that is what is wrong, and not the first file or host that it hits: the
-// fault becomes OpenFiles.
+// Where nothing more can be had of something, that is what is wrong, and not the first file or host that it
+// hits: the fault becomes OpenFiles, OutOfMemory or FileLimit.
 func (f *Fault) Because(err error) *Fault {
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		f.kind, f.values, f.bound = OpenFiles.Kind, nil, ""
+	for errno, kind := range exhausted {
+		if errors.Is(err, errno) {
+			f.kind, f.values, f.bound = kind.Kind, nil, ""
+		}
 	}
 	f.cause = err
 	return f

@@ -68,6 +68,18 @@ func TestOpenFiles(t *testing.T) {
 	}
 }
 
+// Nor is what lacks memory, or may not grow.
+func TestExhausted(t *testing.T) {
+	for errno, want := range map[syscall.Errno]ID{syscall.ENOMEM: "AZF-OUT-OF-MEMORY", syscall.EFBIG: "AZF-FILE-LIMIT", syscall.EIO: "AZF-CCACHE-IO"} {
+		if f := CCacheIO.New("/x").Because(&fs.PathError{Op: "write", Path: "/x", Err: errno}); f.ID() != want {
+			t.Errorf("%v: got %s", errno, f)
+		}
+	}
+	if f := From(syscall.ENOMEM); f.ID() != OutOfMemory.ID {
+		t.Errorf("got %s", f)
+	}
+}
+
 func TestValuesDoNotExpandAgain(t *testing.T) {
 	f := SourceInvalid.New("{problem}{", "p")
 	if got, want := f.What(), "{problem}{ is no Azure Files share: p"; got != want {

@@ -23,6 +23,7 @@ var (
 	CCachePrincipal = row[Kind2]("AZF-CCACHE-PRINCIPAL", "the credential cache {ccache} holds the tickets of another client: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file of its own, such as /run/azfilesauth/krb5cc_0", ExitMount, false)
 	CCacheDamaged   = row[Kind2]("AZF-CCACHE-DAMAGED", "the credential cache {ccache} is damaged: {problem}", "rm '{ccache}'", ExitMount, false)
 	CCacheIO        = row[Kind1]("AZF-CCACHE-IO", "the credential cache {ccache} cannot be read or written", "df -h '{ccache}'; ls -ld '{ccache}'", ExitSystem, true)
+	CCacheFought    = row[Kind1]("AZF-CCACHE-FOUGHT", "something takes the tickets out of the credential cache {ccache} as soon as they are in it, so one is fetched each minute at most", "auditctl -w '{ccache}' -p wa -k azfilesauth; after a minute: ausearch -i -k azfilesauth", ExitSystem, true)
 	TicketUnknown   = row[Kind2]("AZF-TICKET-UNKNOWN", "there is no ticket for {host} in {ccache}", "azfilesauth list", ExitUsage, false)
 	LockTimeout     = row[Kind1]("AZF-LOCK-TIMEOUT", "another process holds the lock {lock} for too long", "fuser -v '{lock}'", ExitMount, true)
 
@@ -111,6 +112,11 @@ var (
 	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 
 	OpenFiles   = row[Kind0]("AZF-OPEN-FILES", "no more files can be opened", "cat /proc/sys/fs/file-nr; prlimit --nofile; for the daemon: systemctl restart azfilesrefresh", ExitSystem, true)
+	OutOfMemory = row[Kind0]("AZF-OUT-OF-MEMORY", "the machine, or the control group, has no memory left", "free -m; systemctl show -p MemoryMax,MemoryCurrent azfilesrefresh", ExitSystem, true)
+	FileLimit   = row[Kind0]("AZF-FILE-LIMIT", "a file may not grow any further, by the limit of the process (RLIMIT_FSIZE)", "ulimit -f unlimited; for the daemon, systemctl edit azfilesrefresh and add LimitFSIZE=infinity under [Service]", ExitSystem, true)
+	Inotify     = row[Kind1]("AZF-INOTIFY", "changes of {path} are noticed late, because the user has no inotify instance or watch left", "sysctl fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288", ExitSystem, true)
+	RunDir      = row[Kind1]("AZF-RUN-DIRECTORY", "the directory {dir} cannot be written", "findmnt -T '{dir}'; df -h '{dir}'; mount -o remount,rw /run", ExitSystem, true)
+
 	Timeout     = row[Kind0]("AZF-TIMEOUT", "it took too long", "try again{longer}", ExitMount, true)
 	Interrupted = row[Kind0]("AZF-INTERRUPTED", "it was interrupted", "run it again", ExitInterrupted, true)
 	Internal    = row[Kind0]("AZF-INTERNAL", "something happened that this program does not know how to explain", "please report it, with this line, at https://github.com/azfilesauth/azfilesauth/issues", ExitInternal, false)

@@ -1,0 +1,156 @@
+package watcher
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
+)
+
+// maxFights is how many tickets in a row may be taken away before somebody is said to fight us.
+const maxFights = 3
+
+// backoffs are the failures that endpoints share, by whose they are: an identity's that gets no token, and a
+// host's that does not answer. Whoever depends on one waits for it and asks together with the others.
+type backoffs map[string]Attempt
+
+func ofIdentity(line string) string { return "identity " + line }
+func ofHost(host string) string     { return "host " + host }
+
+// fail notes a failure that others share, and gives what all of them have now; ok is false for one that is
+// an endpoint's own. Attempts that began before the last one ended failed together with it.
+func (b backoffs) fail(r result, f *fault.Fault) (a Attempt, ok bool) {
+	name, at, began := "", r.at, r.at.Add(-r.took)
+	if token := (*tickets.TokenError)(nil); errors.As(r.err, &token) {
+		name, at, began = ofIdentity(token.Identity), token.At, token.At
+	} else if fault.Is(f, fault.DNSFailed, fault.ProxyFailed, fault.EndpointDown, fault.EndpointTimeout, fault.AzureBusy) {
+		name = ofHost(r.Host)
+	}
+	if name == "" {
+		return Attempt{}, false
+	}
+	if a = b[name]; began.After(a.At) {
+		a = Attempt{At: at, Failures: a.Failures + 1, Spread: name, Fault: f}
+		b[name] = a
+	}
+	return a, true
+}
+
+// succeed ends what a ticket has shown to be over.
+func (b backoffs) succeed(host, identity string) {
+	delete(b, ofHost(host))
+	delete(b, ofIdentity(identity))
+}
+
+// history is what Plan is told of an endpoint: its own attempts, or the failure it shares with others.
+func (w *watcher) history(k Key) Attempt {
+	m := w.memos[k]
+	if m.Spread != "" && w.backoffs[m.Spread].Failures == 0 {
+		m.At, m.Spread = time.Time{}, "" // another one has got through
+	}
+	owner := cmp.Or(m.owner, m.asks)
+	if t, known := w.tickets[k]; known && t.Trusted {
+		owner = t.Identity
+	}
+	a := m.Attempt
+	for _, name := range []string{m.Spread, ofIdentity(owner), ofHost(k.Host)} {
+		if s, known := w.backoffs[name]; known && s.Failures > 0 && !s.At.Before(a.At) {
+			a.At, a.Failures, a.Fault, a.Spread = s.At, s.Failures, s.Fault, name
+		}
+	}
+	return a
+}
+
+// forgive has those that fail for a reason that may be gone try again at once.
+func (w *watcher) forgive(gone func(*fault.Fault) bool) {
+	for _, m := range w.memos {
+		if m.Failures > 0 && gone(m.Fault) {
+			m.At, m.Spread = time.Time{}, ""
+		}
+	}
+	for name, a := range w.backoffs {
+		if gone(a.Fault) {
+			delete(w.backoffs, name)
+		}
+	}
+}
+
+// anything is for forgive: the configuration, the clock, or a person who asks, can change all.
+func anything(*fault.Fault) bool { return true }
+
+// ofCache is for forgive, when a cache or the mount table has changed.
+func ofCache(f *fault.Fault) bool {
+	return fault.Is(f, fault.CCacheFolder, fault.CCacheForeign, fault.CCachePrincipal, fault.CCacheDamaged, fault.CCacheIO, fault.LockTimeout)
+}
+
+// ofNetwork is for forgive, when a route or a name server has changed.
+func ofNetwork(f *fault.Fault) bool {
+	return fault.Is(f, fault.DNSFailed, fault.ProxyFailed, fault.EndpointDown, fault.EndpointTimeout, fault.IMDSUnreachable,
+		fault.ArcUnreachable, fault.EntraUnreachable, fault.NotAzure, fault.NetworkRules, fault.AnswerInvalid, fault.TLSUntrusted)
+}
+
+// noticeFights counts the tickets that were taken away as soon as they were there. Somebody who does so is not
+// fed with more than one exchange a minute.
+func (w *watcher) noticeFights(now time.Time) {
+	for k, m := range w.memos {
+		_, known := w.tickets[k]
+		if m.Success.IsZero() || w.busy[k] != nil {
+			continue
+		}
+		young := now.Sub(m.Success) < fightWait
+		if known && !young {
+			m.fought = 0
+		}
+		if known || m.lost.Equal(m.Success) {
+			continue
+		}
+		if m.lost = m.Success; !young {
+			m.fought = 0
+		}
+		if m.fought++; m.fought >= maxFights {
+			f := fault.CCacheFought.New(w.paths[k.CRUID])
+			if who := watching(filepath.Dir(w.paths[k.CRUID])); who != "" {
+				f = f.Because(errors.New(who))
+			}
+			m.At, m.Failures, m.Fault = m.Success, m.fought-maxFights+1, f
+		}
+	}
+}
+
+// maxWatching bounds how many processes are named.
+const maxWatching = 5
+
+// watching names the processes that have changes of a directory reported to them (proc_pid_fdinfo(5)): as a
+// rule whoever cleans it up is one of them. It is "" when there is none, or none that may be looked at.
+func watching(dir string) string {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
+		return ""
+	}
+	sign := fmt.Sprintf(" ino:%x ", st.Ino)
+	infos, _ := filepath.Glob("/proc/[0-9]*/fdinfo/*") // what may not be seen is missing
+	var found []string
+	for _, info := range infos {
+		pid := strings.Split(info, "/")[2]
+		text, err := os.ReadFile(info)
+		if err != nil || pid == fmt.Sprint(os.Getpid()) || !strings.Contains(string(text), "inotify ") || !strings.Contains(string(text), sign) {
+			continue
+		}
+		name, _ := os.ReadFile("/proc/" + pid + "/comm") // for people
+		found = append(found, fmt.Sprintf("%s (process %s)", fault.Line(strings.TrimSpace(string(name))), pid))
+	}
+	found = slices.Compact(found)
+	if len(found) == 0 || len(found) > maxWatching {
+		return ""
+	}
+	return dir + " is watched by " + strings.Join(found, ", ")
+}

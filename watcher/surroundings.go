@@ -1,0 +1,154 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+)
+
+// cause is something beside mounts and caches whose change can repair what failed.
+type cause int
+
+// The causes.
+const (
+	network       cause = iota // the default route, or who resolves names
+	configuration              // a file of it
+)
+
+// configQuiet is how long the files of the configuration are left alone before they are read: some who write
+// them make them empty first.
+const configQuiet = time.Second
+
+// surroundings tells of changes that can repair something, each as often as it happens. The error says of what
+// nothing will be told; the rest is.
+func surroundings(ctx context.Context, h host.Host) (<-chan cause, error) {
+	out := make(chan cause)
+	return out, errors.Join(watchRoutes(ctx, out), watchFiles(ctx, h, out))
+}
+
+func send(ctx context.Context, out chan<- cause, c cause) {
+	select {
+	case out <- c:
+	case <-ctx.Done():
+	}
+}
+
+// watchRoutes follows the default routes (rtnetlink(7)).
+func watchRoutes(ctx context.Context, out chan<- cause) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("following the routes: %w", err)
+	}
+	routes := os.NewFile(uintptr(fd), "rtnetlink")
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE}); err != nil {
+		return errors.Join(fmt.Errorf("following the routes: %w", err), routes.Close())
+	}
+	context.AfterFunc(ctx, func() { _ = routes.Close() })
+	go func() {
+		b := make([]byte, 32<<10)
+		for {
+			n, err := routes.Read(b)
+			if err != nil && !errors.Is(err, unix.ENOBUFS) { // some were lost: one of them may be ours
+				return
+			}
+			if err != nil || isDefaultRoute(b[:n]) {
+				send(ctx, out, network)
+			}
+		}
+	}()
+	return nil
+}
+
+// isDefaultRoute reports whether messages of rtnetlink tell of a route whose destination has no bits.
+func isDefaultRoute(b []byte) bool {
+	messages, err := syscall.ParseNetlinkMessage(b)
+	if err != nil {
+		return false
+	}
+	for _, m := range messages {
+		route := m.Header.Type == unix.RTM_NEWROUTE || m.Header.Type == unix.RTM_DELROUTE
+		if route && len(m.Data) >= unix.SizeofRtMsg && m.Data[1] == 0 { // rtm_dst_len
+			return true
+		}
+	}
+	return false
+}
+
+// watchFiles follows the files of the configuration, and the one that names the resolvers.
+func watchFiles(ctx context.Context, h host.Host, out chan<- cause) error {
+	const resolv = "/etc/resolv.conf"
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("following the configuration: %w", err)
+	}
+	own := filepath.Dir(h.Path(h.Config))
+	layers := filepath.Join(own, "config.d")
+	dirs := []string{own, layers, filepath.Dir(h.Path(resolv))}
+	if target, err := filepath.EvalSymlinks(h.Path(resolv)); err == nil {
+		dirs = append(dirs, filepath.Dir(target))
+	}
+	for _, dir := range dirs {
+		_ = w.Add(dir) // one that is missing tells nothing
+	}
+	go func() {
+		defer func() { _ = w.Close() }()
+		quiet := time.NewTimer(time.Hour)
+		quiet.Stop()
+		for {
+			select {
+			case e := <-w.Events:
+				if e.Name == layers {
+					_ = w.Add(layers)
+				}
+				if strings.HasSuffix(e.Name, "resolv.conf") {
+					send(ctx, out, network)
+				} else if dir := filepath.Dir(e.Name); dir == layers || e.Name == layers || e.Name == h.Path(h.Config) || strings.HasPrefix(filepath.Base(e.Name), "..") {
+					quiet.Reset(configQuiet)
+				}
+			case <-w.Errors:
+				quiet.Reset(configQuiet)
+			case <-quiet.C:
+				send(ctx, out, configuration)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// repaired takes a change of the surroundings.
+func (w *watcher) repaired(c cause) {
+	if c == network {
+		w.forgive(ofNetwork)
+		w.event()
+		return
+	}
+	before := w.cfg
+	if w.loadConfig(); w.cfg != before {
+		w.event()
+	}
+}
+
+// noticedLate is why changes of a file are not told of.
+func noticedLate(path string, err error) error {
+	if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	if f, failed := os.Open(os.DevNull); failed == nil { // it was not for want of descriptors
+		_ = f.Close()
+		return fault.Inotify.New(path).Because(errors.New(err.Error())) // not for want of descriptors
+	}
+	return fault.From(err)
+}
