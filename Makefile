@@ -165,6 +165,7 @@ UNSEEN := '^internal/(azurefake|clib|lab|log)/'
 .PHONY: lint
 lint: ## the linters that tools.mod pins
 	$(TOOL) golangci-lint run --timeout 15m ./...
+	$(TOOL) actionlint
 	@all=$$($(TOOL) deadcode -tags clib ./...); dead=$$(grep -vE $(UNSEEN) <<<"$$all" || true); \
 	[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 
