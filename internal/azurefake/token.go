@@ -33,6 +33,7 @@ type MintOptions struct {
 	AppID    string        `json:"appID,omitempty"`    // default none
 	TenantID string        `json:"tenantID,omitempty"` // default TenantID
 	Audience string        `json:"audience,omitempty"` // default StorageAudience
+	Managed  string        `json:"managed,omitempty"`  // resource id of a managed identity; default none
 	Lifetime time.Duration `json:"lifetime,omitempty"` // in JSON nanoseconds; default 1 h, negative = it ended that long ago
 }
 
@@ -43,7 +44,7 @@ func (f *Fake) MintToken(o MintOptions) string {
 	setDefault(&o.Audience, StorageAudience)
 	setDefault(&o.Lifetime, time.Hour)
 	token, _ := f.tokens.issue(claims{
-		Audience: o.Audience, ObjectID: o.ObjectID, AppID: o.AppID, TenantID: o.TenantID,
+		Audience: o.Audience, ObjectID: o.ObjectID, AppID: o.AppID, TenantID: o.TenantID, Managed: o.Managed,
 	}, f.now(), o.Lifetime)
 	return token
 }
@@ -57,6 +58,7 @@ type claims struct {
 	Expiry    int64  `json:"exp"`
 	AppID     string `json:"appid,omitempty"`
 	ObjectID  string `json:"oid"`
+	Managed   string `json:"xms_mirid,omitempty"`
 	Subject   string `json:"sub"`
 	TenantID  string `json:"tid"`
 	TokenID   string `json:"uti"`

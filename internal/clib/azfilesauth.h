@@ -29,6 +29,10 @@
  *     account that closes its connection ends the process (SIG_IGN is all right).
  *   - The library stays in memory when it is closed with dlclose(3).
  *   - It needs glibc 2.34 or newer.
+ *   - Tokens, tickets and keys pass through the memory of the process, and parts of them can stay in it until
+ *     it ends. The library does not keep them out of a core dump of the caller's process, which would be a
+ *     change of that process: a caller that wants none calls prctl(PR_SET_DUMPABLE, 0), or
+ *     setrlimit(RLIMIT_CORE) with 0.
  */
 #ifndef AZFILESAUTH_H
 #define AZFILESAUTH_H
@@ -45,13 +49,15 @@ extern "C" {
  * stays when this fails. It fails while the share is mounted with another identity.
  *
  * file_endpoint_uri: https://<account>.file.core.windows.net
- * auth_token: the access token; it is not kept
+ * auth_token: the access token; it is not kept. A token of the identity that obtained the earlier ticket
+ *   keeps that identity on record, so that the ticket is refreshed as before; with another one the
+ *   ticket ends when nobody sets a new one
  * credential_expires_in_seconds: must not be NULL
  */
 int extern_smb_set_credential_oauth_token(char *file_endpoint_uri, char *auth_token,
 					  unsigned int *credential_expires_in_seconds);
 
-/* Erases the ticket of an endpoint. It fails when there is none. */
+/* Erases the ticket of an endpoint. It succeeds also when there is none. */
 int extern_smb_clear_credential(char *file_endpoint_uri);
 
 /*

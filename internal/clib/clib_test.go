@@ -12,8 +12,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
@@ -95,7 +97,7 @@ func TestSetListClear(t *testing.T) {
 	}
 	server := "cifs/" + account + "@" + azurefake.DefaultRealm
 	text := regexp.MustCompile(`^2\.3\.4\n\[\]\njson 0\nset 0\nset 0\nUsing Kerberos cache: ` + regexp.QuoteMeta(m.ccache) +
-		`\nCredential 1:\n  Server: ` + regexp.QuoteMeta(server) + `\n(?s:.*)\nlist 0\n(\[\n(?s:.*)\n\]\n)json 0\nclear 0\nclear -1\n(\[\n(?s:.*)\n\]\n)json 0\n$`)
+		`\nCredential 1:\n  Server: ` + regexp.QuoteMeta(server) + `\n(?s:.*)\nlist 0\n(\[\n(?s:.*)\n\]\n)json 0\nclear 0\nclear 0\n(\[\n(?s:.*)\n\]\n)json 0\n$`)
 	found := text.FindStringSubmatch(r.out)
 	if found == nil {
 		t.Fatal(r.out)
@@ -107,11 +109,40 @@ func TestSetListClear(t *testing.T) {
 		t.Errorf("%v\n%v", both, one)
 	}
 	m.holds("other.file.core.windows.net")
-	for _, record := range []string{`msg="ticket obtained"`, `msg="ticket erased"`, "fault=AZF-TICKET-UNKNOWN", "program=azfilesauth"} {
+	for _, record := range []string{`msg="ticket obtained"`, `msg="ticket erased"`, `msg="there is no ticket to erase"`, "program=azfilesauth"} {
 		if !strings.Contains(m.logged(), record) {
 			t.Errorf("%s is not in the log:\n%s", record, m.logged())
 		}
 	}
+}
+
+// TestOldDaemon has the one of AzFilesAuthenticator replace tickets in time: who obtained them stays known.
+func TestOldDaemon(t *testing.T) {
+	m := newMachine(t)
+	const client = "b0000000-0000-4000-8000-00000000000b"
+	records := func(identity string, refreshable bool) {
+		t.Helper()
+		b, err := os.ReadFile(m.ccache)
+		m.must(err)
+		c, err := ccache.Parse(b)
+		m.must(err)
+		if rec, _ := c.Record("cifs/" + account); rec.Identity != identity || rec.Refreshable != refreshable {
+			t.Errorf("%+v, want %s", rec, identity)
+		}
+	}
+	m.calls("set 0\n", "set", uri, m.token)
+	records("token", false)
+	b, err := os.ReadFile(m.ccache)
+	m.must(err)
+	c, err := ccache.Parse(b)
+	m.must(err)
+	ticket, _ := c.Ticket("cifs/" + account)
+	c.Put(ticket, ccache.Record{Identity: "user-assigned client_id=" + client, ObtainedAt: time.Now(), Refreshable: true})
+	m.must(os.WriteFile(m.ccache, c.Marshal(), 0o600))
+	m.calls("set 0\n", "set", uri, m.fake.MintToken(azurefake.MintOptions{AppID: client}))
+	records("user-assigned client_id="+client, true)
+	m.calls("set 0\n", "set", uri, m.token)
+	records("token", false)
 }
 
 // TestPython has ctypes, as AzFilesAuthenticator's own programs.
@@ -119,7 +150,7 @@ func TestPython(t *testing.T) {
 	m := newMachine(t)
 	python := needs.Program(t, "python3", "python3")
 	r := m.start(exec.Command(python, "testdata/caller.py", m.library, uri, m.token))
-	want := regexp.MustCompile(`^set 0 True\nbad -1 0\n\[\n  \{"server":"cifs/` + account + `@.*\}\n\]\njson 0\nclear 0\nversion 2\.3\.4 True\n$`)
+	want := regexp.MustCompile(`^set 0 True\nbad -1 0\n\[\n  \{\n    "server": "cifs/` + account + `@(?s:.*)\}\n\]\njson 0\nclear 0\nversion 2\.3\.4 True\n$`)
 	if r.code != 0 || r.err != "" || !want.MatchString(r.out) {
 		t.Errorf("%d %s\n%s", r.code, r.out, r.err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
@@ -94,7 +95,7 @@ func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
 	ctx, cancel := c.limit()
 	defer cancel()
 	got, err := c.Ensure(ctx, tickets.Request{
-		Endpoint: e, Identity: identity.Identity{Kind: identity.Token}, CRUID: c.cfg.CredentialUID(),
+		Endpoint: e, Identity: c.issuedTo(e, token), CRUID: c.cfg.CredentialUID(),
 		Fresh: tickets.Always, Token: token,
 	})
 	if err != nil {
@@ -102,6 +103,19 @@ func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
 	}
 	c.record(slog.LevelInfo, "ticket obtained", "server", got.Server, "ccache", got.CCache, "ends", got.EndTime)
 	return time.Until(got.EndTime), nil
+}
+
+// issuedTo gives the identity that obtained the ticket that is there, if the token was issued to it as
+// well: then the caller is a daemon of AzFilesAuthenticator that replaces a ticket in time, and who
+// refreshes it is no other than before. Of another token only the caller knows where it comes from.
+func (c *call) issuedTo(e endpoint.Endpoint, token secret.Value) identity.Identity {
+	listing, _ := c.List(c.cfg.CredentialUID()) // what is wrong with it Ensure tells
+	for _, t := range listing.Tickets {
+		if id, err := identity.Parse(t.Identity); err == nil && t.Known && t.Trusted && t.Server.Components[1] == e.Host() && id.Issued(token) {
+			return id
+		}
+	}
+	return identity.Identity{Kind: identity.Token}
 }
 
 // clear erases a ticket.
@@ -113,7 +127,12 @@ func (c *call) clear(uri string) error {
 	ctx, cancel := c.limit()
 	defer cancel()
 	uid := c.cfg.CredentialUID()
-	if err := c.Clear(ctx, uid, e); err != nil {
+	err = c.Clear(ctx, uid, e)
+	if fault.Is(err, fault.TicketUnknown) { // which is what the caller wants
+		c.record(slog.LevelInfo, "there is no ticket to erase", "server", e.SPN(), "ccache", c.cfg.CCacheName(uid))
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	c.record(slog.LevelInfo, "ticket erased", "server", e.SPN(), "ccache", c.cfg.CCacheName(uid))

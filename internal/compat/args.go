@@ -95,8 +95,13 @@ func (inv *invocation) take(arg string, next []string) (rest []string, err error
 		inv.hidden = append(inv.hidden, arg)
 		return next, usage("there is a switch that is not known" + shown(name))
 	default:
+		given := inside
 		if !inside && len(next) > 0 && !strings.HasPrefix(next[0], "-") {
-			value, next = next[0], next[1:]
+			value, next, given = next[0], next[1:], true
+		}
+		if value == "" && given && name == "--imds-client-id" { // a script's variable that is not set
+			inv.flags.system = true
+			return next, nil
 		}
 		if value == "" {
 			return next, usage(name + " needs a value")

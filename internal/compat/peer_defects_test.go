@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"strings"
@@ -127,7 +128,46 @@ func defectRows() []peerRow {
 			}
 			return "stderr, with cause, fix, configuration and cache that were used"
 		}},
-		{"defect_35_edits_its_configuration", "the packaged configuration", "edited by every command", func(m *machine) string {
+		{"row_another_identity", "`set` as another identity while the share is mounted", "0; the last one wins, 3 in newer versions", func(m *machine) string {
+			m.works("set", uri, "--imds-client-id", clientID)
+			m.mounted(clientID)
+			before, err := os.ReadFile(m.ccache)
+			must(m.T, err)
+			m.fails(fault.IdentityConflict, "set", uri, "--system") // which holds the status
+			if after, err := os.ReadFile(m.ccache); err != nil || !bytes.Equal(before, after) {
+				m.Error("the cache was written")
+			}
+			m.run("set", uri, "--system", "--force")
+			if rec, _ := m.cache().Record("cifs/" + storageHost); rec.Identity != "system" {
+				m.Errorf("%+v", rec)
+			}
+			return "3, the cache stays; `--force` replaces"
+		}},
+		{"row_empty_client_id", "`--imds-client-id \"\"`", "the system identity", func(m *machine) string {
+			m.works("set", uri, "--imds-client-id", "")
+			m.works("set", uri, "--imds-client-id=")
+			if rec, _ := m.cache().Record("cifs/" + storageHost); rec.Identity != "system" {
+				m.Errorf("%+v", rec)
+			}
+			m.fails(fault.Usage, "set", uri, "--imds-client-id")
+			return "the same"
+		}},
+		{"row_uid_is_written", "`awk '/USER_UID/{print $2}'` of the configuration after `set`", "the uid, written by any command", func(m *machine) string {
+			m.tool.Provision = m.provision
+			m.write("passwd", "root:x:0:0:root:/root:/bin/sh\n")
+			before, err := os.ReadFile(m.in("config.yaml"))
+			must(m.T, err)
+			m.works("list")
+			m.works("set", uri, m.token)
+			m.works("set", uri, m.token)
+			if after, err := os.ReadFile(m.in("config.yaml")); err != nil || string(after) != string(before)+"USER_UID: 0\n" {
+				m.Errorf("%q, %v", after, err)
+			}
+			return "the uid in effect, appended by `set` where the file has none; the rest of the file stays"
+		}},
+		{"defect_35_edits_its_configuration", "a configuration with a `USER_UID`", "edited by every command", func(m *machine) string {
+			m.configure("USER_UID: 0")
+			m.tool.Provision = m.provision
 			before, err := os.Stat(m.in("config.yaml"))
 			must(m.T, err)
 			m.works("list")

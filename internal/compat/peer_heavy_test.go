@@ -87,7 +87,7 @@ func diskFull(m *machine) string {
 	b, err := cmd.CombinedOutput()
 	out := string(b)
 	if err != nil || !strings.Contains(out, program+": "+string(fault.CCacheIO.ID)) || !strings.Contains(out, "no space left") ||
-		!strings.Contains(out, "  cifs/"+storageHost) || strings.Count(out, `"server":"cifs/`+storageHost) != 1 {
+		!strings.Contains(out, "  cifs/"+storageHost) || strings.Count(out, `"server": "cifs/`+storageHost) != 1 {
 		m.Errorf("%v\n%s", err, out)
 	}
 	return "1: `" + string(fault.CCacheIO.ID) + "`; the tickets that are there stay"

@@ -69,23 +69,58 @@ func TestProvisionMakesUserAndFile(t *testing.T) {
 	}
 }
 
-func TestProvisionLeavesAnExistingFile(t *testing.T) {
-	p, dir := machine(t, rootLine+"azfilesuser:x:977:977::/nonexistent:/usr/sbin/nologin\n", "exit 1")
+// TestProvisionAppendsTheUID has files as people and programs leave them: all of it stays, and awk finds the
+// uid behind it.
+func TestProvisionAppendsTheUID(t *testing.T) {
+	for name, test := range map[string]struct {
+		text, dropIn, want string
+		uid                int
+	}{
+		"empty, as 1.0.11 ships it": {"", "", "USER_UID: 977\n", 977},
+		"comments alone":            {"# USER_UID: 5\n", "", "# USER_UID: 5\nUSER_UID: 977\n", 977},
+		"without a last line end":   {"b: 1 # why\nLOG_DESTINATION: file", "", "b: 1 # why\nLOG_DESTINATION: file\nUSER_UID: 977\n", 977},
+		"another layer has it":      {"refresh:\n  at: 0.5\n", "USER_UID: 0\n", "refresh:\n  at: 0.5\nUSER_UID: 0\n", 0},
+		"it is there":               {"USER_UID: 5\n", "", "USER_UID: 5\n", 5},
+		"it is there and overruled": {"USER_UID: 5\n", "USER_UID: 0\n", "USER_UID: 5\n", 0},
+		"one line is all":           {"{LOG_DESTINATION: file}\n", "", "{LOG_DESTINATION: file}\n", 977},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, dir := machine(t, rootLine+"azfilesuser:x:977:977::/nonexistent:/usr/sbin/nologin\n", "exit 1")
+			path := filepath.Join(dir, "config.yaml")
+			put(t, path, test.text, 0o640)
+			if test.dropIn != "" {
+				if err := os.Mkdir(filepath.Join(dir, "config.d"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				put(t, filepath.Join(dir, "config.d/50-site.yaml"), test.dropIn, 0o600)
+			}
+			for range 2 {
+				if c := provision(t, p, path); c.CredentialUID() != test.uid {
+					t.Errorf("uid %d", c.CredentialUID())
+				}
+				info, err := os.Stat(path)
+				if now, _ := os.ReadFile(path); err != nil || string(now) != test.want || info.Mode().Perm() != 0o640 {
+					t.Errorf("the file is now %q, %v, %v", now, info.Mode(), err)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(dir, "called")); err == nil {
+				t.Error("useradd was called")
+			}
+		})
+	}
+}
+
+// TestProvisionLeavesAConfigMap has the file as Kubernetes projects it.
+func TestProvisionLeavesAConfigMap(t *testing.T) {
+	p, dir := machine(t, rootLine, "")
 	path := filepath.Join(dir, "config.yaml")
-	const text = "LOG_DESTINATION: file\n"
-	put(t, path, text, 0o600)
-	if c := provision(t, p, path); c.CredentialUID() != 977 {
-		t.Errorf("uid %d", c.CredentialUID())
+	put(t, filepath.Join(dir, "data"), "LOG_DESTINATION: file\n", 0o600)
+	if err := os.Symlink("data", path); err != nil {
+		t.Fatal(err)
 	}
-	if now, _ := os.ReadFile(path); string(now) != text {
-		t.Errorf("the file is now %q", now)
-	}
-	put(t, path, "USER_UID: 5\n", 0o600)
-	if c := provision(t, p, path); c.CredentialUID() != 5 {
-		t.Errorf("uid %d", c.CredentialUID())
-	}
-	if _, err := os.Stat(filepath.Join(dir, "called")); err == nil {
-		t.Error("useradd was called")
+	provision(t, p, path)
+	if to, err := os.Readlink(path); err != nil || to != "data" {
+		t.Errorf("it leads to %q, %v", to, err)
 	}
 }
 

@@ -27,8 +27,12 @@ type row struct {
 // parses it gets something to parse.
 const NoTickets = "[]\n"
 
-// Text is the list for people: the path of the cache, and its tickets with their times in zone.
+// Text is the list for people: the path of the cache, and its tickets with their times in zone. Without
+// tickets it is empty, as scripts expect.
 func Text(cache string, tickets []ccache.Credential, zone *time.Location) string {
+	if len(tickets) == 0 {
+		return ""
+	}
 	var out strings.Builder
 	_, _ = fmt.Fprintf(&out, "Using Kerberos cache: %s\n", cache)
 	for i, t := range tickets {
@@ -40,17 +44,14 @@ func Text(cache string, tickets []ccache.Credential, zone *time.Location) string
 	return out.String()
 }
 
-// JSON is the list for programs: an array with one ticket on a line.
+// JSON is the list for programs: an array with one key on a line, since some of them read lines.
 func JSON(tickets []ccache.Credential, zone *time.Location) string {
-	if len(tickets) == 0 {
-		return NoTickets
-	}
-	rows := make([]string, len(tickets))
+	rows := make([]row, len(tickets))
 	for i, t := range tickets {
-		line, _ := json.Marshal(rowOf(t, zone)) // texts and a number: there is nothing that could fail
-		rows[i] = string(legible.JSON(line))
+		rows[i] = rowOf(t, zone)
 	}
-	return "[\n  " + strings.Join(rows, ",\n  ") + "\n]\n"
+	text, _ := json.MarshalIndent(rows, "", "  ") // texts and a number: there is nothing that could fail
+	return string(legible.JSON(text)) + "\n"
 }
 
 func rowOf(c ccache.Credential, zone *time.Location) row {
