@@ -10,8 +10,12 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
+
+// maxContent bounds what is read of a configuration on the standard input, in bytes.
+const maxContent = 1 << 20
 
 // checked is the result of config check.
 type checked struct {
@@ -20,21 +24,34 @@ type checked struct {
 	Exists bool   `json:"exists"` // false: there is no file, and the defaults hold
 }
 
-// check reads a configuration strictly, by default the one that is in use.
+// check judges a configuration strictly: the one that is in use, or what is in a file or, for "-", on the
+// standard input, whoever it belongs to.
 func (s *session) check(*cobra.Command, []string) error {
 	path := cmp.Or(s.file, s.Config)
-	cfg, err := config.Load(path)
+	h := host.Real()
+	h.Config = path
+	judge := config.Check
+	if s.file == "-" {
+		path, h.Config = "stdin", "stdin"
+		judge = func(h host.Host) (*config.Config, []string, error) {
+			content, err := io.ReadAll(io.LimitReader(s.Stdin, maxContent))
+			if err != nil {
+				return nil, nil, fault.ConfigInvalid.New(h.Config, "it cannot be read").Because(err)
+			}
+			return config.CheckContent(h, content)
+		}
+	} else if s.file != "" {
+		judge = config.CheckFile
+	}
+	cfg, more, err := judge(h)
+	for _, also := range more { // the first is the fault
+		s.notes = append(s.notes, "also: "+also)
+	}
 	if err != nil {
 		return err
 	}
 	if cfg.Missing() && s.file != "" {
 		return fault.ConfigInvalid.New(path, "it cannot be opened").Because(fs.ErrNotExist)
-	}
-	if err := cfg.Strict(); err != nil {
-		for _, w := range cfg.Warnings()[1:] { // the first is the fault
-			s.notes = append(s.notes, "also: "+w)
-		}
-		return err
 	}
 	return s.result(checked{path, true, !cfg.Missing()}, func(w io.Writer) {
 		remark := ""

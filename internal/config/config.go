@@ -117,21 +117,28 @@ func Read(h host.Host) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assemble(h, files)
+	p, err := assemble(h, files, func(file string) ([]byte, error) { return read(h, file, host.Owned) })
+	if err == nil && len(p.mistakes) > 0 {
+		err = p.invalid(&p.mistakes[0])
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.Config, nil
 }
 
 // Defaults is the configuration of a machine that has no file of it.
 func Defaults(h host.Host) *Config {
-	c, _ := assemble(h, nil) // only a file can be wrong
-	return c
+	p, _ := assemble(h, nil, nil) // only a file can be wrong
+	return p.Config
 }
 
 // assemble reads files, of which the later ones win.
-func assemble(h host.Host, files []string) (*Config, error) {
+func assemble(h host.Host, files []string, read func(file string) ([]byte, error)) (*parser, error) {
 	p := &parser{Config: defaults(h.Config), byName: map[string]*account{}}
 	p.missing = true
 	for _, p.file = range files {
-		content, err := read(h, p.file)
+		content, err := read(p.file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -140,18 +147,14 @@ func assemble(h host.Host, files []string) (*Config, error) {
 		}
 		p.missing = p.missing && p.file != p.path
 		p.files = append(p.files, p.file)
-		if err := p.parse(content); err != nil {
-			return nil, p.invalid(err)
-		}
+		p.parse(content)
 	}
-	if err := p.finish(); err != nil {
-		return nil, p.invalid(err)
-	}
+	p.finish()
 	if !p.Sets("USER_UID") { // the system user's, or root's where there is none
 		user, _ := h.LookupUser(SystemUser)
 		p.uid = user.UID
 	}
-	return p.Config, nil
+	return p, nil
 }
 
 // invalid is a fault about the file that a problem is in.
@@ -177,11 +180,7 @@ func (c *Config) Files() []string { return slices.Clone(c.files) }
 func (c *Config) Warnings() []string {
 	var all []string
 	for _, w := range c.warnings {
-		text := w.Error()
-		if w.file != c.path {
-			text = w.file + ": " + text
-		}
-		all = append(all, text)
+		all = append(all, c.sentence(w))
 	}
 	if c.more {
 		all = append(all, "and more")
@@ -189,12 +188,11 @@ func (c *Config) Warnings() []string {
 	return all
 }
 
-// Strict is the error of a check that allows no warnings: the first one as a ConfigInvalid, or nil.
-func (c *Config) Strict() error {
-	if len(c.warnings) == 0 {
-		return nil
+func (c *Config) sentence(w problem) string {
+	if w.file == c.path {
+		return w.Error()
 	}
-	return c.invalid(&c.warnings[0])
+	return w.file + ": " + w.Error()
 }
 
 // Resolver knows the public clouds and the hosts under endpoints.

@@ -38,6 +38,14 @@ func readAt(path string) (*Config, error) {
 	return Read(h)
 }
 
+// Strict is the error of Check.
+func (c *Config) Strict() error {
+	h := host.Real().Trusting(os.Geteuid())
+	h.Config = c.path
+	_, _, err := Check(h)
+	return err
+}
+
 // load reads a configuration that must be good.
 func load(t testing.TB, content string) *Config {
 	t.Helper()

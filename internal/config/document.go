@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,35 @@ func document(content []byte) (*yaml.Node, error) {
 		return nil, syntax(content, err)
 	}
 	return nil, &problem{place: place{line: next.Line}, text: "a second document begins here"}
+}
+
+// upstreamLine is a line of one of the keys that azfilesauthmanager knows, as its own reader takes it apart.
+var upstreamLine = regexp.MustCompile(`^([ \t]*)(` + strings.Join(repeatable[:], "|") + `)[ \t]*:(.*)$`)
+
+// plainLines makes YAML of the lines that the reader of azfilesauthmanager takes and YAML does not: indented
+// ones, and those without a space after the colon. odd are their numbers. A file of one flow mapping is left
+// alone.
+func plainLines(content []byte) (plain []byte, odd []int) {
+	lines := strings.Split(string(content), "\n")
+	margin, known := "", false
+	for i, line := range lines {
+		text := strings.TrimLeft(line, " \t")
+		if !known && text != "" && text[0] != '#' && !strings.HasPrefix(text, "---") && text != "\r" {
+			if text[0] == '{' {
+				return content, nil
+			}
+			if margin, known = line[:len(line)-len(text)], true; strings.Contains(margin, "\t") {
+				margin = ""
+			}
+		}
+		m := upstreamLine.FindStringSubmatch(line)
+		if m == nil || m[1] == margin && strings.Trim(m[3][:min(len(m[3]), 1)], " \t\r") == "" {
+			continue
+		}
+		lines[i] = margin + m[2] + ": " + strings.TrimLeft(m[3], " \t")
+		odd = append(odd, i+1)
+	}
+	return []byte(strings.Join(lines, "\n")), odd
 }
 
 // legible refuses, with the line, what the YAML library refuses without one or is slow at.

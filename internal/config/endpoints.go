@@ -43,7 +43,7 @@ func (p *parser) enterHost(key string, at place) error {
 }
 
 // checkHosts checks that every host leads to an account and finds the accounts' identities.
-func (p *parser) checkHosts() error {
+func (p *parser) checkHosts() {
 	for _, h := range p.listed {
 		if h.custom.Canonical == h.name {
 			h.custom.Canonical = ""
@@ -52,10 +52,9 @@ func (p *parser) checkHosts() error {
 	}
 	for _, h := range p.listed {
 		if err := p.assign(h); err != nil {
-			return at(err, h.at, within("endpoints", h.key))
+			p.mistake(at(err, h.at, within("endpoints", h.key)))
 		}
 	}
-	return nil
 }
 
 // assign checks one host and gives its account its identity.

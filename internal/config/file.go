@@ -66,9 +66,9 @@ func dropIns(h host.Host, dir string) ([]string, error) {
 // maxSize bounds a file, in bytes.
 const maxSize = 1 << 20
 
-// read gives a file's content if only root can change it. The error of a missing file is fs.ErrNotExist.
-func read(h host.Host, path string) ([]byte, error) {
-	content, _, err := h.ReadFile(path, maxSize, host.Owned)
+// read gives a file's content if it keeps the rules. The error of a missing file is fs.ErrNotExist.
+func read(h host.Host, path string, rules host.Rules) ([]byte, error) {
+	content, _, err := h.ReadFile(path, maxSize, rules)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return content, err
 	}

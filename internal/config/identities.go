@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -56,22 +57,32 @@ func checkName(name string) error {
 }
 
 // checkIdentities makes identities of the entries, and of default_identity.
-func (p *parser) checkIdentities() error {
+func (p *parser) checkIdentities() {
 	for _, name := range slices.Sorted(maps.Keys(p.identities)) {
 		e, key := p.identities[name], within("identities", name)
 		if err := p.complete(e, key); err != nil {
-			return at(err, e.at, key)
+			p.mistake(at(errors.New(err.Error()+p.mistyped(key)), e.at, key))
 		}
 	}
 	if p.fallbackText == "" {
-		return nil
+		return
 	}
 	id, err := p.named(p.fallbackText)
 	if err != nil {
-		return at(err, p.places["default_identity"], "default_identity")
+		p.mistake(at(err, p.places["default_identity"], "default_identity"))
 	}
 	p.fallback = &id
-	return nil
+}
+
+// mistyped tells which of an entry's keys is perhaps the one that is missing, "" for none.
+func (p *parser) mistyped(entry string) string {
+	for _, w := range p.warnings {
+		key, ok := strings.CutPrefix(w.key, entry+".")
+		if _, hint, found := strings.Cut(w.text, "; did you mean "); ok && found {
+			return fmt.Sprintf("; line %d has %s, did you mean %s", w.line, key, hint)
+		}
+	}
+	return ""
 }
 
 // complete makes the identity of an entry. An unknown kind is a warning here and an error to those who use
@@ -111,7 +122,7 @@ func (p *parser) named(name string) (identity.Identity, error) {
 		if e.err != nil {
 			return identity.Identity{}, errors.New(shown(name) + " is not usable: " + e.err.Error())
 		}
-		return e.identity, nil
+		return e.identity, nil // the zero one of an entry about which a mistake is noted already
 	}
 	id, err := identity.Parse(name)
 	if err == nil {

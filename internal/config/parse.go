@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -42,24 +43,28 @@ func (p *problem) Error() string {
 // parser fills a Config from files, one after the other: a later one wins, key by key.
 type parser struct {
 	*Config
-	file   string
-	byName map[string]*account // by lower-case name
+	file     string
+	byName   map[string]*account // by lower-case name
+	mistakes []problem
 
 	choice   *Choice  // of the entry of identities that is being read
 	account  *account // that of endpoints
 	variable string   // the name of that of ENVIRONMENT
 }
 
-// parse takes what the content of a file says. The errors are of type *problem.
-func (p *parser) parse(content []byte) error {
+// parse takes what the content of a file says. What is wrong is noted, and the rest is read all the same.
+func (p *parser) parse(content []byte) {
+	content, odd := plainLines(content)
+	for _, line := range odd {
+		p.warn(place{p.file, line}, "", "an upper-case key must begin its line, and a space must follow its colon")
+	}
 	root, err := document(content)
 	if err == nil && root != nil {
 		err = p.section("", "", root)
 	}
 	if err != nil {
-		return p.at(err, 0, "")
+		p.mistake(p.at(err, 0, ""))
 	}
-	return nil
 }
 
 // section takes the values of a mapping and warns of keys that are not known. way is what leads to it,
@@ -81,7 +86,7 @@ func (p *parser) section(way, row string, n *yaml.Node) error {
 			continue
 		}
 		if err := p.value(k, key, kv); err != nil {
-			return p.at(err, kv.line, key)
+			p.mistake(p.at(err, kv.line, key))
 		}
 	}
 	return nil
@@ -108,22 +113,31 @@ func (p *parser) value(k *Key, way string, kv pair) error {
 	if err == nil {
 		err = k.take(p, text)
 	}
-	p.places[way] = place{p.file, kv.line}
+	if err == nil {
+		p.places[way] = place{p.file, kv.line}
+	} else if k.lenient || k.optional && (errors.Is(err, errNoValue) || errors.Is(err, errIsEmpty)) {
+		p.warn(place{p.file, kv.line}, way, err.Error()+"; "+cmp.Or(k.show(p), "the default")+" holds instead")
+		return nil
+	}
 	return err
 }
 
 // finish looks at what names something in another place, when all files are read.
-func (p *parser) finish() error {
-	if err := p.checkIdentities(); err != nil {
-		return err
+func (p *parser) finish() {
+	p.checkIdentities()
+	p.checkHosts()
+	for _, list := range [][]problem{p.warnings, p.mistakes} {
+		slices.SortStableFunc(list, func(a, b problem) int {
+			return cmp.Or(cmp.Compare(slices.Index(p.files, a.file), slices.Index(p.files, b.file)), cmp.Compare(a.line, b.line))
+		})
 	}
-	if err := p.checkHosts(); err != nil {
-		return err
+}
+
+// mistake notes what no configuration can have, of which the first ones are enough.
+func (p *parser) mistake(err error) {
+	if w := (*problem)(nil); errors.As(err, &w) && len(p.mistakes) < maxWarnings {
+		p.mistakes = append(p.mistakes, *w)
 	}
-	slices.SortStableFunc(p.warnings, func(a, b problem) int {
-		return cmp.Or(cmp.Compare(slices.Index(p.files, a.file), slices.Index(p.files, b.file)), cmp.Compare(a.line, b.line))
-	})
-	return nil
 }
 
 func (p *parser) warn(where place, key, text string) {
@@ -157,6 +171,9 @@ func within(name, key string) string {
 // didYouMean proposes the known word that looks most like key, or nothing.
 func didYouMean(key string, known []string) string {
 	word := nearest.Word(key, known)
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.HasPrefix(k, key+"_") }); word == "" && i >= 0 {
+		word = known[i] // tenant is tenant_id
+	}
 	if word == "" {
 		return ""
 	}

@@ -19,6 +19,9 @@ type Key struct {
 	AtStart bool     // azfilesauth-watch reads it when it starts, and no more at SIGHUP
 	Doc     string   // sentences for the manual, with `literals`, /paths and pages(8)
 
+	lenient  bool // a bad value is a warning and does not count: it never stops a mount
+	optional bool // an empty value is a warning, and as if the line were not there
+
 	bare  bool                                         // its value can be any text, and none
 	take  func(p *parser, text string) error           // puts the value in its place
 	show  func(p *parser) string                       // the value in its place, fit to be shown
@@ -51,13 +54,12 @@ func upstreamKeys() []Key {
 	file := row("LOG_FILE_PATH", filePath, "/var/log/azfilesauth.log", func(p *parser) *string { return &p.log.path },
 		"The file of the destination `file` .")
 	destination.AtStart, file.AtStart = true, true
-	return []Key{
-		user, ccache, destination, file,
-		row("CURL_CONNECT_TIMEOUT", seconds(1, 3600), "10", func(p *parser) *time.Duration { return &p.connectTimeout },
-			"The bound on a connection."),
-		row("CURL_TOTAL_TIMEOUT", seconds(1, 3600), "30", func(p *parser) *time.Duration { return &p.totalTimeout },
-			"The bound on a request."),
-	}
+	connect := row("CURL_CONNECT_TIMEOUT", seconds(1, 3600), "10", func(p *parser) *time.Duration { return &p.connectTimeout },
+		"The bound on a connection.")
+	total := row("CURL_TOTAL_TIMEOUT", seconds(1, 3600), "30", func(p *parser) *time.Duration { return &p.totalTimeout },
+		"The bound on a request.")
+	ccache.optional, destination.lenient, file.lenient, connect.lenient, total.lenient = true, true, true, true, true
+	return []Key{user, ccache, destination, file, connect, total}
 }
 
 // ownKeys are ours, but for those with invented names.

@@ -50,13 +50,13 @@ func plain(n *yaml.Node) (string, error) {
 	}
 	switch n.ShortTag() {
 	case "!!null":
-		return "", errors.New("it has no value")
+		return "", errNoValue
 	case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
 	default:
 		return "", errors.New("it must be a plain value without a tag")
 	}
 	if n.Value == "" {
-		return "", errors.New("it is empty")
+		return "", errIsEmpty
 	}
 	if strings.ContainsFunc(n.Value, unicode.IsControl) {
 		return "", errors.New("it holds control characters")
@@ -75,7 +75,11 @@ func bare(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-var errNoScalar = errors.New("it must be a single value")
+var (
+	errNoScalar = errors.New("it must be a single value")
+	errNoValue  = errors.New("it has no value")
+	errIsEmpty  = errors.New("it is empty")
+)
 
 // localUser is the uid of the user who called sudo.
 const localUser = "local"

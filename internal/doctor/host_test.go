@@ -31,8 +31,8 @@ func wrongs() []wrong {
 func configFindings() []wrong {
 	return []wrong{
 		{
-			name: "wrong type", tree: "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\nCURL_TOTAL_TIMEOUT: soon\n",
-			id: "config", status: Problem, text: "line 2: CURL_TOTAL_TIMEOUT", fix: "correct", skipped: []string{"user-uid", "default-ccache"},
+			name: "wrong type", tree: "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\nrefresh: {at: soon}\n",
+			id: "config", status: Problem, text: "line 2: refresh.at", fix: "correct", skipped: []string{"user-uid", "default-ccache"},
 		},
 		{
 			name: "unknown key", tree: "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\ndefault_identiy: system\n",

@@ -44,7 +44,7 @@ func machineRows() []row {
 			"echo 10.99.0.1 acct.file.core.windows.net >>/etc/hosts"),
 		fails("port 445 closed", "ip rule add pref 1 to 10.99.0.1 ipproto 6 dport 445 unreachable",
 			"port-445", "^nc -vz acct.file.core.windows.net 445; .* use a private endpoint or a VPN$", "ip rule del pref 1"),
-		fails("value of a wrong type", "config 'CURL_TOTAL_TIMEOUT: soon'",
+		fails("value of a wrong type", "config 'upcall: {deadline: soon}'",
 			"config", "^correct /etc/azfilesauth/config.yaml$", "sed -i /soon/d /etc/azfilesauth/config.yaml"),
 		fails("USER_UID invalid", "sed -i 's/^USER_UID:.*/USER_UID: 4711/' /etc/azfilesauth/config.yaml",
 			"user-uid", "^set USER_UID in /etc/azfilesauth/config.d/90-local.yaml, or cruid=, to a uid that getent passwd lists$",

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
+)
+
+// Check judges a machine's configuration, and its layers, more strictly than Read: what is a warning there is a
+// mistake here, and so is what a value means that cannot work. The error is a ConfigInvalid about the first
+// mistake; more are sentences about the others, in the order of the files.
+func Check(h host.Host) (c *Config, more []string, err error) {
+	files, err := Layers(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	return check(h, files, true, func(file string) ([]byte, error) { return read(h, file, host.Owned) })
+}
+
+// CheckFile is Check for one file, h.Config, whoever can change it.
+func CheckFile(h host.Host) (c *Config, more []string, err error) {
+	return check(h, []string{h.Config}, true, func(file string) ([]byte, error) { return read(h, file, 0) })
+}
+
+// CheckContent is Check for what would stand in the file h.Config. Its directories are those of another
+// machine.
+func CheckContent(h host.Host, content []byte) (c *Config, more []string, err error) {
+	return check(h, []string{h.Config}, false, func(string) ([]byte, error) { return content, nil })
+}
+
+func check(h host.Host, files []string, here bool, read func(file string) ([]byte, error)) (*Config, []string, error) {
+	p, err := assemble(h, files, read)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.examineMeaning(h, here)
+	all := append(p.mistakes, p.warnings...)
+	slices.SortStableFunc(all, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(slices.Index(p.files, a.file), slices.Index(p.files, b.file)), cmp.Compare(a.line, b.line))
+	})
+	if len(all) == 0 {
+		return p.Config, nil, nil
+	}
+	var more []string
+	for _, w := range all[1:] {
+		more = append(more, p.sentence(w))
+	}
+	if p.more {
+		more = append(more, "and more")
+	}
+	return p.Config, more, p.invalid(&all[0])
+}
+
+// examineMeaning notes values of the right form that cannot work. Whether a directory is there is a question
+// for the machine that is meant.
+func (p *parser) examineMeaning(h host.Host, here bool) {
+	if kind, _ := cacheType(p.ccache); p.ccache != "" && kind != fileType {
+		p.wrongAt("KRB5_CC_NAME", "a cache of the type "+shown(kind)+" cannot be used, a file such as "+host.RunDir+"/krb5cc_"+uidToken+" can")
+	}
+	for key, file := range map[string]string{"metrics.textfile": p.metrics.Textfile, "LOG_FILE_PATH": p.log.path} {
+		if info, err := os.Stat(h.Path(filepath.Dir(file))); here && p.Sets(key) && (err != nil || !info.IsDir()) {
+			p.wrongAt(key, "the directory "+shown(filepath.Dir(file))+" does not exist")
+		}
+	}
+}
+
+func (p *parser) wrongAt(key, text string) {
+	p.mistake(at(errors.New(text), p.places[key], key))
+}
