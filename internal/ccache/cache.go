@@ -23,6 +23,10 @@ import (
 // Update never writes one.
 const MaxSize = 8 << 20
 
+// MaxEntries bounds the entries of a cache, removed ones too: of tiny ones MaxSize would hold a hundred thousand. A
+// file with more counts as damaged.
+const MaxEntries = 4096
+
 // Key is a session key.
 type Key struct {
 	Etype uint16 // RFC 3961, 8, and the IANA registry "Kerberos Encryption Type Numbers"

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 func FuzzParse(f *testing.F) {
@@ -94,4 +97,35 @@ func thousand() *ccache.Cache {
 		c.Credentials = append(c.Credentials, one.Credentials...)
 	}
 	return &c
+}
+
+// FuzzRecord holds that what a record says is one line without control characters, and is written as it was read.
+func FuzzRecord(f *testing.F) {
+	for _, text := range []string{
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;identity=system", "v1;obtained=2026-11-23T15:48:24+01:00;refreshable=no;identity=a;b=c",
+		"v2;obtained=2026-11-23T15:48:24Z;refreshable=yes;identity=system", "v1;obtained=;refreshable=;identity=\n", "v1;;;",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var c ccache.Cache
+		c.Put(ticket(host, realm, 1), record)
+		entry := &c.Credentials[len(c.Credentials)-1]
+		entry.Ticket = secret.FromString(text)
+		rec, ok := c.Record(spn)
+		if all := c.Records(); ok != (len(all) == 1) {
+			t.Fatalf("%v alone, %v of all", ok, all)
+		}
+		if !ok {
+			return
+		}
+		if rec.Identity == "" || strings.ContainsFunc(rec.Identity, unicode.IsControl) {
+			t.Fatalf("%q", rec.Identity)
+		}
+		var again ccache.Cache
+		again.Put(ticket(host, realm, 1), rec)
+		if got, ok := again.Record(spn); !ok || !reflect.DeepEqual(got, rec) {
+			t.Fatalf("%+v, %v became %+v", rec, ok, got)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -366,4 +367,58 @@ func TestSharedFolderHoldsNoLock(t *testing.T) {
 			t.Errorf("%s: locks %v", test.path, got)
 		}
 	}
+}
+
+// TestManyEntriesCostLittle: a user can fill his own cache with tiny entries, each an alias of the others, or with
+// records that name no ticket; root reads it, under a lock, and must be done at once.
+func TestManyEntriesCostLittle(t *testing.T) {
+	fill := func(n int, kind func(i int) ccache.Credential) []byte {
+		c := parse(t, vector(t, "svconly"))
+		for i := range n {
+			cred := kind(i)
+			cred.Client = c.Principal
+			c.Credentials = append(c.Credentials, cred)
+		}
+		return c.Marshal()
+	}
+	proto := ticket(host, realm, 1)
+	aliases := func(i int) ccache.Credential {
+		return ccache.Credential{Server: ccache.Principal{Realm: realm, Components: []string{"cifs", fmt.Sprint(i)}}, Ticket: proto.Ticket}
+	}
+	records := func(i int) ccache.Credential {
+		c := ccache.Cache{}
+		c.Put(ticket(fmt.Sprint("h", i), realm, 1), record)
+		return c.Credentials[1]
+	}
+	for name, kind := range map[string]func(int) ccache.Credential{"aliases": aliases, "records": records} {
+		if _, err := ccache.Parse(fill(ccache.MaxEntries, kind)); err == nil {
+			t.Errorf("%s: one more than %d entries", name, ccache.MaxEntries)
+		}
+		c := parse(t, fill(ccache.MaxEntries-1, kind))
+		begun := time.Now()
+		for range 3 {
+			c.Records()
+			c.Record(spn)
+			c.Ticket(spn)
+			c.Tickets()
+		}
+		c.Put(proto, record)
+		c.DropExpired(issuedAt.Add(100*time.Hour), nil)
+		if took := time.Since(begun); took > 5*time.Second { // a hundred thousand entries took minutes
+			t.Errorf("%s: %s", name, took)
+		}
+		if left := len(c.Tickets()); left != 0 {
+			t.Errorf("%s: %d tickets outlive their time", name, left)
+		}
+	}
+	path := filepath.Join(folder(t), "cc")
+	s := open(t, path)
+	put(t, s, ticket(host, realm, 1))
+	err := s.Update(t.Context(), func(c *ccache.Cache) error {
+		for i := range ccache.MaxEntries {
+			c.Credentials = append(c.Credentials, aliases(i))
+		}
+		return nil
+	})
+	wantFault(t, err, fault.CCacheIO, "entries")
 }

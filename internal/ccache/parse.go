@@ -48,7 +48,11 @@ func Parse(data []byte) (*Cache, error) {
 	c := &Cache{kdcOffset: r.header()}
 	c.Principal = r.principal()
 	c.Credentials = make([]Credential, 0, len(data)/typicalEntry)
-	for r.err == nil && r.off < len(r.data) {
+	for n := 0; r.err == nil && r.off < len(r.data); n++ {
+		if n == MaxEntries {
+			r.fail(fmt.Sprintf("it has more than %d entries", MaxEntries))
+			break
+		}
 		cred, removed := r.credential()
 		if r.err == nil && !removed {
 			c.Credentials = append(c.Credentials, cred)

@@ -140,10 +140,13 @@ func parseRecord(text string) (Record, bool) {
 	refreshable, okR := strings.CutPrefix(fields[2], refreshField)
 	identity, okI := strings.CutPrefix(fields[3], identityField)
 	at, err := time.Parse(time.RFC3339, obtained)
+	if at = at.UTC(); at.Year() < 1 || at.Year() > 9999 { // could not be written again
+		return Record{}, false
+	}
 	if !okO || !okR || !okI || err != nil || refreshable != yes && refreshable != no || !oneLine(identity) {
 		return Record{}, false
 	}
-	return Record{Identity: identity, ObtainedAt: at.UTC(), Refreshable: refreshable == yes}, true
+	return Record{Identity: identity, ObtainedAt: at, Refreshable: refreshable == yes}, true
 }
 
 // oneLine reports whether s can be the identity's line: some text without control characters.

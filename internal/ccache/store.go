@@ -155,8 +155,8 @@ func (s *Store) result(c *Cache) ([]byte, error) {
 		return nil, fault.Internal.New().Because(c.refused)
 	}
 	data := c.Marshal()
-	if len(data) > MaxSize {
-		return nil, s.ioFault(fmt.Errorf("the tickets take %d bytes, at most %d are allowed", len(data), MaxSize))
+	if len(data) > MaxSize || len(c.Credentials) > MaxEntries {
+		return nil, s.ioFault(fmt.Errorf("the tickets take %d bytes in %d entries, at most %d in %d are allowed", len(data), len(c.Credentials), MaxSize, MaxEntries))
 	}
 	return data, nil
 }

@@ -1,6 +1,7 @@
 package ccache
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -192,31 +193,49 @@ func (c *Cache) Remove(spn string) bool {
 	if host == "" {
 		return false
 	}
-	c.Credentials = slices.DeleteFunc(c.Credentials, about(append(c.aliases(host), host)))
+	c.remove(map[string]bool{host: true})
 	return len(c.Credentials) != before
+}
+
+// RemoveAll drops all service tickets, with their aliases and records.
+func (c *Cache) RemoveAll() {
+	c.Credentials = slices.DeleteFunc(c.Credentials, func(cred Credential) bool { return cred.Server.host() != "" || recordHost(&cred) != "" })
+}
+
+// remove drops the tickets of hosts, their aliases and their records, in one pass.
+func (c *Cache) remove(hosts map[string]bool) {
+	owners, kept := c.owners(), c.Credentials[:0:0]
+	for i, cred := range c.Credentials {
+		if !hosts[cmp.Or(owners[i], recordHost(&cred))] && !hosts[cred.Server.host()] {
+			kept = append(kept, cred)
+		}
+	}
+	c.Credentials = kept
 }
 
 // DropExpired removes, with their aliases and records, the service tickets that have ended by now,
 // and records whose ticket is gone. What keep names, by canonical cifs/host, stays; a nil keep
 // names nothing.
 func (c *Cache) DropExpired(now time.Time, keep func(spn string) bool) {
-	live := map[string]bool{}
-	var gone []string
+	live, gone := map[string]bool{}, map[string]bool{}
+	drop := func(host string) {
+		if keep == nil || !keep(service+"/"+host) {
+			gone[host] = true
+		}
+	}
 	for _, t := range c.Tickets() {
 		host := t.Server.host()
 		live[host] = true
 		if !t.EndTime.After(now) {
-			gone = append(gone, host)
+			drop(host)
 		}
 	}
 	for i := range c.Credentials {
 		if host := recordHost(&c.Credentials[i]); host != "" && !live[host] {
-			gone = append(gone, host)
+			drop(host)
 		}
 	}
-	for _, host := range gone {
-		if spn := service + "/" + host; keep == nil || !keep(spn) {
-			c.Remove(spn)
-		}
+	if len(gone) > 0 {
+		c.remove(gone)
 	}
 }

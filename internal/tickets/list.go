@@ -62,9 +62,9 @@ func (m *Manager) ClearAll(ctx context.Context, cruid int) (erased []string, err
 	err = m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
 		erased = nil
 		for _, cred := range c.Tickets() {
-			c.Remove(spn(cred))
 			erased = append(erased, cred.Server.String())
 		}
+		c.RemoveAll()
 		return nil
 	})
 	return erased, err
