@@ -142,6 +142,7 @@ func TestForgedRecords(t *testing.T) {
 	as := func(n int) string {
 		return describe(host, "creduid=0x0", "creduid=0xfffe", "pid=0xa5", fmt.Sprintf("pid=0x%x", n))
 	}
+	cred.EndTime = time.Now().Add(-time.Second).Truncate(time.Second) // or it would answer
 	for i, line := range []string{
 		"token token_file=" + bait, systemLine, "user-assigned client_id=99999999-2222-3333-4444-555555555555",
 		"user-assigned client_id=" + clientID + " resource=https://evil.example",
@@ -155,8 +156,62 @@ func TestForgedRecords(t *testing.T) {
 	if n := len(w.fake.Requests()); n != 0 {
 		t.Errorf("%d requests to Azure", n)
 	}
-	w.store(nobody, cred, "user-assigned client_id="+clientID) // the configuration names that one
+	// It never outranks what root says of the endpoint.
+	w.config("identities: {backup: {client_id: " + clientID + "}}\nendpoints: {" + host + ": {identity: backup}}\n")
+	cred.EndTime = time.Now().Add(time.Hour).Truncate(time.Second)
+	w.store(nobody, cred, systemLine)
 	w.good(as(9), host)
+	for _, r := range w.fake.Requests() {
+		if r.Target == azurefake.TargetIMDS && !strings.Contains(fmt.Sprint(r), clientID) {
+			t.Errorf("asked as another identity: %+v", r)
+		}
+	}
+	if n := w.asked("storage"); n != 1 {
+		t.Errorf("%d exchanges for the endpoint's identity", n)
+	}
+}
+
+// An unexpired ticket answers the kernel, record or not: the incumbent's tools leave none, and nobody says who logs
+// in at a mount with username=root.
+func TestUnexpiredTicketAnswers(t *testing.T) {
+	w := newWorld(t)
+	cred := w.fetched()
+	cred.AuthTime, cred.StartTime = cred.AuthTime.Add(-time.Hour), cred.StartTime.Add(-time.Hour)
+	w.config("")
+	owned := func(uid, n int) string {
+		return describe(host, "creduid=0x0", fmt.Sprintf("creduid=0x%x", uid), "pid=0xa5", fmt.Sprintf("pid=0x%x", n))
+	}
+	n := 0
+	for _, uid := range []int{0, nobody} {
+		for _, record := range []string{"", systemLine, "unheard-of"} {
+			cred.EndTime = time.Now().Add(time.Hour).Truncate(time.Second)
+			w.store(uid, cred, record)
+			n++
+			w.good(owned(uid, n), host)
+			cred.EndTime = time.Now().Add(time.Second * 20).Truncate(time.Second) // near its end, and no other to be had
+			w.store(uid, cred, record)
+			n++
+			if record != systemLine || uid != 0 {
+				w.good(owned(uid, n), host)
+				w.logged()
+			}
+			cred.EndTime = time.Now().Add(-time.Second).Truncate(time.Second)
+			w.store(uid, cred, record)
+			n++
+			if record != systemLine || uid != 0 {
+				if r := w.ask(owned(uid, n)); r.err == nil {
+					t.Errorf("uid %d, record %q: a ticket that has expired is used", uid, record)
+				}
+				w.logged()
+			}
+		}
+	}
+	cred.EndTime = time.Now().Add(time.Hour).Truncate(time.Second)
+	w.store(0, cred, "user-assigned client_id=99999999-2222-3333-4444-555555555555")
+	w.rejected(describe(host, "user=root", "user="+clientID), 3, "AZF-IDENTITY-CONFLICT")
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
 }
 
 func TestBadEnds(t *testing.T) {

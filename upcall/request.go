@@ -26,7 +26,7 @@ const attempts = 1
 type request struct {
 	*handler
 	key   keyring.Serial
-	began time.Time
+	began time.Time // when it began to wait for others; zero before
 	dog   watchdog
 	known atomic.Pointer[known] // the watchdog looks at it from its own thread
 
@@ -111,7 +111,6 @@ func (r *request) login(text string) (err error) {
 	if r.cfg, err = config.Load(r.Config); err != nil {
 		return err
 	}
-	r.dog.allow(time.Until(r.began.Add(r.cfg.UpcallDeadline() + grace)))
 	if r.desc.host == "" {
 		r.endpoint, err = r.channel()
 	} else {
@@ -125,9 +124,12 @@ func (r *request) login(text string) (err error) {
 	if err != nil {
 		return err
 	}
-	got, err := r.ticket()
-	if err != nil {
-		return err
+	who := tickets.Login{Endpoint: r.endpoint, CRUID: int(r.desc.creduid), Username: r.desc.user}
+	got, ok := tickets.Held(r.Host, r.cfg, who)
+	if !ok {
+		if got, err = r.ticket(who); err != nil {
+			return err
+		}
 	}
 	// cifs.upcall reads the description itself, and fails without a host in it.
 	if r.cfg.UpcallMode() == "cifs" && r.desc.host != "" {
@@ -152,8 +154,8 @@ func (r *request) unresolved(err error) error {
 	return err
 }
 
-// ticket gets the service ticket for the login.
-func (r *request) ticket() (tickets.Result, error) {
+// ticket gets the service ticket for a login that the cache does not serve.
+func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 	manager, err := tickets.New(tickets.Options{
 		Host: r.Host, Config: r.cfg, Transport: r.transport, IMDS: r.imds, OpenRing: r.openRing, Attempts: attempts,
 	})
@@ -163,14 +165,20 @@ func (r *request) ticket() (tickets.Result, error) {
 	ctx, cancel := r.limit()
 	defer cancel()
 	got, err := manager.Ensure(ctx, tickets.Request{
-		Endpoint: r.endpoint, CRUID: int(r.desc.creduid), Username: r.desc.user, Fresh: tickets.LastResort,
+		Endpoint: who.Endpoint, CRUID: who.CRUID, Username: who.Username, Fresh: tickets.LastResort,
 	})
 	got.Failure = r.late(ctx, got.Failure)
 	return got, r.late(ctx, err)
 }
 
-// limit ends at the request's deadline.
+// limit ends at the request's deadline, which bounds waiting for others: locks, the network, another program. It
+// begins with the first wait, since what a login takes on a machine that is busy with 200 of them is no reason to
+// refuse it.
 func (r *request) limit() (context.Context, context.CancelFunc) {
+	if r.began.IsZero() {
+		r.began = r.Now()
+		r.dog.allow(r.cfg.UpcallDeadline() + grace)
+	}
 	return fault.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()), fault.BoundUpcall)
 }
 

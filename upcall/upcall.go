@@ -5,7 +5,8 @@
 // It takes the serial of a key of type cifs.spnego, reads from the key's description for whom the
 // login is, and answers with a login made of the service ticket in our credential cache. If the
 // ticket is too old it fetches another one first, so that a mount heals itself even when nobody
-// refreshes tickets.
+// refreshes tickets. A ticket that is good enough answers at once, before anything else is made ready, and whoever
+// obtained it; the deadline bounds only what waits for others.
 //
 // Our rule is matched by every login, so requests for other servers are passed on to the rule that
 // would win without ours: its program takes the place of this process, as if it had been started by
@@ -56,7 +57,7 @@ type handler struct {
 
 	openRing func() (keyring.Ring, error) // where access tokens are kept; nil keeps none
 
-	deadline time.Duration // until the configuration has been read
+	deadline time.Duration // of all that waits for nobody
 	begin    func()        // is called before a request is looked at
 }
 
@@ -71,7 +72,7 @@ func system(env []string) *handler {
 		kmsg:     "/dev/kmsg",
 		env:      env,
 		openRing: keyring.OpenRing,
-		deadline: 5 * time.Second,
+		deadline: 30 * time.Second, // something hangs: a login takes milliseconds
 		begin:    func() {},
 	}
 }
@@ -113,7 +114,7 @@ func serial(args []string) (keyring.Serial, bool) {
 
 // serve answers or rejects the key and gives the exit status.
 func (h *handler) serve(key keyring.Serial) int {
-	r := &request{handler: h, key: key, began: h.Now()}
+	r := &request{handler: h, key: key}
 	r.known.Store(&known{deadline: h.deadline})
 	r.dog = watch(h.deadline+grace, r.bite)
 	defer r.dog.timer.Stop()

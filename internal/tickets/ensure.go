@@ -21,14 +21,10 @@ const (
 	Usable Freshness = iota
 	// Always exchanges in any case.
 	Always
-	// LastResort is Usable, but when no other ticket can be had it accepts a cached one of the same
-	// identity until it expires.
+	// LastResort is Usable, but when no other ticket can be had it accepts a cached one until it
+	// expires; see Unexpired.
 	LastResort
 )
-
-// maxMargin is the time before its end from which a ticket counts as stale: every login with it
-// would be followed by another one soon, and clocks may differ by as much (RFC 4120, 7.5.1).
-const maxMargin = 5 * time.Minute
 
 // Request is what Ensure is asked for.
 type Request struct {
@@ -79,7 +75,8 @@ type Call struct {
 	turn   *turn
 	number uint64 // counts calls
 	cache  *cache
-	line   string // the identity as text
+	line   string       // the identity as text
+	before secret.Value // the ticket that was in the cache before the call waited
 
 	Began time.Time // when it had its turn; set by Ensure
 }
@@ -96,18 +93,17 @@ func (c *Call) Ensure(ctx context.Context) (Result, error) {
 		defer cancel()
 		ctx = limited
 	}
-	if err := c.open(); err != nil {
-		return Result{}, err
+	res, err := c.obtain(ctx)
+	if err == nil || c.Fresh != LastResort {
+		return res, err
 	}
-	res, err := c.ensure(ctx)
-	if err != nil && c.Fresh == LastResort {
-		if old, ok := c.lastResort(); ok {
-			old.Failure = err
-			c.m.Step("ticket: no new one (%v), the old one ends at %s", err, old.EndTime.Format(time.RFC3339))
-			return old, nil
-		}
+	old, ok := Unexpired(c.m.Host, c.m.cfg, Login{c.Endpoint, c.CRUID, c.Username})
+	if !ok {
+		return res, err
 	}
-	return res, err
+	old.Failure = err
+	c.m.Step("ticket: no new one (%v), the old one ends at %s", err, old.EndTime.Format(time.RFC3339))
+	return old, nil
 }
 
 // open finds out whose ticket is wanted, and where it is kept.
@@ -137,15 +133,23 @@ func (c *Call) findOwner() (err error) {
 	return nil
 }
 
-func (c *Call) ensure(ctx context.Context) (Result, error) {
+func (c *Call) obtain(ctx context.Context) (Result, error) {
+	if err := c.open(); err != nil {
+		return Result{}, err
+	}
 	if res, done, err := c.look(ctx); done || err != nil {
 		return res, err
 	}
-	unlock, err := c.cache.LockEndpoint(ctx, c.Endpoint.Host())
+	unlock, err := c.locked(ctx, "endpoint", func(ctx context.Context) (func(), error) {
+		return c.cache.LockEndpoint(ctx, c.Endpoint.Host())
+	})
 	if err != nil {
 		return Result{}, err
 	}
 	defer unlock()
+	if res, done, err := c.share(ctx); done || err != nil {
+		return res, err
+	}
 	// Whoever held the lock may have fetched what we want.
 	if res, done, err := c.look(ctx); done || err != nil {
 		return res, err
@@ -159,13 +163,17 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	if err != nil && !fault.Is(err, fault.CCacheDamaged) { // a damaged one is moved aside at the write
 		return Result{}, false, err
 	}
-	if c.Fresh == Always && c.Replace {
-		return Result{}, false, nil // whatever is there
-	}
 	var rec ccache.Record
 	var known bool
 	if snap.Cache != nil {
 		rec, known = snap.Cache.Record(c.Endpoint.SPN())
+	}
+	if snap.Cache != nil {
+		old, _ := snap.Cache.Ticket(c.Endpoint.SPN())
+		c.before = old.Ticket
+	}
+	if c.Fresh == Always && c.Replace {
+		return Result{}, false, nil // whatever is there
 	}
 	if err := c.conflict(rec, known); err != nil {
 		return Result{}, false, err
@@ -188,11 +196,33 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	return c.result(cred, true), true, nil
 }
 
-func (c *Call) result(cred ccache.Credential, cached bool) Result {
-	return Result{
-		Identity: c.line, CCache: c.cache.Path(), Server: cred.Server.String(), Cached: cached,
-		EndTime: cred.EndTime, Ticket: cred,
+// share takes the ticket that another call of the same principal has put into the cache while this one waited, so
+// that 40 volumes of an account that are staged at once make one or two exchanges. Whose ticket the caller's
+// own token gives is not known before it is used, so such a call shares nothing.
+func (c *Call) share(ctx context.Context) (Result, bool, error) {
+	snap, err := c.cache.Load()
+	if err != nil || snap.Cache == nil || c.Fresh != Always || !c.Token.Empty() || c.Identity.Kind == identity.Token {
+		return Result{}, false, nil // what is wrong with the cache is told by look
 	}
+	rec, known := snap.Cache.Record(c.Endpoint.SPN())
+	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
+	if !known || !ok || !snap.Trusted || cred.Ticket.Equal(c.before) || !identity.SamePrincipal(rec.Identity, c.line) || stale(cred, c.m.Host.Now()) {
+		return Result{}, false, nil
+	}
+	c.m.Step("ticket: obtained by another call meanwhile, ends at %s", cred.EndTime.Format(time.RFC3339))
+	// The last one who asked is the one who renews it: the token file of a volume goes with the volume.
+	rec.Identity, rec.Refreshable, rec.Aliases = c.line, c.Identity.Refreshable(), c.aliases(rec.Aliases)
+	c.cache.writer.expect()
+	if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
+		return Result{}, false, err
+	}
+	return c.result(cred, true), true, nil
+}
+
+func (c *Call) result(cred ccache.Credential, cached bool) Result {
+	res := cachedResult(c.line, c.cache.Path(), cred)
+	res.Cached = cached
+	return res
 }
 
 // aliases are the old ones and those that are asked for, each once.
@@ -204,31 +234,6 @@ func (c *Call) aliases(old []string) []string {
 		}
 	}
 	return all
-}
-
-// lastResort gives the cached ticket of the identity if it has not expired.
-func (c *Call) lastResort() (Result, bool) {
-	snap, err := c.cache.Load()
-	if err != nil || snap.Cache == nil {
-		return Result{}, false
-	}
-	rec, known := snap.Cache.Record(c.Endpoint.SPN())
-	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
-	if !known || !ok || rec.Identity != c.line || !c.m.Host.Now().Before(cred.EndTime) {
-		return Result{}, false
-	}
-	return c.result(cred, true), true
-}
-
-// stale reports whether a ticket is too near its end to log in with. Tickets that are short from the
-// start are used for three quarters of their life.
-func stale(cred ccache.Credential, now time.Time) bool {
-	start := cred.StartTime
-	if start.IsZero() {
-		start = cred.AuthTime
-	}
-	margin := min(maxMargin, cred.EndTime.Sub(start)/4)
-	return cred.EndTime.Sub(now) < margin
 }
 
 // fetch obtains a new ticket and writes it. The endpoint's lock is held.

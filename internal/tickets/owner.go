@@ -28,10 +28,10 @@ type Evidence struct {
 
 // OwnerOf finds the identity that logs in. It is pure: it reads no file, no clock and no network.
 //
-// It is the identity of a trusted record; else that of an untrusted one, but only if root's
-// configuration or a live mount names it too; else the one whose client id the mount has as its
+// It is the identity of a trusted record; else the one whose client id the mount has as its
 // username=; else what the configuration says of the endpoint or in general. Any other user name,
-// such as root, tells nothing.
+// such as root, tells nothing. An untrusted record, which any user can have forged, selects nothing
+// but one of several identities of the configuration that have the mount's client id.
 //
 // Errors are faults: RecordUntrusted, IdentityUnknown and e.Damage when there is no such identity,
 // IdentityConflict when the mount was made with another client id than the one that was found.
@@ -87,7 +87,8 @@ func (e Evidence) client() string {
 func (e Evidence) find(record identity.Identity, recorded bool, client string) (identity.Identity, bool) {
 	named := e.Config.NamedIdentities()
 	byClient, one := identityOf(client, named)
-	if recorded && (e.Cache.Trusted || slices.Contains(named, record) || one && byClient == record) {
+	// Of several entries with the client id that the mount names, an untrusted record may choose.
+	if recorded && (e.Cache.Trusted || client != "" && record.ClientID == client && slices.Contains(named, record)) {
 		return record, true
 	}
 	if one {

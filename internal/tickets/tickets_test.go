@@ -659,3 +659,57 @@ func TestOneTokenForAllWhereThereIsNoKeyring(t *testing.T) {
 		t.Errorf("%d token requests: the failure counts too long, or the token was not remembered", n)
 	}
 }
+
+// TestCallsThatQueueShareTheTicket stages 40 volumes of one account at once: the later ones take what an earlier one
+// of the same principal got while they waited, and nobody else's.
+func TestCallsThatQueueShareTheTicket(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(w.request(acct, system))
+	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Delay: 300 * time.Millisecond})
+	before := w.exchanges()
+	begun := time.Now()
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			m := w.manager() // as in a process of its own, of which any number asks at once
+			r := w.request(acct, system)
+			r.Fresh = Always
+			if _, err := m.Ensure(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := w.exchanges() - before; n < 1 || n > 2 {
+		t.Errorf("%d exchanges for 40 calls", n)
+	}
+	t.Logf("%d exchanges in %s", w.exchanges()-before, time.Since(begun))
+	r := w.request(acct, identity.Identity{Kind: identity.Token})
+	r.Token, r.Fresh, r.Replace = secret.FromString(w.fake.MintToken(azurefake.MintOptions{})), Always, true
+	before = w.exchanges()
+	for range 3 {
+		wg.Go(func() { w.ensure(r) })
+	}
+	wg.Wait()
+	if n := w.exchanges() - before; n != 3 {
+		t.Errorf("%d exchanges for 3 tokens of callers, whose principals nobody knows", n)
+	}
+}
+
+// TestLocksThatOnlySaveRequestsAreNotWaitedForLong: a process that was stopped while it held them stops nobody.
+func TestLocksThatOnlySaveRequestsAreNotWaitedForLong(t *testing.T) {
+	w := newWorld(t)
+	c := must(w.Manager.cache(0))
+	for _, unlock := range []func(){must(c.LockEndpoint(t.Context(), acct)), must(c.LockIdentity(t.Context(), "system"))} {
+		defer unlock()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // an upcall's
+	defer cancel()
+	begun := time.Now()
+	if res, err := w.Ensure(ctx, w.request(acct, system)); err != nil || res.Cached {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("waited for %s", took)
+	}
+}

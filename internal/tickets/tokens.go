@@ -34,7 +34,7 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 	if t, ok := recall(); ok {
 		return t, true, nil
 	}
-	unlock, err := c.cache.LockIdentity(ctx, c.line)
+	unlock, err := c.locked(ctx, "identity", func(ctx context.Context) (func(), error) { return c.cache.LockIdentity(ctx, c.line) })
 	if err != nil {
 		return t, false, err
 	}
@@ -92,7 +92,7 @@ func (m *Manager) ring() keyring.Ring {
 	if err != nil {
 		return nil
 	}
-	return ring
+	return keyring.Seal(ring, m.Host)
 }
 
 // keep keeps a token in the ring or, where that takes none, in the memory: many containers have no

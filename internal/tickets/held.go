@@ -1,0 +1,90 @@
+package tickets
+
+import (
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
+)
+
+// Login is who wants to log in, as the kernel says it.
+type Login struct {
+	Endpoint endpoint.Endpoint
+	CRUID    int    // the credential uid
+	Username string // what the mount calls itself
+}
+
+// Held gives the ticket of the login's cache if it lasts long enough, whoever obtained it: a login that can be
+// answered waits for nobody and needs nothing but the cache. The cache is root's or the credential uid's. A ticket
+// without a record, as the incumbent left it, serves its account; one that somebody else than the mount's owner
+// obtained does not (see OwnerOf).
+func Held(h host.Host, cfg *config.Config, l Login) (Result, bool) {
+	res, cred, ok := held(h, cfg, l)
+	return res, ok && !stale(cred, h.Now())
+}
+
+// Unexpired is Held for a login for which no other ticket can be had: it gives one until it expires.
+func Unexpired(h host.Host, cfg *config.Config, l Login) (Result, bool) {
+	res, _, ok := held(h, cfg, l)
+	return res, ok && h.Now().Before(res.EndTime)
+}
+
+func held(h host.Host, cfg *config.Config, l Login) (Result, ccache.Credential, bool) {
+	store, err := ccache.Open(h, cfg.CCacheName(l.CRUID), l.CRUID)
+	if err != nil {
+		return Result{}, ccache.Credential{}, false
+	}
+	snap, err := store.Load()
+	if err != nil || snap.Cache == nil {
+		return Result{}, ccache.Credential{}, false
+	}
+	cred, ok := snap.Cache.Ticket(l.Endpoint.SPN())
+	e := Evidence{Endpoint: l.Endpoint, CRUID: l.CRUID, Config: cfg, Cache: snap, Path: store.Path(), Username: l.Username}
+	if !ok || !e.serves() {
+		return Result{}, ccache.Credential{}, false
+	}
+	record, recorded := e.record()
+	line := ""
+	if recorded {
+		line = record.String()
+	}
+	return cachedResult(line, store.Path(), cred), cred, true
+}
+
+// serves reports whether the ticket of the cache is one for this login.
+func (e Evidence) serves() bool {
+	record, recorded := e.record()
+	if !recorded {
+		return true
+	}
+	owner, err := OwnerOf(e)
+	if fault.Is(err, fault.IdentityConflict) {
+		return false
+	}
+	return err != nil || identity.SamePrincipal(owner.String(), record.String())
+}
+
+func cachedResult(line, path string, cred ccache.Credential) Result {
+	return Result{
+		Identity: line, CCache: path, Server: cred.Server.String(), Cached: true, EndTime: cred.EndTime, Ticket: cred,
+	}
+}
+
+// maxMargin is the time before its end from which a ticket counts as stale: every login with it
+// would be followed by another one soon, and clocks may differ by as much (RFC 4120, 7.5.1).
+const maxMargin = 5 * time.Minute
+
+// stale reports whether a ticket is too near its end to log in with. Tickets that are short from the
+// start are used for three quarters of their life.
+func stale(cred ccache.Credential, now time.Time) bool {
+	start := cred.StartTime
+	if start.IsZero() {
+		start = cred.AuthTime
+	}
+	margin := min(maxMargin, cred.EndTime.Sub(start)/4)
+	return cred.EndTime.Sub(now) < margin
+}

@@ -1,0 +1,32 @@
+package tickets
+
+import (
+	"context"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// The locks of an endpoint and an identity only save requests. Who has a deadline waits for them for a third of
+// what is left, which for an upcall is less than two seconds, and nobody longer than maxPatience: a process
+// that was stopped while it held one must not stop the others.
+const (
+	patienceShare = 3
+	maxPatience   = 10 * time.Second
+)
+
+// locked takes a lock that only saves requests. When it cannot be had in time, the call goes on without.
+func (c *Call) locked(ctx context.Context, what string, take func(context.Context) (func(), error)) (unlock func(), err error) {
+	patience := maxPatience
+	if end, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(end)/patienceShare)
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	unlock, err = take(bounded)
+	if fault.Is(err, fault.LockTimeout) && ctx.Err() == nil {
+		c.m.Step("lock of the %s: another process has held it for %s, asking without it", what, patience.Round(time.Millisecond))
+		return func() {}, nil
+	}
+	return unlock, err
+}
