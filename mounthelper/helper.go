@@ -61,6 +61,9 @@ type Helper struct {
 	RequestKey     string    // the program that the kernel runs to obtain a key
 	BootID         string    // as /proc/sys/kernel/random/boot_id
 
+	// Confined tells whether a container's rules can forbid the mount, see isConfined.
+	Confined func() bool
+
 	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
 	// means what the configuration says.
 	Transport, IMDS http.RoundTripper
@@ -77,6 +80,7 @@ func Main(args []string, version string) int {
 	isolate()
 	h := Helper{
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
+		Confined:   func() bool { return isConfined(host.Real()) },
 		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	}
@@ -184,6 +188,7 @@ func (h *Helper) delegate(ctx context.Context, j *job) int {
 	case err != nil:
 		return h.fail(fault.MountFailed.New("no start").Because(err), j)
 	}
+	j.confined = h.Confined()
 	f := j.explain(end, h.RequestKey)
 	h.fail(f, j)
 	if fault.Is(f, fault.UpcallFailed) {

@@ -26,6 +26,7 @@ type job struct {
 	ccache          string // the credential cache
 
 	mountCIFS string // the program
+	confined  bool   // this is a container that may forbid mounts
 	tryTarget bool   // with the option that not every kernel knows
 }
 
@@ -114,6 +115,9 @@ func (h *Helper) keep(j *job) error {
 		j.opts.Sec = top.Sec
 	}
 	j.who = "of the live mount"
+	if j.opts.Choice != (config.Choice{}) {
+		h.say("note: remount keeps the login of the live mount, so options of the identity change nothing; umount it and mount it again")
+	}
 	return nil
 }
 

@@ -50,7 +50,9 @@ func TestExplain(t *testing.T) {
 		unix.EIO: fault.SMBProtocol, unix.EOPNOTSUPP: fault.SMBProtocol,
 		unix.ENETUNREACH: fault.SMBUnreachable, unix.ETIMEDOUT: fault.SMBUnreachable, unix.ECONNREFUSED: fault.SMBUnreachable,
 		unix.EHOSTDOWN: fault.SMBUnreachable, unix.EHOSTUNREACH: fault.SMBUnreachable, unix.EINPROGRESS: fault.SMBUnreachable,
-		unix.EPERM: fault.MountFailed, unix.ENOMEM: fault.MountFailed,
+		unix.EPERM: fault.MountDenied, unix.ELIBACC: fault.Charset, unix.EDQUOT: fault.UpcallFailed, unix.ENOTDIR: fault.ShareNotFound,
+		unix.ECONNRESET: fault.SMBUnreachable, unix.ECONNABORTED: fault.SMBUnreachable, unix.ENOTCONN: fault.SMBUnreachable, unix.EPIPE: fault.SMBUnreachable,
+		unix.ENOMEM: fault.MountFailed,
 	} {
 		said := "mount error(9999): first\nmount error(" + strconv.Itoa(int(errno)) + "): " + errno.Error() + "\n"
 		if got := new(job).explain(ending{status: 32, said: said}, here); !fault.Is(got, want) {
@@ -60,6 +62,7 @@ func TestExplain(t *testing.T) {
 	for said, want := range map[string]fault.Named{
 		"mount error: could not resolve address for x: y\n": fault.DNSFailed,
 		"Couldn't chdir to /mnt: No such file":              fault.TargetInvalid,
+		"Unable to apply new capability set.\n":             fault.Capability,
 		"":                                                  fault.MountFailed, "mount error(99999): x": fault.MountFailed,
 	} {
 		if got := new(job).explain(ending{status: 1, text: "exit status 1", said: said}, here); !fault.Is(got, want) {
@@ -71,6 +74,29 @@ func TestExplain(t *testing.T) {
 	}
 	if got := new(job).explain(ending{said: "mount error(13)"}, missing); got.ID() != fault.ServerRefused.ID {
 		t.Error(got)
+	}
+}
+
+// Before the role is blamed, what the container's own rules may forbid.
+func TestConfined(t *testing.T) {
+	if got := (&job{confined: true}).explain(ending{status: 32, said: "mount error(13): Permission denied"}, t.TempDir()); got.ID() != fault.MountDenied.ID {
+		t.Error(got)
+	}
+	const all = "         0          0 4294967295\n"
+	for _, c := range []struct {
+		uids, profile string
+		want          bool
+	}{{all, "unconfined\n", false}, {all, "", false}, {"", "", false}, {all, "docker-default (enforce)\n", true}, {"         0       1000          1\n", "unconfined\n", true}} {
+		root := t.TempDir()
+		for name, text := range map[string]string{"uid_map": c.uids, "attr/current": c.profile} {
+			path := filepath.Join(root, "proc/self", name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := isConfined(host.Beneath(root)); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }
 

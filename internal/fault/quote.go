@@ -33,6 +33,7 @@ const (
 var grammars = map[string]string{
 	"account":   lower + digits + "-",     // "Naming rules": 3 to 24 letters and digits, and a suffix
 	"audience":  letters + ":/._-",        // of an assertion
+	"charset":   letters + "-_",           // of iocharset=
 	"client":    letters + "-",            // a GUID
 	"code":      letters,                  // of Entra
 	"host":      letters + ".-_:[]%",      // RFC 1035, RFC 4291

@@ -77,7 +77,7 @@ func azureRows() []row {
 		ordered("clock ten minutes off", `{"target":"storage","skew":"-10m"}`,
 			"clock", "^timedatectl set-ntp true; chronyc makestep$"),
 		ordered("certificate not trusted", `{"target":"storage","untrusted":true}`,
-			"https", "^openssl s_client -connect acct.file.core.windows.net:443 -servername acct.file.core.windows.net </dev/null; update-ca-certificates$"),
+			"https", "^openssl s_client -connect acct.file.core.windows.net:443 -servername acct.file.core.windows.net </dev/null; then update-ca-certificates "),
 	}
 }
 
