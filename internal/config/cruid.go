@@ -12,8 +12,8 @@ import (
 const SystemUser = "azfilesuser"
 
 // CRUID finds the uid whose credential cache is used: want is a number or a name in passwd, the path
-// of a file as in passwd(5), or "" for USER_UID. The kernel's helper refuses a uid that the file does
-// not list; root is there always, and the user who called sudo need not be. The errors are of kind UIDUnknown.
+// of a file as in passwd(5), or "" for USER_UID. The kernel's helper refuses a uid that getent(1)
+// does not list; root is there always, and the user who called sudo need not be. The errors are of kind UIDUnknown.
 func (c *Config) CRUID(want, passwd string) (int, error) {
 	if want == "" && c.local {
 		return c.uid, nil

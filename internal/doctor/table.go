@@ -15,7 +15,7 @@ var table = []Check{
 	{
 		ID: "user-uid", Group: Configuration, Title: "credential uid", Severity: Fails, Offline: true, Needs: []ID{"config"}, Run: checkUserUID,
 		Proves: "USER_UID, and each cruid= in fstab, is in /etc/passwd.",
-		Why:    "mount.azfiles refuses a credential uid that is not in /etc/passwd, since cifs.upcall 7.8 does and the kernel maps unknown uids to nobody.",
+		Why:    "mount.azfiles refuses a credential uid that getent passwd does not list, since cifs.upcall 7.8 does and the kernel maps unknown uids to nobody.",
 	},
 	{
 		ID: "state-folders", Group: Configuration, Title: "folders", Severity: Fails, Offline: true, Run: checkStateFolders,

@@ -14,7 +14,7 @@ var (
 	TargetInvalid   = row[Kind1]("AZF-TARGET-INVALID", "the mount point {target} cannot be used", "mkdir -p '{target}'", ExitUsage, false)
 	ConfigInvalid   = row[Kind2]("AZF-CONFIG-INVALID", "{file} is not valid: {problem}", "correct {file}", ExitUsage, false)
 	ConfigUnsafe    = row[Kind2]("AZF-CONFIG-UNSAFE", "{file} can be changed by others than root: {problem}", "chown root:root {file} && chmod go-w {file}", ExitUsage, false)
-	UIDUnknown      = row[Kind1]("AZF-UID-UNKNOWN", "the credential uid {uid} is not in /etc/passwd, and the kernel's helper refuses such a uid", "set USER_UID in /etc/azfilesauth/config.d/90-local.yaml, or cruid=, to a uid that getent passwd lists", ExitUsage, false)
+	UIDUnknown      = row[Kind1]("AZF-UID-UNKNOWN", "getent passwd does not list the credential uid {uid}, and the kernel's helper refuses such a uid", "set USER_UID in /etc/azfilesauth/config.d/90-local.yaml, or cruid=, to a uid that getent passwd lists", ExitUsage, false)
 	IdentityInvalid = row[Kind1]("AZF-IDENTITY-INVALID", "the identity is not usable: {problem}", "set identity= to a kind of identity, such as system, or to a name under identities: in /etc/azfilesauth/config.d/90-local.yaml", ExitUsage, false)
 
 	CCacheType      = row[Kind2]("AZF-CCACHE-TYPE", "the credential cache {ccache} is of a type that cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file, such as /run/azfilesauth/krb5cc_0", ExitUsage, false)
@@ -49,6 +49,7 @@ var (
 	EntraResource       = row[Kind2]("AZF-ENTRA-RESOURCE", "the tenant {tenant} has no resource {resource}", "leave resource= out, or make Azure Storage known to the tenant: az ad sp create --id e406a681-f3d4-42a8-90b6-c2b029497af1", ExitMount, false)
 	EntraRefused        = row[Kind2]("AZF-ENTRA-REFUSED", "the identity {identity} got no token from Entra", "look the code up: https://login.microsoftonline.com/error?code={code}", ExitMount, false)
 	CLIFailed           = row[Kind1]("AZF-CLI-FAILED", "the Azure CLI gave no token for the user {user}", "sudo -iu {user} az login; sudo -iu {user} az account get-access-token --resource https://storage.azure.com --query expiresOn", ExitMount, false)
+	CLINotHere          = row[Kind1]("AZF-CLI-NOT-HERE", "a login of the kernel never runs the Azure CLI, and the ticket of the user {user} has expired", "systemctl start azfilesrefresh, which refreshes it; azfilesauth refresh", ExitMount, true)
 	TokenFile           = row[Kind2]("AZF-TOKEN-FILE", "the token file {file} cannot be used: {problem}", "ls -l '{file}'", ExitMount, false)
 	TokenInvalid        = row[Kind2]("AZF-TOKEN-INVALID", "what {from} gave is no access token: {problem}", "az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv", ExitMount, false)
 	TokenExpired        = row[Kind2]("AZF-TOKEN-EXPIRED", "the access token from {from} ended {ago} ago", "az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv", ExitMount, false)

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -294,5 +295,47 @@ func TestRun(t *testing.T) {
 	}
 	if out, err := h.Exec(t.Context(), "/bin/sh", "-c", "yes | head -c 200000"); err != nil || len(out) != host.MaxOutput {
 		t.Errorf("%d bytes, %v", len(out), err)
+	}
+}
+
+// TestUsersOfADirectory: whoever getent knows is a user; the file comes first, and nobody is asked twice.
+func TestUsersOfADirectory(t *testing.T) {
+	asked := 0
+	h := host.Real()
+	h.Passwd, h.Group, h.Programs = filepath.Join(t.TempDir(), "passwd"), filepath.Join(t.TempDir(), "group"), []string{t.TempDir()}
+	must(t, errors.Join(
+		os.WriteFile(h.Passwd, []byte("ann:x:1001:77:A:/home/ann:/bin/sh\n"), 0o644),
+		os.WriteFile(h.Group, []byte("ann:x:77:\nwheel:x:10:ann,far\n"), 0o644),
+		os.WriteFile(filepath.Join(h.Programs[0], "getent"), nil, 0o755)))
+	h.Exec = func(_ context.Context, _ string, args ...string) (string, error) {
+		asked++
+		switch strings.Join(args, " ") {
+		case "passwd far", "passwd 1507005289":
+			return "far:*:1507005289:1507000513:Far:/home/far:/bin/bash\n", nil
+		case "passwd other":
+			return "else:*:5:5::/:/bin/sh\n", nil
+		case "initgroups far":
+			return "far                  1507000513 20\n", nil
+		}
+		return "", errors.New("exit status 2")
+	}
+	far := host.User{Name: "far", UID: 1507005289, GID: 1507000513, Home: "/home/far"}
+	for want, user := range map[string]host.User{"ann": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "1001": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "far": far, "1507005289": far} {
+		if got, err := h.LookupUser(want); err != nil || got != user {
+			t.Errorf("%s: %+v, %v", want, got, err)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("getent was asked %d times", asked)
+	}
+	for _, want := range []string{"other", "none", "-h", ""} {
+		if got, err := h.LookupUser(want); !errors.Is(err, host.ErrNoUser) {
+			t.Errorf("%q: %+v, %v", want, got, err)
+		}
+	}
+	for user, want := range map[host.User]string{far: "[1507000513 10 20]", {Name: "ann", GID: 77}: "[77 10]"} {
+		if got, err := h.Groups(user); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, %v, want %s", user.Name, got, err, want)
+		}
 	}
 }

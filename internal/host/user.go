@@ -2,9 +2,12 @@ package host
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrNoUser says that a user is not known to the machine.
@@ -17,25 +20,75 @@ type User struct {
 	Home     string
 }
 
-// LookupUser finds a user by name or number in the file Passwd. What a directory service knows is not
-// found: this program is linked without the C library. Errors: ErrNoUser, and those of Open.
+// LookupUser finds a user by name or number: in the file Passwd, and of a live machine whoever getent(1)
+// knows, such as the users of a directory service. This program is linked without the C library, which
+// would ask them itself. Errors: ErrNoUser, and those of Open.
 func (h Host) LookupUser(want string) (user User, err error) {
-	err = h.eachLine(h.Passwd, func(fields []string) bool {
-		if len(fields) < 7 || fields[0] != want && fields[2] != want {
-			return true
+	find := func(fields []string) bool {
+		if u, ok := parseUser(fields); ok && (fields[0] == want || fields[2] == want) {
+			user = u
 		}
-		uid, errUID := strconv.ParseUint(fields[2], 10, 32)
-		gid, errGID := strconv.ParseUint(fields[3], 10, 32)
-		if errUID != nil || errGID != nil {
-			return true
-		}
-		user = User{fields[0], int(uid), int(gid), fields[5]}
-		return false
-	})
+		return user.Name == ""
+	}
+	err = h.eachLine(h.Passwd, find)
+	if err == nil && user.Name == "" {
+		find(strings.Split(h.getent("passwd", want), ":"))
+	}
 	if err == nil && user.Name == "" {
 		err = ErrNoUser
 	}
 	return user, err
+}
+
+func parseUser(fields []string) (User, bool) {
+	if len(fields) < 7 || fields[0] == "" {
+		return User{}, false
+	}
+	uid, errUID := strconv.ParseUint(fields[2], 10, 32)
+	gid, errGID := strconv.ParseUint(fields[3], 10, 32)
+	return User{fields[0], int(uid), int(gid), fields[5]}, errUID == nil && errGID == nil
+}
+
+// getentTime bounds a question to a directory service, which may be down.
+const getentTime = 3 * time.Second
+
+// getent is the answer of getent(1), one line, "" for none.
+func (h Host) getent(database, key string) string {
+	program, err := h.Program("getent")
+	if err != nil || !h.Live() || h.Exec == nil || strings.HasPrefix(key, "-") {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), getentTime)
+	defer cancel()
+	text, err := h.Exec(ctx, program, database, key)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// Groups are the ids of all groups of a user: the primary one, those of the file Group, and of a live
+// machine those that getent(1) knows. Errors are those of Open.
+func (h Host) Groups(user User) ([]uint32, error) {
+	gids := []uint32{uint32(user.GID)}
+	add := func(text string) {
+		if gid, err := strconv.ParseUint(text, 10, 32); err == nil && !slices.Contains(gids, uint32(gid)) {
+			gids = append(gids, uint32(gid))
+		}
+	}
+	err := h.eachLine(h.Group, func(fields []string) bool {
+		if len(fields) > 3 && slices.Contains(strings.Split(fields[3], ","), user.Name) {
+			add(fields[2])
+		}
+		return true
+	})
+	if name, rest, ok := strings.Cut(h.getent("initgroups", user.Name), " "); ok && name == user.Name {
+		for word := range strings.FieldsSeq(rest) {
+			add(word)
+		}
+	}
+	return gids, err
 }
 
 // OwnGroup gives the primary group of a user if it is his alone: nobody else has it as primary group, and it has

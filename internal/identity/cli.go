@@ -7,44 +7,63 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
 const (
 	azTimeout = time.Minute // az needs two seconds or three, and more to renew a login
-	azWait    = time.Second // for a process of az's that holds its output
 	maxAzText = maxAnswer   // bytes of each output
+	maxAzLine = 300         // bytes of what az says that are shown
+	maxAzWord = 36          // bytes of a word that is shown: a GUID
 	azPath    = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	azHint    = "nobody can renew this ticket when it ends: name the user who has run az login with user="
 )
 
-// azureCLI is a person who has logged in with az. azidentity runs az by a shell as this process's user
-// and with its environment, whereas the login is in the home of a person and must not be taken over by
-// root: its files would be root's. So az is run here, as that user and with nothing but that user's
-// surroundings.
+// azFolders are where az is beside azPath: the places of pip and of the installation script in the user's
+// home, of that script for all, and of snap.
+func azFolders(home string) []string {
+	folders := filepath.SplitList(azPath)
+	if home != "" && home != "/" {
+		folders = append(folders, filepath.Join(home, "bin"), filepath.Join(home, ".local/bin"))
+	}
+	return append(folders, "/opt/az/bin", "/snap/bin")
+}
+
+// fromAz asks az for the token of a person who has logged in with it. azidentity runs az by a shell as this
+// process's user and with its environment, whereas the login is in the home of a person and must not be
+// taken over by root: its files would be root's. So az is run here, as that user, with nothing but that
+// user's surroundings and nothing of root's within reach.
 //
 // Without a user it is run as this process's, which is how a person gets a ticket by hand. A daemon
 // cannot know whether that was meant to last, so that it is not refreshable.
 func fromAz(ctx context.Context, i Identity, o Options) (AccessToken, error) {
-	who, err := i.account(o.users)
+	who, err := i.account(o.host())
 	if err != nil {
 		return AccessToken{}, azFault(i.User, err, nil)
 	}
+	if o.NoPrograms {
+		return AccessToken{}, fault.CLINotHere.New(who.name)
+	}
+	program, err := findAz(o.azFolders, who.home)
+	if err != nil {
+		return AccessToken{}, azFault(who.name, err, nil)
+	}
 	run, cancel := context.WithTimeout(ctx, azTimeout)
 	defer cancel()
-	out, text, err := who.runAz(run, o.azFolders, i.resource(o))
-	switch {
-	case err == nil:
-	case run.Err() != nil:
+	out, text, err := who.runAz(run, program, i.resource(o))
+	if err != nil && run.Err() != nil {
 		return AccessToken{}, fault.Ended(run).Because(fmt.Errorf("az: %w", run.Err()))
-	default:
+	}
+	if err != nil {
 		return AccessToken{}, azFault(who.name, err, text)
 	}
 	t, err := i.fromAzText(out, o)
@@ -54,54 +73,82 @@ func fromAz(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	return t, err
 }
 
-// azFault shows what az says, without anything that looks like a token.
-func azFault(user string, err error, text []byte) error {
-	said := strings.Fields(string(text))
-	for n, word := range said {
-		if strings.Contains(word, "eyJ") { // how a JWT begins
-			said[n] = secret.Redacted
-		}
+// account is a user of this machine as far as a process of theirs needs it.
+type account struct {
+	name, home string
+	credential *syscall.Credential // nil is this process's
+}
+
+// account finds who is to run az. A name that is not known is an error and never another user.
+func (i Identity) account(h host.Host) (account, error) {
+	want := i.User
+	if want == "" {
+		want = strconv.Itoa(os.Geteuid())
 	}
-	if len(said) > 0 {
-		err = fmt.Errorf("%w: %s", err, strings.Join(said, " "))
+	u, err := h.LookupUser(want)
+	if err != nil {
+		return account{}, fmt.Errorf("getent passwd does not list the user %s: %w", want, err)
+	}
+	a := account{name: u.Name, home: u.Home}
+	if i.User == "" {
+		return a, nil
+	}
+	if u.Name != i.User { // a number is no name
+		return account{}, fmt.Errorf("the user %s: %w", i.User, host.ErrNoUser)
+	}
+	groups, err := h.Groups(u)
+	a.credential = &syscall.Credential{Uid: uint32(u.UID), Gid: uint32(u.GID), Groups: groups}
+	return a, err
+}
+
+// azFault shows the line in which az says why: what it prints is the user's, and can hold what it must not.
+func azFault(user string, err error, text []byte) error {
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "AADSTS") || strings.HasPrefix(line, "ERROR:") || strings.HasPrefix(line, "fork/exec ") ||
+			strings.HasPrefix(line, "the program was not started:") {
+			err = fmt.Errorf("%w: %s", err, azLine(line))
+			break
+		}
 	}
 	return fault.CLIFailed.New(user).Because(err)
 }
 
-// runAz gives both outputs of az. All of its processes end with ctx.
-func (a account) runAz(ctx context.Context, folders []string, resource string) (out, text []byte, err error) {
-	program, err := findAz(folders)
-	if err != nil {
-		return nil, nil, err
+// azLine is a line without what can be a token: words that are longer than a GUID and no plain path.
+func azLine(line string) string {
+	words := strings.Fields(line)
+	for n, word := range words {
+		if strings.Contains(word, "eyJ") || len(word) > maxAzWord && strings.Trim(word, lower+"/.:-_'\",") != "" {
+			words[n] = secret.Redacted
+		}
 	}
+	line = strings.Join(words, " ")
+	return line[:min(len(line), maxAzLine)]
+}
+
+// runAz gives both outputs of az. All of its processes end with it.
+func (a account) runAz(ctx context.Context, program, resource string) (out, text []byte, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	stdout, stderr := bounded{full: stop}, bounded{full: stop}
-	cmd := exec.CommandContext(ctx, program, "account", "get-access-token", "--resource", resource, "--output", "json")
-	cmd.Env = []string{
-		"HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "PATH=" + azPath, "LANG=C.UTF-8",
-		"AZURE_CORE_ONLY_SHOW_ERRORS=true", "AZURE_CORE_NO_COLOR=true",
-		"AZURE_CORE_COLLECT_TELEMETRY=false", // its sender would outlive us
-	}
-	cmd.Dir = "/" // where we are may be closed to the user
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: a.credential}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = azWait
-	err = cmd.Run()
-	switch {
-	case errors.Is(context.Cause(ctx), errTooMuch):
+	err = confine.Program{
+		Path: program, Args: []string{"account", "get-access-token", "--resource", resource, "--output", "json"},
+		Env: []string{
+			"HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "PATH=" + azPath, "LANG=C.UTF-8",
+			"AZURE_CORE_ONLY_SHOW_ERRORS=true", "AZURE_CORE_NO_COLOR=true",
+			"AZURE_CORE_COLLECT_TELEMETRY=false", // its sender would be ended with us
+		},
+		User: a.credential,
+	}.Run(ctx, &stdout, &stderr)
+	if errors.Is(context.Cause(ctx), errTooMuch) {
 		err = errTooMuch
-	case errors.Is(err, exec.ErrWaitDelay): // it ended well, something that it started has not
-		err = nil
 	}
 	return stdout.buf.Bytes(), stderr.buf.Bytes(), err
 }
 
-// findAz looks for az in folders, without regard to this process's PATH.
-func findAz(folders []string) (string, error) {
+// findAz looks for az, without regard to this process's PATH. That of a home is run as its owner, like any.
+func findAz(folders []string, home string) (string, error) {
 	if folders == nil {
-		folders = filepath.SplitList(azPath)
+		folders = azFolders(home)
 	}
 	for _, f := range folders {
 		name := filepath.Join(f, "az")

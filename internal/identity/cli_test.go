@@ -18,6 +18,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // Ids that no user of the machine has.
@@ -43,14 +44,18 @@ func newDesk(t *testing.T) *desk {
 	if err := errors.Join(os.Mkdir(d.home, 0o700), os.Chown(d.home, annUID, annGID)); err != nil {
 		t.Fatal(err)
 	}
-	d.options = Options{azFolders: []string{d.bin}, users: func(name string) (*user.User, []string, error) {
-		if name != "ann" {
-			return nil, nil, user.UnknownUserError(name)
-		}
-		u := &user.User{Username: "ann", Uid: strconv.Itoa(annUID), Gid: strconv.Itoa(annGID), HomeDir: d.home}
-		return u, []string{strconv.Itoa(annGID), strconv.Itoa(annGroup)}, nil
-	}}
+	d.passwd(t, fmt.Sprintf("ann:x:%d:%d::%s:/bin/sh\n", annUID, annGID, d.home))
 	return d
+}
+
+// passwd makes the users of the machine.
+func (d *desk) passwd(t *testing.T, text string) {
+	t.Helper()
+	h := host.Real()
+	h.Passwd, h.Group = filepath.Join(t.TempDir(), "passwd"), filepath.Join(t.TempDir(), "group")
+	write(t, h.Passwd, text, 0o644)
+	write(t, h.Group, fmt.Sprintf("ann:x:%d:\nothers:x:%d:bob,ann\n", annGID, annGroup), 0o644)
+	d.options = Options{azFolders: []string{d.bin}, Host: h}
 }
 
 // az installs a program of the test's own.
@@ -157,21 +162,17 @@ func TestNobodyElseRunsAz(t *testing.T) {
 	d := newDesk(t)
 	ran := filepath.Join(d.home, "ran")
 	d.az(t, "touch "+ran)
-	refuses(t, Identity{Kind: CLI, User: "bob"}, d.options, fault.CLIFailed, "the user bob", "/etc/passwd", "unknown user bob")
-	for _, bad := range []user.User{{Username: "ann", Uid: "", Gid: "1"}, {Username: "ann", Uid: "1", Gid: "x"}, {Username: "ann", Uid: "-1", Gid: "1"}} {
-		o := d.options
-		o.users = func(string) (*user.User, []string, error) { return &bad, nil, nil }
-		refuses(t, ann, o, fault.CLIFailed)
-		o.users = func(string) (*user.User, []string, error) {
-			return &user.User{Username: "ann", Uid: "1", Gid: "1"}, []string{"x"}, nil
-		}
-		refuses(t, ann, o, fault.CLIFailed)
+	refuses(t, Identity{Kind: CLI, User: "bob"}, d.options, fault.CLIFailed, "the user bob", "getent passwd")
+	refuses(t, Identity{Kind: CLI, User: strconv.Itoa(annUID)}, d.options, fault.CLIFailed)
+	for _, bad := range []string{"ann:x::1::/:/bin/sh", "ann:x:1:x::/:/bin/sh", "ann:x:-1:1::/:/bin/sh", "ann:x:1"} {
+		d.passwd(t, bad+"\n")
+		refuses(t, ann, d.options, fault.CLIFailed)
 	}
 	if _, err := os.Stat(ran); err == nil {
 		t.Error("az has run")
 	}
 	// A person without a login, of the machine's user database.
-	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azFolders: d.options.azFolders}, fault.CLIFailed, "/etc/passwd")
+	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azFolders: d.options.azFolders}, fault.CLIFailed, "getent passwd")
 }
 
 func TestAzOfThisUser(t *testing.T) {
@@ -196,17 +197,18 @@ func TestBadAz(t *testing.T) {
 		want   fault.Named
 		part   string
 	}{
-		"prints too much":    {"head -c 300000 /dev/zero; sleep 600", fault.CLIFailed, "prints too much"},
-		"complains too much": {"head -c 300000 /dev/zero >&2; sleep 600", fault.CLIFailed, "prints too much"},
-		"fails in silence":   {"exit 3", fault.CLIFailed, "exit status 3"},
-		"ends by a signal":   {"kill -9 $$", fault.CLIFailed, "signal: killed"},
-		"shows a token":      {"echo 'ERROR: got {\"accessToken\":\"eyJhbGciOi.s3cr3t\"}' >&2; exit 1", fault.CLIFailed, "ERROR: got REDACTED"},
-		"prints and fails":   {"echo '{\"accessToken\":\"eyJs3cr3t\"}'; exit 1", fault.CLIFailed, "exit status 1"},
-		"prints a list":      {"echo '[\"eyJs3cr3t\"]'", fault.TokenInvalid, "no JSON"},
-		"prints two":         {"echo '{\"accessToken\":\"eyJs3cr3t\"}{}'", fault.TokenInvalid, "no JSON"},
-		"empty token":        {"echo '{\"accessToken\":\"\"}'", fault.TokenInvalid, "empty"},
-		"evil token":         {`printf %s '{"accessToken":"eyJs3cr3t\r\nx"}'`, fault.TokenInvalid, "one word"},
-		"controls terminals": {"printf 'a\\033[2Jb\\nc' >&2; exit 1", fault.CLIFailed, "a [2Jb c"},
+		"prints too much":      {"head -c 300000 /dev/zero; sleep 600", fault.CLIFailed, "prints too much"},
+		"complains too much":   {"head -c 300000 /dev/zero >&2; sleep 600", fault.CLIFailed, "prints too much"},
+		"fails in silence":     {"exit 3", fault.CLIFailed, "exit status 3"},
+		"ends by a signal":     {"kill -9 $$", fault.CLIFailed, "signal: killed"},
+		"shows a token":        {"echo 'ERROR: got {\"accessToken\":\"eyJhbGciOi.s3cr3t\"}' >&2; exit 1", fault.CLIFailed, "ERROR: got REDACTED"},
+		"shows another secret": {"echo 'ERROR: refresh token 0.AXoAabcdefghijklmnopqrstuvwxyz0123456789-s3cr3t' >&2; exit 1", fault.CLIFailed, "token REDACTED"},
+		"prints and fails":     {"echo '{\"accessToken\":\"eyJs3cr3t\"}'; exit 1", fault.CLIFailed, "exit status 1"},
+		"prints a list":        {"echo '[\"eyJs3cr3t\"]'", fault.TokenInvalid, "no JSON"},
+		"prints two":           {"echo '{\"accessToken\":\"eyJs3cr3t\"}{}'", fault.TokenInvalid, "no JSON"},
+		"empty token":          {"echo '{\"accessToken\":\"\"}'", fault.TokenInvalid, "empty"},
+		"evil token":           {`printf %s '{"accessToken":"eyJs3cr3t\r\nx"}'`, fault.TokenInvalid, "one word"},
+		"controls terminals":   {"printf 'a\\033[2Jb\\nc' >&2; exit 1", fault.CLIFailed, "exit status 1"},
 	} {
 		d := newDesk(t)
 		d.az(t, c.script)
@@ -283,7 +285,7 @@ func gone(t *testing.T, pid int) {
 	}
 }
 
-// TestAzLeavesAProcess: one that holds az's output does not hold us.
+// TestAzLeavesAProcess: one that holds az's output does not hold us, and ends with az.
 func TestAzLeavesAProcess(t *testing.T) {
 	d := newDesk(t)
 	d.az(t, "sleep 600 &\necho $! > ~/pid\necho '{\"accessToken\": \"opaque\"}'\n")
@@ -294,7 +296,38 @@ func TestAzLeavesAProcess(t *testing.T) {
 	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(d.file(t, "pid"))); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
-		t.Errorf("the process of the test is gone: %v", err)
+	pid, err := strconv.Atoi(strings.TrimSpace(d.file(t, "pid")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone(t, pid)
+}
+
+// TestNoProgramsMeansNone: the kernel's upcall says who refreshes, and runs nothing.
+func TestNoProgramsMeansNone(t *testing.T) {
+	d := newDesk(t)
+	d.az(t, "touch ~/ran\n")
+	d.options.NoPrograms = true
+	refuses(t, ann, d.options, fault.CLINotHere, "the user ann", "azfilesrefresh")
+	if _, err := os.Stat(filepath.Join(d.home, "ran")); err == nil {
+		t.Error("az has run")
+	}
+}
+
+func TestPlacesOfAz(t *testing.T) {
+	home := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, ".local/bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(home, ".local/bin/az"), "#!/bin/sh\n", 0o755)
+	_, atPath := findAz(filepath.SplitList(azPath), "")
+	if got, err := findAz(nil, home); atPath != nil && got != filepath.Join(home, ".local/bin/az") {
+		t.Errorf("%s, %v", got, err)
+	}
+	all := strings.Join(azFolders("/home/ann"), ":")
+	for _, want := range []string{"/home/ann/bin", "/home/ann/.local/bin", "/opt/az/bin", "/snap/bin"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%s is not in %s", want, all)
+		}
 	}
 }

@@ -86,9 +86,11 @@ type Options struct {
 	// managed identities. The process's own environment never counts.
 	Environment map[string]string
 
+	// NoPrograms keeps az from being run: nobody waits for it, and it is another user's code.
+	NoPrograms bool
+
 	retryDelay time.Duration // before the first retry; zero is firstRetry
 	arc        arcPlaces     // empty parts are the real ones
-	users      userLookup    // nil is the machine's
 	azFolders  []string      // where az is looked for; nil is azFolders()
 }
 

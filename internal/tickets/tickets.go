@@ -47,7 +47,8 @@ type Options struct {
 	// is called after a new ticket, or applications would see up to a minute of ENOKEY for nothing
 	// where a stock cifs.upcall answers. Its error counts for nothing: the kernel forgets in time.
 	ForgetFailures func() (cleared bool, err error)
-	Attempts       int // how often to ask a storage account at most; zero is azfiles.Client's own number
+	NoPrograms     bool // never run az, which is another user's program; a token that is kept counts
+	Attempts       int  // how often to ask a storage account at most; zero is azfiles.Client's own number
 }
 
 // Manager makes calls of Ensure, and holds what they share. It is safe for concurrent use.
@@ -121,7 +122,7 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 		client: azfiles.Client{Transport: o.Transport, Now: o.Host.Now, Attempts: o.Attempts},
 		tokens: identity.Options{
 			Transport: o.Transport, IMDS: o.IMDS, Host: o.Host, Attempts: o.Attempts,
-			Authorities: o.Config.Authorities(), Environment: o.Config.Environment(),
+			Authorities: o.Config.Authorities(), Environment: o.Config.Environment(), NoPrograms: o.NoPrograms,
 		},
 		caches: make(map[int]*cache),
 	}, nil
