@@ -8,15 +8,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // accept takes the ticket out of an answer with status 200. What a wrong clock can explain is
 // judged last and blamed on the clock.
-func (x *exchange) accept(a *answer.Answer) (ccache.Credential, *fault.Fault) {
+func (x *exchange) accept(a *reply.Answer) (ccache.Credential, *fault.Fault) {
 	raw, err := krbCred(a)
 	if err != nil {
 		return ccache.Credential{}, x.misunderstood(a, err)
@@ -43,7 +43,7 @@ func (x *exchange) accept(a *answer.Answer) (ccache.Credential, *fault.Fault) {
 }
 
 // krbCred decodes the answer's JSON as far as the KRB-CRED.
-func krbCred(a *answer.Answer) ([]byte, error) {
+func krbCred(a *reply.Answer) ([]byte, error) {
 	if a.Cut {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxBody)
 	}
@@ -64,20 +64,20 @@ func krbCred(a *answer.Answer) ([]byte, error) {
 }
 
 // misunderstood is a fault for an answer that is not what it should be.
-func (x *exchange) misunderstood(a *answer.Answer, err error) *fault.Fault {
+func (x *exchange) misunderstood(a *reply.Answer, err error) *fault.Fault {
 	return x.clean(fault.AnswerInvalid.New(x.host(), err.Error()).Because(x.trace(a)))
 }
 
 // trace is the request id of an answer, by which Azure's support finds it, as the cause of a fault.
-func (x *exchange) trace(a *answer.Answer) error {
+func (x *exchange) trace(a *reply.Answer) error {
 	if id := a.Header.Get("x-ms-request-id"); id != "" {
-		return errors.New("request id " + x.hidden().Text(id, answer.MaxWord))
+		return errors.New("request id " + x.hidden().Text(id, reply.MaxWord))
 	}
 	return nil
 }
 
 // skewed compares the clocks. An answer without a date says nothing.
-func (x *exchange) skewed(a *answer.Answer) *fault.Fault {
+func (x *exchange) skewed(a *reply.Answer) *fault.Fault {
 	f := transport.Skewed(a.At, transport.Date(a.Header), x.host())
 	if f == nil {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 )
 
 // ask sends the request once. Its errors are those of the network.
-func (x *exchange) ask(ctx context.Context) (*answer.Answer, error) {
+func (x *exchange) ask(ctx context.Context) (*reply.Answer, error) {
 	target := url.URL{Scheme: "https", Host: x.endpoint.Host(), Path: "/", RawQuery: "restype=service&comp=kerbticket"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), http.NoBody)
 	if err != nil {
@@ -35,7 +35,7 @@ func (x *exchange) ask(ctx context.Context) (*answer.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := answer.Read(resp, maxBody, x.now(), x.hidden())
+	a, err := reply.Read(resp, maxBody, x.now(), x.hidden())
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}

@@ -25,10 +25,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
@@ -105,7 +105,7 @@ func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault
 		return ccache.Credential{}, x.clean(transport.Fault(ctx, err, x.host()))
 	}
 	x.busy = a.Busy()
-	d, own := a.From(answer.Storage)
+	d, own := a.From(reply.Storage)
 	if !own {
 		return ccache.Credential{}, a.Foreign(x.host())
 	}
@@ -116,7 +116,7 @@ func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault
 }
 
 // hidden is what no text may repeat of the request.
-func (x *exchange) hidden() answer.Hidden { return answer.Hidden{x.token.RevealString()} }
+func (x *exchange) hidden() reply.Hidden { return reply.Hidden{x.token.RevealString()} }
 
 // clean takes the token out of a fault that holds words of the other side.
 func (x *exchange) clean(f *fault.Fault) *fault.Fault { return x.hidden().Redact(f) }

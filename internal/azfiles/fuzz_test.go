@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 // FuzzKRBCred holds the promises of the KRB-CRED's front: whatever comes, no panic, a bounded number
@@ -51,7 +51,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if raw, err := krbCred(&answer.Answer{Body: body}); err == nil {
+		if raw, err := krbCred(&reply.Answer{Body: body}); err == nil {
 			if !json.Valid(bytes.TrimPrefix(body, []byte("\ufeff"))) || len(raw) > len(body) || len(raw) == 0 {
 				t.Fatalf("%d bytes out of %d", len(raw), len(body))
 			}

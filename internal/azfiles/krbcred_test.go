@@ -14,10 +14,10 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	tag "golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -126,7 +126,7 @@ func judgeBody(t testing.TB, body []byte) (ccache.Credential, *fault.Fault) {
 		Client:   &Client{Now: func() time.Time { return testNow }},
 		endpoint: resolve(t, testHost), token: secret.FromString("the-token"), who: Caller{Identity: "system"},
 	}
-	return x.accept(&answer.Answer{Status: 200, Body: body, At: testNow})
+	return x.accept(&reply.Answer{Status: 200, Body: body, At: testNow})
 }
 
 func TestCredentialHasEverything(t *testing.T) {

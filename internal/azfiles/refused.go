@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 // refusal is an answer of the storage account other than 200. Its texts can be shown.
 type refusal struct {
-	*answer.Answer
+	*reply.Answer
 	code, message, detail, requestID string
 
 	token string // what is to know about the token that was refused, "" when it was not the token
@@ -139,10 +139,10 @@ func (m meaning) fits(r *refusal, account string) bool {
 }
 
 // refused makes the fault of an answer of the account other than 200.
-func (x *exchange) refused(a *answer.Answer, d answer.Document) *fault.Fault {
+func (x *exchange) refused(a *reply.Answer, d reply.Document) *fault.Fault {
 	r := &refusal{
-		Answer: a, code: a.Hidden.Text(d.Code, answer.MaxWord), requestID: a.Hidden.Text(d.RequestID, answer.MaxWord),
-		message: a.Hidden.Text(d.Message, answer.MaxText), detail: a.Hidden.Text(d.Detail, answer.MaxText),
+		Answer: a, code: a.Hidden.Text(d.Code, reply.MaxWord), requestID: a.Hidden.Text(d.RequestID, reply.MaxWord),
+		message: a.Hidden.Text(d.Message, reply.MaxText), detail: a.Hidden.Text(d.Detail, reply.MaxText),
 	}
 	means := azureRefused
 	if n := slices.IndexFunc(meanings, func(m meaning) bool { return m.fits(r, x.endpoint.Account()) }); n >= 0 {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/jcmturner/gokrb5/v8/types"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -24,7 +24,7 @@ const service = "cifs"
 const rc4 = 23
 
 // choose finds the ticket for the endpoint, the one that lasts longest if there are several.
-func (x *exchange) choose(a *answer.Answer, grants []grant) (*grant, *fault.Fault) {
+func (x *exchange) choose(a *reply.Answer, grants []grant) (*grant, *fault.Fault) {
 	if len(grants) == 0 {
 		return nil, x.clean(fault.TicketNone.New(x.host()).Because(x.trace(a)))
 	}
@@ -55,7 +55,7 @@ func (g *grant) server() string {
 
 // credential checks a ticket's description, but for the times' relation to now, and puts it into
 // the terms of the cache.
-func (x *exchange) credential(a *answer.Answer, g *grant) (ccache.Credential, *fault.Fault) {
+func (x *exchange) credential(a *reply.Answer, g *grant) (ccache.Credential, *fault.Fault) {
 	if !x.accepts(g.info.Key.KeyType) {
 		return ccache.Credential{}, x.clean(fault.TicketEtype.New(x.host(), etypeName(g.info.Key.KeyType), x.endpoint.Account()).Because(x.trace(a)))
 	}

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/azfilesauth/azfilesauth/internal/answer"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 // tokenRefused says what is wrong with a refused token: what the account tells of it
@@ -29,7 +29,7 @@ func tokenRefused(x *exchange, r *refusal) *fault.Fault {
 	case strings.Contains(detail, "issuer") && tenant != "" && !strings.EqualFold(tenant, claims.TenantID):
 		return fault.TokenTenant.New(x.host(), tenant, tenantName(claims.TenantID), authority)
 	case strings.Contains(detail, "audience") && claims.Audience != "" && claims.Audience != x.endpoint.Cloud().Resource:
-		return fault.TokenAudience.New(x.who.Identity, r.Hidden.Text(claims.Audience, answer.MaxText), x.endpoint.Cloud().Resource)
+		return fault.TokenAudience.New(x.who.Identity, r.Hidden.Text(claims.Audience, reply.MaxText), x.endpoint.Cloud().Resource)
 	case strings.Contains(detail, "lifetime") && !claims.Expiry.IsZero() && claims.Expiry.Before(x.now()):
 		return fault.TokenExpired.New(x.who.Identity, x.now().Sub(claims.Expiry).Round(time.Second).String())
 	}
@@ -37,10 +37,10 @@ func tokenRefused(x *exchange, r *refusal) *fault.Fault {
 }
 
 // compare puts what the account wants beside what the token is.
-func compare(c identity.Claims, tenant string, hidden answer.Hidden) string {
+func compare(c identity.Claims, tenant string, hidden reply.Hidden) string {
 	var parts []string
 	add := func(what, value string) {
-		if value = hidden.Text(value, answer.MaxWord); value != "" {
+		if value = hidden.Text(value, reply.MaxWord); value != "" {
 			parts = append(parts, what+" "+value)
 		}
 	}

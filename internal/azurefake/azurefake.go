@@ -11,7 +11,7 @@
 //
 // Entra is behind the listener of the storage accounts, which goes by the host that it is asked for.
 //
-// Invariants: only the listeners that Start names are opened; a request is in the log before it is
+// Invariants: only the listeners that Start names are opened; a request for a token or a ticket is in the log before it is
 // answered; no token, no client secret and no session key is ever in the log. A Fake may be used by several
 // goroutines at once.
 package azurefake
@@ -59,6 +59,9 @@ type Options struct {
 	Identities []ManagedIdentity
 	// NoSystem takes the system-assigned identity away.
 	NoSystem bool
+	// Instance is what the metadata service says of the machine ("compute" of the instance metadata), in JSON;
+	// "" is nothing. Who asks for it asks for no token: it is not in the request log.
+	Instance string
 	// Authorities are hosts of Entra in clouds of their own, beside those of the public, the US
 	// Government and the China cloud, which are always there. Storage accepts their tokens as well.
 	Authorities []string

@@ -11,12 +11,21 @@ import (
 )
 
 const (
-	imdsPath    = "/metadata/identity/oauth2/token"
-	imdsVersion = "2018-02-01"
-	imdsServer  = "IMDS/150.870.65.1854" // what the service calls itself, by which clients know it
+	instancePath = "/metadata/instance/compute"
+	imdsPath     = "/metadata/identity/oauth2/token"
+	imdsVersion  = "2018-02-01"
+	imdsServer   = "IMDS/150.870.65.1854" // what the service calls itself, by which clients know it
 )
 
 func (f *Fake) serveIMDS(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == instancePath && f.opt.Instance != "" {
+		send(w, http.StatusOK, "application/json; charset=utf-8", f.opt.Instance)
+		return
+	}
+	if r.URL.Path == instancePath {
+		imdsFailure(w, http.StatusNotFound, "", "Not found")
+		return
+	}
 	who, found := f.asked(r.URL.Query())
 	answer := f.log.enter(w, r, Request{Time: f.now(), Target: TargetIMDS, Identity: who.name()})
 	o := f.orders.forRequest(TargetIMDS, "", who.name())

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 // Azure Arc's agent, as "Authenticate against Azure resources with Azure Arc-enabled servers" has it.
@@ -59,7 +60,7 @@ func fromArc(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	if o.IMDS == nil {
 		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to the agent of Azure Arc"))
 	}
-	a := agent{&wire{ctx: ctx, transport: o.IMDS, busy: entraBusy}}
+	a := agent{&wire{ctx: ctx, transport: o.IMDS, service: reply.Arc, passes: busy}}
 	s := service{url: cmp.Or(o.arcURL(), arcEndpoint), version: arcVersion, header: "Metadata", value: "true"}
 	query, _ := s.query(i, i.resource(o)) // the kind has no name to ask by
 	resp, err := a.metadata(o, s, query)
@@ -71,7 +72,7 @@ func fromArc(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 		return AccessToken{}, err
 	}
 	a.authorization = "Basic " + key
-	if resp, err = a.metadata(o, s, query); err != nil || resp.StatusCode != http.StatusOK {
+	if resp, err = a.metadata(o, s, query); err != nil || resp.StatusCode != http.StatusOK || !a.own {
 		return AccessToken{}, a.fault()
 	}
 	return tokenOf(resp, "the agent of Azure Arc", o.now())
@@ -82,20 +83,23 @@ type agent struct{ *wire }
 
 // fault says why there is no token.
 func (a agent) fault() error {
-	refusal := fmt.Errorf("it answered %d %s", a.status, a.text)
 	switch {
 	case errors.Is(a.ctx.Err(), context.Canceled):
 		return fault.Interrupted.New().Because(a.ctx.Err())
 	case a.err != nil:
 		return fault.ArcUnreachable.New().Because(a.err)
-	case a.status == 0: // never asked: ctx had ended
+	case a.last == nil: // never asked: ctx had ended
 		return fault.ArcUnreachable.New().Because(a.ctx.Err())
-	case a.busy(a.status):
+	case !a.own:
+		return fault.ArcRefused.New().Because(errors.New("who answers at its address is not the agent: " + a.last.Line()))
+	case a.last.Status == http.StatusOK:
+		return fault.ArcRefused.New().Because(errors.New("it gave a token without asking for its key"))
+	}
+	refusal := fmt.Errorf("it answered %d %s", a.last.Status, a.said.text)
+	if a.last.Busy() {
 		f := fault.ArcUnreachable.New().Because(refusal)
-		f.RetryAfter = a.wait
+		f.RetryAfter = a.wait()
 		return f
-	case a.status == http.StatusOK:
-		refusal = errors.New("it gave a token without asking for its key")
 	}
 	return fault.ArcRefused.New().Because(refusal)
 }

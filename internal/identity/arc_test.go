@@ -217,7 +217,7 @@ func TestArcChallenges(t *testing.T) {
 			return answer(403, r.Header.Get("Authorization")), nil
 		})}
 		if c.want == nil {
-			f := refuses(t, connected, o, fault.ArcRefused, "403 Basic REDACTED")
+			f := refuses(t, connected, o, fault.ArcRefused, "403 Forbidden, it says: Basic REDACTED")
 			noSecret(t, f, "g00d", "xxxxxx")
 			continue
 		}

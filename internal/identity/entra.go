@@ -3,12 +3,12 @@ package identity
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -36,7 +36,7 @@ func fromEntra(ctx context.Context, i Identity, o Options) (AccessToken, error) 
 	if err != nil {
 		return AccessToken{}, err
 	}
-	w := &wire{ctx: ctx, transport: o.Transport, busy: entraBusy, trusts: o.trusts}
+	w := &wire{ctx: ctx, transport: o.Transport, service: reply.Entra, passes: entraPasses, trusts: o.trusts}
 	e := entra{wire: w, identity: i, options: o, authority: authority, trust: trusted}
 	cred, err := credential(policy.ClientOptions{
 		Transport: w, Retry: w.retries(o),
@@ -53,9 +53,4 @@ func fromEntra(ctx context.Context, i Identity, o Options) (AccessToken, error) 
 		return AccessToken{}, fault.TokenInvalid.New(e.host(), problem)
 	}
 	return AccessToken{Value: secret.FromString(t.Token), ExpiresOn: t.ExpiresOn}, nil
-}
-
-// entraBusy are the statuses that pass.
-func entraBusy(status int) bool {
-	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500
 }

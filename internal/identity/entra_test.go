@@ -214,7 +214,7 @@ func TestEchoes(t *testing.T) {
 	inner := a.options.Transport
 	for form, repeat := range map[string]func(url.Values) string{
 		"body":             url.Values.Encode,
-		"behind a preface": func(v url.Values) string { return strings.Repeat("x", maxRefusal-20) + v.Encode() },
+		"behind a preface": func(v url.Values) string { return strings.Repeat("x", 100) + v.Encode() },
 		"as text": func(v url.Values) string {
 			return "you sent " + v.Get("client_secret") + " " + v.Get("client_assertion")
 		},

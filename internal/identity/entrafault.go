@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
@@ -26,7 +28,7 @@ func (e entra) host() string { return strings.TrimPrefix(e.authority, "https://"
 // fault says why there is no token.
 func (e entra) fault() error {
 	f := e.why()
-	f.RetryAfter = e.wait
+	f.RetryAfter = e.wait()
 	return f
 }
 
@@ -34,26 +36,39 @@ func (e entra) why() *fault.Fault {
 	switch {
 	case errors.Is(e.ctx.Err(), context.Canceled):
 		return fault.Interrupted.New().Because(e.ctx.Err())
-	case e.status == 0 && e.err == nil: // never asked: ctx had ended
-		return fault.EntraUnreachable.New(e.host()).Because(e.ctx.Err())
 	case e.err != nil:
 		return e.network().Because(e.err)
-	case e.status == http.StatusOK:
+	case e.last == nil: // never asked: ctx had ended
+		return fault.EntraUnreachable.New(e.host()).Because(e.ctx.Err())
+	case !e.own:
+		return e.last.Foreign(e.host())
+	case e.last.Status == http.StatusOK:
 		return fault.AnswerInvalid.New(e.host(), "it is not an answer of Entra with a token")
 	}
-	number := aadsts(e.text)
-	refusal := fmt.Errorf("%d %s", e.status, e.text)
-	f := e.refused(number)
-	switch {
-	case f != nil:
-	case entraBusy(e.status):
-		f = fault.EntraBusy.New(e.host())
-	case e.status/100 == 3:
-		f = fault.AnswerInvalid.New(e.host(), "it points to another place")
-	default:
-		f = fault.EntraRefused.New(e.identity.String(), strconv.Itoa(number))
+	if c, ok := codeOf(e.said); ok {
+		return c.fault(e).Because(fmt.Errorf("%d, %s: %s", e.last.Status, c.sentence, e.said.text))
 	}
-	return f.Because(refusal)
+	refusal := fmt.Errorf("%d %s", e.last.Status, e.said.text)
+	if entraPasses(e.last, e.said) {
+		return e.later().Because(refusal)
+	}
+	return fault.EntraRefused.New(e.identity.String(), strconv.Itoa(aadsts(e.said.text))).Because(refusal)
+}
+
+// codeOf finds the row of a refusal.
+func codeOf(s said) (entraCode, bool) {
+	number := aadsts(s.text)
+	n := slices.IndexFunc(entraCodes, func(c entraCode) bool { return c.number == number })
+	if n < 0 {
+		return entraCode{}, false
+	}
+	return entraCodes[n], true
+}
+
+// entraPasses are the refusals of Entra that pass: by their status, their name (RFC 6749, 4.1.2.1) or their number.
+func entraPasses(a *reply.Answer, s said) bool {
+	c, ok := codeOf(s)
+	return a.Busy() || s.code == "temporarily_unavailable" || ok && c.passes()
 }
 
 // credentialFile is where the application's credential is, "" for a kind without.
@@ -73,45 +88,66 @@ func aadsts(text string) int {
 	return number
 }
 
-// refused is the table of Entra's errors by their number, nil for one that is not in it ("Microsoft
-// Entra authentication and authorization error codes"). The text is shown with each of them.
-func (e entra) refused(number int) *fault.Fault {
-	i, file := e.identity, e.identity.credentialFile()
-	switch number {
-	case 700016, // the application is not in the tenant
-		7000229: // its service principal is not
-		return fault.EntraApp.New(i.TenantID, i.ClientID)
-	case 90002, // there is no such tenant
-		900023: // the tenant's name cannot be one
-		return fault.EntraTenant.New(e.host(), i.TenantID)
-	case 500011, // the resource is not in the tenant
-		50001,   // it is disabled
-		1002012, // what is asked for is no resource
-		70011:
-		return fault.EntraResource.New(i.TenantID, i.resource(e.options))
-	case 7000215, // the secret is wrong
-		7000222: // its time is over
-		return fault.EntraSecret.New(file, i.ClientID)
-	case 700027, // the certificate is not the application's, or its time is over
-		700030: // it is none
-		return fault.EntraCertificate.New(file, i.ClientID)
-	case 70021, // no federated credential fits
-		70025,                  // there is none
-		700211, 700212, 700213: // its issuer, audience, subject differ
-		return fault.EntraFederation.New(i.ClientID, file, e.trust.issuer, e.trust.subject, e.trust.audience)
-	case 700024, // the assertion's time is over or to come
-		50027,          // it cannot be read
-		700021, 700023: // it is for another application or authority
-		if i.Kind != ServicePrincipal {
-			return fault.EntraAssertion.New(file)
-		}
-		if f := transport.Skewed(e.options.now(), e.date, e.host()); number == 700024 && f != nil {
-			return f
-		}
-		return fault.EntraCertificate.New(file, i.ClientID)
-	}
-	return nil
+// What the rows of the table of codes mean.
+
+func (e entra) app() *fault.Fault {
+	return fault.EntraApp.New(e.identity.TenantID, e.identity.ClientID)
 }
+
+func (e entra) disabled() *fault.Fault { return fault.EntraDisabled.New(e.identity.ClientID) }
+
+func (e entra) tenant() *fault.Fault { return fault.EntraTenant.New(e.host(), e.identity.TenantID) }
+
+func (e entra) cloud() *fault.Fault { return fault.EntraCloud.New(e.identity.TenantID, e.host()) }
+
+func (e entra) noResource() *fault.Fault {
+	return fault.EntraResource.New(e.identity.TenantID, e.identity.resource(e.options))
+}
+
+func (e entra) wrongSecret() *fault.Fault {
+	return fault.EntraSecret.New(e.identity.credentialFile(), e.identity.ClientID)
+}
+
+func (e entra) wrongCertificate() *fault.Fault {
+	return fault.EntraCertificate.New(e.identity.credentialFile(), e.identity.ClientID)
+}
+
+func (e entra) notTrusted() *fault.Fault {
+	return fault.EntraFederation.New(e.identity.ClientID, e.identity.credentialFile(), e.trust.issuer, e.trust.subject, e.trust.audience)
+}
+
+// assertion is another issuer's, in a file, or made here with the key of a certificate.
+func (e entra) assertion() *fault.Fault {
+	if e.identity.Kind == ServicePrincipal {
+		return e.wrongCertificate()
+	}
+	return fault.EntraAssertion.New(e.identity.credentialFile())
+}
+
+// assertionTime blames this machine's clock for what was made here.
+func (e entra) assertionTime() *fault.Fault {
+	if e.identity.Kind != ServicePrincipal {
+		return e.assertion()
+	}
+	if f := transport.Skewed(e.options.now(), transport.Date(e.last.Header), e.host()); f != nil {
+		return f
+	}
+	return e.wrongCertificate()
+}
+
+func (e entra) policy() *fault.Fault {
+	return fault.EntraPolicy.New(e.identity.TenantID, e.identity.ClientID)
+}
+
+func (e entra) consent() *fault.Fault {
+	return fault.EntraConsent.New(e.identity.TenantID, e.identity.ClientID)
+}
+
+func (e entra) publicClient() *fault.Fault { return fault.EntraPublic.New(e.identity.ClientID) }
+
+func (e entra) request() *fault.Fault { return fault.EntraRequest.New(e.host(), e.identity.String()) }
+
+func (e entra) later() *fault.Fault { return fault.EntraBusy.New(e.host()) }
 
 // network finds the fault that an error of the transport is.
 func (e entra) network() *fault.Fault {

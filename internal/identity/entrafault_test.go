@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 // spoilt are ways in which Entra refuses in earnest, without an order.
@@ -95,11 +97,19 @@ func TestEntraCodes(t *testing.T) {
 		"other authority":      {work, azurefake.Order{Code: "AADSTS700023"}, fault.EntraAssertion, 2, nil},
 		"our own signature":    {cert, azurefake.Order{Code: "AADSTS700023"}, fault.EntraCertificate, 2, nil},
 		"time, clocks agree":   {cert, azurefake.Order{Code: "AADSTS700024"}, fault.EntraCertificate, 2, nil},
-		"not in the table":     {pass, azurefake.Order{Code: "AADSTS53003", Message: "Access has been blocked by Conditional Access policies."}, fault.EntraRefused, 2, []string{"AADSTS53003: Access has been blocked", "https://login.microsoftonline.com/error?code=53003", "secret_file="}},
+		"not in the table":     {pass, azurefake.Order{Code: "AADSTS4711", Message: "Nobody knows."}, fault.EntraRefused, 2, []string{"AADSTS4711: Nobody knows.", "https://login.microsoftonline.com/error?code=4711", "secret_file="}},
 		"no number":            {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "No."}, fault.EntraRefused, 2, []string{"invalid_grant: No."}},
 		"odd number":           {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "AADSTS99999999999999999999x"}, fault.EntraRefused, 2, []string{"AADSTS9999"}},
-		"no JSON":              {pass, azurefake.Order{Status: 403, Body: new("<h1>Blocked\nby a\x1b[1m proxy")}, fault.EntraRefused, 2, []string{"403 <h1>Blocked by a [1m proxy"}},
-		"redirect":             {pass, azurefake.Order{Redirect: "https://evil.test/"}, fault.AnswerInvalid, 2, []string{"another place", public}},
+		"no JSON":              {pass, azurefake.Order{Status: 403, Body: new("<h1>Blocked\nby a\x1b[1m proxy")}, fault.NotAzure, 2, []string{"403 Forbidden, it says: Blocked by a [1m proxy"}},
+		"redirect":             {pass, azurefake.Order{Redirect: "https://evil.test/"}, fault.NotAzure, 2, []string{"it points to evil.test", public}},
+		"seen: certificate":    {cert, azurefake.Order{Answer: "entra-1000502"}, fault.EntraCertificate, 2, []string{"the certificate has expired or is not yet valid: invalid_client: AADSTS1000502"}},
+		"seen: policy":         {pass, azurefake.Order{Answer: "entra-53003"}, fault.EntraPolicy, 2, []string{"a Conditional Access policy blocks it", "AADSTS53003", guid}},
+		"seen: disabled":       {pass, azurefake.Order{Answer: "entra-7000112"}, fault.EntraDisabled, 2, []string{"AADSTS7000112", "az ad sp update --id " + guid + " --set accountEnabled=true"}},
+		"seen: other cloud":    {work, azurefake.Order{Answer: "entra-90038"}, fault.EntraCloud, 2, []string{"AADSTS90038", "authority_host=", "https://login.microsoftonline.us"}},
+		"seen: unavailable":    {work, azurefake.Order{Answer: "entra-unavailable"}, fault.EntraBusy, 8, []string{"AADSTS90033"}},
+		"only a name":          {pass, azurefake.Order{Status: 400, Code: "temporarily_unavailable", Message: "Later."}, fault.EntraBusy, 8, []string{"temporarily_unavailable: Later."}},
+		"seen: block page":     {pass, azurefake.Order{Answer: "proxy-blockpage"}, fault.NotAzure, 2, []string{"403 Forbidden, Server: BlueCoat-Security-Appliance", public}},
+		"seen: portal":         {pass, azurefake.Order{Answer: "captive-portal"}, fault.NotAzure, 2, []string{"200 OK, Server: nginx"}},
 		"throttled":            {pass, azurefake.Order{Status: 429, Code: "AADSTS90055", Message: "Too many."}, fault.EntraBusy, 8, []string{"429", "AADSTS90055: Too many.", public}},
 		"failing":              {work, azurefake.Order{Status: 500}, fault.EntraBusy, 8, []string{"500"}},
 		"unavailable":          {cert, azurefake.Order{Code: "AADSTS90033"}, fault.EntraBusy, 8, []string{"503", "AADSTS90033"}},
@@ -125,6 +135,32 @@ func TestEntraCodes(t *testing.T) {
 		})
 	}
 }
+
+// TestEveryCodeHasAFix: what is in the table is explained, and its fix is a thing to do.
+func TestEveryCodeHasAFix(t *testing.T) {
+	seen := map[int]bool{}
+	for _, c := range entraCodes {
+		if seen[c.number] || len(c.sentence) < 10 || c.number < 50000 {
+			t.Errorf("%d: twice, or without a sentence", c.number)
+		}
+		seen[c.number] = true
+		a := Identity{Kind: Workload, TenantID: tenant, ClientID: guid, TokenFile: "/t"}
+		e := entra{wire: &wire{ctx: t.Context(), own: true, last: answerOf(400)}, identity: a, authority: "https://" + public}
+		e.said = said{"invalid_request", fmt.Sprintf("invalid_request: AADSTS%d: Words of Entra.", c.number)}
+		f := fault.From(e.fault())
+		if fault.Is(f, fault.EntraRefused, fault.Internal) || strings.Contains(f.Fix(), "look the code up") || f.Fix() == "" {
+			t.Errorf("%d: %v", c.number, f)
+		}
+		if !strings.Contains(f.Error(), c.sentence) || !strings.Contains(f.Error(), fmt.Sprintf("AADSTS%d: Words", c.number)) {
+			t.Errorf("%d: %v says too little", c.number, f)
+		}
+		if c.passes() != f.Retryable() && !fault.Is(f, fault.EntraAssertion) {
+			t.Errorf("%d: tried again: %v, told so: %v", c.number, c.passes(), f.Retryable())
+		}
+	}
+}
+
+func answerOf(status int) *reply.Answer { return &reply.Answer{Status: status, Header: http.Header{}} }
 
 func TestClockOfTheCertificate(t *testing.T) {
 	for skew, part := range map[time.Duration]string{time.Hour: "behind", -2 * time.Hour: "ahead of"} {

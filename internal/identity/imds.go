@@ -8,35 +8,52 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
-// imdsBusy are the statuses that IMDS documents as passing: it is being updated, throttles or fails.
-func imdsBusy(status int) bool {
-	return status == http.StatusNotFound || status == http.StatusGone || status == http.StatusTooManyRequests || status >= 500
+// busy are the refusals that pass by their status alone.
+func busy(a *reply.Answer, _ said) bool { return a.Busy() }
+
+// imdsPasses are the refusals that IMDS documents as passing: it is being updated, throttles or fails.
+func imdsPasses(a *reply.Answer, _ said) bool {
+	return a.Status == http.StatusNotFound || a.Status == http.StatusGone || a.Busy()
 }
 
 // imdsFault says why there is no token.
-func (w *wire) imdsFault(i Identity) error {
-	refusal := fmt.Errorf("IMDS answered %d %s", w.status, w.text)
-	var f *fault.Fault
+func (w *wire) imdsFault(i Identity, o Options) error {
 	switch {
 	case errors.Is(w.ctx.Err(), context.Canceled):
 		return fault.Interrupted.New().Because(w.ctx.Err())
-	case w.status == 0 && w.err == nil: // never asked: ctx had ended
-		return fault.IMDSUnreachable.New().Because(w.ctx.Err())
 	case w.err != nil:
 		return fault.IMDSUnreachable.New().Because(w.err)
-	case w.status == http.StatusOK:
-		return fault.TokenInvalid.New("IMDS", "the answer is no JSON with an access_token")
-	case imdsBusy(w.status):
-		f = fault.IMDSBusy.New().Because(refusal)
-	case w.status == http.StatusBadRequest && strings.Contains(strings.ToLower(w.text), "identity not found"):
-		f = fault.IdentityNotAssigned.New(i.String(), assignArgument(i)).Because(refusal)
-	default:
-		f = fault.IMDSRefused.New(i.String()).Because(refusal)
+	case w.last == nil: // never asked: ctx had ended
+		return fault.IMDSUnreachable.New().Because(w.ctx.Err())
 	}
-	f.RetryAfter = w.wait
+	f := w.imdsRefusal(i, o)
+	f.RetryAfter = w.wait()
 	return f
+}
+
+func (w *wire) imdsRefusal(i Identity, o Options) *fault.Fault {
+	if !w.own {
+		return fault.IMDSForeign.New(w.last.Line())
+	}
+	if w.last.Status == http.StatusOK {
+		return fault.TokenInvalid.New("IMDS", "the answer is no JSON with an access_token")
+	}
+	refusal := fmt.Errorf("IMDS answered %d %s", w.last.Status, w.said.text)
+	if imdsPasses(w.last, w.said) {
+		return fault.IMDSBusy.New().Because(refusal)
+	}
+	m := w.machine(o)
+	text := strings.ToLower(w.said.text)
+	switch {
+	case w.last.Status == http.StatusBadRequest && strings.Contains(text, "identity not found"):
+		return fault.IdentityNotAssigned.New(i.String(), m.command, m.group, m.name, assignArgument(i)).Because(refusal)
+	case w.last.Status == http.StatusBadRequest && strings.Contains(text, "multiple user assigned identities"):
+		return fault.IdentitySeveral.New(m.command, m.group, m.name).Because(refusal)
+	}
+	return fault.IMDSRefused.New(i.String(), m.command, m.group, m.name).Because(refusal)
 }
 
 // assignArgument is what `az vm identity assign --identities` takes for the identity.

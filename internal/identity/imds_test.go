@@ -137,26 +137,35 @@ func TestIMDSRefusals(t *testing.T) {
 		"several": {
 			machine,
 			azurefake.Order{Status: 400, Code: "invalid_request", Message: "Multiple user assigned identities exist, please specify the clientId"},
-			fault.IMDSRefused, 1,
-			[]string{"400 invalid_request: Multiple user assigned identities exist", "no token for system"},
+			fault.IdentitySeveral, 1,
+			[]string{"400 invalid_request: Multiple user assigned identities exist", "no system-assigned one", "client_id=", "default_identity:", "az vm identity show -g <resource-group> -n <vm>"},
 		},
-		"forbidden":     {user, azurefake.Order{Status: 403, Code: "forbidden", Message: "Not from here"}, fault.IMDSRefused, 1, []string{"403 forbidden: Not from here"}},
-		"no JSON":       {user, azurefake.Order{Status: 403, Body: new("Blocked\nby a proxy")}, fault.IMDSRefused, 1, []string{"403 Blocked by a proxy"}},
-		"unauthorized":  {machine, azurefake.Order{Status: 401}, fault.IMDSRefused, 1, []string{"401"}},
-		"redirect":      {machine, azurefake.Order{Redirect: "http://169.254.169.254/elsewhere"}, fault.IMDSRefused, 1, []string{"302"}},
-		"404 for ever":  {machine, azurefake.Order{Status: 404}, fault.IMDSBusy, 7, []string{"404"}},
-		"410 for ever":  {machine, azurefake.Order{Status: 410}, fault.IMDSBusy, 7, []string{"410"}},
-		"429 for ever":  {machine, azurefake.Order{Status: 429, Message: "Too many requests"}, fault.IMDSBusy, 7, []string{"429", "Too many requests"}},
-		"500 for ever":  {machine, azurefake.Order{Status: 500, Message: "Oops"}, fault.IMDSBusy, 7, []string{"500", "Oops"}},
-		"503 for ever":  {user, azurefake.Order{Status: 503}, fault.IMDSBusy, 7, []string{"503"}},
-		"drop for ever": {machine, azurefake.Order{Drop: true}, fault.IMDSUnreachable, 3, []string{"EOF"}},
-		"json":          {machine, azurefake.Order{Garbage: azurefake.GarbageJSON}, fault.TokenInvalid, 1, []string{"IMDS"}},
-		"empty":         {machine, azurefake.Order{Garbage: azurefake.GarbageEmpty}, fault.TokenInvalid, 1, nil},
-		"truncated":     {machine, azurefake.Order{Garbage: azurefake.GarbageTruncatedJSON}, fault.TokenInvalid, 1, nil},
-		"huge":          {machine, azurefake.Order{Garbage: azurefake.GarbageHuge}, fault.TokenInvalid, 1, nil},
-		"no token":      {machine, azurefake.Order{Body: new(`{"expires_on":"99999999999"}`)}, fault.TokenInvalid, 1, nil},
-		"empty token":   {machine, azurefake.Order{Body: new(`{"access_token":"","expires_on":"99999999999"}`)}, fault.TokenInvalid, 1, nil},
-		"evil token":    {machine, azurefake.Order{Body: new(`{"access_token":"a\r\nb","expires_on":"99999999999"}`)}, fault.TokenInvalid, 1, nil},
+		"forbidden":         {user, azurefake.Order{Status: 403, Code: "forbidden", Message: "Not from here"}, fault.IMDSRefused, 1, []string{"403 forbidden: Not from here"}},
+		"no JSON":           {user, azurefake.Order{Status: 403, Body: new("Blocked\nby a proxy")}, fault.IMDSForeign, 1, []string{"403 Forbidden, it says: Blocked by a proxy"}},
+		"unauthorized":      {machine, azurefake.Order{Status: 401}, fault.IMDSRefused, 1, []string{"401"}},
+		"redirect":          {machine, azurefake.Order{Redirect: "http://169.254.169.254/elsewhere"}, fault.IMDSForeign, 1, []string{"302"}},
+		"seen: several":     {machine, azurefake.Order{Answer: "imds-several"}, fault.IdentitySeveral, 1, []string{"client_id="}},
+		"seen: updating":    {machine, azurefake.Order{Answer: "imds-updating"}, fault.IMDSBusy, 7, []string{"404"}},
+		"seen: gone":        {machine, azurefake.Order{Answer: "imds-gone"}, fault.IMDSBusy, 7, []string{"410"}},
+		"seen: NMI":         {user, azurefake.Order{Answer: "imds-pod-identity"}, fault.IMDSForeign, 1, []string{"404 Not Found, it says: no azure identity found for request clientID", "workload identity"}},
+		"seen: other cloud": {machine, azurefake.Order{Answer: "imds-other-cloud"}, fault.IMDSForeign, 1, []string{"404 Not Found, Server: EC2ws, it says: 404 - Not Found"}},
+		"seen: blocked":     {machine, azurefake.Order{Answer: "imds-blocked"}, fault.IMDSForeign, 1, []string{"403 Forbidden, Server: envoy, it says: RBAC: access denied", "network policy"}},
+		"seen: proxy":       {machine, azurefake.Order{Answer: "proxy-unavailable"}, fault.IMDSForeign, 3, []string{"503 Service Unavailable, Server: squid/5.7"}},
+		"seen: block page":  {machine, azurefake.Order{Answer: "proxy-blockpage"}, fault.IMDSForeign, 1, nil},
+		"seen: portal":      {machine, azurefake.Order{Answer: "captive-portal"}, fault.IMDSForeign, 1, []string{"200 OK, Server: nginx, it says: Welcome"}},
+		"404 for ever":      {machine, azurefake.Order{Status: 404}, fault.IMDSBusy, 7, []string{"404"}},
+		"410 for ever":      {machine, azurefake.Order{Status: 410}, fault.IMDSBusy, 7, []string{"410"}},
+		"429 for ever":      {machine, azurefake.Order{Status: 429, Message: "Too many requests"}, fault.IMDSBusy, 7, []string{"429", "Too many requests"}},
+		"500 for ever":      {machine, azurefake.Order{Status: 500, Message: "Oops"}, fault.IMDSBusy, 7, []string{"500", "Oops"}},
+		"503 for ever":      {user, azurefake.Order{Status: 503}, fault.IMDSBusy, 7, []string{"503"}},
+		"drop for ever":     {machine, azurefake.Order{Drop: true}, fault.IMDSUnreachable, 3, []string{"EOF"}},
+		"json":              {machine, azurefake.Order{Garbage: azurefake.GarbageJSON}, fault.TokenInvalid, 1, []string{"IMDS"}},
+		"empty":             {machine, azurefake.Order{Garbage: azurefake.GarbageEmpty}, fault.TokenInvalid, 1, nil},
+		"truncated":         {machine, azurefake.Order{Garbage: azurefake.GarbageTruncatedJSON}, fault.TokenInvalid, 1, nil},
+		"huge":              {machine, azurefake.Order{Garbage: azurefake.GarbageHuge}, fault.TokenInvalid, 1, nil},
+		"no token":          {machine, azurefake.Order{Body: new(`{"expires_on":"99999999999"}`)}, fault.TokenInvalid, 1, nil},
+		"empty token":       {machine, azurefake.Order{Body: new(`{"access_token":"","expires_on":"99999999999"}`)}, fault.TokenInvalid, 1, nil},
+		"evil token":        {machine, azurefake.Order{Body: new(`{"access_token":"a\r\nb","expires_on":"99999999999"}`)}, fault.TokenInvalid, 1, nil},
 	} {
 		none := c.order == azurefake.Order{}
 		fake, o := bench(t, azurefake.Options{NoSystem: none})
@@ -288,6 +297,24 @@ func TestAttemptsBoundTheTries(t *testing.T) {
 		}
 		if n := len(fake.Requests()); n != attempts {
 			t.Errorf("%d requests, at most %d are allowed", n, attempts)
+		}
+	}
+}
+
+// TestMachineOfTheFix: a node of a scale set has its identities from the set, and a name that no shell takes is
+// left out.
+func TestMachineOfTheFix(t *testing.T) {
+	for instance, want := range map[string]string{
+		"": "az vm identity assign -g <resource-group> -n <vm> --identities '[system]'",
+		`{"resourceGroupName":"rg","name":"web-1","vmScaleSetName":""}`:                            "az vm identity assign -g rg -n web-1 --identities '[system]'",
+		`{"resourceGroupName":"MC_rg(1)","name":"aks-np_3","vmScaleSetName":"aks-nodepool1-vmss"}`: "az vmss identity assign -g 'MC_rg(1)' -n aks-nodepool1-vmss --identities '[system]'",
+		`{"resourceGroupName":"a;reboot","name":"$(reboot)","vmScaleSetName":""}`:                  "az vm identity assign -g <resource-group> -n <vm> --identities '[system]'",
+		`no JSON`: "az vm identity assign -g <resource-group> -n <vm>",
+	} {
+		fake, o := bench(t, azurefake.Options{NoSystem: true, Instance: instance})
+		f := refuses(t, machine, o, fault.IdentityNotAssigned, want)
+		if len(fake.Requests()) != 1 {
+			t.Errorf("%s: %v after %d requests", instance, f, len(fake.Requests()))
 		}
 	}
 }

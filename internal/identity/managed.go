@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -25,12 +26,13 @@ type service struct {
 	post          bool              // the query is in the body
 	names         map[string]string // the parameter for each key that names an identity
 	always        url.Values        // parameters that are always there
+	answers       reply.Service     // how its answers are known
 }
 
 // imds is that of a virtual machine ("How to use managed identities for Azure resources on an Azure VM").
 var imds = service{
 	url: "http://169.254.169.254/metadata/identity/oauth2/token", version: "2018-02-01", header: "Metadata", value: "true",
-	names: map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "msi_res_id"},
+	names: map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "msi_res_id"}, answers: reply.IMDS,
 }
 
 // service finds who has the machine's managed identities, by the variables that azidentity goes by too.
@@ -44,7 +46,8 @@ func (o Options) service() (service, error) {
 	if endpoint != "" && header != "" { // App Service, Container Apps
 		return service{
 			url: endpoint, version: "2019-08-01", header: "X-IDENTITY-HEADER", value: header,
-			names: map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "mi_res_id"},
+			names:   map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "mi_res_id"},
+			answers: reply.Configured,
 		}, nil
 	}
 	msi, value := env["MSI_ENDPOINT"], env["MSI_SECRET"]
@@ -52,11 +55,11 @@ func (o Options) service() (service, error) {
 		return service{
 			url: msi, version: "2017-09-01", header: "secret", value: value,
 			names:  map[string]string{"client_id": "clientid"},
-			always: url.Values{"clientid": {env["DEFAULT_IDENTITY_CLIENT_ID"]}},
+			always: url.Values{"clientid": {env["DEFAULT_IDENTITY_CLIENT_ID"]}}, answers: reply.Configured,
 		}, nil
 	}
 	if msi != "" { // Cloud Shell
-		return service{url: msi, header: "Metadata", value: "true", post: true}, nil
+		return service{url: msi, header: "Metadata", value: "true", post: true, answers: reply.Configured}, nil
 	}
 	return imds, nil
 }
@@ -97,16 +100,16 @@ func fromMachine(ctx context.Context, i Identity, o Options) (AccessToken, error
 	}
 	s, err := o.service()
 	if err != nil {
-		return AccessToken{}, fault.IMDSRefused.New(i.String()).Because(err)
+		return AccessToken{}, fault.IMDSRefused.New(i.String(), "vm", "", "").Because(err)
 	}
 	query, err := s.query(i, i.resource(o))
 	if err != nil {
-		return AccessToken{}, fault.IMDSRefused.New(i.String()).Because(err)
+		return AccessToken{}, fault.IMDSRefused.New(i.String(), "vm", "", "").Because(err)
 	}
-	w := &wire{ctx: ctx, transport: o.IMDS, busy: imdsBusy, hidden: secrets(s.value)}
+	w := &wire{ctx: ctx, transport: o.IMDS, service: s.answers, passes: imdsPasses, hidden: secrets(s.value)}
 	resp, err := w.metadata(o, s, query)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return AccessToken{}, w.imdsFault(i)
+	if err != nil || resp.StatusCode != http.StatusOK || !w.own {
+		return AccessToken{}, w.imdsFault(i, o)
 	}
 	return tokenOf(resp, "IMDS", o.now())
 }

@@ -3,7 +3,6 @@ package identity
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -12,8 +11,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/azfilesauth/azfilesauth/internal/secret"
-	"github.com/azfilesauth/azfilesauth/internal/transport"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 const (
@@ -26,7 +24,6 @@ const (
 	maxRetryDelay = 2 * time.Minute
 	tryTimeout    = 10 * time.Second
 	maxAnswer     = 256 << 10 // bytes
-	maxRefusal    = 1 << 10   // bytes of a refusal that is no JSON
 )
 
 // wire carries the requests of one call of Token and remembers what came of the last one, because
@@ -35,58 +32,76 @@ const (
 type wire struct {
 	ctx           context.Context // of the call, which outlives the single try
 	transport     http.RoundTripper
-	busy          func(status int) bool // what is worth another try
-	trusts        func(*url.URL) bool   // whom to talk to; nil is anybody
-	authorization string                // a header of every request, "" for none
-	hidden        []string              // what requests held that no text may repeat
+	service       reply.Service                  // who is asked
+	passes        func(*reply.Answer, said) bool // which of the service's refusals are worth another try
+	trusts        func(*url.URL) bool            // whom to talk to; nil is anybody
+	authorization string                         // a header of every request, "" for none
+	hidden        reply.Hidden                   // what requests held that no text may repeat
 
-	failures int   // tries without an answer
-	err      error // why the last try had no answer
-	status   int   // of the last answer
-	text     string
-	wait     time.Duration // the Retry-After of the last answer
-	date     time.Time     // of the last answer; zero when it has none
+	failures int           // tries without an answer of the service
+	err      error         // why the last try had no answer
+	last     *reply.Answer // nil when the last try had none
+	said     said
+	own      bool // the service gave the last answer, and nobody in its place
 }
+
+// said is what a service's refusal says, fit to be shown.
+type said struct{ code, text string }
 
 // errElsewhere is met by a request that would leave the authority.
 var errElsewhere = errors.New("its requests would go to another host")
 
 // Do makes one try (azcore's policy.Transporter). Redirects are answers like any other.
 func (w *wire) Do(req *http.Request) (*http.Response, error) {
-	resp, body, err := w.try(req)
-	w.err, w.status, w.text, w.wait, w.date = err, 0, "", 0, time.Time{}
-	if err != nil {
+	w.last, w.said, w.own = nil, said{}, false
+	w.last, w.err = w.try(req)
+	if w.err != nil {
 		w.failures++
-		return nil, err
+		return nil, w.err
 	}
-	w.status = resp.StatusCode
-	w.date = transport.Date(resp.Header)
-	if w.status != http.StatusOK {
-		w.text = w.refusalText(body)
-		w.wait = transport.RetryAfter(resp.Header, time.Now())
+	var d reply.Document
+	if d, w.own = w.last.From(w.service); !w.own {
+		w.failures++
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	return resp, nil
+	w.said = said{w.last.Hidden.Text(d.Code, reply.MaxWord), w.last.Hidden.Text(strings.Trim(d.Code+": "+d.Message, ": "), reply.MaxText)}
+	return &http.Response{
+		StatusCode: w.last.Status, Header: w.last.Header, Request: req,
+		Body: io.NopCloser(bytes.NewReader(w.last.Body)), ContentLength: int64(len(w.last.Body)),
+	}, nil
 }
 
 // try sends a request and reads as much of the answer as one can need; what is longer is no JSON then.
-func (w *wire) try(req *http.Request) (*http.Response, []byte, error) {
+func (w *wire) try(req *http.Request) (*reply.Answer, error) {
 	if w.trusts != nil && !w.trusts(req.URL) {
-		return nil, nil, errElsewhere
+		return nil, errElsewhere
 	}
 	if w.authorization != "" {
 		req.Header.Set("Authorization", w.authorization)
 	}
 	if err := w.hide(req); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	resp, err := w.transport.RoundTrip(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp, body, err
+	return reply.Read(resp, maxAnswer, time.Now(), w.hidden)
+}
+
+// status is that of the last answer, 0 for none.
+func (w *wire) status() int {
+	if w.last == nil {
+		return 0
+	}
+	return w.last.Status
+}
+
+// wait is what the last answer asked to wait.
+func (w *wire) wait() time.Duration {
+	if w.last == nil {
+		return 0
+	}
+	return w.last.RetryAfter()
 }
 
 // hide notes what is secret in a request: the client's credential (RFC 6749, 2.3.1, and RFC 7521,
@@ -109,32 +124,10 @@ func (w *wire) hide(req *http.Request) error {
 	}
 	for _, name := range []string{"client_secret", "client_assertion"} {
 		if v := form.Get(name); v != "" {
-			w.hidden = append(w.hidden, v, url.QueryEscape(v))
+			w.hidden = append(w.hidden, v)
 		}
 	}
 	return nil
-}
-
-// redact takes what is secret out of a text.
-func (w *wire) redact(text string) string {
-	for _, s := range w.hidden {
-		text = strings.ReplaceAll(text, s, secret.Redacted)
-	}
-	return text
-}
-
-// refusalText is what an error answer says: {"error":..,"error_description":..} (RFC 6749, 5.2), or
-// its bare text. What is cut first would hold a part of a secret that is not found any more.
-func (w *wire) refusalText(body []byte) string {
-	var e struct {
-		Code string `json:"error"`
-		Text string `json:"error_description"`
-	}
-	if json.Unmarshal(body, &e) == nil && e.Code+e.Text != "" {
-		return w.redact(strings.Trim(e.Code+": "+e.Text, ": "))
-	}
-	text := w.redact(string(body))
-	return strings.TrimSpace(text[:min(len(text), maxRefusal)])
 }
 
 func (w *wire) retries(o Options) policy.RetryOptions {
@@ -155,11 +148,17 @@ func (w *wire) retries(o Options) policy.RetryOptions {
 	}
 }
 
-// again decides about the next try. A wait that does not end before ctx is not begun.
+// again decides about the next try. A wait that does not end before ctx is not begun. Who answers in the
+// service's place is asked again only where that may pass, and as seldom as nobody.
 func (w *wire) again() bool {
 	if w.err != nil {
 		return w.failures < maxFailures && !errors.Is(w.err, errElsewhere)
 	}
-	end, bounded := w.ctx.Deadline()
-	return w.busy(w.status) && (!bounded || time.Until(end) >= w.wait)
+	if end, bounded := w.ctx.Deadline(); bounded && time.Until(end) < w.wait() {
+		return false
+	}
+	if !w.own {
+		return w.failures < maxFailures && w.last.Busy()
+	}
+	return w.passes(w.last, w.said)
 }

@@ -1,7 +1,8 @@
-package answer
+package reply
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -74,14 +75,17 @@ func (h Hidden) Redact(f *fault.Fault) *fault.Fault {
 	return f.Redact(func(text string) string { return h.Text(text, len(text)) })
 }
 
-// forms are the secrets as a text can show them, the longest first, since a short one can be a part of it.
+// forms are the secrets as a text can show them (as they are, in a URL, in HTML, in JSON), the longest first, since
+// a short one can be a part of it.
 func (h Hidden) forms() (forms []string) {
 	for _, s := range h {
 		if s = strings.ReplaceAll(fault.Line(s), " ", ""); s != "" {
-			forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s))
+			quoted, _ := json.Marshal(s) // a text
+			forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), string(quoted[1:len(quoted)-1]),
+				strings.NewReplacer(`\`, `\\`, `"`, `\"`, "/", `\/`).Replace(s), strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s))
 		}
 	}
-	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
 	return slices.Compact(forms)
 }
 

@@ -1,4 +1,4 @@
-package answer
+package reply
 
 import (
 	"net/http"
@@ -56,7 +56,7 @@ func TestWhoAnswers(t *testing.T) {
 		"other metadata service":     {of(404, page, "Server: EC2ws"), IMDS, false, Document{}},
 		"text for IMDS":              {of(404, "no azure identity found"), IMDS, false, Document{}},
 		"Arc":                        {of(400, jsonDoc), Arc, true, Document{Code: "invalid_request", Message: "Identity not found"}},
-		"page for Arc":               {of(404, page, "Server: IMDS/1"), Arc, false, Document{}},
+		"page for Arc":               {of(404, page, "Server: nginx"), Arc, false, Document{}},
 	} {
 		got, own := c.answer.From(c.service)
 		if own != c.own || own && got != c.want {
@@ -115,7 +115,7 @@ type nothing struct{}
 func (nothing) Close() error { return nil }
 
 func TestHidden(t *testing.T) {
-	h := Hidden{"s3cret-word", "s3cret-word-and-more", "a+b/c="}
+	h := Hidden{"s3cret-word", "s3cret-word-and-more", "a+b/c=", `q"<\`}
 	for text, want := range map[string]string{
 		"say s3cret-word.":                     "say REDACTED.",
 		"s3cret\ufeff-wo\u200brd":              "REDACTED",

@@ -1,4 +1,4 @@
-// Package answer tells who gave an HTTP answer, before anybody reads what it says.
+// Package reply tells who gave an HTTP answer, before anybody reads what it says.
 //
 // Between this machine and Azure there are proxies, firewalls, TLS inspection and captive portals, and other
 // services answer at the address of the instance metadata service. Their pages must not be taken for Azure's
@@ -8,7 +8,7 @@
 //
 // Invariants: what is read of an answer is bounded; every text that leaves the package is one printable line
 // of bounded length without the secrets of the request, whatever the other side does to hide them in it.
-package answer
+package reply
 
 import (
 	"bytes"
@@ -26,12 +26,13 @@ import (
 // Service is one of the services of Azure that are asked.
 type Service int
 
-// The services. Arc is the agent of Azure Arc, which answers in the place of IMDS.
+// The services.
 const (
-	Storage Service = iota
-	Entra
-	IMDS
-	Arc
+	Storage    Service = iota
+	Entra              // token endpoints
+	IMDS               // the instance metadata service of a virtual machine
+	Arc                // the agent of Azure Arc, which answers in the place of IMDS
+	Configured         // a service in the place of IMDS that root's configuration names; whoever answers there is it
 )
 
 // Answer is what came back from one request, whatever its status.
@@ -91,6 +92,9 @@ func (a *Answer) From(s Service) (Document, bool) {
 		d.Code, d.Message = e.Code, e.Message
 		own = own || e.Code != "" && (e.Message != "" || e.Numbers != nil)
 	}
+	if s == Configured && d.Code+d.Message == "" {
+		d.Message = a.title()
+	}
 	return d, own
 }
 
@@ -103,8 +107,10 @@ func (a *Answer) Busy() bool {
 // "IMDS/150.870.65.512"; Entra counts its requests.
 func (a *Answer) signed(s Service) bool {
 	switch s {
-	case IMDS:
+	case IMDS, Arc:
 		return strings.HasPrefix(a.Header.Get("Server"), "IMDS/")
+	case Configured:
+		return true
 	case Storage, Entra:
 		return a.Header.Get("x-ms-request-id") != ""
 	}
