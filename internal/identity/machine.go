@@ -62,17 +62,14 @@ func machineOf(body []byte) virtualMachine {
 	if compute.Set != "" {
 		m.command = "vmss"
 	}
-	m.group, m.name = shellName(compute.Group), shellName(cmp.Or(compute.Set, compute.Name))
+	m.group, m.name = machineName(compute.Group), machineName(cmp.Or(compute.Set, compute.Name))
 	return m
 }
 
-// shellName is a name of Azure Resource Manager as a shell takes it, "" for anything else.
-func shellName(v string) string {
+// machineName is a name of Azure Resource Manager, "" for anything else. Package fault quotes it for a shell.
+func machineName(v string) string {
 	if len(v) > maxArgument || strings.Trim(v, alnum+"-._()") != "" {
 		return ""
-	}
-	if strings.ContainsAny(v, "()") {
-		return "'" + v + "'"
 	}
 	return v
 }
