@@ -1,11 +1,16 @@
 package upcall
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 const foreignHost = "fs.example"
@@ -88,7 +93,7 @@ func TestRulesThatNobodyCanFollow(t *testing.T) {
 		{"create user * * " + shared.program + " %k\n", "no other rule"},
 		{"create user * * /nonexistent %k\n", "no such file"},
 		{"create user * * /etc/passwd %k\n", "permission denied"},
-		{"create user * * /bin/true %S\n", "theirs.conf:1"},
+		{"create user * * /bin/true %{user:x}\n", "theirs.conf:1"},
 		{"create user * *\n", "theirs.conf:1"},
 		{"create user * * |/bin/false\n", "exit status 1"},
 		{"create user * * " + w.script("exec "+shared.program+` "$1"`) + " %k\n", "leads back"},
@@ -99,6 +104,18 @@ func TestRulesThatNobodyCanFollow(t *testing.T) {
 			t.Errorf("%q: %s", c.rule, line)
 		}
 	}
+}
+
+// The published hardening of cifs.spnego.conf answers every request for as long as it says: its own key is negative,
+// not rejected by us.
+func TestHardenedRule(t *testing.T) {
+	w := newWorld(t)
+	keyctl := needs.Program(t, "keyctl", "keyutils")
+	w.rule("theirs.conf", "create user * * "+keyctl+" negate %k 30 %S\n")
+	if r := w.ask(describe(foreignHost)); !errors.Is(r.err, unix.ENOKEY) {
+		t.Errorf("%q, %v", r.payload, r.err)
+	}
+	w.silent()
 }
 
 func TestRuleBehindABar(t *testing.T) {

@@ -207,6 +207,7 @@ func ruleFindings() []wrong {
 		{name: "tie", tree: "-- etc/request-key.d/a.conf --\ncreate cifs.spnego * * /opt/other/upcall %k\n", id: "request-key-ties", status: Warning, text: "just as well fits", fix: "keep one"},
 		{name: "no cifs.spnego.conf", tree: noStock, id: "cifs-spnego-conf", status: Warning, text: "is missing", fix: "force-confmiss cifs-utils"},
 		{name: "cifs.spnego.conf without key", tree: "-- etc/request-key.d/cifs.spnego.conf --\ncreate cifs.spnego * * /usr/sbin/cifs.upcall -t\n", id: "cifs-spnego-conf", status: Warning, text: "without %k", fix: "cifs-utils"},
+		{name: "cifs.spnego.conf hardened", tree: "-- etc/request-key.d/cifs.spnego.conf --\ncreate cifs.spnego * * /bin/keyctl negate %k 30 %S\n-- bin/keyctl 755 --\n", id: "cifs-spnego-conf", status: OK},
 		{name: "cifs.spnego.conf without program", tree: "-- usr/sbin/cifs.upcall REMOVED --\n", id: "cifs-spnego-conf", status: Warning, text: "which is missing", fix: "cifs-utils"},
 		{
 			name: "no cifs.upcall in mode cifs", tree: noStock + "-- usr/sbin/cifs.upcall REMOVED --\n-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\nupcall: {mode: cifs}\n",

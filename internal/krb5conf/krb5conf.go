@@ -14,8 +14,11 @@ import (
 	"strings"
 )
 
-// Path is where libkrb5 looks.
-const Path = "/etc/krb5.conf"
+// Path is where libkrb5 looks, and the vendor's where that of SUSE looks after it: what is set first counts.
+const (
+	Path   = "/etc/krb5.conf"
+	vendor = "/usr/etc/krb5.conf"
+)
 
 // Bounds of what is read; libkrb5 has none.
 const (
@@ -59,16 +62,25 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Place + ": " + e.Text }
 
-// Read reads the profile at path and all that it includes.
+// Read reads the profile at path and all that it includes; with Path also that of the vendor.
 func Read(files Files, path string) *Profile {
-	p := &Profile{Paths: []string{path}}
-	content, err := files.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		p.Missing = true
-		return p
-	}
-	if p.Err = err; err == nil {
-		p.parse(files, path, string(content), 0)
+	p := &Profile{Paths: []string{path}, Missing: true}
+	for _, at := range []string{path, vendor} {
+		if at == vendor && path != Path {
+			break
+		}
+		content, err := files.ReadFile(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if p.Missing = false; !slices.Contains(p.Paths, at) {
+			p.Paths = append(p.Paths, at)
+		}
+		if err == nil {
+			p.parse(files, at, string(content), 0)
+		} else if p.Err == nil {
+			p.Err = err
+		}
 	}
 	return p
 }

@@ -45,6 +45,8 @@ func profiles() map[string]string {
 		"include dir of nothing":  "[a]\nincludedir DIR/none\n",
 		"ok: include":             "include DIR/good\n[a]\n x = 1\n",
 		"ok: include dir":         "includedir DIR/d\n",
+		"include and a space":     "include DIR/good \n",
+		"include dir and a space": "includedir DIR/d \n",
 		"include of a bad one":    "include DIR/bad\n",
 		"ok: indented include":    "[a]\n b = {\n include = x\n }\n",
 		"indented directive":      "[a]\n include DIR/good\n",

@@ -89,7 +89,7 @@ func directive(line, word string) (arg string, ok bool) {
 	if !ok || rest == "" || !strings.ContainsRune(space, rune(rest[0])) {
 		return "", false
 	}
-	return strings.Trim(rest, space), true
+	return strings.TrimLeft(rest, space), true // a space at the end is part of the path
 }
 
 // header reads "[section]", or tells what is wrong with it.

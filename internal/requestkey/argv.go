@@ -11,9 +11,10 @@ type Macros struct {
 
 // Argv is the command with its macros expanded, as request-key gives it to execv(2): Command[0] is
 // the program, Argv[0] its last component. Pipe tells that the program is to read the callout
-// information and to print the payload ("|program"). The keyrings of who asked (%T, %P and %S) and
-// the contents of other keys (%{type:description}) are known to request-key alone: they are an *Error
-// like macros that it does not know.
+// information and to print the payload ("|program"). The keyrings of who asked (%T, %P and %S) are known
+// to request-key alone: they are 0, which keyctl(1) takes for no keyring, so that a rule such as
+// "keyctl negate %k 30 %S" answers the key and only links it nowhere. The contents of other keys
+// (%{type:description}) are an *Error like macros that it does not know.
 func (r Rule) Argv(m Macros) (program string, argv []string, pipe bool, err error) {
 	program, pipe = strings.CutPrefix(r.Command[0], "|")
 	slash := strings.LastIndexByte(program, '/')
@@ -55,6 +56,7 @@ func (m Macros) expand(arg string) (text, problem string) {
 	}
 	values := map[byte]string{
 		'o': m.Op, 'k': m.Key, 't': m.Type, 'd': m.Description, 'c': m.Callout, 'u': m.UID, 'g': m.GID,
+		'T': "0", 'P': "0", 'S': "0",
 	}
 	text, known := values[arg[1]]
 	if !known {

@@ -210,20 +210,26 @@ func TestSkippedRules(t *testing.T) {
 }
 
 func TestRulesThatOnlyRequestKeyCanFollow(t *testing.T) {
-	for _, arg := range []string{"%T", "%P", "%S", "%{user:x}"} {
-		_, f := ruleDirectory(t, map[string]string{"request-key.conf": "create cifs.spnego * * /p " + arg + "\n"})
-		rule, err := f.Winner(cifs, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var bad *requestkey.Error
-		if _, _, _, err := rule.Argv(requestkey.Macros{Request: cifs}); !errors.As(err, &bad) || bad.Line != 1 {
-			t.Errorf("%s: %v", arg, err)
-		}
+	_, own := ruleDirectory(t, map[string]string{"request-key.conf": "create cifs.spnego * * /p %{user:x}\n"})
+	rule, err := own.Winner(cifs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bad *requestkey.Error
+	if _, _, _, err := rule.Argv(requestkey.Macros{Request: cifs}); !errors.As(err, &bad) || bad.Line != 1 {
+		t.Error(err)
+	}
+	// Without the keyrings of who asked a rule runs all the same.
+	_, negate := ruleDirectory(t, map[string]string{"request-key.conf": "create cifs.spnego * * /bin/keyctl negate %k 30 %S %T %P\n"})
+	if rule, err = negate.Winner(cifs, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, argv, _, err := rule.Argv(requestkey.Macros{Request: cifs, Key: "7"}); err != nil || strings.Join(argv, " ") != "keyctl negate 7 30 0 0 0" {
+		t.Errorf("%q, %v", argv, err)
 	}
 	// Of this one request-key itself dies.
 	_, f := ruleDirectory(t, map[string]string{"request-key.conf": "create cifs.spnego * * p\n"})
-	rule, err := f.Winner(cifs, nil)
+	rule, err = f.Winner(cifs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
