@@ -21,6 +21,7 @@ type row struct {
 	use, short, long, example string
 
 	rootOnly bool
+	hidden   bool                                   // it is for packages, not for people
 	words    []string                               // what its arguments are called; all but [those] are needed
 	wrong    func(s *session, args []string) string // what else is wrong with the command line, "" is nothing
 	flags    func(f *pflag.FlagSet, s *session)     // declares its flags, which go to s.options
@@ -228,6 +229,7 @@ var commands = []row{
 		},
 		propose: func(*session) completer { return completeExplained }, do: (*session).explain,
 	},
+	{use: "upgraded", short: "Keep the mounts of Azure/AzFilesAuthenticator at work", rootOnly: true, hidden: true, do: (*session).upgraded},
 }
 
 // help is "azfilesauth help COMMAND". Cobra's own ends well for a command that is not there.
@@ -313,7 +315,7 @@ func (s *session) tree() *cobra.Command {
 // command describes a row to cobra. What do returns becomes a fault.
 func (s *session) command(r row) *cobra.Command {
 	c := &cobra.Command{
-		Use: r.use, Short: r.short, Long: r.long, Example: r.example,
+		Use: r.use, Short: r.short, Long: r.long, Example: r.example, Hidden: r.hidden,
 		DisableFlagsInUseLine: r.do != nil, ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(c *cobra.Command, args []string) error { return s.arguments(c, r, args) },
 		RunE: func(c *cobra.Command, args []string) error { return s.perform(c, r, args) },

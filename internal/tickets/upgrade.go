@@ -1,0 +1,43 @@
+package tickets
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
+)
+
+// kubelet is where the Azure Files CSI driver mounts, which brings its own identity for each mount.
+const kubelet = "/var/lib/kubelet/"
+
+// LeftToTheMachine gives the hosts that Azure/AzFilesAuthenticator logs in at as the machine, and this
+// product does not before somebody says so: a mount, live or in fstab, that mount.cifs made by Kerberos
+// as root or without a user name, about which cfg says nothing. It is pure. The hosts are sorted.
+func LeftToTheMachine(cfg *config.Config, live []mounts.Mount, fstab []mounts.FstabLine) []string {
+	var hosts []string
+	add := func(e endpoint.Endpoint, target, username string) {
+		if username != "" && username != "root" || strings.HasPrefix(target, kubelet) {
+			return
+		}
+		if _, err := OwnerOf(Evidence{Endpoint: e, Config: cfg, Username: username}); fault.Is(err, fault.IdentityUnknown) {
+			hosts = append(hosts, e.Host())
+		}
+	}
+	for _, m := range live {
+		if strings.HasPrefix(m.Sec, "krb5") {
+			add(m.Endpoint, m.Target, m.Username)
+		}
+	}
+	for _, l := range fstab {
+		_, e, err := mounts.Mountable(l.Spec, cfg.Resolver())
+		if l.IsKerberos() && err == nil {
+			_, username := l.Options.MountCIFS()
+			add(e, l.Target, username)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
