@@ -39,6 +39,24 @@
 
 #include <stdbool.h>
 
+/* What programs written for AzFilesAuthenticator's header find there. */
+#ifdef __cplusplus
+#include <iostream>
+#include <string>
+#endif
+#include "azfilesauthversion.h"
+
+#define CONFIG_FILE_PATH "/etc/azfilesauth/config.yaml"
+#define KRB5_CLIENT_PRINCIPAL "AzureFileClient"
+#define USER_UID_LOCAL_SENTINEL "local"
+#define DEFAULT_CURL_CONNECT_TIMEOUT 10L
+#define DEFAULT_CURL_TOTAL_TIMEOUT 30L
+#define USER_AGENT "AzureFilesSmbAuth"
+#define ACCEPT_TYPES "Accept: */*"
+#define API_VERSION "x-ms-version: 2024-05-04"
+#define AUTHORIZATION_HEADER "Authorization: Bearer "
+#define X_MS_DATE_HEADER "x-ms-date: "
+
 #ifdef __cplusplus
 extern "C" {
 #endif

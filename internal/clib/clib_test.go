@@ -75,10 +75,31 @@ func loads(t *testing.T, library string) {
 	}
 }
 
+// TestAnOlderProgramCompiles builds a program written for AzFilesAuthenticator's header, which is for C++ and
+// brings strings and streams, and one in C, and runs them.
+func TestAnOlderProgramCompiles(t *testing.T) {
+	in := install(t)
+	for compiler, source := range map[string]string{"g++": "older.cpp", "gcc": "older.c"} {
+		t.Run(compiler, func(t *testing.T) {
+			program := filepath.Join(t.TempDir(), "older")
+			cmd := exec.Command(needs.Program(t, compiler, compiler), "-Wall", "-Wextra", "-Werror", "-I"+in.root+"/usr/include",
+				"-o", program, "testdata/"+source, "-L"+in.root+"/usr/lib", "-l:libazfilesauth.so.0.0.0", "-Wl,-rpath,"+in.root+"/usr/lib")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if out, err := exec.Command(program).CombinedOutput(); err != nil || string(out) != "2.3.4 2.3.4 /etc/azfilesauth/config.yaml\n" {
+				t.Errorf("%v: %q", err, out)
+			}
+		})
+	}
+}
+
 func TestWhatIsInstalled(t *testing.T) {
 	in := install(t)
-	if link, err := os.Readlink(in.root + "/usr/lib/libazfilesauth.so"); err != nil || link != "libazfilesauth.so.0" {
-		t.Errorf("%s %v", link, err)
+	for name, want := range map[string]string{"libazfilesauth.so": "libazfilesauth.so.0", "libazfilesauth.so.0": "libazfilesauth.so.0.0.0"} {
+		if link, err := os.Readlink(in.root + "/usr/lib/" + name); err != nil || link != want {
+			t.Errorf("%s leads to %s %v", name, link, err)
+		}
 	}
 	pc, err := os.ReadFile(in.root + "/usr/lib/pkgconfig/azfilesauth.pc")
 	for _, line := range []string{"prefix=/usr\n", "libdir=/usr/lib\n", "Version: 2.3.4\n", "-lazfilesauth\n"} {
