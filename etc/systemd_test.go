@@ -16,7 +16,7 @@ import (
 )
 
 // exposure is what systemd-analyze(1) may find at most, in tenths: 100 is a unit without a sandbox.
-var exposure = map[string]int{"azfilesrefresh.service": 28, "azfiles-mount-retry.service": 18}
+var exposure = map[string]int{"azfilesrefresh.service": 28, "azfilesrefresh-provision.service": 28, "azfiles-mount-retry.service": 18}
 
 // tool gives a program of systemd.
 func tool(t *testing.T, name string) string {
@@ -90,6 +90,50 @@ func TestTheDaemonsUnit(t *testing.T) {
 		key, _, _ := strings.Cut(l, "=")
 		if slices.Contains([]string{"PrivateTmp", "PrivateUsers", "DynamicUser", "PrivateNetwork", "RootDirectory"}, key) {
 			t.Errorf("%s hides the mounts, the caches or Azure", l)
+		}
+	}
+}
+
+// sandbox gives the settings of a unit that are not its start and stop.
+func sandbox(t *testing.T, name string) (settings []string) {
+	t.Helper()
+	text, err := os.ReadFile("systemd/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n[Service]\n")
+	service, _, _ := strings.Cut(rest, "\n[Install]\n")
+	for line := range strings.Lines(service) {
+		key, _, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if ok && key[0] != '#' && !slices.Contains([]string{"Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "WatchdogSec", "TimeoutStopSec", "TimeoutStartSec"}, key) {
+			settings = append(settings, strings.TrimSpace(line))
+		}
+	}
+	return settings
+}
+
+// TestProvisioning holds that the tickets of fstab are fetched beside the boot, in the daemon's sandbox.
+func TestProvisioning(t *testing.T) {
+	const unit = "azfilesrefresh-provision.service"
+	daemon, own := sandbox(t, "azfilesrefresh.service"), sandbox(t, unit)
+	if len(own) < 20 || !slices.Equal(daemon, own) {
+		t.Errorf("the daemon's sandbox is\n%s\nthat of %s\n%s", strings.Join(daemon, "\n"), unit, strings.Join(own, "\n"))
+	}
+	for name, lines := range map[string][]string{
+		"azfilesrefresh.service": {"Wants=" + unit},
+		unit:                     {"Type=oneshot", "ExecStart=/usr/bin/azfilesrefresh --provision", "After=azfilesrefresh.service network-online.target"},
+	} {
+		text, err := os.ReadFile("systemd/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range lines {
+			if !slices.Contains(strings.Split(string(text), "\n"), want) {
+				t.Errorf("%s has no line %s", name, want)
+			}
+		}
+		if name == unit && strings.Contains(string(text), "\nBefore=") {
+			t.Error("something waits for the tickets")
 		}
 	}
 }
