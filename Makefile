@@ -41,17 +41,22 @@ $(BIN): $(SOURCES)
 	@for n in $(BINNAMES) $(SBINNAMES); do ln -sf azfilesauth bin/$$n; done
 
 .PHONY: install
-install: $(BIN) ## installs under DESTDIR and PREFIX (default /usr)
+install: install-files ## installs under DESTDIR and PREFIX (default /usr)
+	install -D -m 0644 -t $(DESTDIR)/etc/request-key.d etc/request-key.d/azfiles.conf
+
+# All but what leads the kernel to our programs: the packages' scripts do that after these are in place.
+.PHONY: install-files
+install-files: $(BIN)
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/azfilesauth
 	install -d $(DESTDIR)$(PREFIX)/sbin
 	for n in $(BINNAMES); do ln -sf azfilesauth $(DESTDIR)$(PREFIX)/bin/$$n; done
 	for n in $(SBINNAMES); do ln -sf $(PREFIX)/bin/azfilesauth $(DESTDIR)$(PREFIX)/sbin/$$n; done
 	[ -e $(DESTDIR)/etc/azfilesauth/config.yaml ] || \
 	  install -D -m 0600 etc/azfilesauth/config.yaml $(DESTDIR)/etc/azfilesauth/config.yaml
-	install -D -m 0644 etc/request-key.d/azfiles.conf $(DESTDIR)/etc/request-key.d/azfiles.conf
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/etc/request-key.d etc/request-key.d/azfiles.conf
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system etc/systemd/*.service
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/systemd/system-generators etc/systemd/azfiles-generator
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/azfilesauth etc/systemd/azfiles-mount-retry
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/azfilesauth etc/systemd/azfiles-mount-retry packaging/etc-files
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d etc/tmpfiles.d/azfilesauth.conf
 	install -D -m 0644 etc/logrotate.d/azfilesauth $(DESTDIR)/etc/logrotate.d/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor packaging/apparmor/azfilesauth
@@ -81,15 +86,17 @@ $(CLIB): $(SOURCES) $(CLIB_SOURCE)
 
 .PHONY: install-clib
 install-clib: $(CLIB) ## installs the C library, its header and its pkg-config file
-	install -D -m 0644 $(CLIB) $(DESTDIR)$(LIBDIR)/libazfilesauth.so.0
+	install -D -m 0644 $(CLIB) $(DESTDIR)$(LIBDIR)/libazfilesauth.so.0.0.0
+	ln -sf libazfilesauth.so.0.0.0 $(DESTDIR)$(LIBDIR)/libazfilesauth.so.0
 	ln -sf libazfilesauth.so.0 $(DESTDIR)$(LIBDIR)/libazfilesauth.so
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include internal/clib/azfilesauth.h
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include internal/clib/azfilesauth.h internal/clib/azfilesauthversion.h
+	sed -i 's|@VERSION@|$(VERSION)|' $(DESTDIR)$(PREFIX)/include/azfilesauthversion.h
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' internal/clib/azfilesauth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
 	chmod 0644 $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
 
 # command:package pairs; what is there already is not installed again
-NEEDS := gcc:gcc qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
+NEEDS := gcc:gcc g++:g++ qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
          mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3 promtool:prometheus mmdebstrap:mmdebstrap patch:patch systemd-analyze:systemd zsh:zsh fish:fish \
          readelf:binutils aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
 
@@ -183,7 +190,7 @@ HOSTGO  = env -u GOARCH -u CC CGO_ENABLED=0 $(GO)
 RELEASE = $(HOSTGO) run ./packaging/release
 
 .PHONY: install-package
-install-package: install install-clib ## install, and what only packages ship: C library, completions, licences
+install-package: install-files install-clib ## install, and what only packages ship: C library, completions, licences
 	@mkdir -p bin
 	$(HOSTGO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/host . && trap 'rm -f bin/host' EXIT && \
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,fish/vendor_completions.d} $(DESTDIR)$(ZSHDIR) && \

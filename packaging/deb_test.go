@@ -4,7 +4,6 @@ package packaging
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,14 +12,14 @@ import (
 
 func TestDebDependsOnTwoPackages(t *testing.T) {
 	for _, deb := range []string{debAMD64, debARM64} {
-		equal(t, deb, command(t, "dpkg-deb", "-f", filepath.Join(packages(t), deb), "Depends"), "cifs-utils, keyutils\n")
+		equal(t, deb, command(t, "dpkg-deb", "-f", built(t, deb), "Depends"), "cifs-utils, keyutils\n")
 	}
 }
 
 // Tags with a reason are in azfilesauth.lintian-overrides; an override that is no longer used is a tag, too.
 func TestDebIsLintianClean(t *testing.T) {
 	for _, deb := range []string{debAMD64, debARM64} {
-		out := command(t, "lintian", "--allow-root", "--display-info", "--fail-on=error,warning,info", filepath.Join(packages(t), deb))
+		out := command(t, "lintian", "--allow-root", "--display-info", "--fail-on=error,warning,info", built(t, deb))
 		if tags := regexp.MustCompile(`(?m)^[EWI]: .*`).FindAllString(out, -1); tags != nil {
 			t.Errorf("%s:\n%s", deb, strings.Join(tags, "\n"))
 		}
@@ -32,7 +31,7 @@ func TestDebInstallUpgradeRemovePurge(t *testing.T) {
 		t.Run(suite, func(t *testing.T) {
 			r := newRoot(t, suite)
 			before := r.files(t)
-			first := filepath.Join(packages(t), debAMD64)
+			first := built(t, debAMD64)
 			r.install(t, first)
 			equal(t, "mode of config.yaml", r.mode(t, "etc/azfilesauth/config.yaml").String(), "-rw-------")
 			equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), r.read(t, "usr/share/azfilesauth/config.yaml"))
@@ -77,7 +76,7 @@ func TestDebInstallUpgradeRemovePurge(t *testing.T) {
 func TestDebKeepsAnEarlierConfiguration(t *testing.T) {
 	r := newRoot(t, "bookworm")
 	r.write(t, "etc/azfilesauth/config.yaml", "USER_UID: 0\n")
-	r.install(t, filepath.Join(packages(t), debAMD64))
+	r.install(t, built(t, debAMD64))
 	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), "USER_UID: 0\n")
 	if r.has("etc/azfilesauth/config.yaml.dpkg-keep") {
 		t.Error("a second configuration is left")
@@ -105,12 +104,10 @@ func used(t *testing.T, r root) {
 // next makes the package of a later version, whose default configuration is another.
 func next(t *testing.T, deb string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "deb")
-	command(t, "dpkg-deb", "-R", deb, dir)
-	command(t, "sed", "-i", "s/^Version: .*/Version: 2.0.1-1/", dir+"/DEBIAN/control")
-	command(t, "sed", "-i", "$ a # changed", dir+"/usr/share/azfilesauth/config.yaml")
-	command(t, "dpkg-deb", "--root-owner-group", "-Zgzip", "-b", dir, dir+".deb")
-	return dir + ".deb"
+	return repack(t, deb, func(dir root) {
+		command(t, "sed", "-i", "s/^Version: .*/Version: 2.0.1-1/", dir.path("DEBIAN/control"))
+		command(t, "sed", "-i", "$ a # changed", dir.path("usr/share/azfilesauth/config.yaml"))
+	})
 }
 
 // upstream is what Azure/AzFilesAuthenticator's package has.
@@ -162,7 +159,7 @@ func (r root) replaced(t *testing.T) {
 	used(t, r)
 	equal(t, "groups of azfilesuser", r.run(t, "id", "-nG", "azfilesuser"), "azfilesuser\n")
 	equal(t, "groups of admin", r.run(t, "id", "-nG", "admin"), "admin sudo\n")
-	for _, name := range []string{"usr/lib/libazfilesauth.la", "usr/lib/libazfilesauth.so.0.0.0", "opt/azfilesauth", "etc/systemd/system/azfilesrefresh.service"} {
+	for _, name := range []string{"usr/lib/libazfilesauth.la", "opt/azfilesauth", "etc/systemd/system/azfilesrefresh.service"} {
 		if r.has(name) {
 			t.Errorf("upstream's is there still: %s", name)
 		}
@@ -184,9 +181,9 @@ func TestDebTakesUpstreamsPlace(t *testing.T) {
 					r.install(t, upstreamDeb(t, tree, kind == "conffiles"))
 				}
 				r.upstreamUsed(t)
-				out := r.install(t, filepath.Join(packages(t), debAMD64))
+				out := r.install(t, built(t, debAMD64))
 				if kind == "make install" { // what no package owns stays, but hides nothing of ours
-					for _, f := range []string{"usr/lib/libazfilesauth.la", "usr/lib/libazfilesauth.so.0.0.0", "opt/azfilesauth"} {
+					for _, f := range []string{"usr/lib/libazfilesauth.la", "opt/azfilesauth"} {
 						if err := os.RemoveAll(r.path(f)); err != nil {
 							t.Fatal(err)
 						}

@@ -9,7 +9,6 @@
 package packaging
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -49,54 +48,48 @@ func with(t *testing.T, env []string, name string, args ...string) string {
 	return string(out)
 }
 
-// packages gives the folder with all four packages, built once for the whole run.
-func packages(t *testing.T) string {
+// all are the packages, each with what packaging/build is asked for.
+var all = map[string][2]string{
+	debAMD64: {"deb", "amd64"}, rpmAMD64: {"rpm", "amd64"},
+	debARM64: {"deb", "arm64"}, rpmARM64: {"rpm", "arm64"},
+}
+
+// built gives the path of a package, which is built once for the whole run, or was before it: then it is
+// in $AZFILES_DIST.
+func built(t *testing.T, name string) string {
 	t.Helper()
+	if dir := os.Getenv("AZFILES_DIST"); dir != "" {
+		return filepath.Join(dir, name)
+	}
 	dir := filepath.Join(cache(t), "dist")
-	if err := built(dir); err != nil {
+	builds.Lock()
+	defer builds.Unlock()
+	err, done := builds.done[name]
+	if !done {
+		err = build(dir, name)
+		builds.done[name] = err
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return filepath.Join(dir, name)
 }
 
-// built builds the packages at the first call; later calls give the same result.
-var built = func() func(dir string) error {
-	var once sync.Once
-	var failed error
-	return func(dir string) error {
-		once.Do(func() { failed = buildAll(dir) })
-		return failed
-	}
-}()
+var builds = struct {
+	sync.Mutex
+	done map[string]error // by the package's name
+}{done: map[string]error{}}
 
-// buildAll builds for both kinds of processor at once.
-func buildAll(dir string, env ...string) error {
-	if err := os.RemoveAll(dir); err != nil {
+// build builds a package into dir.
+func build(dir, name string, env ...string) error {
+	if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 		return err
 	}
-	failed := make(chan error)
-	arches := []string{"amd64", "arm64"}
-	for _, arch := range arches {
-		go func() {
-			err := build(dir, "deb", arch, env...)
-			if err == nil {
-				err = build(dir, "rpm", arch, env...)
-			}
-			failed <- err
-		}()
-	}
-	var errs []error
-	for range arches {
-		errs = append(errs, <-failed)
-	}
-	return errors.Join(errs...)
-}
-
-func build(dir, kind, arch string, env ...string) error {
-	cmd := exec.Command("./build", kind, arch)
+	what := all[name]
+	cmd := exec.Command("./build", what[0], what[1])
 	cmd.Env = append(os.Environ(), append(env, "DIST="+dir)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s %s: %w\n%s", kind, arch, err, out)
+		return fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (r root) rpm(t *testing.T, args ...string) string {
 func TestRPMDependsOnTwoPackages(t *testing.T) {
 	for _, rpm := range []string{rpmAMD64, rpmARM64} {
 		var names []string
-		for name := range strings.Lines(command(t, "rpm", "-qp", "--requires", filepath.Join(packages(t), rpm))) {
+		for name := range strings.Lines(command(t, "rpm", "-qp", "--requires", built(t, rpm))) {
 			if !strings.HasPrefix(name, "rpmlib(") {
 				names = append(names, strings.TrimSpace(name))
 			}
@@ -31,7 +31,7 @@ func TestRPMDependsOnTwoPackages(t *testing.T) {
 // What rpmlint may say, and why, is in rpm/rpmlint.toml.
 func TestRPMIsRpmlintClean(t *testing.T) {
 	for _, rpm := range []string{rpmAMD64, rpmARM64} {
-		out := command(t, "rpmlint", "-c", "rpm/rpmlint.toml", filepath.Join(packages(t), rpm))
+		out := command(t, "rpmlint", "-c", "rpm/rpmlint.toml", built(t, rpm))
 		if !strings.Contains(out, " 0 errors, 0 warnings,") {
 			t.Errorf("%s:\n%s", rpm, out)
 		}
@@ -50,7 +50,7 @@ func rpmRoot(t *testing.T) root {
 
 func TestRPMInstallUpgradeErase(t *testing.T) {
 	r := rpmRoot(t)
-	rpm := filepath.Join(packages(t), rpmAMD64)
+	rpm := built(t, rpmAMD64)
 	r.rpm(t, "-i", rpm)
 	equal(t, "mode of config.yaml", r.mode(t, "etc/azfilesauth/config.yaml").String(), "-rw-------")
 	r.enabled(t)
@@ -87,7 +87,7 @@ func TestRPMTakesUpstreamsPlace(t *testing.T) {
 	r := rpmRoot(t)
 	r.rpm(t, "-i", upstreamRPM(t))
 	r.upstreamUsed(t)
-	out := r.rpm(t, "-U", filepath.Join(packages(t), rpmAMD64))
+	out := r.rpm(t, "-U", built(t, rpmAMD64))
 	if strings.Count(out, "took azfilesuser out of") != 2 {
 		t.Errorf("not told: %s", out)
 	}

@@ -1,0 +1,284 @@
+//go:build packages
+
+package packaging
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
+)
+
+const rule = "etc/request-key.d/azfiles.conf"
+
+// handler is the program that the kernel's request for a login at a server of somebody else goes to.
+// It must be there: a rule without its program fails every Kerberos mount of the machine.
+func (r root) handler(t *testing.T) string {
+	t.Helper()
+	files := requestkey.Files{Directory: r.path("etc/request-key.d"), Last: r.path("etc/request-key.conf")}
+	won, err := files.Winner(requestkey.Request{
+		Op: "create", Type: "cifs.spnego", Callout: "",
+		Description: "ver=0x2;host=nas.example.org;ip4=192.0.2.7;sec=krb5;uid=0x0;creduid=0x0;user=root;pid=0x2a",
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, _, _, err := won.Argv(requestkey.Macros{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run(t, "test", "-x", program)
+	return program
+}
+
+const (
+	oursAnswers  = "/usr/sbin/azfiles.upcall"
+	stockAnswers = "/usr/sbin/cifs.upcall"
+)
+
+func TestDebRuleIsThereWithItsProgramOnly(t *testing.T) {
+	r, deb := newRoot(t, "bookworm"), built(t, debAMD64)
+	step := func(what, want string) {
+		t.Helper()
+		equal(t, what+": who is asked for another server", r.handler(t), want)
+	}
+	dpkg := func(args ...string) string {
+		t.Helper()
+		return command(t, "dpkg", append([]string{"--root=" + string(r)}, args...)...)
+	}
+	step("before", stockAnswers)
+	dpkg("--unpack", deb)
+	step("unpacked", stockAnswers)
+	dpkg("--configure", "azfilesauth")
+	step("installed", oursAnswers)
+	dpkg("--install", next(t, deb))
+	step("upgraded", oursAnswers)
+	r.script(t, "prerm", "remove")
+	step("about to be removed", stockAnswers)
+	r.script(t, "postinst", "abort-remove")
+	step("not removed after all", oursAnswers)
+	dpkg("--remove", "azfilesauth")
+	step("removed", stockAnswers)
+	dpkg("--install", deb)
+	step("installed again", oursAnswers)
+	r.enabled(t)
+	command(t, "systemctl", "--root="+string(r), "disable", "azfilesrefresh")
+	dpkg("--remove", "azfilesauth")
+	dpkg("--install", deb)
+	if out, _ := exec.Command("systemctl", "--root="+string(r), "is-enabled", "azfilesrefresh").CombinedOutput(); string(out) != "disabled\n" {
+		t.Errorf("disabled, removed and installed again: %s", out)
+	}
+	dpkg("--purge", "azfilesauth")
+	step("purged", stockAnswers)
+	for _, name := range []string{rule, "etc/systemd/system/multi-user.target.wants/azfilesrefresh.service", "etc/systemd/system/azfilesauth.service", "usr/lib/systemd/system-generators/azfiles-generator"} {
+		if r.has(name) {
+			t.Errorf("purged, and there still: %s", name)
+		}
+	}
+}
+
+// script runs a script of our package as dpkg does.
+func (r root) script(t *testing.T, name, arg string) {
+	t.Helper()
+	r.run(t, "env", "DPKG_MAINTSCRIPT_NAME="+name, "DPKG_MAINTSCRIPT_PACKAGE=azfilesauth", "/var/lib/dpkg/info/azfilesauth."+name, arg)
+}
+
+func TestDebKeepsWhatAnAdministratorDidToTheRule(t *testing.T) {
+	r, deb := newRoot(t, "bookworm"), built(t, debAMD64)
+	later := next(t, deb)
+	r.install(t, deb)
+	shipped := r.read(t, rule)
+	r.install(t, changed(t, deb, "usr/share/azfilesauth/"+rule))
+	equal(t, "not edited, upgraded", r.read(t, rule), shipped+"# changed\n")
+	edited := strings.ReplaceAll(shipped, "%k", "%k # edited")
+	r.write(t, rule, edited)
+	r.install(t, later)
+	equal(t, "edited, upgraded", r.read(t, rule), edited)
+	command(t, "dpkg", "--root="+string(r), "--remove", "azfilesauth")
+	equal(t, "edited, removed: who is asked", r.handler(t), stockAnswers)
+	r.install(t, deb)
+	equal(t, "edited, installed again", r.read(t, rule), edited)
+	if err := os.Remove(r.path(rule)); err != nil {
+		t.Fatal(err)
+	}
+	r.install(t, later)
+	if r.has(rule) {
+		t.Error("deleted, and put back by an upgrade")
+	}
+}
+
+// TestDebRuleWasAConffile upgrades from a version of ours in which it was.
+func TestDebRuleWasAConffile(t *testing.T) {
+	deb := built(t, debAMD64)
+	old := repack(t, deb, func(dir root) {
+		dir.write(t, "DEBIAN/conffiles", "/etc/logrotate.d/azfilesauth\n/"+rule+"\n")
+		dir.write(t, rule, dir.read(t, "usr/share/azfilesauth/"+rule)+"# of an older version\n")
+		for _, script := range []string{"preinst", "postinst", "prerm", "postrm"} {
+			if err := os.Remove(dir.path("DEBIAN/" + script)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	for _, edit := range []string{"", "# edited\n"} {
+		r := newRoot(t, "bookworm")
+		r.install(t, old)
+		want := r.read(t, rule) + edit
+		r.write(t, rule, want)
+		r.install(t, deb)
+		if edit == "" {
+			want = r.read(t, "usr/share/azfilesauth/"+rule)
+		}
+		equal(t, "the rule", r.read(t, rule), want)
+		if out := command(t, "dpkg-query", "--admindir="+r.path("var/lib/dpkg"), "-Wf", "${Conffiles}", "azfilesauth"); strings.Contains(out, rule) {
+			t.Errorf("it is a conffile still: %s", out)
+		}
+		command(t, "dpkg", "--root="+string(r), "--remove", "azfilesauth")
+		equal(t, "removed: who is asked", r.handler(t), stockAnswers)
+		command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth")
+		for _, name := range []string{rule, rule + ".dpkg-old", rule + ".dpkg-bak", rule + ".dpkg-remove"} {
+			if r.has(name) {
+				t.Errorf("purged, and there still: %s", name)
+			}
+		}
+	}
+}
+
+// TestDebGoesBack installs upstream's package over ours again. Its unit must be there, be the one that
+// systemd starts, and nothing may lead to our programs.
+func TestDebGoesBack(t *testing.T) {
+	for _, conffiles := range []bool{true, false} {
+		r := newRoot(t, "bookworm")
+		old := upstreamDeb(t, upstreamTree(t), conffiles)
+		r.install(t, old)
+		r.upstreamUsed(t)
+		r.install(t, built(t, debAMD64))
+		equal(t, "with ours: who is asked", r.handler(t), oursAnswers)
+		r.install(t, old)
+		r.wentBack(t)
+		if conffiles { // a plain file is upstream's to overwrite
+			equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)
+		}
+		r.install(t, built(t, debAMD64))
+		r.works(t)
+		r.enabled(t)
+	}
+}
+
+func (r root) wentBack(t *testing.T) {
+	t.Helper()
+	equal(t, "gone back: who is asked", r.handler(t), stockAnswers)
+	equal(t, "upstream's unit", r.read(t, "etc/systemd/system/azfilesrefresh.service"), upstream["etc/systemd/system/azfilesrefresh.service"])
+	wanted, _ := os.Readlink(r.path("etc/systemd/system/multi-user.target.wants/azfilesrefresh.service"))
+	equal(t, "what starts at boot", wanted, "/etc/systemd/system/azfilesrefresh.service")
+	equal(t, "is-enabled", command(t, "systemctl", "--root="+string(r), "is-enabled", "azfilesrefresh"), "enabled\n")
+	equal(t, "the daemon", r.read(t, "usr/bin/azfilesrefresh"), upstream["usr/bin/azfilesrefresh"])
+	for _, name := range []string{"usr/bin/azfilesauth", "usr/sbin/azfiles.upcall", "etc/systemd/system/azfilesauth.service"} {
+		if r.has(name) {
+			t.Errorf("gone back, and there still: %s", name)
+		}
+	}
+}
+
+// repack changes a package; it stays of the same version.
+func repack(t *testing.T, deb string, change func(dir root)) string {
+	t.Helper()
+	dir := root(t.TempDir() + "/deb")
+	command(t, "dpkg-deb", "-R", deb, string(dir))
+	change(dir)
+	out := string(dir) + ".deb"
+	command(t, "dpkg-deb", "--root-owner-group", "-Znone", "-b", string(dir), out)
+	return out
+}
+
+// changed gives the package one more line in a file.
+func changed(t *testing.T, deb, name string) string {
+	t.Helper()
+	return repack(t, deb, func(dir root) { dir.write(t, name, dir.read(t, name)+"# changed\n") })
+}
+
+func TestRPMRuleIsThereWithItsProgramOnly(t *testing.T) {
+	r, rpm := rpmRoot(t), built(t, rpmAMD64)
+	r.rpm(t, "-i", rpm)
+	equal(t, "installed: who is asked", r.handler(t), oursAnswers)
+	r.rpm(t, "-U", "--replacepkgs", rpm)
+	equal(t, "upgraded: who is asked", r.handler(t), oursAnswers)
+	edited := r.read(t, rule) + "# edited\n"
+	r.write(t, rule, edited)
+	r.rpm(t, "-e", "azfilesauth")
+	equal(t, "erased: who is asked", r.handler(t), stockAnswers)
+	r.rpm(t, "-i", rpm)
+	equal(t, "edited, installed again", r.read(t, rule), edited)
+	equal(t, "installed again: who is asked", r.handler(t), oursAnswers)
+}
+
+func TestRPMGoesBack(t *testing.T) {
+	r, old := rpmRoot(t), upstreamRPM(t)
+	r.rpm(t, "-i", old)
+	r.upstreamUsed(t)
+	r.rpm(t, "-U", built(t, rpmAMD64))
+	equal(t, "with ours: who is asked", r.handler(t), oursAnswers)
+	r.rpm(t, "-U", "--oldpackage", old)
+	r.wentBack(t)
+	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)
+}
+
+const upgradeFile = "etc/azfilesauth/config.d/50-upgrade.yaml"
+
+// stranded has a mount that upstream's daemon serves as the machine, live or in fstab.
+func (r root) stranded(t *testing.T, live bool) {
+	t.Helper()
+	if live {
+		r.mounted(t)
+	} else {
+		r.write(t, "etc/fstab", "//acct.file.core.windows.net/share /mnt/share cifs _netdev,sec=krb5,cruid=1001 0 0\n")
+	}
+}
+
+// namesTheMachine looks for the default that such mounts need.
+func (r root) namesTheMachine(t *testing.T, out string) {
+	t.Helper()
+	if !strings.Contains(r.read(t, upgradeFile), "\ndefault_identity: system\n") {
+		t.Errorf("%s: %s", upgradeFile, r.read(t, upgradeFile))
+	}
+	if want := "/" + upgradeFile + " says so now: default_identity: system\n"; !strings.Contains(out, want) || !strings.Contains(out, "acct.file.core.windows.net") {
+		t.Errorf("not told: %s", out)
+	}
+	if out := r.run(t, "azfilesauth", "config", "show"); !strings.Contains(out, "/"+upgradeFile) {
+		t.Errorf("not in effect: %s", out)
+	}
+}
+
+func TestDebUpgradeKeepsTheMachinesMounts(t *testing.T) {
+	for _, live := range []bool{true, false} {
+		r := newRoot(t, "bookworm")
+		r.install(t, upstreamDeb(t, upstreamTree(t), true))
+		r.upstreamUsed(t)
+		r.stranded(t, live)
+		r.namesTheMachine(t, r.install(t, built(t, debAMD64)))
+	}
+	r := newRoot(t, "bookworm")
+	r.install(t, upstreamDeb(t, upstreamTree(t), true))
+	r.install(t, built(t, debAMD64))
+	r.stranded(t, true)
+	r.install(t, next(t, built(t, debAMD64)))
+	if r.has(upgradeFile) {
+		t.Error("an upgrade of ours chose an identity")
+	}
+}
+
+func TestRPMUpgradeKeepsTheMachinesMounts(t *testing.T) {
+	r, rpm := rpmRoot(t), built(t, rpmAMD64)
+	r.rpm(t, "-i", upstreamRPM(t))
+	r.upstreamUsed(t)
+	r.stranded(t, false)
+	r.namesTheMachine(t, r.rpm(t, "-U", rpm))
+	if err := os.Remove(r.path(upgradeFile)); err != nil {
+		t.Fatal(err)
+	}
+	r.rpm(t, "-U", "--replacepkgs", rpm)
+	if r.has(upgradeFile) {
+		t.Error("an upgrade of ours chose an identity")
+	}
+}
