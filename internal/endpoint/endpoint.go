@@ -27,6 +27,8 @@ var (
 	Public       = Cloud{"AzurePublic", "https://login.microsoftonline.com", storageResource}
 	USGovernment = Cloud{"AzureGovernment", "https://login.microsoftonline.us", storageResource}
 	China        = Cloud{"AzureChina", "https://login.chinacloudapi.cn", storageResource}
+	USNat        = Cloud{"USNat", "https://login.microsoftonline.eaglex.ic.gov", storageResource}    // air-gapped
+	USSec        = Cloud{"USSec", "https://login.microsoftonline.microsoft.scloud", storageResource} // air-gapped
 )
 
 const storageResource = "https://storage.azure.com"
@@ -40,7 +42,13 @@ var suffixes = []struct {
 	{"file.preprod.core.windows.net", Public},
 	{"file.core.usgovcloudapi.net", USGovernment},
 	{"file.core.chinacloudapi.cn", China},
+	{"file.core.eaglex.ic.gov", USNat},
+	{"file.core.microsoft.scloud", USSec},
 }
+
+// ways are the endings of an account's further names, by which it is reached in another way (Azure Resource
+// Manager: primaryEndpoints.microsoftEndpoints, internetEndpoints and ipv6Endpoints). They name the same service.
+var ways = []string{"-microsoftrouting", "-internetrouting", "-ipv6"}
 
 // zoneSuffix is that of accounts with a DNS zone of their own: <account>[.privatelink].z<number>.<zoneSuffix>.
 const zoneSuffix = ".file.storage.azure.net"
@@ -210,6 +218,9 @@ func wellKnown(name string) (Endpoint, error) {
 		}
 	}
 	if head, ok := strings.CutSuffix(name, zoneSuffix); ok {
+		if !strings.Contains(strings.TrimSuffix(head, privatelink), ".") {
+			return build(name, head, zoneSuffix[1:], Public)
+		}
 		dot := strings.LastIndexByte(head, '.')
 		if dot < 0 || !isZone(head[dot+1:]) {
 			return Endpoint{}, fmt.Errorf("the DNS zone is missing: write <account>.z<number>%s", zoneSuffix)
@@ -222,6 +233,13 @@ func wellKnown(name string) (Endpoint, error) {
 // build makes the endpoint of <account>[.privatelink] in a domain.
 func build(typed, head, domain string, cloud Cloud) (Endpoint, error) {
 	account := strings.TrimSuffix(head, privatelink)
+	for again := true; again; {
+		again = false
+		for _, way := range ways {
+			plain, ok := strings.CutSuffix(account, way)
+			account, again = plain, again || ok
+		}
+	}
 	if !isAccount(account) {
 		return Endpoint{}, fmt.Errorf("%q is not the name of a storage account", account)
 	}
