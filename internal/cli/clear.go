@@ -11,7 +11,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -48,7 +47,7 @@ func (s *session) erase(ctx context.Context, cfg *config.Config, m *tickets.Mana
 		return e, err
 	}
 	if len(args) > 0 {
-		target, err := mounts.Named(args[0], cfg.Resolver())
+		target, err := s.named(args[0], cfg)
 		if err != nil {
 			return e, err
 		}

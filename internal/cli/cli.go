@@ -48,6 +48,7 @@ type App struct {
 	Now        func() time.Time
 
 	Rows     func() int    // the height of the terminal that is Stdout, 0 is not known; nil when it cannot be drawn on
+	Columns  func() int    // its width, 0 is not known; nil is as wide as it takes
 	Interval time.Duration // from one look of status --watch to the next
 
 	// Watch is the daemon, which runs until a signal and gives the exit status. It is a face of its
@@ -81,6 +82,7 @@ func Main(args []string, version string, watch func(WatchOptions) int) int {
 		Host:       host.Real(),
 		Now:        time.Now,
 		Rows:       rows(isTerminal(unix.Stdout), os.Getenv),
+		Columns:    columns(isTerminal(unix.Stdout)),
 		Interval:   time.Second,
 		Watch:      watch,
 		OpenRing:   keyring.OpenRing,

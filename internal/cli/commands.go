@@ -47,7 +47,8 @@ var commands = []row{
 	{
 		use: "set ENDPOINT [flags]", short: "Get a new ticket for an endpoint", words: []string{"endpoint"}, rootOnly: true,
 		long: "Get a new ticket for an endpoint, whatever the credential cache holds. ENDPOINT is the host of a\n" +
-			"storage account or its https URL. Without flags, the configuration says who logs in.",
+			"storage account, its https URL, a share or a mount point. Without flags, the\n" +
+			"configuration says who logs in.",
 		example: "  azfilesauth set acct.file.core.windows.net --identity system\n" +
 			"  azfilesauth set acct.file.core.windows.net --client-id 00000000-0000-0000-0000-000000000000\n" +
 			"  az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv |\n" +
@@ -58,7 +59,7 @@ var commands = []row{
 			}
 			return ""
 		},
-		flags: setFlags, propose: (*session).endpointFirst, do: (*session).set,
+		flags: setFlags, propose: (*session).placeFirst, do: (*session).set,
 	},
 	{
 		use: "list [flags]", short: "Show the tickets of a credential cache",
@@ -81,7 +82,7 @@ var commands = []row{
 			f.BoolVar(&s.all, "all", false, "erase all tickets")
 			cruidFlag(f, s)
 		},
-		propose: (*session).endpointFirst, do: (*session).clear,
+		propose: (*session).placeFirst, do: (*session).clear,
 	},
 	{
 		use: "status [flags]", short: "Show how it stands with the shares that are mounted",
@@ -105,7 +106,7 @@ var commands = []row{
 			timeoutFlag(f, refreshTimeout)
 			socketFlag(f, s)
 		},
-		propose: (*session).endpointFirst, do: (*session).refresh,
+		propose: (*session).placeFirst, do: (*session).refresh,
 	},
 	{
 		use: "doctor [ENDPOINT|MOUNTPOINT] [flags]", short: "Find out why a share would not mount, and how to mend it",

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -37,8 +36,7 @@ func (s *session) completions(c *cobra.Command, args []string) error {
 // proposed: nobody wants to see an error while typing.
 type completer = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective)
 
-func (s *session) endpointFirst() completer { return s.firstOf(s.endpoints) }
-func (s *session) placeFirst() completer    { return s.firstOf(s.endpointsAndMountpoints) }
+func (s *session) placeFirst() completer { return s.firstOf(s.endpointsAndMountpoints) }
 
 // firstOf proposes what list gives, for the first argument.
 func (s *session) firstOf(list func(*config.Config) []string) completer {
@@ -90,13 +88,7 @@ func (s *session) endpointsAndMountpoints(cfg *config.Config) []string {
 			words = append(words, m.Target)
 		}
 	}
-	f, err := os.Open(s.Fstab)
-	if err != nil {
-		return words
-	}
-	defer func() { _ = f.Close() }()
-	lines, _ := mounts.ParseFstab(f)
-	for _, l := range lines {
+	for _, l := range s.fstab() {
 		if src, err := mounts.ParseSource(l.Spec); err == nil {
 			if e, err := cfg.Resolver().Resolve(src.Host); err == nil {
 				words = append(words, e.Host(), l.Target)

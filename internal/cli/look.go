@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"os"
 	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -43,6 +44,26 @@ func accounts(all []mounts.Mount) []account {
 func (s *session) mounted(cfg *config.Config) ([]account, error) {
 	all, err := mounts.ListFrom(s.MountTable, cfg.Resolver())
 	return accounts(all), err
+}
+
+// named finds the endpoint that a person names: as mounts.Named, or by where it is mounted or is to be.
+func (s *session) named(text string, cfg *config.Config) (endpoint.Endpoint, error) {
+	mounted, _ := mounts.ListFrom(s.MountTable, cfg.Resolver()) // a path that is not known is refused below
+	if source := mounts.SourceAt(text, mounted, s.fstab()); source != "" {
+		text = source
+	}
+	return mounts.Named(text, cfg.Resolver())
+}
+
+// fstab gives the lines that can be read.
+func (s *session) fstab() []mounts.FstabLine {
+	f, err := os.Open(s.Fstab)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }() // only read
+	lines, _ := mounts.ParseFstab(f)
+	return lines
 }
 
 // look tells without the daemon what can be told: nothing of plans and attempts.

@@ -16,7 +16,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -46,7 +45,7 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 	}
 	var one endpoint.Endpoint
 	if len(args) > 0 {
-		if one, err = mounts.Named(args[0], cfg.Resolver()); err != nil {
+		if one, err = s.named(args[0], cfg); err != nil {
 			return err
 		}
 	}

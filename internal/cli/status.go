@@ -1,19 +1,24 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // startDaemon is the command that starts the daemon, now and at boot.
@@ -29,8 +34,21 @@ type overview struct {
 	Problem string `json:"problem,omitempty"` // why it did not
 	Start   string `json:"start,omitempty"`   // the command that starts it
 	control.Status
-	Endpoints []mountedEndpoint `json:"endpoints"` // in place of that of control.Status
+	Endpoints  []mountedEndpoint `json:"endpoints"`             // in place of that of control.Status
+	NotMounted []absent          `json:"not_mounted,omitempty"` // lines of fstab that are to be mounted at boot, and are not
 }
+
+// absent is a line of fstab.
+type absent struct {
+	Host   string `json:"host"` // canonical
+	Source string `json:"source"`
+	Target string `json:"target"` // the mount point
+
+	LoginFault *control.Fault `json:"login_fault,omitempty"` // why the kernel's last request for a login there failed
+}
+
+// unmounted is the state of such a line in the table for people.
+const unmounted = "unmounted"
 
 // mountedEndpoint is an endpoint as status shows it.
 type mountedEndpoint struct {
@@ -74,13 +92,43 @@ func (s *session) overview(ctx context.Context) (overview, error) {
 func (s *session) withLogins(o overview) overview {
 	o.Endpoints = make([]mountedEndpoint, 0, len(o.Status.Endpoints))
 	for _, e := range o.Status.Endpoints {
-		m := mountedEndpoint{Endpoint: e}
-		if last, ok := lastfault.Load(s.Host, e.Host); ok {
-			m.LoginFault = &control.Fault{ID: string(last.ID), What: last.Text, Fix: last.Fix, At: last.At}
-		}
-		o.Endpoints = append(o.Endpoints, m)
+		o.Endpoints = append(o.Endpoints, mountedEndpoint{e, s.loginFault(e.Host)})
 	}
+	o.NotMounted = s.notMounted()
 	return o
+}
+
+// loginFault is why the kernel's last request for a login at a host failed, nil when it did not.
+func (s *session) loginFault(host string) *control.Fault {
+	last, ok := lastfault.Load(s.Host, host)
+	if !ok {
+		return nil
+	}
+	return &control.Fault{ID: string(last.ID), What: last.Text, Fix: last.Fix, At: last.At}
+}
+
+// notMounted gives the lines of fstab that should be mounted and are not. What cannot be read other
+// commands tell.
+func (s *session) notMounted() (all []absent) {
+	cfg, err := s.load()
+	if err != nil {
+		return nil
+	}
+	mounted, err := mounts.ListFrom(s.MountTable, cfg.Resolver())
+	if err != nil {
+		return nil
+	}
+	for _, l := range s.fstab() {
+		_, later := l.Options.Get("noauto")
+		_, whenUsed := l.Options.Get("x-systemd.automount")
+		target := filepath.Clean(l.Target)
+		isMounted := slices.ContainsFunc(mounted, func(m mounts.Mount) bool { return m.Target == target })
+		e, err := mounts.Named(l.Spec, cfg.Resolver())
+		if err == nil && (l.IsOurs() || l.IsKerberos()) && !later && !whenUsed && !isMounted {
+			all = append(all, absent{e.Host(), l.Spec, target, s.loginFault(e.Host())})
+		}
+	}
+	return all
 }
 
 // writeOverview is status for people.
@@ -89,7 +137,7 @@ func (s *session) writeOverview(w io.Writer, o overview) {
 	if o.CCache != "" {
 		_, _ = fmt.Fprintf(w, "credential cache: %s\n", legible.Line(o.CCache))
 	}
-	if len(o.Endpoints) == 0 {
+	if len(o.Endpoints)+len(o.NotMounted) == 0 {
 		_, _ = fmt.Fprintln(w, "no share of Azure Files is mounted")
 		return
 	}
@@ -97,6 +145,12 @@ func (s *session) writeOverview(w io.Writer, o overview) {
 	table(w, s.overviewRows(o))
 	for _, e := range o.Endpoints {
 		s.writeReasons(w, e)
+	}
+	for _, a := range o.NotMounted {
+		known := slices.ContainsFunc(o.Endpoints, func(e mountedEndpoint) bool { return e.Host == a.Host })
+		if a.LoginFault != nil && !known { // else it was told above
+			s.writeReasons(w, mountedEndpoint{control.Endpoint{Host: a.Host}, a.LoginFault})
+		}
 	}
 }
 
@@ -128,7 +182,7 @@ func (s *session) overviewRows(o overview) [][]string {
 		control.Fresh: green, control.Due: green, control.Foreign: yellow,
 		control.Missing: red, control.Expired: red, control.Failing: red,
 	}
-	rows := [][]string{{"ENDPOINT", "MOUNTED ON", "IDENTITY", "TIME LEFT", "END", "NEXT REFRESH", "LAST RESULT", "STATE"}}
+	rows := [][]string{{"STATE", "ENDPOINT", "MOUNTED ON", "TIME LEFT", "IDENTITY", "NEXT REFRESH", "LAST RESULT", "END"}}
 	for _, e := range o.Endpoints {
 		identity := "?"
 		if e.Identity != "" {
@@ -139,11 +193,72 @@ func (s *session) overviewRows(o overview) [][]string {
 			left, end = timeLeft(s.Now(), e.TicketEnd), localTime(e.TicketEnd)
 		}
 		rows = append(rows, []string{
-			legible.Line(nameOf(e)), legible.Line(targets(e.Mounts)), legible.Line(identity), left, end, s.when(e.NextRefresh), s.lastResult(e),
-			s.colour(colours[e.State], legible.Line(string(e.State))),
+			legible.Line(string(e.State)), legible.Line(nameOf(e)), legible.Line(targets(e.Mounts)), left, legible.Line(identity),
+			s.when(e.NextRefresh), s.lastResult(e), end,
 		})
 	}
+	for _, a := range o.NotMounted {
+		rows = append(rows, []string{unmounted, legible.Line(a.Host), legible.Line(a.Target), "-", "-", "-", "-", "-"})
+	}
+	if s.Columns != nil {
+		rows = fit(rows, s.Columns())
+	}
+	rows[0][0] = s.colour(plain, rows[0][0]) // as long as a colour, which the table counts
+	for i, e := range o.Endpoints {
+		rows[i+1][0] = s.colour(cmp.Or(colours[e.State], plain), rows[i+1][0])
+	}
+	for i := len(o.Endpoints) + 1; i < len(rows); i++ {
+		rows[i][0] = s.colour(red, rows[i][0])
+	}
 	return rows
+}
+
+// needed is the number of columns of the overview that are never left out; of the others the last one goes first.
+const needed = 4
+
+// fit makes the rows of the overview as narrow as a terminal, 0 is not known: first the columns that tell
+// least are left out, then the middle of long names.
+func fit(rows [][]string, width int) [][]string {
+	const gap = 2
+	widths := make([]int, len(rows[0]))
+	total := -gap
+	for i := range widths {
+		for _, row := range rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		total += widths[i] + gap
+	}
+	if width <= 0 {
+		return rows
+	}
+	for len(widths) > needed && total > width {
+		total -= widths[len(widths)-1] + gap
+		widths = widths[:len(widths)-1]
+	}
+	for _, i := range []int{2, 1} { // MOUNTED ON, then ENDPOINT
+		const least = 12
+		narrow := max(least, widths[i]-max(0, total-width))
+		total -= max(0, widths[i]-narrow)
+		widths[i] = min(widths[i], narrow)
+	}
+	for n, row := range rows {
+		rows[n] = row[:len(widths)]
+		for i, w := range widths {
+			rows[n][i] = shorten(row[i], w)
+		}
+	}
+	return rows
+}
+
+// shorten leaves out the middle of a text that has more than width characters: names differ at their ends.
+func shorten(text string, width int) string {
+	const mark = ".."
+	all := []rune(text)
+	if len(all) <= width {
+		return text
+	}
+	end := (width - len(mark)) / 2
+	return string(all[:width-len(mark)-end]) + mark + string(all[len(all)-end:])
 }
 
 // nameOf is the host, and the credential uid where it is not root's.
@@ -184,10 +299,14 @@ func (s *session) writeReasons(w io.Writer, e mountedEndpoint) {
 	if e.Why != "" && (e.LastFault == nil || e.LastFault.What != e.Why) {
 		_, _ = fmt.Fprintf(w, "\n%s: %s\n", name, legible.Line(e.Why))
 	}
+	login := e.LoginFault
+	if login != nil && e.LastFault != nil && login.ID == e.LastFault.ID { // one cause, which is told once
+		login = nil
+	}
 	for _, f := range []struct {
 		what string
 		*control.Fault
-	}{{"the refresh", e.LastFault}, {"a login", e.LoginFault}} {
+	}{{"the refresh", e.LastFault}, {"a login", login}} {
 		if f.Fault != nil {
 			_, _ = fmt.Fprintf(w, "\n%s: %s failed %s: %s: %s\n  fix: %s\n", name, f.what, s.when(f.At), legible.Line(f.ID), legible.Line(f.What), legible.Line(f.Fix))
 		}

@@ -93,7 +93,7 @@ func (s *session) fail(f *fault.Fault) {
 }
 
 // table writes rows in aligned columns. A colour may only be in the last column, whose width does
-// not matter.
+// not matter, or in all cells of one.
 func table(w io.Writer, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, row := range rows {
@@ -107,6 +107,7 @@ const (
 	green  = "32"
 	yellow = "33"
 	red    = "31"
+	plain  = "39" // that of the terminal; a number of two digits as the others
 )
 
 func (s *session) colour(code, text string) string {
@@ -127,13 +128,24 @@ func rows(terminal bool, getenv func(string) string) func() int {
 	if !terminal || getenv("TERM") == "dumb" || getenv("TERM") == "" {
 		return nil
 	}
-	return func() int {
-		size, err := unix.IoctlGetWinsize(unix.Stdout, unix.TIOCGWINSZ)
-		if err != nil {
-			return 0
-		}
-		return int(size.Row)
+	return func() int { return int(size().Row) }
+}
+
+// columns gives how to find out the width of the terminal, nil when there is none.
+func columns(terminal bool) func() int {
+	if !terminal {
+		return nil
 	}
+	return func() int { return int(size().Col) }
+}
+
+// size is that of the terminal, zero when it is not known.
+func size() unix.Winsize {
+	found, err := unix.IoctlGetWinsize(unix.Stdout, unix.TIOCGWINSZ)
+	if err != nil {
+		return unix.Winsize{}
+	}
+	return *found
 }
 
 func isTerminal(fd int) bool {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -119,4 +120,33 @@ func FuzzEndpoint(f *testing.F) {
 			t.Fatalf("%q: %v becomes %v, %v", text, e, url, err)
 		}
 	})
+}
+
+// A terminal of 80 columns shows a table of 80 at most, with state, endpoint, mount point and time.
+func TestStatusFits(t *testing.T) {
+	long := control.Endpoint{
+		Host: "averylongaccountname1234.privatelink.file.core.windows.net", CRUID: 65534, State: control.Failing, TicketEnd: start.Add(-100 * time.Hour),
+		Identity: "user-assigned client_id=" + clientID, Mounts: []control.Mount{{Target: "/srv/a/very/long/way/to/the/place/where/the/share/is"}, {}},
+	}
+	short := control.Endpoint{Host: host1, State: control.Fresh, TicketEnd: start.Add(time.Hour), Identity: "system", Mounts: []control.Mount{{Target: "/mnt"}}}
+	o := overview{Endpoints: []mountedEndpoint{{Endpoint: long}, {Endpoint: short}}}
+	for _, width := range []int{0, 400, 132, 80, 60, 40} {
+		s := session{App: &App{Now: func() time.Time { return start }, Columns: func() int { return width }}}
+		var b bytes.Buffer
+		table(&b, s.overviewRows(o))
+		for line := range strings.Lines(b.String()) {
+			if width > 40 && len(strings.TrimRight(line, " \n")) > width {
+				t.Errorf("%d: %d columns: %s", width, len(line), line)
+			}
+		}
+		if text := b.String(); !strings.HasPrefix(text, "STATE ") || !strings.Contains(text, "\nfailing ") || !strings.Contains(text, "1h00m") ||
+			strings.Contains(text, "IDENTITY") != (width == 0 || width > 300) {
+			t.Errorf("%d:\n%s", width, text)
+		}
+	}
+	o.Endpoints = o.Endpoints[1:]
+	s := session{App: &App{Now: func() time.Time { return start }, Columns: func() int { return 80 }}}
+	if rows := s.overviewRows(o); len(rows[0]) < 5 {
+		t.Errorf("a short one loses %q", rows)
+	}
 }

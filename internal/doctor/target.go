@@ -3,7 +3,6 @@ package doctor
 import (
 	"errors"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -69,18 +68,8 @@ func (s *Subject) known(add func(host string, from Origin)) {
 // named is the host of what a person named: that of the mount on a path, or the one in a share, a URL
 // or a host.
 func (s *Subject) named() string {
-	if filepath.IsAbs(s.Endpoint) && !strings.HasPrefix(s.Endpoint, "//") {
-		path := filepath.Clean(s.Endpoint)
-		for _, m := range slices.Backward(s.Mounts) {
-			if src, err := mounts.ParseSource(m.Source); err == nil && m.Target == path {
-				return src.Host
-			}
-		}
-		for _, l := range s.Fstab {
-			if filepath.Clean(l.Target) == path {
-				return hostOf(l.Spec)
-			}
-		}
+	if source := mounts.SourceAt(s.Endpoint, s.Mounts, s.Fstab); source != "" {
+		return hostOf(source)
 	}
 	return hostOf(s.Endpoint)
 }
