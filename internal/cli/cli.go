@@ -17,6 +17,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -106,7 +107,7 @@ func (a *App) Run(args []string) int {
 	s := &session{App: a}
 	root := s.tree()
 	root.SetArgs(args[1:])
-	err := root.Execute()
+	command, err := root.ExecuteC()
 	if err == nil {
 		return s.exit
 	}
@@ -115,9 +116,17 @@ func (a *App) Run(args []string) int {
 		f = unknownCommand(root, args[1:])
 	}
 	s.json = s.json || wantsJSON(args[1:])
-	s.fail(f)
-	return int(f.Exit())
+	exit := int(f.Exit())
+	if strings.HasPrefix(command.CommandPath(), program+" doctor") && (fault.Is(f, fault.Usage) || fault.Is(f, fault.HostUnknown)) {
+		exit = exitUsage
+	}
+	s.fail(f, exit)
+	return exit
 }
+
+// exitUsage is that of sysexits.h for a wrong command line. It tells the doctor's own failures from its
+// findings, which have 1 and 2.
+const exitUsage = 64
 
 // load reads the configuration.
 func (s *session) load() (*config.Config, error) { return config.Load(s.Config) }

@@ -77,12 +77,12 @@ type failure struct {
 }
 
 // fail tells what happened and how to mend it.
-func (s *session) fail(f *fault.Fault) {
+func (s *session) fail(f *fault.Fault, exit int) {
 	if s.json {
 		_ = s.printJSON(struct {
 			Fault failure  `json:"fault"`
 			Notes []string `json:"notes,omitempty"`
-		}{failure{f.ID(), f.What(), f.Cause(), f.Fix(), int(f.Exit()), f.Retryable()}, s.notes})
+		}{failure{f.ID(), f.What(), f.Cause(), f.Fix(), exit, f.Retryable()}, s.notes})
 		return
 	}
 	s.say("%s: %s", f.ID(), f.Sentence())

@@ -33,7 +33,7 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 	}
 	s.known(func(host string, from Origin) { _ = add(host, from) }) // what is no endpoint is no concern of ours
 	if s.Endpoint != "" {
-		host := s.named()
+		host := s.named(all)
 		var unknown *endpoint.Error
 		if err := add(host, Origin{Argument: true}); errors.As(err, &unknown) {
 			return nil, fault.HostUnknown.New(host, unknown.Problem)
@@ -65,13 +65,27 @@ func (s *Subject) known(add func(host string, from Origin)) {
 	}
 }
 
-// named is the host of what a person named: that of the mount on a path, or the one in a share, a URL
-// or a host.
-func (s *Subject) named() string {
+// named is the host of what a person named: that of the mount on a path, the one in a share, a URL or a
+// host, or that of an account, among the hosts that are known if it is one of theirs.
+func (s *Subject) named(known map[string]*Target) string {
 	if source := mounts.SourceAt(s.Endpoint, s.Mounts, s.Fstab); source != "" {
 		return hostOf(source)
 	}
-	return hostOf(s.Endpoint)
+	host := hostOf(s.Endpoint)
+	if !isAccount(host) {
+		return host
+	}
+	for _, h := range slices.Sorted(maps.Keys(known)) {
+		if strings.HasPrefix(h, host+".") {
+			return h
+		}
+	}
+	return host + ".file.core.windows.net"
+}
+
+// isAccount reports whether a text can be the name of a storage account: 3 to 24 lower-case letters and digits.
+func isAccount(text string) bool {
+	return len(text) >= 3 && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 // hostOf takes the host out of a share, an https URL or a host, whatever else is wrong with it.
