@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -240,7 +241,7 @@ var help = row{
 	do: func(_ *session, c *cobra.Command, args []string) error {
 		about, rest, err := c.Root().Find(args)
 		if err != nil || len(rest) > 0 {
-			return usage(c.CommandPath(), "there is no such command")
+			return usage(c.Root().CommandPath(), noCommand(about, cmp.Or(append(rest, args...)...)))
 		}
 		about.InitDefaultHelpFlag()
 		return about.Help()

@@ -62,6 +62,9 @@ func unknownCommand(root *cobra.Command, args []string) *fault.Fault {
 
 func noCommand(group *cobra.Command, word string) string {
 	problem := "there is no command" + shown(word)
+	if strings.HasPrefix(word, "mount") || word == "umount" {
+		return problem + "; shares are mounted by mount -t azfiles //<account>.file.core.windows.net/<share> <directory>, see mount.azfiles(8)"
+	}
 	if group.SuggestionsMinimumDistance = 2; len(group.SuggestionsFor(word)) > 0 {
 		problem += "; did you mean " + group.SuggestionsFor(word)[0] + "?"
 	}
