@@ -7,9 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -336,6 +338,36 @@ func TestUsersOfADirectory(t *testing.T) {
 	for user, want := range map[host.User]string{far: "[1507000513 10 20]", {Name: "ann", GID: 77}: "[77 10]"} {
 		if got, err := h.Groups(user); err != nil || fmt.Sprint(got) != want {
 			t.Errorf("%s: %v, %v, want %s", user.Name, got, err, want)
+		}
+	}
+}
+
+// TestStoppedHolderIsTold stops a process that holds a lock, and lets another one take its id's place.
+func TestStoppedHolderIsTold(t *testing.T) {
+	sleeper := exec.Command("sleep", "60")
+	must(t, sleeper.Start())
+	defer func() { _ = sleeper.Process.Kill(); _ = sleeper.Wait() }()
+	pid := sleeper.Process.Pid
+	name, err := os.Hostname()
+	must(t, err)
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	must(t, err)
+	var start uint64
+	_, err = fmt.Sscan(strings.Fields(string(stat))[21], &start) // its name has no space
+	must(t, err)
+	h := host.Holder{PID: pid, Machine: name, Start: start}
+	if text := h.String(); strings.Contains(text, "stopped") {
+		t.Errorf("it runs: %s", text)
+	}
+	must(t, sleeper.Process.Signal(syscall.SIGSTOP))
+	var info unix.Siginfo
+	must(t, unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOWAIT, nil))
+	if text := h.String(); !strings.Contains(text, fmt.Sprintf("process %d on %s, which is stopped (kill -CONT %d", pid, name, pid)) {
+		t.Errorf("it is stopped: %s", text)
+	}
+	for _, other := range []host.Holder{{PID: pid, Machine: name, Start: start + 1}, {PID: pid, Machine: name + "x", Start: start}, {PID: pid, Machine: name}} {
+		if text := other.String(); strings.Contains(text, "stopped") {
+			t.Errorf("another process: %s", text)
 		}
 	}
 }

@@ -1,12 +1,14 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +40,7 @@ const maxHolder = 256
 type Holder struct {
 	PID     int
 	Machine string
+	Start   uint64 // when the process started, in clock ticks since boot (proc_pid_stat(5)); 0 is not known
 }
 
 // String is the holder in words.
@@ -45,7 +48,31 @@ func (h Holder) String() string {
 	if h.PID == 0 {
 		return "another process"
 	}
-	return fmt.Sprintf("process %d on %s", h.PID, h.Machine)
+	text := fmt.Sprintf("process %d on %s", h.PID, h.Machine)
+	if h.stopped() {
+		text += fmt.Sprintf(", which is stopped (kill -CONT %d lets it go on),", h.PID)
+	}
+	return text
+}
+
+// stopped reports whether the process is one of this machine that a signal or a debugger has stopped, and not another
+// one that got its id.
+func (h Holder) stopped() bool {
+	machine, err := os.Hostname()
+	state, start := processState(h.PID)
+	return err == nil && machine == h.Machine && h.Start != 0 && start == h.Start && (state == "T" || state == "t")
+}
+
+// processState reads the state and the start of a process (proc_pid_stat(5), fields 3 and 22). Its name, in
+// parentheses, can hold anything.
+func processState(pid int) (state string, start uint64) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // gone, or not ours to see
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 20 {
+		return "", 0
+	}
+	start, _ = strconv.ParseUint(fields[19], 10, 64)
+	return fields[0], start
 }
 
 // Locked says that another process, or goroutine, holds a lock.
@@ -143,7 +170,8 @@ func (d *Dir) openLock(name, path string) (*os.File, error) {
 func sign(file *os.File) {
 	machine, _ := os.Hostname() // for people, who can do without
 	if file.Truncate(0) == nil {
-		_, _ = fmt.Fprintf(file, "%d %s\n", os.Getpid(), machine)
+		_, start := processState(os.Getpid())
+		_, _ = fmt.Fprintf(file, "%d %s %d\n", os.Getpid(), machine, start)
 	}
 }
 
@@ -151,7 +179,7 @@ func sign(file *os.File) {
 func readHolder(file *os.File) Holder {
 	text, _ := io.ReadAll(io.LimitReader(file, maxHolder))
 	var h Holder
-	if _, err := fmt.Sscanf(string(text), "%d %s", &h.PID, &h.Machine); err != nil || h.PID < 0 {
+	if n, _ := fmt.Sscan(string(text), &h.PID, &h.Machine, &h.Start); n < 2 || h.PID < 0 { // older versions left no start
 		return Holder{}
 	}
 	h.Machine = strings.ToValidUTF8(h.Machine, "?")
