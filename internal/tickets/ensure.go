@@ -77,6 +77,7 @@ type Call struct {
 	cache  *cache
 	line   string       // the identity as text
 	before secret.Value // the ticket that was in the cache before the call waited
+	waited bool         // it had to wait, or could have, for others that ask for the same
 
 	Began time.Time // when it had its turn; set by Ensure
 }
@@ -147,9 +148,7 @@ func (c *Call) obtain(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	defer unlock()
-	if res, done, err := c.share(ctx); done || err != nil {
-		return res, err
-	}
+	c.waited = true
 	// Whoever held the lock may have fetched what we want.
 	if res, done, err := c.look(ctx); done || err != nil {
 		return res, err
@@ -167,6 +166,9 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	var known bool
 	if snap.Cache != nil {
 		rec, known = snap.Cache.Record(c.Endpoint.SPN())
+	}
+	if c.waited && c.shares(snap) {
+		return c.share(ctx, snap)
 	}
 	if snap.Cache != nil {
 		old, _ := snap.Cache.Ticket(c.Endpoint.SPN())
@@ -196,21 +198,24 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	return c.result(cred, true), true, nil
 }
 
-// share takes the ticket that another call of the same principal has put into the cache while this one waited, so
+// shares reports whether another call of the same principal has put a ticket into the cache while this one waited, so
 // that 40 volumes of an account that are staged at once make one or two exchanges. Whose ticket the caller's
 // own token gives is not known before it is used, so such a call shares nothing.
-func (c *Call) share(ctx context.Context) (Result, bool, error) {
-	snap, err := c.cache.Load()
-	if err != nil || snap.Cache == nil || c.Fresh != Always || !c.Token.Empty() || c.Identity.Kind == identity.Token {
-		return Result{}, false, nil // what is wrong with the cache is told by look
+func (c *Call) shares(snap ccache.Snapshot) bool {
+	if !snap.Trusted || c.Fresh != Always || !c.Token.Empty() || c.Identity.Kind == identity.Token {
+		return false
 	}
 	rec, known := snap.Cache.Record(c.Endpoint.SPN())
 	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
-	if !known || !ok || !snap.Trusted || cred.Ticket.Equal(c.before) || !identity.SamePrincipal(rec.Identity, c.line) || stale(cred, c.m.Host.Now()) {
-		return Result{}, false, nil
-	}
+	return known && ok && !cred.Ticket.Equal(c.before) && identity.SamePrincipal(rec.Identity, c.line) && !stale(cred, c.m.Host.Now())
+}
+
+// share takes that ticket. The last one who asked is the one who renews it: the token file of a volume goes with the
+// volume.
+func (c *Call) share(ctx context.Context, snap ccache.Snapshot) (Result, bool, error) {
+	rec, _ := snap.Cache.Record(c.Endpoint.SPN())
+	cred, _ := snap.Cache.Ticket(c.Endpoint.SPN())
 	c.m.Step("ticket: obtained by another call meanwhile, ends at %s", cred.EndTime.Format(time.RFC3339))
-	// The last one who asked is the one who renews it: the token file of a volume goes with the volume.
 	rec.Identity, rec.Refreshable, rec.Aliases = c.line, c.Identity.Refreshable(), c.aliases(rec.Aliases)
 	c.cache.writer.expect()
 	if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
