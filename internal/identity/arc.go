@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
@@ -60,7 +62,9 @@ func fromArc(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	if o.IMDS == nil {
 		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to the agent of Azure Arc"))
 	}
-	a := agent{&wire{ctx: ctx, transport: o.IMDS, service: reply.Arc, passes: busy}}
+	way, done := o.arcTransport()
+	defer done()
+	a := agent{&wire{ctx: ctx, transport: way, service: reply.Arc, passes: busy}}
 	s := service{url: cmp.Or(o.arcURL(), arcEndpoint), version: arcVersion, header: "Metadata", value: "true"}
 	query, _ := s.query(i, i.resource(o)) // the kind has no name to ask by
 	resp, err := a.metadata(o, s, query)
@@ -78,11 +82,68 @@ func fromArc(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	return tokenOf(resp, "the agent of Azure Arc", o.now())
 }
 
+// impostor says that another user than the agent's answers on its port, which anybody can take while the
+// agent is down.
+type impostor struct{ uid uint32 }
+
+func (e *impostor) Error() string {
+	return fmt.Sprintf("uid %d listens in its place, and gets no secret: ss -ltnp 'sport = :%s'", e.uid, arcPort)
+}
+
+// arcTransport is the way to the agent, on which each connection is closed unless its other end belongs to
+// root or the agent; done closes the rest.
+func (o Options) arcTransport() (way http.RoundTripper, done func()) {
+	t, ok := o.IMDS.(*http.Transport)
+	if !ok {
+		return o.IMDS, func() {}
+	}
+	t = t.Clone()
+	dial := t.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		uid, err := host.PeerUID(ctx, c)
+		if err == nil && !o.trustsAgent(uid) {
+			err = &impostor{uid}
+		}
+		if err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+		return c, nil
+	}
+	return t, t.CloseIdleConnections
+}
+
+// trustsAgent reports whether a user may be the agent: root, himds, or who owns the directory of its keys,
+// by which a container knows the agent of its machine.
+func (o Options) trustsAgent(uid uint32) bool {
+	h := o.host()
+	if h.Trusts(uid) {
+		return true
+	}
+	if info, err := os.Lstat(cmp.Or(o.arc.folder, arcFolder)); err == nil && info.IsDir() {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == uid {
+			return true
+		}
+	}
+	u, err := h.LookupUser("himds")
+	return err == nil && u.UID == int(uid)
+}
+
 // agent is a question to the agent.
 type agent struct{ *wire }
 
 // fault says why there is no token.
 func (a agent) fault() error {
+	if foreign := (*impostor)(nil); errors.As(a.err, &foreign) || errors.Is(a.err, host.ErrNoPeer) {
+		return fault.ArcRefused.New().Because(a.err)
+	}
 	switch {
 	case errors.Is(a.ctx.Err(), context.Canceled):
 		return fault.Interrupted.New().Because(a.ctx.Err())

@@ -2,17 +2,24 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 var connected = Identity{Kind: Arc}
@@ -23,6 +30,7 @@ func arcBench(t *testing.T, o azurefake.Options) (*azurefake.Fake, Options) {
 	o.Arc, o.ArcKeyFolder = true, filepath.Join(t.TempDir(), "tokens")
 	fake, opt := bench(t, o)
 	opt.arc.folder = o.ArcKeyFolder
+	opt.Host = host.Real().Trusting(os.Geteuid())
 	return fake, opt
 }
 
@@ -232,4 +240,41 @@ func TestArcChallenges(t *testing.T) {
 		return answer(200, `{"access_token":"eyJforged","expires_on":"99999999999"}`), nil
 	})}
 	noSecret(t, refuses(t, connected, o, fault.ArcRefused, "without asking for its key"), "eyJforged")
+}
+
+// TestNobodyElseIsTheAgent: while the agent is down any user can listen on its port, and could ask for the
+// secret of a key file.
+func TestNobodyElseIsTheAgent(t *testing.T) {
+	_, o := arcBench(t, azurefake.Options{})
+	needs.Root(t)
+	o.Host = host.Real().Trusting(0)
+	if _, err := connected.Token(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 8))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // another user, as far as sockets go
+		runtime.LockOSThread() // and never unlocked: the thread ends with it
+		_, _ = unix.SetfsuidRetUid(annUID)
+		for {
+			if _, _, err := unix.Accept(fd); err != nil {
+				return
+			}
+		}
+	}()
+	port := strconv.Itoa(at.(*unix.SockaddrInet4).Port)
+	o.IMDS = &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+	}}
+	refuses(t, connected, o, fault.ArcRefused, "uid 64123 listens in its place")
 }
