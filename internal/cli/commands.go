@@ -35,6 +35,7 @@ type row struct {
 type options struct {
 	choice                config.Choice
 	cruid, file, root     string
+	level                 string
 	stdin, force, verbose bool
 	all, live             bool
 	offline, fix          bool
@@ -91,9 +92,12 @@ var commands = []row{
 			"will be replaced and what came of the last attempt. The daemon tells; without it, what the credential\n" +
 			"caches and the mount table tell is shown.\n\n" +
 			"With --watch, a terminal shows it anew each second, and elsewhere there is a line for each change,\n" +
-			"until SIGINT.",
+			"until SIGINT.\n\n" +
+			"With --check, it asks the daemon alone, for 2 seconds at most, and the exit status tells.",
+		wrong: wrongCheck,
 		flags: func(f *pflag.FlagSet, s *session) {
 			f.BoolVarP(&s.live, "watch", "w", false, "go on until interrupted")
+			checkFlag(f, s)
 			socketFlag(f, s)
 		},
 		do: (*session).status,

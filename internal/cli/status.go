@@ -58,6 +58,9 @@ type mountedEndpoint struct {
 
 // status presents the overview, once or until it is interrupted.
 func (s *session) status(c *cobra.Command, _ []string) error {
+	if s.level != "" {
+		return s.checkDaemon(c.Context())
+	}
 	if s.live {
 		return s.follow(c.Context())
 	}
