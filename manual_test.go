@@ -214,7 +214,7 @@ func TestManualOfJSON(t *testing.T) {
 		{"azfilesauth.8", "Ss", "set", "internal/cli.granted"},
 		{"azfilesauth.8", "Ss", "list", "internal/cli.listed"},
 		{"azfilesauth.8", "Ss", "clear", "internal/cli.erased"},
-		{"azfilesauth.8", "Ss", "status", "internal/cli.overview internal/cli.mountedEndpoint internal/cli.absent internal/control.Status internal/control.Endpoint internal/control.Mount internal/control.Fault"},
+		{"azfilesauth.8", "Ss", "status", "internal/cli.overview internal/cli.verdict internal/cli.mountedEndpoint internal/cli.absent internal/control.Status internal/control.Endpoint internal/control.Mount internal/control.Fault"},
 		{"azfilesauth.8", "Ss", "refresh", "internal/cli.renewed internal/control.Outcome internal/control.Fault"},
 		{"azfilesauth.8", "Ss", "explain", "internal/cli.explained"},
 		{"azfilesauth.8", "Ss", "config check", "internal/cli.checked"},
