@@ -16,7 +16,7 @@ import (
 )
 
 // exposure is what systemd-analyze(1) may find at most, in tenths: 100 is a unit without a sandbox.
-var exposure = map[string]int{"azfilesrefresh.service": 24, "azfilesrefresh-provision.service": 28, "azfiles-mount-retry.service": 18}
+var exposure = map[string]int{"azfilesrefresh.service": 24, "azfilesrefresh-provision.service": 24, "azfiles-mount-retry.service": 18}
 
 // tool gives a program of systemd.
 func tool(t *testing.T, name string) string {
