@@ -189,9 +189,13 @@ func TestIsDefaultRoute(t *testing.T) {
 		b    []byte
 		want bool
 	}{
-		{message(unix.RTM_NEWROUTE, 0), true}, {message(unix.RTM_DELROUTE, 0), true}, {message(unix.RTM_NEWROUTE, 24), false},
-		{message(unix.RTM_NEWADDR, 0), false}, {append(message(unix.RTM_NEWROUTE, 24), message(unix.RTM_DELROUTE, 0)...), true},
-		{nil, false}, {[]byte("x"), false},
+		{message(unix.RTM_NEWROUTE, 0), true},
+		{message(unix.RTM_DELROUTE, 0), true},
+		{message(unix.RTM_NEWROUTE, 24), false},
+		{message(unix.RTM_NEWADDR, 0), false},
+		{append(message(unix.RTM_NEWROUTE, 24), message(unix.RTM_DELROUTE, 0)...), true},
+		{nil, false},
+		{[]byte("x"), false},
 	} {
 		if got := isDefaultRoute(c.b); got != c.want {
 			t.Errorf("%x: %v", c.b, got)

@@ -119,7 +119,7 @@ func (w *watcher) run(ctx context.Context) {
 	w.event()
 	for w.turn(ctx, watchdog) {
 	}
-	if cause := context.Cause(ctx); cause != context.Canceled { // a signal is one by errors.Is as well
+	if cause := context.Cause(ctx); cause.Error() != context.Canceled.Error() { // a signal's cause is one by errors.Is as well
 		w.Log.Info("Received signal, stopping", "cause", cause.Error())
 	}
 	w.finish(cancel)

@@ -263,6 +263,7 @@ func (k talkative) AddKey(string, string) error { return nil }
 func (k talkative) Describe(keyring.Serial) (keyring.Description, error) {
 	return keyring.Description{Text: k.text}, nil
 }
+
 func (k talkative) Log() ([]doctor.LogLine, error) {
 	var all []doctor.LogLine
 	for line := range strings.Lines(k.text) {

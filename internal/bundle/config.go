@@ -47,7 +47,7 @@ func (m *machine) configuration(context.Context) (string, error) {
 		c.line(0, "==> "+path)
 		if err != nil {
 			problem := reason(err)
-			if problem == err { // yaml's, which can repeat the text
+			if problem.Error() == err.Error() { // yaml's, which can repeat the text
 				problem = errors.New("the file is no YAML, and is left out")
 			}
 			c.line(0, "("+problem.Error()+")")

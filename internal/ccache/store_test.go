@@ -166,8 +166,12 @@ func TestLoose(t *testing.T) {
 		mode     os.FileMode
 		who      string
 	}{
-		{0, 0, 0o600, ""}, {cruid, 7, 0o600, ""}, {0, cruidG, 0o640, "everybody in group 1002"},
-		{0, 0, 0o604, "every user"}, {cruid, 100, 0o640, "everybody in group 100"}, {mallory, 0, 0o600, "uid 4242"},
+		{0, 0, 0o600, ""},
+		{cruid, 7, 0o600, ""},
+		{0, cruidG, 0o640, "everybody in group 1002"},
+		{0, 0, 0o604, "every user"},
+		{cruid, 100, 0o640, "everybody in group 100"},
+		{mallory, 0, 0o600, "uid 4242"},
 	} {
 		must(t, os.WriteFile(path, nil, 0o600))
 		give(t, path, test.uid, test.gid)

@@ -27,17 +27,20 @@ func TestWhoIsAskedIsTheConfigurationsWord(t *testing.T) {
 		"IMDS":      {nil, machine, "GET http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://storage.azure.com Metadata=true"},
 		"IMDS user": {nil, user, "GET http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&client_id=" + guid + "&resource=https://storage.azure.com Metadata=true"},
 		"App Service": {
-			map[string]string{"IDENTITY_ENDPOINT": at, "IDENTITY_HEADER": "s3cr3t"}, Identity{Kind: UserAssigned, ResourceID: resourceID},
+			map[string]string{"IDENTITY_ENDPOINT": at, "IDENTITY_HEADER": "s3cr3t"},
+			Identity{Kind: UserAssigned, ResourceID: resourceID},
 			"GET " + at + "?api-version=2019-08-01&mi_res_id=" + resourceID + "&resource=https://storage.azure.com X-Identity-Header=s3cr3t",
 		},
 		"Machine Learning": {
-			map[string]string{"MSI_ENDPOINT": at, "MSI_SECRET": "s3cr3t", "DEFAULT_IDENTITY_CLIENT_ID": "mine"}, machine,
+			map[string]string{"MSI_ENDPOINT": at, "MSI_SECRET": "s3cr3t", "DEFAULT_IDENTITY_CLIENT_ID": "mine"},
+			machine,
 			"GET " + at + "?api-version=2017-09-01&clientid=mine&resource=https://storage.azure.com Secret=s3cr3t",
 		},
 		"Cloud Shell": {map[string]string{"MSI_ENDPOINT": at}, machine, "POST " + at + " Metadata=true resource=https://storage.azure.com"},
 		"Arc":         {map[string]string{"IDENTITY_ENDPOINT": at, "IMDS_ENDPOINT": "http://here.test"}, machine, "GET " + at + "?api-version=2020-06-01&resource=https://storage.azure.com Metadata=true"},
 		"Arc's port": {
-			map[string]string{"MSI_ENDPOINT": "http://localhost:40342/metadata/identity/oauth2/token"}, machine,
+			map[string]string{"MSI_ENDPOINT": "http://localhost:40342/metadata/identity/oauth2/token"},
+			machine,
 			"GET http://localhost:40342/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https://storage.azure.com Metadata=true",
 		},
 	} {

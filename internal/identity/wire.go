@@ -88,14 +88,6 @@ func (w *wire) try(req *http.Request) (*reply.Answer, error) {
 	return reply.Read(resp, maxAnswer, time.Now(), w.hidden)
 }
 
-// status is that of the last answer, 0 for none.
-func (w *wire) status() int {
-	if w.last == nil {
-		return 0
-	}
-	return w.last.Status
-}
-
 // wait is what the last answer asked to wait.
 func (w *wire) wait() time.Duration {
 	if w.last == nil {

@@ -84,17 +84,17 @@ func meant(name string) string {
 }
 
 // spell judges an option that is in no table: a problem where it is one of another spelling, else a note.
-func spell(o Option) (problem error, note string) {
+func spell(o Option) (note string, problem error) {
 	const most = 64 // bytes of a name that are shown
 	name := strings.ToLower(o.Name)
 	if strings.ContainsAny(name, `",`) {
-		return invalid(o.Name, "a quote or a comma does not belong into the name of an option: mount.cifs and the kernel split there"), ""
+		return "", invalid(o.Name, "a quote or a comma does not belong into the name of an option: mount.cifs and the kernel split there")
 	}
 	if _, found := lookUp(name); found {
-		return nil, ""
+		return "", nil
 	}
 	if word := meant(name); word != "" {
-		return invalid(o.Name, "there is no such option; did you mean "+word+"?"), ""
+		return "", invalid(o.Name, "there is no such option; did you mean "+word+"?")
 	}
-	return nil, "mount option " + strconv.Quote(o.Name[:min(len(o.Name), most)]) + " is not known here; mount.cifs gets it as it is"
+	return "mount option " + strconv.Quote(o.Name[:min(len(o.Name), most)]) + " is not known here; mount.cifs gets it as it is", nil
 }

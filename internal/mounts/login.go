@@ -57,7 +57,7 @@ func (l *Login) note(problem error) {
 func (l *Login) add(o Option) error {
 	rule, ruled := ruleOf(o)
 	if strings.ContainsAny(o.Name, `",`) || !ruled {
-		problem, note := spell(o)
+		note, problem := spell(o)
 		if problem != nil {
 			return problem
 		}
