@@ -85,7 +85,7 @@ func (h *Helper) decide(j *job) (err error) {
 
 // login takes the login from options and configuration.
 func (h *Helper) login(j *job) (err error) {
-	if j.Identity, j.CRUID, err = j.opts.Resolve(j.cfg, j.Endpoint, h.Host.Passwd); err != nil {
+	if j.Identity, j.CRUID, err = j.opts.Resolve(j.cfg, j.Endpoint, h.Host); err != nil {
 		return err
 	}
 	j.who, j.username = j.Identity.String(), j.Identity.Username()

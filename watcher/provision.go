@@ -109,11 +109,11 @@ func (p provisioner) request(cfg *config.Config, m *tickets.Manager, l mounts.Fs
 		return w, err
 	}
 	if l.IsOurs() {
-		w.Identity, w.CRUID, err = l.Options.Login().Resolve(cfg, w.Endpoint, p.host.Passwd)
+		w.Identity, w.CRUID, err = l.Options.Login().Resolve(cfg, w.Endpoint, p.host)
 		return w, err
 	}
 	cruid, username := l.Options.MountCIFS()
-	if w.CRUID, err = cfg.CRUID(cruid, p.host.Passwd); err != nil {
+	if w.CRUID, err = cfg.CRUID(cruid, p.host); err != nil {
 		return w, err
 	}
 	id, err := m.Owner(w.Endpoint, w.CRUID, username)

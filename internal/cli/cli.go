@@ -147,7 +147,7 @@ func (s *session) openCache() (*config.Config, *tickets.Manager, int, error) {
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	uid, err := cfg.CRUID(s.cruid, s.Passwd)
+	uid, err := cfg.CRUID(s.cruid, s.Host)
 	return cfg, m, uid, err
 }
 

@@ -26,7 +26,7 @@ func (s *session) request(cfg *config.Config, name string) (r tickets.Request, e
 	if r.Identity, err = s.choose(cfg, r.Endpoint); err != nil {
 		return r, err
 	}
-	if r.CRUID, err = cfg.CRUID(s.cruid, s.Passwd); err != nil {
+	if r.CRUID, err = cfg.CRUID(s.cruid, s.Host); err != nil {
 		return r, err
 	}
 	if s.stdin {

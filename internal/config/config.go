@@ -151,7 +151,7 @@ func assemble(h host.Host, files []string, read func(file string) ([]byte, error
 	}
 	p.finish()
 	if !p.Sets("USER_UID") { // the system user's, or root's where there is none
-		user, _ := h.LookupUser(SystemUser)
+		user, _ := h.LocalUser(SystemUser)
 		p.uid = user.UID
 	}
 	return p, nil

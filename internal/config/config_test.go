@@ -474,7 +474,7 @@ func TestLocalUserHasACacheOfHisOwn(t *testing.T) {
 	t.Setenv("SUDO_UID", "4242421") // whom no file lists
 	for _, text := range []string{"USER_UID: local\nKRB5_CC_NAME: /var/lib/cc\n", "KRB5_CC_NAME: FILE:/x/cc_%{uid}\nUSER_UID: LOCAL\n"} {
 		c := load(t, text)
-		uid, err := c.CRUID("", "/nonexistent")
+		uid, err := c.CRUID("", users("/nonexistent"))
 		if err != nil || uid != 4242421 {
 			t.Errorf("%q: %d, %v", text, uid, err)
 		}

@@ -11,10 +11,10 @@ import (
 // to no group but his own.
 const SystemUser = "azfilesuser"
 
-// CRUID finds the uid whose credential cache is used: want is a number or a name in passwd, the path
-// of a file as in passwd(5), or "" for USER_UID. The kernel's helper refuses a uid that getent(1)
+// CRUID finds the uid whose credential cache is used: want is a number or a name that the machine h knows,
+// or "" for USER_UID. The kernel's helper refuses a uid that getent(1)
 // does not list; root is there always, and the user who called sudo need not be. The errors are of kind UIDUnknown.
-func (c *Config) CRUID(want, passwd string) (int, error) {
+func (c *Config) CRUID(want string, h host.Host) (int, error) {
 	if want == "" && c.local {
 		return c.uid, nil
 	}
@@ -24,8 +24,6 @@ func (c *Config) CRUID(want, passwd string) (int, error) {
 	if want == "0" || want == "root" {
 		return 0, nil
 	}
-	h := host.Real()
-	h.Passwd = passwd
 	user, err := h.LookupUser(want)
 	if err != nil {
 		return 0, fault.UIDUnknown.New(want).Because(err)

@@ -27,7 +27,7 @@ var useradd = []string{
 // error is a ConfigInvalid; a file that is there and cannot be written is no error, since it can be used.
 func Provision(h host.Host, c *Config) (*Config, error) {
 	if !c.Sets("USER_UID") {
-		if _, err := h.LookupUser(SystemUser); err != nil {
+		if _, err := h.LocalUser(SystemUser); err != nil {
 			if program, err := h.Program("useradd"); err == nil {
 				_, _ = h.Exec(context.Background(), program, useradd...) // what counts is whether there is a user now
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // lines are settings as one text each: line, key, value.
@@ -89,6 +90,13 @@ func TestProxyWithoutLoginIsShown(t *testing.T) {
 	}
 }
 
+// users is a machine whose users are those of one file.
+func users(passwd string) host.Host {
+	h := host.Real()
+	h.Passwd, h.Exec = passwd, nil
+	return h
+}
+
 func TestCRUID(t *testing.T) {
 	passwd := filepath.Join(t.TempDir(), "passwd")
 	if err := os.WriteFile(passwd, []byte("root:x:0:0::/root:/bin/sh\nshort:x:7\nann:x:1001:1001::/:/bin/sh\nodd:x:abc:1::/:/bin/sh\n"), 0o600); err != nil {
@@ -96,19 +104,19 @@ func TestCRUID(t *testing.T) {
 	}
 	c := load(t, "USER_UID: 1001\n")
 	for want, uid := range map[string]int{"": 1001, "0": 0, "root": 0, "ann": 1001, "1001": 1001} {
-		if got, err := c.CRUID(want, passwd); err != nil || got != uid {
+		if got, err := c.CRUID(want, users(passwd)); err != nil || got != uid {
 			t.Errorf("%q: %d, %v", want, got, err)
 		}
 	}
 	for _, want := range []string{"nobody-knows", "7", "short", "odd", "-1", "1002"} {
-		if got, err := c.CRUID(want, passwd); !fault.Is(err, fault.UIDUnknown) {
+		if got, err := c.CRUID(want, users(passwd)); !fault.Is(err, fault.UIDUnknown) {
 			t.Errorf("%q: %d, %v", want, got, err)
 		}
 	}
-	if got, err := c.CRUID("1001", passwd+"none"); !fault.Is(err, fault.UIDUnknown) {
+	if got, err := c.CRUID("1001", users(passwd+"none")); !fault.Is(err, fault.UIDUnknown) {
 		t.Errorf("without a file: %d, %v", got, err)
 	}
-	if got, err := c.CRUID("root", passwd+"none"); err != nil || got != 0 {
+	if got, err := c.CRUID("root", users(passwd+"none")); err != nil || got != 0 {
 		t.Errorf("root without a file: %d, %v", got, err)
 	}
 }

@@ -48,7 +48,7 @@ func checkUserUID(_ context.Context, s *Subject) Result {
 		if !l.IsOurs() || !ok {
 			continue
 		}
-		if _, err := s.Config.CRUID(want, s.Path(s.Passwd)); err != nil {
+		if _, err := s.Config.CRUID(want, s.Host); err != nil {
 			return Failed(fmt.Errorf("cruid=%s: %w", want, err)).And("cruid= in /etc/fstab:%d", l.Line)
 		}
 	}
@@ -57,11 +57,10 @@ func checkUserUID(_ context.Context, s *Subject) Result {
 
 // credentialUID is USER_UID or, where that is not set, the system user of the machine's own passwd.
 func (s *Subject) credentialUID() (int, error) {
-	passwd := s.Path(s.Passwd)
 	if s.Config.Sets("USER_UID") {
-		return s.Config.CRUID("", passwd)
+		return s.Config.CRUID("", s.Host)
 	}
-	uid, err := s.Config.CRUID(config.SystemUser, passwd)
+	uid, err := s.Config.CRUID(config.SystemUser, s.Host)
 	if err != nil {
 		return 0, nil
 	}

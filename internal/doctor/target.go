@@ -142,7 +142,7 @@ func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Lin
 // ownLine is the use that a line of type azfiles makes.
 func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
-	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Path(s.Passwd))
+	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Host)
 	return use
 }
 
@@ -150,7 +150,7 @@ func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
 	cruid, username := l.Options.MountCIFS()
-	if use.cruid, use.err = s.Config.CRUID(cruid, s.Path(s.Passwd)); use.err == nil {
+	if use.cruid, use.err = s.Config.CRUID(cruid, s.Host); use.err == nil {
 		id, err := s.owner(e, use.cruid, username)
 		use.identity, use.err = tickets.OwnerOfLine(l, id, err)
 	}

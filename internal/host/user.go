@@ -23,25 +23,34 @@ type User struct {
 // LookupUser finds a user by name or number: in the file Passwd, and of a live machine whoever getent(1)
 // knows, such as the users of a directory service. This program is linked without the C library, which
 // would ask them itself. Errors: ErrNoUser, and those of Open.
-func (h Host) LookupUser(want string) (user User, err error) {
-	find := func(fields []string) bool {
-		if u, ok := parseUser(fields); ok && (fields[0] == want || fields[2] == want) {
-			user = u
-		}
-		return user.Name == ""
+func (h Host) LookupUser(want string) (User, error) {
+	user, err := h.LocalUser(want)
+	if !errors.Is(err, ErrNoUser) {
+		return user, err
 	}
-	err = h.eachLine(h.Passwd, find)
-	if err == nil && user.Name == "" {
-		find(strings.Split(h.getent("passwd", want), ":"))
+	if user, ok := parseUser(strings.Split(h.getent("passwd", want), ":"), want); ok {
+		return user, nil
 	}
-	if err == nil && user.Name == "" {
+	return User{}, ErrNoUser
+}
+
+// LocalUser finds a user by name or number in the file Passwd alone, without a program: for a name that only
+// this machine gives, and where the kernel waits. Errors: ErrNoUser, and those of Open.
+func (h Host) LocalUser(want string) (user User, err error) {
+	found := false
+	err = h.eachLine(h.Passwd, func(fields []string) bool {
+		user, found = parseUser(fields, want)
+		return !found
+	})
+	if err == nil && !found {
 		err = ErrNoUser
 	}
 	return user, err
 }
 
-func parseUser(fields []string) (User, bool) {
-	if len(fields) < 7 || fields[0] == "" {
+// parseUser reads the fields of a line of passwd(5) that is that of the wanted user.
+func parseUser(fields []string, want string) (User, bool) {
+	if len(fields) < 7 || fields[0] == "" || fields[0] != want && fields[2] != want {
 		return User{}, false
 	}
 	uid, errUID := strconv.ParseUint(fields[2], 10, 32)

@@ -43,8 +43,25 @@ type system struct {
 	end    string // of a line
 }
 
-// dial connects. A datagram socket takes a connection at once; where there is a stream, lines need an end.
+// elsewhere is where syslog daemons listen that do not make System, as log/syslog of the standard library knows.
+var elsewhere = []string{"/var/run/syslog", "/var/run/log"}
+
+// dial connects to the log at socket or, where the system's has another place, there.
 func dial(socket string) (*system, error) {
+	s, err := connect(socket)
+	if err == nil || socket != System {
+		return s, err
+	}
+	for _, other := range elsewhere {
+		if s, err := connect(other); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+// connect connects. A datagram socket takes a connection at once; where there is a stream, lines need an end.
+func connect(socket string) (*system, error) {
 	conn, err := net.Dial("unixgram", socket)
 	if err == nil {
 		return &system{conn, socket, ""}, nil

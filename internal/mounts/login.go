@@ -7,6 +7,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 )
 
@@ -112,12 +113,11 @@ func (l Login) Err() error {
 }
 
 // Resolve finds who logs in at an endpoint and whose credential cache serves, for every face that
-// reads a line of type azfiles: what the options say, else what the configuration says. passwd is the
-// path of a file as in passwd(5). What mount.cifs gets as username= is the identity's Username.
+// reads a line of type azfiles: what the options say, else what the configuration says, with the users of the machine h. What mount.cifs gets as username= is the identity's Username.
 //
 // The errors are faults: the first of Problems, else of the kinds OptionInvalid, IdentityInvalid,
 // ConfigInvalid and UIDUnknown.
-func (l Login) Resolve(cfg *config.Config, e endpoint.Endpoint, passwd string) (id identity.Identity, cruid int, err error) {
+func (l Login) Resolve(cfg *config.Config, e endpoint.Endpoint, h host.Host) (id identity.Identity, cruid int, err error) {
 	if err := l.Err(); err != nil {
 		return id, 0, err
 	}
@@ -132,7 +132,7 @@ func (l Login) Resolve(cfg *config.Config, e endpoint.Endpoint, passwd string) (
 	if err != nil {
 		return id, 0, err
 	}
-	cruid, err = cfg.CRUID(l.CRUID, passwd)
+	cruid, err = cfg.CRUID(l.CRUID, h)
 	return id, cruid, err
 }
 

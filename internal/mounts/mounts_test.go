@@ -13,11 +13,11 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 )
 
-const host = "acct.file.core.windows.net"
+const account = "acct.file.core.windows.net"
 
 // known knows one name of an account besides the public ones.
 func known() endpoint.Resolver {
-	return endpoint.Resolver{Custom: map[string]endpoint.Custom{"files.example.internal": {Canonical: host}}}
+	return endpoint.Resolver{Custom: map[string]endpoint.Custom{"files.example.internal": {Canonical: account}}}
 }
 
 func resolve(t testing.TB, name string) endpoint.Endpoint {
@@ -35,7 +35,7 @@ func TestKernelOfDebian12(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Mount{{
-		ID: 39, Device: "0:26", Source: "//acct.file.core.windows.net/share", Endpoint: resolve(t, host),
+		ID: 39, Device: "0:26", Source: "//acct.file.core.windows.net/share", Endpoint: resolve(t, account),
 		Share: "share", Root: "/", Target: "/mnt", FSType: "cifs",
 		Username: "root", Sec: "krb5", Addr: "10.99.0.1",
 		Options: ParseShown("rw,vers=3.1.1,sec=krb5,cruid=0,cache=strict,username=root,uid=1000,forceuid,gid=1000," +
@@ -54,11 +54,11 @@ func TestKernelOfDebian13(t *testing.T) {
 	}
 	want := []Mount{
 		{
-			ID: 52, Device: "0:51", Source: "//Acct.file.core.windows.net/Share", Endpoint: resolve(t, host), Share: "Share", Root: "/", Target: "/mnt/one",
+			ID: 52, Device: "0:51", Source: "//Acct.file.core.windows.net/Share", Endpoint: resolve(t, account), Share: "Share", Root: "/", Target: "/mnt/one",
 			FSType: "cifs", CRUID: 1000, Username: "11111111-2222-3333-4444-555555555555", Sec: "krb5i", Addr: "10.99.0.1",
 		},
 		{
-			ID: 53, Device: "0:51", Source: "//acct.file.core.windows.net/share/first", Endpoint: resolve(t, host), Share: "share", Dir: "sub/My Docs",
+			ID: 53, Device: "0:51", Source: "//acct.file.core.windows.net/share/first", Endpoint: resolve(t, account), Share: "share", Dir: "sub/My Docs",
 			Root: "/sub/My Docs", Target: "/mnt/two of\tus", FSType: "cifs", CRUID: 1000, Username: "X@REALM", Sec: "krb5", Addr: "10.99.0.1",
 		},
 		{
@@ -66,15 +66,15 @@ func TestKernelOfDebian13(t *testing.T) {
 			Share: "share", Dir: "a/b", Root: "/", Target: "/mnt/prefix", FSType: "smb3", Username: "root", Sec: "krb5", Addr: "fe80::1%eth0",
 		},
 		{
-			ID: 55, Device: "0:53", Source: "//acct.file.core.windows.net/share/My Docs/", Endpoint: resolve(t, host), Share: "share", Dir: "My Docs",
+			ID: 55, Device: "0:53", Source: "//acct.file.core.windows.net/share/My Docs/", Endpoint: resolve(t, account), Share: "share", Dir: "My Docs",
 			Root: "/", Target: "/mnt/multi", FSType: "cifs", Sec: "krb5", Addr: "2001:db8::1",
 		},
 		{
-			ID: 56, Device: "0:54", Source: `\\acct.file.core.windows.net\share\dir#one`, Endpoint: resolve(t, host), Share: "share", Dir: "dir#one",
+			ID: 56, Device: "0:54", Source: `\\acct.file.core.windows.net\share\dir#one`, Endpoint: resolve(t, account), Share: "share", Dir: "dir#one",
 			Root: "/", Target: "/mnt/old", FSType: "cifs", CRUID: 4294967294, Username: "a,b c", Sec: "krb5", Addr: "10.99.0.1",
 		},
 		{
-			ID: 57, Device: "0:55", Source: "//acct.file.core.windows.net/share", Endpoint: resolve(t, host), Share: "share", Root: "/", Target: "/mnt/key",
+			ID: 57, Device: "0:55", Source: "//acct.file.core.windows.net/share", Endpoint: resolve(t, account), Share: "share", Root: "/", Target: "/mnt/key",
 			FSType: "cifs", CRUID: -1, Username: "acct", Sec: "ntlmssp", Addr: "10.99.0.1",
 		},
 		{
@@ -88,7 +88,7 @@ func TestKernelOfDebian13(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if e := got[2].Endpoint; e.Host() != host || e.Alias() != "acct.privatelink.file.core.windows.net" {
+	if e := got[2].Endpoint; e.Host() != account || e.Alias() != "acct.privatelink.file.core.windows.net" {
 		t.Errorf("the privatelink mount is of %s, alias %s", e.Host(), e.Alias())
 	}
 }
@@ -202,13 +202,13 @@ func TestSame(t *testing.T) {
 		host, share, dir string
 		want             bool
 	}{
-		{host, "share", "über/docs", true},
+		{account, "share", "über/docs", true},
 		{"ACCT.file.core.windows.net", "SHARE", "Über/Docs", true},
 		{"files.example.internal", "Share", "Über/Docs", true},
 		{"other.file.core.windows.net", "Share", "Über/Docs", false},
-		{host, "Share2", "Über/Docs", false},
-		{host, "Share", "Über", false},
-		{host, "Share", "", false},
+		{account, "Share2", "Über/Docs", false},
+		{account, "Share", "Über", false},
+		{account, "Share", "", false},
 	}
 	for _, test := range tests {
 		if got := m.Same(resolve(t, test.host), test.share, test.dir); got != test.want {

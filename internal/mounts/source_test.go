@@ -101,32 +101,32 @@ func FuzzSource(f *testing.F) {
 
 func TestMountable(t *testing.T) {
 	for source, want := range map[string]string{
-		"//" + host + "/share":                         "//" + host + "/share",
-		"//ACCT.file.core.windows.net/Share/":          "//ACCT.file.core.windows.net/Share/",
-		"//" + host + "/share/a/b":                     "//" + host + "/share/a/b",
-		"//" + host + "/share/a#b":                     "//" + host + "/share/a#b",
-		"//" + host + "/share/a%20b":                   "//" + host + "/share/a%20b",
-		`\\` + host + `\share\a b`:                     "//" + host + "/share/a b",
-		"https://" + host + "/share":                   "//" + host + "/share",
-		"https://" + strings.ToUpper(host) + "./Share": "//" + host + "/Share",
-		"SMB://" + host + ":443/share/%C3%A4":          "//" + host + "/share/ä",
+		"//" + account + "/share":                         "//" + account + "/share",
+		"//ACCT.file.core.windows.net/Share/":             "//ACCT.file.core.windows.net/Share/",
+		"//" + account + "/share/a/b":                     "//" + account + "/share/a/b",
+		"//" + account + "/share/a#b":                     "//" + account + "/share/a#b",
+		"//" + account + "/share/a%20b":                   "//" + account + "/share/a%20b",
+		`\\` + account + `\share\a b`:                     "//" + account + "/share/a b",
+		"https://" + account + "/share":                   "//" + account + "/share",
+		"https://" + strings.ToUpper(account) + "./Share": "//" + account + "/Share",
+		"SMB://" + account + ":443/share/%C3%A4":          "//" + account + "/share/ä",
 	} {
 		got, e, err := Mountable(source, known())
-		if err != nil || got.UNC != want || e.Host() != host {
+		if err != nil || got.UNC != want || e.Host() != account {
 			t.Errorf("%s: %+v, %v, %v", source, got, e, err)
 		}
 	}
 	for source, want := range map[string]fault.Named{
-		"":                                      fault.SourceInvalid,
-		"https://" + host + "/share#x":          fault.SourceInvalid,
-		"//" + host + "/sh,are":                 fault.SourceInvalid,
-		"//" + host + "/share/a,b":              fault.SourceInvalid,
-		"//" + host + ":443/share":              fault.SourceInvalid,
-		"//" + host + ":445/share":              fault.HostUnknown,
-		"//file.core.windows.net/share":         fault.HostUnknown,
-		"//" + host + ".evil.example/share":     fault.HostUnknown,
-		`\\evil.example\` + host + `\share`:     fault.HostUnknown,
-		"https://evil.example/" + host + "/a/b": fault.HostUnknown,
+		"":                                         fault.SourceInvalid,
+		"https://" + account + "/share#x":          fault.SourceInvalid,
+		"//" + account + "/sh,are":                 fault.SourceInvalid,
+		"//" + account + "/share/a,b":              fault.SourceInvalid,
+		"//" + account + ":443/share":              fault.SourceInvalid,
+		"//" + account + ":445/share":              fault.HostUnknown,
+		"//file.core.windows.net/share":            fault.HostUnknown,
+		"//" + account + ".evil.example/share":     fault.HostUnknown,
+		`\\evil.example\` + account + `\share`:     fault.HostUnknown,
+		"https://evil.example/" + account + "/a/b": fault.HostUnknown,
 	} {
 		if got, _, err := Mountable(source, known()); !fault.Is(err, want) {
 			t.Errorf("%s: %+v, %v; want %s", source, got, err, want)
