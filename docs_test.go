@@ -71,6 +71,31 @@ func TestDocsLinks(t *testing.T) {
 	}
 }
 
+// Every test that SECURITY.md names as the proof of a promise is there.
+func TestSecurityNamesTests(t *testing.T) {
+	named := regexp.MustCompile("`([a-z]+)\\.((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllStringSubmatch(read(t, "SECURITY.md"), -1)
+	if len(named) == 0 {
+		t.Fatal("SECURITY.md names no test")
+	}
+	for _, m := range named {
+		files, err := filepath.Glob("internal/" + m[1] + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		more, err := filepath.Glob(m[1] + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, file := range append(files, more...) {
+			found = found || strings.Contains(read(t, file), "func "+m[2]+"(")
+		}
+		if !found {
+			t.Errorf("SECURITY.md names %s.%s, which is no test", m[1], m[2])
+		}
+	}
+}
+
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
