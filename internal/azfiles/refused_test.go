@@ -96,7 +96,7 @@ func TestAnswersThatWereSeen(t *testing.T) {
 		"storage-deleted":           {fault.AccountNotFound, 1, nil},
 		"storage-version":           {fault.Unsupported, 1, nil},
 		"proxy-blockpage": {fault.NotAzure, 1, []string{
-			"403 Forbidden, Server: BlueCoat-Security-Appliance, Via: 1.1 proxy.example, it says: Web Page Blocked \u2014 Example Gateway", "proxy, firewall",
+			"403 Forbidden, Server: BlueCoat-Security-Appliance, Via: 1.1 proxy.example, it says: Web Page Blocked \u2014 Example Gateway", "proxy, firewall", "no_proxy:",
 		}},
 		"proxy-unavailable": {fault.NotAzure, 4, []string{"503 Service Unavailable, Server: squid/5.7, it says: ERROR: The requested URL"}},
 		"captive-portal":    {fault.NotAzure, 1, []string{"200 OK, Server: nginx, it says: Welcome to Example Guest WiFi"}},

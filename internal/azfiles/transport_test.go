@@ -205,6 +205,38 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// TestProxyWithExceptions: Entra is reached through a proxy, the account has a private endpoint that the proxy does
+// not reach.
+func TestProxyWithExceptions(t *testing.T) {
+	b := newBench(t, azurefake.Options{})
+	p := newProxy(t, b.fake.StorageAddr(), http.StatusBadGateway)
+	for except, direct := range map[string]bool{
+		"": false, "other.example": false, "x" + testHost: false, "." + testHost: false, "10.0.0.0/8": false, testHost + ":444": false,
+		testHost: true, testHost + ":443": true, ".core.windows.net": true, "*.windows.net": true, "10.0.0.0/8,windows.net": true, "*": true,
+	} {
+		before := p.count()
+		tr, err := transport.New(transport.Options{
+			Proxy: &url.URL{Scheme: "http", Host: p.addr}, NoProxy: except,
+			Bundles: []string{bundle(t, b.fake)}, Dial: routes(t, b.fake),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.client.Transport = tr
+		_, err = b.exchange(t.Context())
+		tr.CloseIdleConnections()
+		if direct && (err != nil || p.count() != before) || !direct && (!fault.Is(err, fault.ProxyFailed) || !strings.Contains(err.Error(), "no_proxy:")) {
+			t.Errorf("%q: %v", except, err)
+		}
+		for host, past := range map[string]bool{"login.microsoftonline.com": except == "*", "10.1.2.3": strings.Contains(except, "10.") || except == "*"} {
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/", http.NoBody)
+			if u, err := tr.Proxy(r); err != nil || (u == nil) != past {
+				t.Errorf("%q: %s by way of %v, %v", except, host, u, err)
+			}
+		}
+	}
+}
+
 func TestProxyRefuses(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
 	for _, status := range []int{403, 407, 502} {

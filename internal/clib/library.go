@@ -64,7 +64,7 @@ func (c *call) open() error {
 	if c.cfg, err = config.Read(c.host); err != nil {
 		return err
 	}
-	if c.transport, err = transport.New(transport.Options{ConnectTimeout: c.cfg.ConnectTimeout(), Proxy: c.cfg.Proxy()}); err != nil {
+	if c.transport, err = transport.New(c.cfg.Transport()); err != nil {
 		return err
 	}
 	c.Manager, err = tickets.New(tickets.Options{Host: c.host, Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})

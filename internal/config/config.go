@@ -24,6 +24,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // DefaultPath is where the configuration is.
@@ -60,6 +61,7 @@ type Config struct {
 	deadline     time.Duration
 	metrics      Metrics
 	proxy        *url.URL
+	noProxy      string // as of transport.Exceptions
 	tokenCache   string // keyring or off
 }
 
@@ -287,6 +289,22 @@ func (c *Config) Proxy() *url.URL {
 		}
 	}
 	return nil
+}
+
+// NoProxy is what is reached without Proxy, in the form of the variable NO_PROXY, "" for nothing: no_proxy, or
+// NO_PROXY under ENVIRONMENT.
+func (c *Config) NoProxy() string {
+	if c.Sets("no_proxy") {
+		return c.noProxy
+	}
+	understood, _ := transport.Exceptions(cmp.Or(c.environment["NO_PROXY"], c.environment["no_proxy"]))
+	return understood // as others who read the variable, which ignore the rest
+}
+
+// Transport says how Entra and the storage accounts are reached, for every face. The services of managed
+// identities have ConnectTimeout of it alone.
+func (c *Config) Transport() transport.Options {
+	return transport.Options{ConnectTimeout: c.ConnectTimeout(), Proxy: c.Proxy(), NoProxy: c.NoProxy()}
 }
 
 // KeepTokens reports whether access tokens may be kept in the kernel's keyring.

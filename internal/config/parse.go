@@ -109,6 +109,9 @@ func (p *parser) value(k *Key, way string, kv pair) error {
 	if k.bare {
 		read = bare
 	}
+	if k.list {
+		read = joined
+	}
 	text, err := read(kv.value)
 	if err == nil {
 		err = k.take(p, text)

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // machine is a password file and a folder whose useradd adds a line to it.
@@ -130,6 +133,44 @@ func TestProvisionWithoutUseradd(t *testing.T) {
 		if c := provision(t, p, filepath.Join(dir, "config.yaml")); c.CredentialUID() != 0 {
 			t.Errorf("%s: uid %d", name, c.CredentialUID())
 		}
+	}
+}
+
+// TestProxyWithExceptions: Entra is reached through a proxy, the account has a private endpoint that the proxy does
+// not reach.
+func TestProxyWithExceptions(t *testing.T) {
+	const account, proxy = "acct.file.core.windows.net", "proxy: http://proxy.test:3128\n"
+	for text, want := range map[string]string{
+		proxy:                          "",
+		proxy + "no_proxy: " + account: account,
+		proxy + "no_proxy: " + account + ", .x, 10.0.0.0/8":                                    account + ",.x,10.0.0.0/8",
+		proxy + "no_proxy: [" + account + ", .x]":                                              account + ",.x",
+		proxy + "no_proxy:\n- '*.Example.'\n- a,b":                                             "*.example,a,b",
+		"ENVIRONMENT: {HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: 'x, " + account + "'}": "x," + account,
+		proxy + "ENVIRONMENT: {no_proxy: '" + account + " ://, \\x'}":                          account,
+		proxy + "ENVIRONMENT: {NO_PROXY: x}\nno_proxy: " + account:                             account,
+		proxy + "ENVIRONMENT: {NO_PROXY: " + account + "}\nno_proxy: []":                       "",
+	} {
+		c := load(t, text)
+		if got := c.NoProxy(); got != want || c.Transport().NoProxy != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+		if err := c.Strict(); err != nil {
+			t.Errorf("%q: check: %v", text, err)
+		}
+		tr, err := transport.New(c.Transport())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, direct := range map[string]bool{account: strings.Contains(want, account), "login.microsoftonline.com": false} {
+			u, err := tr.Proxy(httptest.NewRequest(http.MethodGet, "https://"+host+"/", http.NoBody))
+			if err != nil || (u == nil) != direct {
+				t.Errorf("%q: %s by way of %v, %v", text, host, u, err)
+			}
+		}
+	}
+	for _, wrong := range []string{"https://a", "a/b", "10.0.0.0/33", "[a, '*b']", "[a, [b]]", "[a, {b: c}]", "[a, ~]", "[a, '']", "{a: b}", "''", "~", "!mine [a]", "'[::1]'", "a:port", "a@b", "..", "10.*"} {
+		refused(t, "# \nno_proxy: "+wrong+"\n", "line 2: no_proxy: ")
 	}
 }
 

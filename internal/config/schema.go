@@ -22,6 +22,7 @@ type Key struct {
 	lenient  bool // a bad value is a warning and does not count: it never stops a mount
 	optional bool // an empty value is a warning, and as if the line were not there
 
+	list  bool                                         // its value can be a list of texts, which are taken with commas between
 	bare  bool                                         // its value can be any text, and none
 	take  func(p *parser, text string) error           // puts the value in its place
 	show  func(p *parser) string                       // the value in its place, fit to be shown
@@ -71,6 +72,12 @@ func ownKeys() []Key {
 	proxy := row("proxy", proxyURL, "", func(p *parser) **url.URL { return &p.proxy },
 		"An HTTP proxy for Entra and the storage accounts. The machine's identity service is never asked through a proxy.")
 	proxy.Secret, proxy.show = true, func(p *parser) string { return withoutLogin(p.Proxy()) }
+	except := row("no_proxy", exceptions, "", func(p *parser) *string { return &p.noProxy },
+		"What is reached without the proxy, as an account with a private endpoint: a list, or one text with commas. "+
+			"`example.com` is that host and all below it, `.example.com` only those below, `*` everything; "+
+			"an address or a CIDR block such as `10.0.0.0/8` counts for hosts that are written as addresses, not for what a name resolves to. "+
+			"It replaces `NO_PROXY` under `ENVIRONMENT` .")
+	except.list, except.show = true, func(p *parser) string { return p.NoProxy() }
 	return []Key{
 		fallback,
 		{Path: "refresh", Doc: "When azfilesauth-watch(8) replaces a ticket:"},
@@ -93,6 +100,7 @@ func ownKeys() []Key {
 		row("metrics.textfile", filePath, "", func(p *parser) *string { return &p.metrics.Textfile },
 			"A file, whose name ends in `.prom` , for the textfile collector of node_exporter."),
 		proxy,
+		except,
 		row("token_cache", oneOf("keyring", "off"), "keyring", func(p *parser) *string { return &p.tokenCache },
 			"Whether access tokens are kept in root's kernel keyring until they expire."),
 	}
@@ -131,7 +139,7 @@ func inventedKeys() []Key {
 		of("authority", httpsURL, func(h *account) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
 		of("resource", httpsURL, func(h *account) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),
 
-		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count."},
+		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` , `NO_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count."},
 		{
 			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, bare: true, enter: (*parser).enterVariable,
 			take: func(p *parser, text string) error { p.environment[p.variable] = text; return nil },

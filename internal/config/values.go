@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // kind is a kind of value: how it is called in the manual, read and shown. No error of a reader shows the
@@ -73,6 +74,22 @@ func bare(n *yaml.Node) (string, error) {
 		return "", errors.New("it holds a NUL character")
 	}
 	return n.Value, nil
+}
+
+// joined gives the plain values of a list with commas between them, and a plain value as it is.
+func joined(n *yaml.Node) (string, error) {
+	if n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq" {
+		return plain(n)
+	}
+	var all []string
+	for _, entry := range n.Content {
+		text, err := plain(entry)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ","), nil
 }
 
 var (
@@ -221,6 +238,9 @@ var proxyURL = kind[*url.URL]{name: "URL", show: withoutLogin, read: func(s stri
 	}
 	return u, nil
 }}
+
+// exceptions are no_proxy:.
+var exceptions = texts("hosts", transport.Exceptions)
 
 func withoutLogin(u *url.URL) string {
 	if u == nil {

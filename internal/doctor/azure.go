@@ -27,13 +27,11 @@ type ways struct {
 func (s *Subject) ways() ways {
 	return once(s, "transports", func() ways {
 		w := ways{azure: s.Transport, imds: s.IMDS}
-		o := transport.Options{ConnectTimeout: s.Config.ConnectTimeout()}
 		if w.imds == nil {
-			w.imds, w.err = transport.New(o)
+			w.imds, w.err = transport.New(transport.Options{ConnectTimeout: s.Config.ConnectTimeout()})
 		}
 		if w.azure == nil && w.err == nil {
-			o.Proxy = s.Config.Proxy()
-			w.azure, w.err = transport.New(o)
+			w.azure, w.err = transport.New(s.Config.Transport())
 		}
 		return w
 	})

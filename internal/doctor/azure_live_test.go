@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -351,4 +353,31 @@ func TestTokenHandedOver(t *testing.T) {
 	r := reported(t, m.opts)
 	onlyFound(t, r)
 	checked(t, r, "identity", Skipped)
+}
+
+// TestExceptionsOfTheProxy: the doctor reaches an account as those do whom it speaks for.
+func TestExceptionsOfTheProxy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte("proxy: http://proxy.test:3128\nno_proxy: ["+acct+"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := host.Real().Trusting(os.Geteuid())
+	h.Config = path
+	cfg, err := config.Read(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := (&Subject{Config: cfg, memo: new(memo)}).ways()
+	if w.err != nil {
+		t.Fatal(w.err)
+	}
+	for host, want := range map[string]bool{acct: false, otherAcct: true} {
+		r := httptest.NewRequest(http.MethodGet, "https://"+host+"/", http.NoBody)
+		if u, err := w.azure.(*http.Transport).Proxy(r); err != nil || (u != nil) != want {
+			t.Errorf("%s by way of %v, %v", host, u, err)
+		}
+	}
+	if w.imds.(*http.Transport).Proxy != nil {
+		t.Error("the identity service is asked through a proxy")
+	}
 }

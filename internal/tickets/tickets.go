@@ -16,6 +16,7 @@ package tickets
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 	"sync"
 
@@ -100,7 +101,7 @@ func (m *Manager) With(cfg *config.Config) (*Manager, error) {
 
 // sameWay reports whether two configurations have the same transports.
 func sameWay(a, b *config.Config) bool {
-	return fmt.Sprint(a.Proxy()) == fmt.Sprint(b.Proxy()) && a.ConnectTimeout() == b.ConnectTimeout()
+	return reflect.DeepEqual(a.Transport(), b.Transport())
 }
 
 func manage(o, given Options, s *shared) (*Manager, error) {
@@ -130,17 +131,15 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 
 // transports fills in the real ones.
 func (o *Options) transports() error {
-	connect := transport.Options{ConnectTimeout: o.Config.ConnectTimeout()}
 	if o.IMDS == nil {
-		t, err := transport.New(connect)
+		t, err := transport.New(transport.Options{ConnectTimeout: o.Config.ConnectTimeout()})
 		if err != nil {
 			return err
 		}
 		o.IMDS = t
 	}
 	if o.Transport == nil {
-		connect.Proxy = o.Config.Proxy()
-		t, err := transport.New(connect)
+		t, err := transport.New(o.Config.Transport())
 		if err != nil {
 			return err
 		}

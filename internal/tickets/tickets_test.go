@@ -599,7 +599,11 @@ func TestAnotherConfigurationGoesOn(t *testing.T) {
 	first.turn.leave() // counts once
 	<-second.turn.came
 	second.turn.leave()
-	if other := configure("proxy: http://127.0.0.1:1\n"); other.Transport == m.Transport || other.IMDS != m.IMDS {
+	proxied := configure("proxy: http://127.0.0.1:1\n")
+	if excepted := configure("proxy: http://127.0.0.1:1\nno_proxy: x\n"); excepted.Transport == proxied.Transport || sameWay(proxied.cfg, excepted.cfg) {
+		t.Error("another exception has the same connections")
+	}
+	if other := proxied; other.Transport == m.Transport || other.IMDS != m.IMDS {
 		t.Error("another proxy has the same connections, or given ones were replaced")
 	}
 }

@@ -1,5 +1,5 @@
-// Package transport is how the program reaches Azure: TLS, trusted certificates, proxies, the bounds on
-// dialing, and which failure of the table an error of the network or a wrong clock is.
+// Package transport is how the program reaches Azure: TLS, trusted certificates, proxies and their
+// exceptions, the bounds on dialing, and which failure of the table an error of the network or a wrong clock is.
 //
 // Invariants: the environment has no say in where a connection goes or whom it trusts; nothing is opened
 // before a connection is made; no error holds more of a proxy than its host.
@@ -9,15 +9,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"sync"
 	"time"
-
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // DialFunc makes a connection, as net.Dialer.DialContext does.
@@ -29,6 +26,7 @@ const defaultConnectTimeout = 10 * time.Second
 type Options struct {
 	ConnectTimeout time.Duration // for a connection with its TLS handshake; zero is 10 s
 	Proxy          *url.URL      // an http or https URL; nil is none
+	NoProxy        string        // what is reached without Proxy, in the form of Exceptions; "" is nothing
 
 	Bundles []string // files with trusted certificates, of which the first counts; nil is those of distributions
 	Dial    DialFunc // nil is the dialer of package net
@@ -38,7 +36,7 @@ type Options struct {
 // by hand then works in the kernel's helper too. It opens nothing before a connection is made, so that
 // the way of a cached ticket reads no certificate. Its error is a fault about the proxy's URL.
 func New(o Options) (*http.Transport, error) {
-	proxy, err := proxyFunc(o.Proxy)
+	proxy, err := proxyFunc(o.Proxy, o.NoProxy)
 	if err != nil {
 		return nil, err
 	}
@@ -101,16 +99,6 @@ func dialTLS(ctx context.Context, dial DialFunc, config *tls.Config, network, ad
 		return nil, err
 	}
 	return conn, nil
-}
-
-func proxyFunc(proxy *url.URL) (func(*http.Request) (*url.URL, error), error) {
-	if proxy == nil {
-		return nil, nil
-	}
-	if proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
-		return nil, fault.ConfigInvalid.New("the configuration", fmt.Sprintf("proxy: %s is no http or https URL", proxy.Redacted()))
-	}
-	return http.ProxyURL(proxy), nil
 }
 
 // caBundles are where distributions keep all trusted certificates in one file: Debian and Ubuntu,

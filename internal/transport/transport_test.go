@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,23 @@ func TestFault(t *testing.T) {
 	} {
 		if f := Fault(t.Context(), c.err, "host"); !fault.Is(f, c.want) || !errors.Is(f, c.err) {
 			t.Errorf("%v: %v, want %v", c.err, f, c.want)
+		}
+	}
+}
+
+func TestExceptions(t *testing.T) {
+	for list, want := range map[string]string{
+		"": "", " , ,": "", "*": "*", "A.Example.": "a.example", ".a, *.b c\td": ".a,*.b,c,d", "a:443,a_b-1": "a:443,a_b-1",
+		"10.0.0.0/8,fd00::/8,10.1.2.3,fd00::1,10.1.2.3:443,[fd00::1]:443": "10.0.0.0/8,fd00::/8,10.1.2.3,fd00::1,10.1.2.3:443,[fd00::1]:443",
+	} {
+		if got, err := Exceptions(list); err != nil || got != want {
+			t.Errorf("%q: %q, %v", list, got, err)
+		}
+	}
+	for _, wrong := range []string{"https://hunter2", "hunter2/x", "10.0.0.0/33", "10.*", "*hunter2", "..hunter2", ".", "*.", "a..", "a.:443", "a:hunter2", "a:", ":443", "[::1]", "[::1", "fe80::1%hunter2", "me:hunter2@a", "a\x00b", "a\x1bb"} {
+		got, err := Exceptions("a," + wrong + ",b")
+		if got != "a,b" || err == nil || !strings.HasPrefix(err.Error(), "entry 2 ") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %q, %v", wrong, got, err)
 		}
 	}
 }
