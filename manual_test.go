@@ -213,7 +213,7 @@ func TestManualOfJSON(t *testing.T) {
 	for _, v := range []struct{ page, macro, part, types string }{
 		{"azfilesauth.8", "Ss", "set", "internal/cli.granted"},
 		{"azfilesauth.8", "Ss", "list", "internal/cli.listed"},
-		{"azfilesauth.8", "Ss", "clear", "internal/cli.erased"},
+		{"azfilesauth.8", "Ss", "clear", "internal/cli.erased internal/cli.forgotten"},
 		{"azfilesauth.8", "Ss", "status", "internal/cli.overview internal/cli.verdict internal/cli.mountedEndpoint internal/cli.absent internal/control.Status internal/control.Endpoint internal/control.Mount internal/control.Fault"},
 		{"azfilesauth.8", "Ss", "refresh", "internal/cli.renewed internal/control.Outcome internal/control.Fault"},
 		{"azfilesauth.8", "Ss", "explain", "internal/cli.explained"},

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -20,8 +22,16 @@ type erased struct {
 	CCache    string   `json:"ccache"` // path of the credential cache
 }
 
-// clear erases the ticket of the endpoint in args, or all without one.
+// forgotten is the result of clear --tokens.
+type forgotten struct {
+	Forgotten bool `json:"forgotten"` // whether anything was kept
+}
+
+// clear erases the ticket of the endpoint in args, or all without one; or it forgets the access tokens.
 func (s *session) clear(c *cobra.Command, args []string) error {
+	if s.tokens {
+		return s.forgetTokens()
+	}
 	cfg, m, uid, err := s.openCache()
 	if err != nil {
 		return err
@@ -36,6 +46,20 @@ func (s *session) clear(c *cobra.Command, args []string) error {
 		}
 		if len(e.Endpoints) == 0 {
 			_, _ = fmt.Fprintf(w, "there are no tickets in %s\n", e.CCache)
+		}
+	})
+}
+
+func (s *session) forgetTokens() error {
+	was, err := keyring.ForgetSealed(s.Host)
+	if err != nil {
+		return fault.RunDir.New(s.Host.Run).Because(err)
+	}
+	return s.result(forgotten{was}, func(w io.Writer) {
+		if was {
+			_, _ = fmt.Fprintln(w, "the access tokens that were kept are forgotten")
+		} else {
+			_, _ = fmt.Fprintln(w, "no access tokens are kept")
 		}
 	})
 }

@@ -37,7 +37,7 @@ type options struct {
 	cruid, file, root     string
 	level                 string
 	stdin, force, verbose bool
-	all, live             bool
+	all, live, tokens     bool
 	offline, fix          bool
 	dryRun, undo          bool
 	krb5, stockHandler    bool
@@ -71,17 +71,25 @@ var commands = []row{
 		flags: cruidFlag, do: (*session).list,
 	},
 	{
-		use: "clear ENDPOINT | --all", short: "Erase tickets", words: []string{"[endpoint]"}, rootOnly: true,
+		use: "clear ENDPOINT | --all | --tokens", short: "Erase tickets", words: []string{"[endpoint]"}, rootOnly: true,
 		long: "Erase the ticket of an endpoint, or all tickets of a credential cache. A mount that is live keeps\n" +
-			"its connection, and needs a new ticket at the next login.",
+			"its connection, and needs a new ticket at the next login. With --tokens, forget the access tokens that are\n" +
+			"kept, of all identities, so that the next ticket is asked for with a new one; tickets stay.",
 		wrong: func(s *session, args []string) string {
+			if s.tokens && (s.all || s.cruid != "" || len(args) > 0) {
+				return "--tokens excludes an endpoint, --all and --cruid"
+			}
+			if s.tokens {
+				return ""
+			}
 			if s.all && len(args) > 0 {
 				return "--all and an endpoint exclude each other"
 			}
-			return either(s.all, args, "endpoint (or --all)")
+			return either(s.all, args, "endpoint (or --all, or --tokens)")
 		},
 		flags: func(f *pflag.FlagSet, s *session) {
 			f.BoolVar(&s.all, "all", false, "erase all tickets")
+			f.BoolVar(&s.tokens, "tokens", false, "forget the access tokens that are kept")
 			cruidFlag(f, s)
 		},
 		propose: (*session).placeFirst, do: (*session).clear,

@@ -102,6 +102,22 @@ func (s sealed) key() ([]byte, error) {
 	return readKey(d)
 }
 
+// ForgetSealed makes every kept entry absent, in all processes of the machine, by removing the key that opens them: a ring
+// has no list of its entries, and what stays in it opens with nothing any more and expires. It reports whether there
+// was a key. The error is the run directory's.
+func ForgetSealed(h host.Host) (bool, error) {
+	d, err := h.OpenDir(h.Run, h.Run)
+	if err != nil {
+		return false, err
+	}
+	defer d.Close()
+	err = d.Remove(sealFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func readKey(d *host.Dir) ([]byte, error) {
 	st, err := d.Stat(sealFile)
 	if err != nil {

@@ -33,6 +33,42 @@ func (m memory) Remove(name string) error {
 	return nil
 }
 
+// TestForgetSealed: after it no entry opens, for nobody, and the next one is kept as before.
+func TestForgetSealed(t *testing.T) {
+	m, h := memory{}, host.Real().Trusting(os.Geteuid())
+	h.Run = filepath.Join(t.TempDir(), "run")
+	forget := func(want bool) {
+		t.Helper()
+		if was, err := keyring.ForgetSealed(h); was != want || err != nil {
+			t.Fatalf("%v, %v; want %v", was, err, want)
+		}
+	}
+	forget(false)
+	r := keyring.Seal(m, h)
+	if err := r.Set("one", secret.FromString("token"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	forget(true)
+	forget(false)
+	for _, ring := range []keyring.Ring{r, keyring.Seal(m, h)} {
+		if v, err := ring.Get("one"); !errors.Is(err, keyring.ErrNotFound) {
+			t.Errorf("%q, %v", v.Reveal(), err)
+		}
+	}
+	if err := r.Set("one", secret.FromString("new"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := r.Get("one"); err != nil || string(v.Reveal()) != "new" {
+		t.Errorf("%q, %v", v.Reveal(), err)
+	}
+	if err := os.Chmod(h.Run, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.ForgetSealed(h); err == nil {
+		t.Error("it works in a directory that is open to others")
+	}
+}
+
 // TestSealedRing: who shares root's keyring and not the run directory can neither read a token nor put one there.
 func TestSealedRing(t *testing.T) {
 	m, h := memory{}, host.Real().Trusting(os.Geteuid())
