@@ -22,7 +22,7 @@ import (
 var version = "2.0.0-dev"
 
 func main() {
-	config.IgnoreEnvironment()
+	ignored := config.IgnoreEnvironment()
 	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
 	debug.SetGCPercent(400)
 	face := commands
@@ -32,7 +32,7 @@ func main() {
 	case "azfiles.upcall":
 		face = upcall.Main
 	case "azfilesauthmanager":
-		face = compat.Main
+		face = func(args []string, version string) int { return compat.Main(args, version, ignored) }
 	case "azfilesrefresh":
 		face = watcher.Main
 	}

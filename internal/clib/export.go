@@ -26,7 +26,7 @@ const (
 
 // init takes what would steer this library out of the environment that it sees, as all faces do. The
 // process keeps its own: see environ.c.
-func init() { config.IgnoreEnvironment() }
+func init() { _ = config.IgnoreEnvironment() }
 
 // text copies a caller's text, and one byte more than most of a text that is longer. NULL is empty.
 func text(s *C.char, most C.size_t) []byte {

@@ -30,7 +30,7 @@ type invocation struct {
 }
 
 // flags are the switches without a value that were given.
-type flags struct{ system, workload, force, verbose, json bool }
+type flags struct{ system, workload, force, verbose, json, refresh bool }
 
 // of finds the place of a switch.
 func (f *flags) of(name string) *bool {
@@ -41,13 +41,14 @@ func (f *flags) of(name string) *bool {
 		"--verbose":           &f.verbose,
 		"-v":                  &f.verbose,
 		"--json":              &f.json,
+		"--refresh":           &f.refresh,
 	}[name]
 }
 
 // valued are the switches that take a value.
 var valued = [...]string{
 	"--imds-client-id", "--imds-object-id", "--imds-resource-id",
-	"--tenant-id", "--client-id", "--token-file", "--authority-host", "--resource",
+	"--tenant-id", "--client-id", "--token-file", "--authority-host", "--resource", "--identity-endpoint",
 }
 
 // parseArgs reads a command line without the program's name; switches and words may come in any

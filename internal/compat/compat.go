@@ -43,6 +43,7 @@ const help = `usage:
   azfilesauthmanager set URI --token-file FILE      it is read at every use
   azfilesauthmanager set URI --system
   azfilesauthmanager set URI --imds-client-id ID    or --imds-object-id, --imds-resource-id
+                     [--identity-endpoint URL]      of Azure Arc's agent, with any of these two
   azfilesauthmanager set URI --workload-identity --tenant-id ID --client-id ID
                      --token-file FILE [--authority-host URL] [--resource URL]
   azfilesauthmanager clear URI
@@ -50,6 +51,7 @@ const help = `usage:
   azfilesauthmanager --version | --help | -h
 URI: https://ACCOUNT.file.core.windows.net
 --force: replace the identity of a live mount; -v, --verbose: tell each step
+--refresh: what set always does, get a new ticket
 `
 
 // Tool is azfilesauthmanager with its surroundings.
@@ -62,6 +64,9 @@ type Tool struct {
 
 	Host thishost.Host  // the machine: its configuration, mount table, users and clock
 	Zone *time.Location // of the times that list shows; nil is the machine's
+
+	// Environment is what this process was started with. Of it, only where the agent of Azure Arc is counts.
+	Environment map[string]string
 
 	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
 	// means what the configuration says.
@@ -83,16 +88,18 @@ type Tool struct {
 	Wipe func(word string)
 }
 
-// Main is azfilesauthmanager on this machine. It takes os.Args and gives the exit status.
-func Main(args []string, version string) int {
+// Main is azfilesauthmanager on this machine. It takes os.Args and what was taken out of the environment, and gives the
+// exit status.
+func Main(args []string, version string, environment map[string]string) int {
 	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	_, err := unix.IoctlGetTermios(unix.Stderr, unix.TCGETS)
 	t := Tool{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Terminal: err == nil,
 		Version: version, EUID: os.Geteuid(),
-		Host:     thishost.Real(),
-		OpenRing: keyring.OpenRing,
+		Host:        thishost.Real(),
+		Environment: environment,
+		OpenRing:    keyring.OpenRing,
 
 		ForgetFailures: keyring.ForgetFailures,
 		Provision:      func(c *config.Config) (*config.Config, error) { return config.Provision(thishost.Real(), c) },

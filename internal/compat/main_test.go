@@ -22,9 +22,9 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		program:     toolMain,
-		"true-main": func() { os.Exit(Main(os.Args, "2.0.0")) },
+		"true-main": func() { os.Exit(Main(os.Args, "2.0.0", nil)) },
 		"undumpable": func() {
-			Main([]string{program, "--version"}, "2.0.0")
+			Main([]string{program, "--version"}, "2.0.0", nil)
 			fmt.Println(unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0))
 		},
 	})

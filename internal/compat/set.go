@@ -63,6 +63,9 @@ func (s *session) request() (tickets.Request, error) {
 		return tickets.Request{}, err
 	}
 	id, err := s.inv.identity(s.cfg, e)
+	if err == nil {
+		id, err = s.managed(id)
+	}
 	if err != nil {
 		return tickets.Request{}, err
 	}

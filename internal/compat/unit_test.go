@@ -90,6 +90,36 @@ func TestProvision(t *testing.T) {
 	}
 }
 
+// TestArc: in a container, the variables of the machine's Arc agent, or a switch, say that the identity is the agent's.
+func TestArc(t *testing.T) {
+	const agent, virtual = "http://localhost:40342/metadata/identity/oauth2/token", "http://169.254.169.254/metadata/identity/oauth2/token"
+	m := newMachine(t)
+	arcs := map[string]string{"IDENTITY_ENDPOINT": agent, "IMDS_ENDPOINT": "http://localhost:40342"}
+	m.tool.Environment = arcs
+	// Nobody listens at the agent's place; that it was asked is what counts, and IMDS was not.
+	m.hurry()
+	m.fails(fault.ArcUnreachable, "set", uri, "--system")
+	m.fails(fault.ArcSystemOnly, "set", uri, "--imds-client-id", clientID)
+	m.fails(fault.ArcSystemOnly, "set", uri, "--imds-object-id", "b0000000-0000-4000-8000-0000000000ff", "--identity-endpoint", agent)
+	m.idle()
+	set := func(args ...string) {
+		t.Helper()
+		m.run("clear", uri)
+		m.works(args...)
+	}
+	set("set", uri, m.token)
+	set(m.workload("volume")...)
+	set("set", uri, "--system", "--identity-endpoint", virtual, "--refresh")
+	m.tool.Environment = nil
+	m.fails(fault.ArcUnreachable, "set", uri, "--system", "--identity-endpoint="+agent)
+	m.fails(fault.Usage, "set", uri, "--system", "--identity-endpoint", "http://10.0.0.4/token")
+	m.fails(fault.Usage, "set", uri, m.token, "--identity-endpoint", agent)
+	m.fails(fault.Usage, "list", "--refresh")
+	m.tool.Environment = map[string]string{"IDENTITY_ENDPOINT": "http://10.0.0.4:40342/token", "IMDS_ENDPOINT": "http://10.0.0.4:40342"}
+	set("set", uri, "--system")
+	set("set", uri, "--imds-client-id", clientID)
+}
+
 // FuzzArgs holds, for any command line, that whatever may be a token is wiped and that no error
 // repeats it.
 func FuzzArgs(f *testing.F) {

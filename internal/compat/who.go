@@ -23,14 +23,14 @@ type way struct {
 // ways are all of them; the one of a right command line is the only one chosen.
 func (inv *invocation) ways() []way {
 	has := func(name string) bool { return inv.values[name] != "" }
-	workload := inv.flags.workload
+	workload, where := inv.flags.workload, []string{"--identity-endpoint"}
 	return []way{
 		{!inv.token.Empty() || inv.stdin, "token", nil, nil},
 		{has("--token-file") && !workload, "token", []string{"--token-file"}, nil},
-		{inv.flags.system, "system", nil, nil},
-		{has("--imds-client-id"), "user-assigned", []string{"--imds-client-id"}, nil},
-		{has("--imds-object-id"), "user-assigned", []string{"--imds-object-id"}, nil},
-		{has("--imds-resource-id"), "user-assigned", []string{"--imds-resource-id"}, nil},
+		{inv.flags.system, "system", nil, where},
+		{has("--imds-client-id"), "user-assigned", []string{"--imds-client-id"}, where},
+		{has("--imds-object-id"), "user-assigned", []string{"--imds-object-id"}, where},
+		{has("--imds-resource-id"), "user-assigned", []string{"--imds-resource-id"}, where},
 		{workload, "workload", []string{"--tenant-id", "--client-id", "--token-file"}, []string{"--authority-host", "--resource"}},
 	}
 }
@@ -49,6 +49,9 @@ func (inv *invocation) way() way {
 func (inv *invocation) check() error {
 	if inv.flags.json && inv.command != cmdList {
 		return usage("--json is for list")
+	}
+	if inv.flags.refresh && inv.command != cmdSet {
+		return usage("--refresh is for set")
 	}
 	n := 0
 	for _, w := range inv.ways() {
@@ -96,6 +99,22 @@ func (inv *invocation) identity(cfg *config.Config, e endpoint.Endpoint) (identi
 		return id, usage(wrong.Error())
 	}
 	return id, err
+}
+
+// managed gives a managed identity as the machine's identity service knows it. The caller may say which one that is, by
+// a switch or by its environment, and names only Azure Arc's agent or IMDS. The record then says it to those who renew
+// the ticket, who do not have the caller's environment.
+func (s *session) managed(id identity.Identity) (identity.Identity, error) {
+	places := []string{s.Environment["IDENTITY_ENDPOINT"], s.Environment["IMDS_ENDPOINT"]}
+	if given := s.inv.values["--identity-endpoint"]; given != "" {
+		if places = []string{given}; !identity.IsArc(given) && !identity.IsIMDS(given) {
+			return id, usage("--identity-endpoint must be that of Azure Arc's agent on this machine, or of IMDS")
+		}
+	}
+	if slices.ContainsFunc(places, identity.IsArc) {
+		return id.OnArc()
+	}
+	return id, nil
 }
 
 // unless is a URL, or "" when it is the usual one: the same identity must have the same text whether

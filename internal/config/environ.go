@@ -24,14 +24,18 @@ var inherited = []string{
 
 // IgnoreEnvironment removes from this process's environment what would steer it past the
 // configuration. At boot and in the kernel's upcall there is no environment: a mount that works by
-// hand because of a variable would fail at the first reconnect. Call it before anything else.
-func IgnoreEnvironment() {
+// hand because of a variable would fail at the first reconnect. Call it before anything else. It returns
+// what it removed, for the face of which a caller expects that it knows its own environment.
+func IgnoreEnvironment() map[string]string {
+	ignored := make(map[string]string)
 	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
+		name, value, _ := strings.Cut(kv, "=")
 		if steers(strings.ToUpper(name)) {
+			ignored[name] = value
 			_ = os.Unsetenv(name) // fails for names that cannot be set either
 		}
 	}
+	return ignored
 }
 
 func steers(name string) bool {

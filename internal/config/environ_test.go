@@ -15,8 +15,11 @@ func TestIgnoreEnvironment(t *testing.T) {
 	for _, name := range append(gone, kept...) {
 		t.Setenv(name, "x")
 	}
-	IgnoreEnvironment()
+	ignored := IgnoreEnvironment()
 	for _, name := range gone {
+		if ignored[name] != "x" {
+			t.Errorf("%s is not among what was ignored", name)
+		}
 		if v, ok := os.LookupEnv(name); ok {
 			t.Errorf("%s=%s is still there", name, v)
 		}

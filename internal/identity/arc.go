@@ -55,6 +55,28 @@ func (o Options) arcURL() string {
 	return ""
 }
 
+// IsArc reports whether an address, such as IDENTITY_ENDPOINT or IMDS_ENDPOINT of a container, is the agent's usual
+// place on this machine. What it says beyond that counts for nothing: the kind Arc asks there and nowhere else.
+func IsArc(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Port() != arcPort {
+		return false
+	}
+	return u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
+}
+
+// OnArc gives a managed identity as it is where the agent is, which has the machine's own alone: that one is of the
+// kind Arc, and a user-assigned one is the fault ArcSystemOnly. Other kinds stay.
+func (i Identity) OnArc() (Identity, error) {
+	if i.Kind == UserAssigned {
+		return i, fault.ArcSystemOnly.New(i.String())
+	}
+	if i.Kind == System {
+		i.Kind = Arc
+	}
+	return i, nil
+}
+
 // fromArc asks the agent for the identity that Azure Arc gives a machine outside of Azure. It answers with
 // the name of a key file that only root and the agent's group can read, and is asked again with what is in
 // the file.

@@ -74,6 +74,25 @@ func TestArc(t *testing.T) {
 	}
 }
 
+func TestIsArc(t *testing.T) {
+	for address, want := range map[string]bool{
+		"http://localhost:40342/metadata/identity/oauth2/token": true,
+		"http://127.0.0.1:40342":                                true,
+		"http://[::1]:40342/x":                                  true,
+		"http://10.0.0.4:40342/metadata/identity/oauth2/token":  false,
+		"http://localhost.evil.example:40342/":                  false,
+		"http://localhost:40343/":                               false,
+		"http://169.254.169.254/metadata/identity/oauth2/token": false,
+		"localhost:40342":                                       false,
+		"":                                                      false,
+		"http://%":                                              false,
+	} {
+		if got := IsArc(address); got != want {
+			t.Errorf("%q: %v", address, got)
+		}
+	}
+}
+
 func TestArcRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		order    azurefake.Order

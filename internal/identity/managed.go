@@ -35,6 +35,12 @@ var imds = service{
 	names: map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "msi_res_id"}, answers: reply.IMDS,
 }
 
+// IsIMDS reports whether an address is that of a virtual machine's identity service.
+func IsIMDS(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host == "169.254.169.254"
+}
+
 // service finds who has the machine's managed identities, by the variables that azidentity goes by too.
 // The agent of Arc, which has a way of its own, is not among them.
 func (o Options) service() (service, error) {
@@ -90,10 +96,11 @@ func (s service) query(i Identity, resource string) (url.Values, error) {
 // Arc, which has the machine's own alone.
 func fromMachine(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	if o.arcURL() != "" || o.arc.installed() {
-		if i.Kind == UserAssigned {
-			return AccessToken{}, fault.ArcSystemOnly.New(i.String())
+		own, err := i.OnArc()
+		if err != nil {
+			return AccessToken{}, err
 		}
-		return fromArc(ctx, i, o)
+		return fromArc(ctx, own, o)
 	}
 	if o.IMDS == nil {
 		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to IMDS"))
