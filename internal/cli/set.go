@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -79,7 +80,7 @@ func changes(before tickets.Listing, err error, r tickets.Request, got tickets.R
 		return []string{"the credential cache was damaged; it is kept as " + got.CCache + ".damaged, and a new one is begun"}
 	}
 	for _, t := range before.Tickets {
-		if ticketHost(t) == r.Endpoint.Host() && t.Known && t.Identity != r.Identity.String() {
+		if ticketHost(t) == r.Endpoint.Host() && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
 			return []string{"it took the place of a ticket of the identity " + t.Identity}
 		}
 	}

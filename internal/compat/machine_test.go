@@ -36,7 +36,7 @@ func fakeOptions() azurefake.Options {
 		Identities: []azurefake.ManagedIdentity{{
 			ClientID: clientID, ObjectID: "b0000000-0000-4000-8000-0000000000ff",
 			ResourceID: resourceID,
-		}},
+		}, {ClientID: appID, ObjectID: "a0000000-0000-4000-8000-0000000000ff"}},
 		Apps: []azurefake.App{{ClientID: appID, Federated: true}},
 	}
 }

@@ -182,15 +182,20 @@ func unescape(text string) (string, bool) {
 
 // SamePrincipal reports whether two identities, in their text form, are the same to Azure. Where a
 // secret or token is does not tell: the Azure Files CSI driver gives every volume a token file of its
-// own, and whose token that is nobody knows before it is used. Text that cannot be read is compared
-// as it stands.
-func SamePrincipal(a, b string) bool { return principal(a) == principal(b) }
-
-func principal(text string) string {
-	id, err := Parse(text)
-	if err != nil {
-		return text
+// own, and whose token that is nobody knows before it is used. Nor does the kind where both have a client id, which is
+// one principal in a tenant however it logs in; a managed identity does not say its tenant. Text that cannot be read
+// is compared as it stands.
+func SamePrincipal(a, b string) bool {
+	one, err := Parse(a)
+	other, wrong := Parse(b)
+	if err != nil || wrong != nil {
+		return a == b
 	}
-	id.TokenFile, id.SecretFile, id.CertificateFile = "", "", ""
-	return id.String()
+	if one.Kind != other.Kind && one.ClientID != "" {
+		return one.ClientID == other.ClientID && (one.TenantID == other.TenantID || one.TenantID == "" || other.TenantID == "")
+	}
+	for _, i := range []*Identity{&one, &other} {
+		i.TokenFile, i.SecretFile, i.CertificateFile = "", "", ""
+	}
+	return one == other
 }
