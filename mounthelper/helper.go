@@ -118,32 +118,46 @@ func (h *Helper) Run(args []string) int {
 		ctx, stop = signal.NotifyContext(ctx, heeded...)
 		defer stop()
 	}
-	return h.mount(ctx, inv)
+	j := job{inv: inv}
+	status := h.mount(ctx, &j)
+	h.sayDoctor(&j, status)
+	return status
+}
+
+// sayDoctor ends what is said of a failure with the command that examines it. A mistake on the command line and an
+// interruption leave nothing to examine.
+func (h *Helper) sayDoctor(j *job, status int) {
+	switch fault.Exit(status) {
+	case 0, fault.ExitUsage, fault.ExitInterrupted:
+		return
+	}
+	if j.source.UNC != "" {
+		h.say("to find the cause: azfilesauth doctor %s", fault.Word("source", j.source.UNC))
+	}
 }
 
 // mount does the work, from what costs nothing to what costs most.
-func (h *Helper) mount(ctx context.Context, inv invocation) int {
-	j := job{inv: inv}
-	if err := h.read(&j); err != nil {
+func (h *Helper) mount(ctx context.Context, j *job) int {
+	if err := h.read(j); err != nil {
 		return h.fail(err, nil)
 	}
 	if !j.opts.Remount && j.mounted() {
-		h.step(&j, "%s is already mounted on %s", j.source.UNC, j.target)
+		h.step(j, "%s is already mounted on %s", j.source.UNC, j.target)
 		return 0
 	}
-	if err := h.decide(&j); err != nil {
+	if err := h.decide(j); err != nil {
 		return h.fail(err, nil)
 	}
-	if inv.fake {
-		h.step(&j, "nothing is asked and nothing is mounted, because of -f")
+	if j.inv.fake {
+		h.step(j, "nothing is asked and nothing is mounted, because of -f")
 		return 0
 	}
 	if !j.opts.Remount {
-		if err := h.ticket(ctx, &j); err != nil {
-			return h.fail(err, &j)
+		if err := h.ticket(ctx, j); err != nil {
+			return h.fail(err, j)
 		}
 	}
-	return h.delegate(ctx, &j)
+	return h.delegate(ctx, j)
 }
 
 // ticket makes sure that the credential cache holds one.
