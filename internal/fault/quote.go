@@ -2,8 +2,8 @@ package fault
 
 import "strings"
 
-// commands are the places for parts of a command that we have made ourselves, of Words.
-var commands = []string{"identities", "program"}
+// commands are the places for parts of a fix that we have made ourselves, of Words.
+var commands = []string{"identities", "program", "repair"}
 
 // Word is a value as one word for a POSIX shell, for a command that people paste: every value that a fix
 // names goes through it. What could not be one word on one line, or does not match the grammar of what

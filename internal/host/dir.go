@@ -20,7 +20,7 @@ const (
 // the directory under a running operation. Its methods take names of files, never paths.
 type Dir struct {
 	Name   string // its path on the machine, without links
-	Shared bool   // others can make files in it; the sticky bit protects ours
+	Shared bool   // others can make files in it, unless it is mounted read-only; the sticky bit protects ours
 
 	host   Host
 	fd     int      // O_PATH
@@ -32,6 +32,8 @@ type Dir struct {
 type DirError struct {
 	Problem string // a sentence that names the directory
 	Err     error  // the cause, if there is another one
+	Path    string // the directory or link that others than root could have made or can write to, "" otherwise
+	Link    bool   // it is a link
 }
 
 func (e *DirError) Error() string {
@@ -44,7 +46,7 @@ func (e *DirError) Error() string {
 func (e *DirError) Unwrap() error { return e.Err }
 
 func dirError(err error, format string, args ...any) error {
-	return &DirError{fmt.Sprintf(format, args...), err}
+	return &DirError{Problem: fmt.Sprintf(format, args...), Err: err}
 }
 
 // OpenDir opens a directory whose name nobody but root can give another meaning: each directory on the
@@ -174,7 +176,7 @@ func (d *Dir) mkdir(name, path string) error {
 
 func (d *Dir) readLink(fd int, st *unix.Stat_t, path string) (string, error) {
 	if d.strict && (!d.host.Trusts(st.Uid) || d.Shared) {
-		return "", dirError(nil, "%s is a link that others than root could have made", path)
+		return "", &DirError{Problem: path + " is a link that others than root could have made", Path: path, Link: true}
 	}
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(fd, "", buf)
@@ -200,17 +202,25 @@ func (d *Dir) become(fd int, path string) error {
 		return err
 	}
 	d.Close()
-	d.fd, d.Name, d.Shared = fd, path, st.Mode&othersWrite != 0
+	d.fd, d.Name, d.Shared = fd, path, st.Mode&othersWrite != 0 && !readOnly(fd)
 	return nil
 }
 
+// readOnly reports whether a directory is mounted so that nobody can write to it, as Kubernetes mounts the
+// files that it projects, in a directory of mode 1777.
+func readOnly(fd int) bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(fd, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+}
+
+// judge tells what is wrong with who can write to a directory.
 func (d *Dir) judge(st *unix.Stat_t, path string) error {
 	if !d.host.Trusts(st.Uid) {
-		return dirError(nil, "%s belongs to uid %d, not to root", path, st.Uid)
+		return &DirError{Problem: fmt.Sprintf("%s belongs to uid %d, not to root", path, st.Uid), Path: path}
 	}
 	closed := slices.Contains(d.made, path)
 	if st.Mode&othersWrite != 0 && (closed || st.Mode&unix.S_ISVTX == 0) {
-		return dirError(nil, "others than root can write to %s (mode %04o)", path, st.Mode&0o7777)
+		return &DirError{Problem: fmt.Sprintf("others than root can write to %s (mode %04o)", path, st.Mode&0o7777), Path: path}
 	}
 	if closed && path != d.host.Run && st.Mode&othersAll != 0 {
 		return dirError(nil, "others than root can look into %s (mode %04o)", path, st.Mode&0o7777)

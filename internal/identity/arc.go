@@ -93,7 +93,7 @@ func fromArc(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return AccessToken{}, a.fault()
 	}
-	key, err := o.arc.key(resp.Header.Get("WWW-Authenticate"))
+	key, err := o.arc.key(o.host(), resp.Header.Get("WWW-Authenticate"))
 	if err != nil {
 		return AccessToken{}, err
 	}
@@ -189,15 +189,15 @@ func (a agent) fault() error {
 
 // key reads the file that a challenge names. Whoever listens in the agent's place must not learn what
 // is in other files.
-func (p arcPlaces) key(challenge string) (string, error) {
+func (p arcPlaces) key(h host.Host, challenge string) (string, error) {
 	name, ok := strings.CutPrefix(challenge, "Basic realm=")
 	name = strings.Trim(name, `"`)
 	if !ok || filepath.Dir(name) != cmp.Or(p.folder, arcFolder) || filepath.Ext(name) != ".key" || filepath.Clean(name) != name {
 		return "", fault.ArcRefused.New().Because(errors.New("its challenge names no key file in " + cmp.Or(p.folder, arcFolder)))
 	}
-	text, _, err := read(name, maxArcKey, os.Lstat, syscall.O_NOFOLLOW)
-	if err != nil {
-		return "", fault.ArcKey.New(name, err.Error())
+	text, _, err := h.ReadFile(name, maxArcKey, host.NoLink) // the agent's, whom root trusts with them
+	if problem := problemOf(text, maxArcKey, err); problem != "" {
+		return "", fault.ArcKey.New(name, problem)
 	}
 	key := strings.TrimSpace(string(text))
 	if problem := tokenProblem([]byte(key)); problem != "" {

@@ -4,86 +4,76 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // maxSecret bounds the file of a secret or a certificate with its key, in bytes.
 const maxSecret = 64 << 10
 
-// readFile reads a file of at most limit bytes that must not be empty. Links are followed, for
-// Kubernetes projects its files as links; anything but a regular file is refused before it is opened,
-// since opening a device can do something. The errors do not name the file.
-func readFile(name string, limit int) ([]byte, fs.FileInfo, error) {
-	return read(name, limit, os.Stat, 0)
-}
-
-// read is readFile with a say in links: stat examines the name, flags open it.
-func read(name string, limit int, stat func(string) (fs.FileInfo, error), flags int) ([]byte, fs.FileInfo, error) {
-	notRegular := errors.New("it is no regular file")
-	info, err := stat(name)
-	if err != nil {
-		return nil, nil, bare(err)
+// readToken reads a file that others rewrite. Its errors are faults.
+func (o Options) readToken(name string) ([]byte, fs.FileInfo, error) {
+	text, info, err := o.host().ReadSecret(name, maxToken, 0, o.Owner)
+	if problem := problemOf(text, maxToken, err); problem != "" {
+		return nil, nil, fault.TokenFile.New(name, problem, repair(name, err, "go-w"))
 	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, notRegular
-	}
-	// O_NONBLOCK: it may have become a FIFO meanwhile.
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|flags, 0)
-	if err != nil {
-		return nil, nil, bare(err)
-	}
-	defer func() { _ = f.Close() }()
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, nil, notRegular
-	}
-	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	switch {
-	case err != nil:
-		return nil, nil, bare(err)
-	case len(b) > limit:
-		return nil, nil, fmt.Errorf("it is longer than %d bytes", limit)
-	case len(bytes.TrimSpace(b)) == 0:
-		return nil, nil, errors.New("it is empty")
-	}
-	return b, info, nil
-}
-
-// bare is what an error of the file system says, without the path that stands beside it.
-func bare(err error) error {
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
+	return text, info, nil
 }
 
 // readSecret reads a file that only root may have written and read. Its errors are faults.
-func readSecret(name string) ([]byte, error) {
-	b, info, err := readFile(name, maxSecret)
-	if err == nil {
-		err = exposed(info)
+func (o Options) readSecret(name string) ([]byte, error) {
+	text, _, err := o.host().ReadSecret(name, maxSecret, host.Private, o.Owner)
+	if problem := problemOf(text, maxSecret, err); problem != "" {
+		return nil, fault.SecretFile.New(name, problem, repair(name, err, "600"))
+	}
+	return text, nil
+}
+
+// problemOf tells why a file that was read, of at most limit bytes, is of no use, or "". It names a directory on
+// the way to the file, never the file.
+func problemOf(text []byte, limit int, err error) string {
+	if e := (*host.Exposed)(nil); errors.As(err, &e) {
+		if e.Foreign {
+			return "it does not belong to root"
+		}
+		return fmt.Sprintf("its mode %04o lets others than root at it", e.Mode)
+	}
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err.Error()
+	}
+	if errors.Is(err, host.ErrNotRegular) {
+		return "it is no regular file"
+	}
+	if errors.Is(err, host.ErrTooLarge) {
+		return fmt.Sprintf("it is longer than %d bytes", limit)
 	}
 	if err != nil {
-		return nil, secretFault(name, err.Error())
+		return err.Error()
 	}
-	return b, nil
+	if len(bytes.TrimSpace(text)) == 0 {
+		return "it is empty"
+	}
+	return ""
 }
 
-// exposed tells who else than root could know or exchange what is in the file.
-func exposed(info fs.FileInfo) error {
-	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 0 {
-		return errors.New("it does not belong to root")
+// repair is how a file becomes one that can be used: mode is what chmod takes. Nothing is changed through a link
+// of a user, which can lead to somebody else's file, and no directory is taken from its user.
+func repair(name string, err error, mode string) string {
+	word := fault.Word("file", name)
+	if e := (*host.Exposed)(nil); errors.As(err, &e) {
+		return "chown root:root " + word + " && chmod " + mode + " " + word
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("its mode %04o lets others than root at it", mode)
+	e := (*host.DirError)(nil)
+	if !errors.As(err, &e) || e.Path == "" {
+		return writeAnew
 	}
-	return nil
+	if e.Link {
+		return "namei -l " + word + "; name the file itself and not the link " + fault.Word("link", e.Path)
+	}
+	return "namei -l " + word + "; keep it in a directory that only root can write to, such as /etc/azfilesauth, and name it there"
 }
 
-func secretFault(name, problem string) error {
-	return fault.SecretFile.New(name, problem)
-}
+// writeAnew is what repairs a file whose content is wrong.
+const writeAnew = "have it written anew"

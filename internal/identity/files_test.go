@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // TestFilesOfSecrets has files that are no good; nothing of what is in them may be told, and Entra is
@@ -26,33 +29,34 @@ func TestFilesOfSecrets(t *testing.T) {
 		write(t, name, text, mode)
 		return name
 	}
-	foreign := at("foreign", secretText, 0o600)
-	if err := os.Chown(foreign, 1, 0); err != nil {
-		t.Fatal(err)
-	}
 	fifo := filepath.Join(dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	key, ec := string(pkcs8(t, rsaKey())), ecKey(t)
 	cert, ecCert := string(a.cert), string(certificate(t, ec.Public(), ec, time.Now().Add(time.Hour)))
-	for _, c := range []struct{ file, part string }{
-		{foreign, "does not belong to root"},
-		{at("group", secretText, 0o640), "mode 0640"},
-		{at("others", secretText, 0o604), "mode 0604"},
-		{at("writable", secretText, 0o620), "mode 0620"},
-		{at("empty", "", 0o600), "is empty"},
-		{at("blank", " \n", 0o600), "is empty"},
-		{at("long", strings.Repeat("x", 64<<10+1), 0o600), "longer than 65536"},
-		{filepath.Join(dir, "none"), "no such file"},
-		{fifo, "no regular file"},
-		{dir, "no regular file"},
+	for _, c := range []struct {
+		file, part string
+		mode       bool // its mode is at fault
+	}{
+		{at("group", secretText, 0o640), "mode 0640", true},
+		{at("others", secretText, 0o604), "mode 0604", true},
+		{at("writable", secretText, 0o620), "mode 0620", true},
+		{at("empty", "", 0o600), "is empty", false},
+		{at("blank", " \n", 0o600), "is empty", false},
+		{at("long", strings.Repeat("x", 64<<10+1), 0o600), "longer than 65536", false},
+		{filepath.Join(dir, "none"), "no such file", false},
+		{fifo, "no regular file", false},
+		{dir, "no regular file", false},
 	} {
 		for _, id := range []Identity{a.secret, a.certificate} {
 			if id.SecretFile = c.file; id.CertificateFile != "" {
 				id.SecretFile, id.CertificateFile = "", c.file
 			}
-			f := refuses(t, id, a.options, fault.SecretFile, c.part, c.file, "chmod 600 '"+c.file+"'")
+			f := refuses(t, id, a.options, fault.SecretFile, c.part, c.file)
+			if fix := "chown root:root " + c.file + " && chmod 600 " + c.file; strings.Contains(f.Fix(), fix) != c.mode || !c.mode && strings.Contains(f.Fix(), "chown") {
+				t.Errorf("%s: the fix is %s", c.file, f.Fix())
+			}
 			noSecret(t, f, secretText)
 		}
 	}
@@ -136,4 +140,79 @@ func TestProjectedFiles(t *testing.T) {
 	if _, err := a.secret.Token(t.Context(), a.options); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestNobodyElseChoosesTheFile has the ways by which a user could have root hand over a file of root's, or what
+// the user wrote; each is refused, and its fix changes nothing of the file that the user chose.
+func TestNobodyElseChoosesTheFile(t *testing.T) {
+	needs.Root(t)
+	const user = 4711
+	root := t.TempDir()
+	in := func(path string) string { return filepath.Join(root, path) }
+	must := func(errs ...error) {
+		t.Helper()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.MkdirAll(in("etc/open"), 0o755), os.Chmod(in("etc/open"), 0o775), os.MkdirAll(in("home/u"), 0o755), os.Mkdir(in("tmp"), 0o755), os.Chmod(in("tmp"), 0o777|os.ModeSticky))
+	for name, mode := range map[string]os.FileMode{"etc/shadow": 0o600, "etc/foreign": 0o600, "etc/open/file": 0o600, "home/u/own": 0o600, "home/u/roots": 0o600} {
+		write(t, in(name), secretText, mode)
+	}
+	must(os.Symlink("/etc/shadow", in("home/u/link")), os.Symlink("shadow", in("etc/link")), os.Symlink("/home/u/roots", in("etc/roots")),
+		os.Symlink("/etc/shadow", in("tmp/link")), os.Link(in("etc/shadow"), in("tmp/hard")), os.Link(in("etc/shadow"), in("home/u/hard")),
+		os.Symlink("/etc", in("home/u/etc")))
+	for _, name := range []string{"home/u", "home/u/own", "home/u/link", "home/u/etc", "etc/link", "etc/foreign"} {
+		must(os.Lchown(in(name), user, user))
+	}
+	write(t, in("home/u/moved"), secretText, 0o600)
+	must(os.Rename(in("home/u/moved"), in("tmp/moved"))) // what root once wrote to a directory of the user
+	const keep = "namei -l %s; keep it in a directory that only root can write to, such as /etc/azfilesauth"
+	for _, c := range []struct {
+		file  string
+		owner int
+		part  string
+		fix   string
+	}{
+		{"/home/u/link", 0, "/home/u belongs to uid 4711", keep},
+		{"/home/u/roots", 0, "/home/u belongs to uid 4711", keep},
+		{"/home/u/own", 0, "/home/u belongs to uid 4711", keep},
+		{"/home/u/etc/shadow", 0, "/home/u belongs to uid 4711", keep},
+		{"/etc/roots", 0, "/home/u belongs to uid 4711", keep},
+		{"/etc/link", 0, "/etc/link is a link that others than root", "namei -l %s; name the file itself and not the link /etc/link"},
+		{"/etc/foreign", 0, "does not belong to root", "chown root:root %s && chmod "},
+		{"/etc/open/file", 0, "others than root can write to /etc/open", keep},
+		{"/tmp/link", 0, "/tmp/link is a link that others than root", "namei -l %s; name the file itself"},
+		{"/tmp/hard", 0, "others than root can put files into /tmp", keep},
+		{"/tmp/moved", 0, "others than root can put files into /tmp", keep},
+		{"/home/u/link", user, "/home/u belongs to uid 4711", keep},
+		{"/home/u/hard", user, "/home/u belongs to uid 4711", keep},
+		{"/home/u/etc/shadow", user, "/home/u belongs to uid 4711", keep},
+		{"/home/u/own", user + 1, "/home/u belongs to uid 4711", keep},
+	} {
+		o := Options{Host: host.Beneath(root), Owner: c.owner}
+		_, secretErr := o.readSecret(c.file)
+		_, _, tokenErr := o.readToken(c.file)
+		for err, want := range map[error]fault.Named{secretErr: fault.SecretFile, tokenErr: fault.TokenFile} {
+			if !fault.Is(err, want) || !strings.Contains(err.Error(), c.part) || !strings.Contains(err.Error(), strings.ReplaceAll(c.fix, "%s", c.file)) {
+				t.Errorf("%s for uid %d: %v", c.file, c.owner, err)
+			}
+			noSecret(t, err, secretText)
+		}
+	}
+	for file, owner := range map[string]int{"/etc/shadow": 0, "/home/u/own": user} {
+		if _, err := (Options{Host: host.Beneath(root), Owner: owner}).readSecret(file); err != nil {
+			t.Errorf("%s for uid %d: %v", file, owner, err)
+		}
+	}
+}
+
+// TestForeignFilesOfSecrets: an owner who is not trusted is told with the command that changes it.
+func TestForeignFilesOfSecrets(t *testing.T) {
+	needs.Root(t)
+	a := newApps(t, azurefake.Options{}, "")
+	if err := os.Chown(a.secretFile, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, a.secret, a.options, fault.SecretFile, "does not belong to root", "chown root:root "+a.secretFile+" && chmod 600 "+a.secretFile)
 }

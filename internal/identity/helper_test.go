@@ -23,6 +23,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 const (
@@ -36,6 +37,9 @@ const (
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// mine is this machine with the caller as its trusted user.
+func mine() host.Host { return host.Real().Trusting(os.Geteuid()) }
 
 // answer makes an answer of a transport.
 func answer(status int, body string) *http.Response {

@@ -26,6 +26,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
@@ -77,6 +78,7 @@ type Options struct {
 	IMDS      http.RoundTripper // to the machine's identity service, never through a proxy
 	Host      host.Host         // its clock, users and files; the zero Host is this machine
 	Attempts  int               // how often to ask at most; zero is 7
+	Owner     int               // the credential uid, whose files will do as well as root's; zero is root
 
 	// Authorities are those that root's configuration names, beside the public ones and Cloud's. A
 	// credential goes to no other.
@@ -170,8 +172,11 @@ func (i Identity) TokenName(o Options) string {
 	for _, name := range slices.Sorted(maps.Keys(o.Environment)) {
 		parts = append(parts, name, o.Environment[name])
 	}
+	if i.Kind == Token && o.Owner != 0 { // what he may hand over is not for others
+		parts = append(parts, strconv.Itoa(o.Owner))
+	}
 	if i.Kind == Workload {
-		assertion, _, _ := readToken(i.TokenFile) // Token tells what is wrong with it
+		assertion, _, _ := o.readToken(i.TokenFile) // Token tells what is wrong with it
 		parts = append(parts, string(assertion))
 	}
 	h := sha256.New()

@@ -26,7 +26,7 @@ func bench(t *testing.T, o azurefake.Options) (*azurefake.Fake, Options) {
 		t.Fatal(err)
 	}
 	t.Cleanup(fake.Close)
-	return fake, Options{Cloud: endpoint.Public, Transport: fake.Transport(), IMDS: fake.Transport(), retryDelay: time.Microsecond}
+	return fake, Options{Host: mine(), Cloud: endpoint.Public, Transport: fake.Transport(), IMDS: fake.Transport(), retryDelay: time.Microsecond}
 }
 
 func TestManagedIdentities(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -21,28 +20,15 @@ func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
 	if i.TokenFile == "" {
 		return AccessToken{}, invalid("its token was handed over once and is not kept; hand over a new one or name a token_file")
 	}
-	text, mode, err := readToken(i.TokenFile)
+	text, info, err := o.readToken(i.TokenFile)
 	if err != nil {
 		return AccessToken{}, err
 	}
 	t, err := i.FromText(text, i.TokenFile, o)
-	if err == nil && mode.Perm()&0o044 != 0 {
+	if err == nil && info.Mode().Perm()&0o044 != 0 {
 		t.Hint = "the token file can be read by others: chmod go-r " + fault.Word("file", i.TokenFile)
 	}
 	return t, err
-}
-
-// readToken reads a file that others rewrite. Its errors are faults.
-func readToken(name string) ([]byte, fs.FileMode, error) {
-	text, info, err := readFile(name, maxToken)
-	if err != nil {
-		return nil, 0, tokenFileFault(name, err.Error())
-	}
-	return text, info.Mode(), nil
-}
-
-func tokenFileFault(name, problem string) error {
-	return fault.TokenFile.New(name, problem)
 }
 
 // FromText checks an access token that a person or a file handed over; from says who, for messages.

@@ -81,10 +81,10 @@ func TestTokenTexts(t *testing.T) {
 func TestAudienceOfAnotherCloud(t *testing.T) {
 	text := []byte(jwt(`{"aud":"https://storage.airgap.test"}`))
 	id := Identity{Kind: Token, Resource: "https://storage.airgap.test"}
-	if _, err := id.FromText(text, "x", Options{}); err != nil {
+	if _, err := id.FromText(text, "x", Options{Host: mine()}); err != nil {
 		t.Error(err)
 	}
-	if _, err := (Identity{Kind: Token}).FromText(text, "x", Options{}); !fault.Is(err, fault.TokenAudience) {
+	if _, err := (Identity{Kind: Token}).FromText(text, "x", Options{Host: mine()}); !fault.Is(err, fault.TokenAudience) {
 		t.Error(err)
 	}
 }
@@ -124,7 +124,7 @@ func TestTokenFileIsReadAtEveryUse(t *testing.T) {
 		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "..data")); err != nil {
 			t.Fatal(err)
 		}
-		token, err := id.Token(t.Context(), Options{})
+		token, err := id.Token(t.Context(), Options{Host: mine()})
 		if err != nil || token.Value.RevealString() != text || token.Hint != "" || token.ExpiresOn.IsZero() {
 			t.Fatalf("%s: %v, hint %q", version, err, token.Hint)
 		}
@@ -135,7 +135,7 @@ func TestTokenFileOthersCanRead(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "token")
 	for mode, hint := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o644: true, 0o604: true} {
 		write(t, name, "opaque", mode)
-		token, err := Identity{Kind: Token, TokenFile: name}.Token(t.Context(), Options{})
+		token, err := Identity{Kind: Token, TokenFile: name}.Token(t.Context(), Options{Host: mine()})
 		if err != nil || (token.Hint != "") != hint || hint && !strings.Contains(token.Hint, name) {
 			t.Errorf("%o: %v, hint %q", mode, err, token.Hint)
 		}
@@ -170,9 +170,9 @@ func TestBadTokenFiles(t *testing.T) {
 		at("long"):      {fault.TokenFile, "longer than 65536"},
 		at("binary"):    {fault.TokenInvalid, "one word"},
 		at("ended"):     {fault.TokenExpired, "ago"},
-		at("empty/sub"): {fault.TokenFile, "not a directory"},
+		at("empty/sub"): {fault.TokenFile, "is no folder"},
 	} {
-		token, err := Identity{Kind: Token, TokenFile: name}.Token(t.Context(), Options{})
+		token, err := Identity{Kind: Token, TokenFile: name}.Token(t.Context(), Options{Host: mine()})
 		if !fault.Is(err, c.want) || !strings.Contains(err.Error(), c.part) || !strings.Contains(err.Error(), name) || !token.Value.Empty() {
 			t.Errorf("%s: %v, want %s with %q", name, err, c.want, c.part)
 		}
@@ -193,7 +193,7 @@ func TestOnlyFilesAreOpened(t *testing.T) {
 	if _, err := syscall.InotifyAddWatch(fd, name, syscall.IN_OPEN); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (Identity{Kind: Token, TokenFile: name}).Token(t.Context(), Options{}); !fault.Is(err, fault.TokenFile) {
+	if _, err := (Identity{Kind: Token, TokenFile: name}).Token(t.Context(), Options{Host: mine()}); !fault.Is(err, fault.TokenFile) {
 		t.Error(err)
 	}
 	if n, err := syscall.Read(fd, make([]byte, 4096)); !errors.Is(err, syscall.EAGAIN) {
@@ -202,7 +202,7 @@ func TestOnlyFilesAreOpened(t *testing.T) {
 }
 
 func TestTokenThatWasHandedOver(t *testing.T) {
-	if _, err := (Identity{Kind: Token}).Token(t.Context(), Options{}); !fault.Is(err, fault.IdentityInvalid) || !strings.Contains(err.Error(), "handed over") {
+	if _, err := (Identity{Kind: Token}).Token(t.Context(), Options{Host: mine()}); !fault.Is(err, fault.IdentityInvalid) || !strings.Contains(err.Error(), "handed over") {
 		t.Error(err)
 	}
 }

@@ -17,13 +17,13 @@ import (
 // credential, RFC 7523). azidentity has one that reads the file once in ten minutes; after a rotation that
 // would be the old token.
 func (i Identity) federated(o Options) (credentialOf, trust, error) {
-	text, _, err := readToken(i.TokenFile)
+	text, _, err := o.readToken(i.TokenFile)
 	if err != nil {
 		return nil, trust{}, err
 	}
 	text = bytes.TrimSpace(text)
 	if problem := tokenProblem(text); problem != "" {
-		return nil, trust{}, tokenFileFault(i.TokenFile, problem)
+		return nil, trust{}, fault.TokenFile.New(i.TokenFile, problem, writeAnew)
 	}
 	assertion := func(context.Context) (string, error) { return string(text), nil } //nolint:unparam // azidentity's type
 	return func(o policy.ClientOptions) (azcore.TokenCredential, error) {

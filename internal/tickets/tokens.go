@@ -57,7 +57,7 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 // tokenOptions are the surroundings of a request for a token of the endpoint's cloud.
 func (c *Call) tokenOptions() identity.Options {
 	o := c.m.tokens
-	o.Cloud = c.Endpoint.Cloud()
+	o.Cloud, o.Owner = c.Endpoint.Cloud(), max(c.CRUID, 0)
 	if host := c.m.cfg.AuthorityHost(); host != "" {
 		o.Cloud.Authority = host
 	}
