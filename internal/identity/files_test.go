@@ -129,6 +129,37 @@ func TestFormsOfCertificates(t *testing.T) {
 	refuses(t, a.certificate, a.options, fault.SecretFile, "nor in PKCS #12 without a password")
 }
 
+// TestEncryptedKey does what the fix says, as a person who knows the password.
+func TestEncryptedKey(t *testing.T) {
+	a := newApps(t, azurefake.Options{}, "")
+	for form, args := range map[string][]string{"PKCS #8": {"pkcs8", "-topk8"}, "PKCS #1": {"rsa", "-traditional", "-aes128"}} {
+		encrypted, err := exec.Command("openssl", append(args, "-in", a.pemFile, "-passout", "pass:open sesame")...).Output()
+		if err != nil || !bytes.Contains(encrypted, []byte("ENCRYPTED")) {
+			t.Fatalf("%s: openssl (package openssl): %v", form, err)
+		}
+		a.certificate.CertificateFile = filepath.Join(t.TempDir(), "the app's.pem")
+		write(t, a.certificate.CertificateFile, string(a.cert)+string(encrypted), 0o600)
+		f := refuses(t, a.certificate, a.options, fault.SecretFile, "encrypted with a password", "openssl pkey -in ")
+		if strings.Contains(f.Fix(), "chown") {
+			t.Errorf("%s: %s", form, f.Fix())
+		}
+		for _, password := range []string{"wrong one", "open sesame"} {
+			works := password == "open sesame"
+			fix := exec.Command("sh", "-c", f.Fix())
+			fix.Stdin, fix.SysProcAttr = strings.NewReader(password+"\n"), &syscall.SysProcAttr{Setsid: true} // no terminal to ask on
+			if out, err := fix.CombinedOutput(); (err == nil) != works {
+				t.Errorf("%s with %q: %v: %s", form, password, err, out)
+			}
+			if !works {
+				refuses(t, a.certificate, a.options, fault.SecretFile, "encrypted with a password")
+			}
+		}
+		if _, err := a.certificate.Token(t.Context(), a.options); err != nil {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
 // TestProjectedFiles: Kubernetes projects secrets as links, which are followed.
 func TestProjectedFiles(t *testing.T) {
 	a := newApps(t, azurefake.Options{}, "")
