@@ -19,6 +19,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // Ids that no user of the machine has.
@@ -34,6 +35,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
+	needs.Root(t) // to give ann her home
 	d := &desk{home: filepath.Join(t.TempDir(), "ann"), bin: t.TempDir()}
 	for _, dir := range []string{filepath.Dir(d.home), d.bin} {
 		// The folder that holds a test's temporary folders is root's alone.

@@ -171,6 +171,7 @@ func (a *apps) all() map[string]Identity {
 // write replaces a file.
 func write(t *testing.T, name, text string, mode os.FileMode) {
 	t.Helper()
+	_ = os.Remove(name) // its mode may forbid to write to it
 	if err := os.WriteFile(name, []byte(text), mode); err != nil {
 		t.Fatal(err)
 	}

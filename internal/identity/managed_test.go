@@ -113,17 +113,17 @@ func TestTokenName(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	see(app, Options{})
-	see(app, Options{Environment: map[string]string{"A": "B"}})
-	see(app, Options{Environment: map[string]string{"A": "C"}})
+	see(app, Options{Host: mine()})
+	see(app, Options{Host: mine(), Environment: map[string]string{"A": "B"}})
+	see(app, Options{Host: mine(), Environment: map[string]string{"A": "C"}})
 	write(t, file, "eyJ2", 0o600)
-	see(app, Options{})
+	see(app, Options{Host: mine()})
 	app.Authority = "https://login.microsoftonline.us"
-	see(app, Options{})
-	see(machine, Options{})
+	see(app, Options{Host: mine()})
+	see(machine, Options{Host: mine()})
 	machine := machine
 	machine.Resource = "https://storage.example"
-	see(machine, Options{})
+	see(machine, Options{Host: mine()})
 }
 
 func TestManagedIdentityOf(t *testing.T) {

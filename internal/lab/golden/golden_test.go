@@ -110,7 +110,7 @@ func machine(t *testing.T, files []txtar.File) {
 		mount("overlay", dir, "lowerdir="+dir+",upperdir="+upper+",workdir="+work)
 	}
 	for _, dir := range []string{"/run", "/mnt", "/var/opt"} {
-		mount("tmpfs", dir, "")
+		mount("tmpfs", dir, "mode=755")
 	}
 	fake, err := azurefake.Start(azurefake.Options{
 		Hosts: hosts, StorageAddr: "127.0.0.1:443", IMDSAddr: "169.254.169.254:80", Arc: true, ArcAddr: "127.0.0.1:40342",
