@@ -24,8 +24,8 @@ func stage() (*azurefake.Fake, error) {
 	for _, c := range [][]string{
 		{"ip", "link", "set", "lo", "up"},
 		{"ip", "addr", "add", "169.254.169.254/32", "dev", "lo"},
-		{"mount", "-t", "tmpfs", "tmpfs", "/run"},
-		{"mount", "-t", "tmpfs", "tmpfs", "/etc/azfilesauth"},
+		{"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"},
+		{"mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/etc/azfilesauth"},
 	} {
 		if c[0] == "mount" {
 			if err := os.MkdirAll(c[len(c)-1], 0o755); err != nil {
