@@ -71,6 +71,7 @@ install-files: $(BIN)
 CLIB        := bin/libazfilesauth.so.0
 LIBDIR      ?= $(PREFIX)/lib
 CLIB_SOURCE := $(wildcard internal/clib/*.c internal/clib/*.h internal/clib/*.map internal/clib/*.in)
+CLIB_TAGS   := clib,netgo,osusergo
 comma       := ,
 # An empty build id, because the path of the version script would be in it.
 CLIB_LINK   := -soname,$(notdir $(CLIB)) --version-script=$(CURDIR)/internal/clib/libazfilesauth.map -z,now
@@ -81,7 +82,7 @@ clib: $(CLIB) ## builds the C library into bin/
 $(CLIB): $(SOURCES) $(CLIB_SOURCE)
 	@mkdir -p $(@D)
 	CGO_ENABLED=1 CGO_CFLAGS='-O2 -g -DAZFILESAUTH_VERSION="$(VERSION)"' $(GO) build -buildmode=c-shared -trimpath \
-	  -tags clib,netgo,osusergo -ldflags '-s -w -buildid= -extldflags "$(addprefix -Wl$(comma),$(CLIB_LINK))"' -o $@ ./internal/clib
+	  -tags $(CLIB_TAGS) -ldflags '-s -w -buildid= -extldflags "$(addprefix -Wl$(comma),$(CLIB_LINK))"' -o $@ ./internal/clib
 	@rm -f $(basename $@).h
 
 .PHONY: install-clib
@@ -187,7 +188,6 @@ DOCDIR  = $(PREFIX)/share/doc/azfilesauth
 ZSHDIR  = $(PREFIX)/share/zsh/vendor-completions
 # Programs that run while a package for another processor is built.
 HOSTGO  = env -u GOARCH -u CC CGO_ENABLED=0 $(GO)
-RELEASE = $(HOSTGO) run ./packaging/release
 
 .PHONY: install-package
 install-package: install-files install-clib ## install, and what only packages ship: C library, completions, licences
@@ -198,7 +198,8 @@ install-package: install-files install-clib ## install, and what only packages s
 	bin/host completion zsh > $(DESTDIR)$(ZSHDIR)/_azfilesauth && \
 	bin/host completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/azfilesauth.fish
 	install -d $(DESTDIR)$(DOCDIR)
-	$(RELEASE) third-party $(BIN) $(CLIB) > $(DESTDIR)$(DOCDIR)/THIRD-PARTY
+	$(HOSTGO) build -modfile=release.mod -o bin/go-licenses github.com/google/go-licenses/v2
+	packaging/third-party bin/go-licenses $(CLIB_TAGS) > $(DESTDIR)$(DOCDIR)/THIRD-PARTY
 
 .PHONY: deb
 deb: NEEDS += dpkg-buildpackage:dpkg-dev dh:debhelper
@@ -217,6 +218,12 @@ packages: NEEDS += $(PACKAGENEEDS)
 packages: deps ## builds all packages, amd64 and arm64, into dist/
 	[ -e /usr/aarch64-linux-gnu/include/errno.h ] || apt-get -qq install -y --no-install-recommends libc6-dev-arm64-cross >/dev/null
 	for a in amd64 arm64; do packaging/build deb $$a; packaging/build rpm $$a; done
+
+# Without times and numbers of its own, and with a tool (its checksum is told) that no path changes.
+.PHONY: sbom
+sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
+	@GOFLAGS="$$($(GO) env GOFLAGS) -trimpath" $(GO) tool -modfile=release.mod cyclonedx-gomod bin -json -std -short-purls -noserial -notimestamp \
+	  -version $(VERSION) $(PROGRAM)
 
 .PHONY: test-packages
 test-packages: NEEDS += $(PACKAGENEEDS) lintian:lintian rpmlint:rpmlint mmdebstrap:mmdebstrap qemu-aarch64-static:qemu-user-static

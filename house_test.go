@@ -53,7 +53,7 @@ var (
 	tests = []string{"internal/azurefake", "internal/lab", "internal/fault/gen"}
 	// starters start other programs: they delegate, or ask what only a program knows.
 	starters = []string{
-		"internal/confine", "internal/host", "mounthelper", "packaging/release", "upcall",
+		"internal/confine", "internal/host", "mounthelper", "upcall",
 	}
 )
 
