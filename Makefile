@@ -228,7 +228,7 @@ sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
 .PHONY: test-packages
 test-packages: NEEDS += $(PACKAGENEEDS) lintian:lintian rpmlint:rpmlint mmdebstrap:mmdebstrap qemu-aarch64-static:qemu-user-static
 test-packages: deps ## installs, upgrades and removes the packages in roots of Debian 12 and 13
-	$(GO) test -tags packages -count=1 -timeout 15m -v ./packaging
+	$(GO) test -tags packages -count=1 -timeout 30m -v ./packaging
 
 .PHONY: clean
 clean: ## removes what the targets made, but not the downloads
