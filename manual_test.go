@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/setup"
 	"github.com/azfilesauth/azfilesauth/mounthelper"
@@ -201,11 +202,7 @@ func TestManualOfConfiguration(t *testing.T) {
 	identities := page.part(t, "Sh", "IDENTITIES")
 	same(t, "keys of an entry", identities.part(t, "Ss", "Keys of an entry").keys(), entry)
 
-	defaults, err := config.Load("/nonexistent")
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "kinds", identities.part(t, "Ss", "Kinds").items().arguments("Cm"), defaults.IdentityNames())
+	same(t, "kinds", identities.part(t, "Ss", "Kinds").items().arguments("Cm"), config.Defaults(host.Beneath(t.TempDir())).IdentityNames())
 }
 
 // What programs read is written down: the keys of each JSON value.

@@ -47,10 +47,10 @@ func (h *Helper) read(j *job) (err error) {
 		return err
 	}
 	h.step(j, "configuration: %s", h.Host.Config)
-	for _, w := range j.cfg.Warnings() {
+	for _, w := range j.cfg.Warnings {
 		h.step(j, "warning: %s", w)
 	}
-	if j.source, j.Endpoint, err = mounts.Mountable(j.inv.spec, j.cfg.Resolver()); err != nil {
+	if j.source, j.Endpoint, err = mounts.Mountable(j.inv.spec, j.cfg.Resolver); err != nil {
 		return err
 	}
 	h.step(j, "endpoint: %s", j.Endpoint)
@@ -63,7 +63,7 @@ func (h *Helper) read(j *job) (err error) {
 }
 
 func (h *Helper) mounts(j *job) ([]mounts.Mount, error) {
-	return mounts.ListFrom(h.Host.Mounts, j.cfg.Resolver())
+	return mounts.ListFrom(h.Host.Mounts, j.cfg.Resolver)
 }
 
 // decide settles who logs in, and checks all that the mount will need on this machine.

@@ -37,14 +37,14 @@ func (r *request) channel() (endpoint.Endpoint, error) {
 	case 0:
 		return endpoint.Endpoint{}, fault.UpcallChannel.New("no mount fits")
 	case 1:
-		return r.cfg.Resolver().Resolve(hosts[0])
+		return r.cfg.Resolver.Resolve(hosts[0])
 	}
 	return endpoint.Endpoint{}, fault.UpcallChannel.New(fmt.Sprintf("%d accounts fit", len(hosts)))
 }
 
 // candidates gives the hosts of the mounts that a further channel can belong to, one for each account.
 func (r *request) candidates() ([]string, error) {
-	all, err := mounts.ListFrom(r.Mounts, r.cfg.Resolver())
+	all, err := mounts.ListFrom(r.Mounts, r.cfg.Resolver)
 	if err != nil {
 		return nil, fault.Internal.New().Because(err)
 	}

@@ -96,11 +96,11 @@ func (r *request) configured(host string) (e endpoint.Endpoint, err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	cfg, err := config.Load(r.Config)
+	cfg, err := config.Read(r.Host)
 	if err != nil {
 		return e, err
 	}
-	return cfg.Resolver().Resolve(host)
+	return cfg.Resolver.Resolve(host)
 }
 
 // login serves a request that is ours.
@@ -108,18 +108,18 @@ func (r *request) login(text string) (err error) {
 	if r.desc, err = parseDescription(text); err != nil {
 		return fault.UpcallRequest.New(err.Error())
 	}
-	if r.cfg, err = config.Load(r.Config); err != nil {
+	if r.cfg, err = config.Read(r.Host); err != nil {
 		return err
 	}
 	if r.desc.host == "" {
 		r.endpoint, err = r.channel()
 	} else {
-		r.endpoint, err = r.cfg.Resolver().Resolve(r.desc.host)
+		r.endpoint, err = r.cfg.Resolver.Resolve(r.desc.host)
 	}
 	if err != nil {
 		return r.unresolved(err)
 	}
-	r.known.Store(&known{r.endpoint.Host(), r.cfg.UpcallDeadline(), r.cfg.Metrics().On()})
+	r.known.Store(&known{r.endpoint.Host(), r.cfg.Upcall.Deadline, r.cfg.Metrics.On()})
 	mech, err := spnego.ParseMechanism(r.desc.sec)
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (r *request) login(text string) (err error) {
 		}
 	}
 	// cifs.upcall reads the description itself, and fails without a host in it.
-	if r.cfg.UpcallMode() == "cifs" && r.desc.host != "" {
+	if r.cfg.Upcall.Mode == "cifs" && r.desc.host != "" {
 		err = r.delegate(got)
 	} else {
 		err = r.answer(got, mech)
@@ -177,9 +177,9 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 func (r *request) limit() (context.Context, context.CancelFunc) {
 	if r.began.IsZero() {
 		r.began = r.Now()
-		r.dog.allow(r.cfg.UpcallDeadline() + grace)
+		r.dog.allow(r.cfg.Upcall.Deadline + grace)
 	}
-	return fault.WithDeadline(context.Background(), r.began.Add(r.cfg.UpcallDeadline()), fault.BoundUpcall)
+	return fault.WithDeadline(context.Background(), r.began.Add(r.cfg.Upcall.Deadline), fault.BoundUpcall)
 }
 
 // late tells of the deadline where it cut something off. Of requests that come together one asks Azure;

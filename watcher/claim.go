@@ -24,7 +24,7 @@ type claim struct {
 // claimCache makes this the one watcher of the cache. A lock that cannot be had for another reason than
 // its holder stops nothing: exchanges are locked for themselves.
 func (w *watcher) claimCache() {
-	uid := w.cfg.CredentialUID()
+	uid := w.cfg.CredentialUID
 	path, old := w.cfg.CCacheName(uid), w.claim
 	if old.unlock != nil {
 		if path == old.path {

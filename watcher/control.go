@@ -67,7 +67,7 @@ func (w *watcher) Status() control.Status {
 func (w *watcher) WriteMetrics(out io.Writer) {
 	var s control.Status
 	served := false
-	_ = w.do(context.Background(), func() { s, served = w.describe(), w.cfg.Metrics().Served() })
+	_ = w.do(context.Background(), func() { s, served = w.describe(), w.cfg.Metrics.Socket })
 	if served {
 		w.counts.Write(out, s, w.upcalls())
 		return
@@ -138,7 +138,7 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 	found := map[Key][]endpoint.Endpoint{}
 	var named endpoint.Endpoint
 	if host != "" {
-		e, err := w.cfg.Resolver().Resolve(host)
+		e, err := w.cfg.Resolver.Resolve(host)
 		if err != nil {
 			return nil, fault.HostUnknown.New(host, err.Error())
 		}
@@ -155,7 +155,7 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 		}
 	}
 	if host != "" && len(found) == 0 {
-		return nil, fault.TicketUnknown.New(named.Host(), w.paths[w.cfg.CredentialUID()])
+		return nil, fault.TicketUnknown.New(named.Host(), w.paths[w.cfg.CredentialUID])
 	}
 	return found, nil
 }

@@ -14,7 +14,7 @@ import (
 // away because we cannot see it. What belongs to endpoints that are not mounted any more is forgotten;
 // their tickets stay.
 func (w *watcher) readMounts() {
-	table, err := w.mounted(w.cfg.Resolver())
+	table, err := w.mounted(w.cfg.Resolver)
 	if err == nil {
 		w.live.Store(&table)
 		w.blind = ""
@@ -83,7 +83,7 @@ func ticketOf(t tickets.Ticket, uid int) Ticket {
 
 // uids are those whose caches are in use: USER_UID's and those of the mounts.
 func (w *watcher) uids() []int {
-	uids := []int{w.cfg.CredentialUID()}
+	uids := []int{w.cfg.CredentialUID}
 	for k, mounted := range w.mounts {
 		if slices.ContainsFunc(mounted, byKerberos) {
 			uids = append(uids, k.CRUID)

@@ -112,7 +112,7 @@ func (w *watcher) run(ctx context.Context) {
 	defer stop()
 	w.claimCache()
 	w.notify(ready) // nothing was asked over the network yet, so that boot does not wait for it
-	w.Log.Info("AZ Files Refresh Daemon started.", "version", w.Version, "config", w.cfg.Path(), "mountinfo", w.Host.Mounts)
+	w.Log.Info("AZ Files Refresh Daemon started.", "version", w.Version, "config", w.cfg.Path, "mountinfo", w.Host.Mounts)
 	if w.late != nil {
 		w.Log.Warn("what is repaired is noticed late: " + noticedLate("the configuration", w.late).Error())
 	}
@@ -202,7 +202,7 @@ func (w *watcher) look() {
 
 // decide plans and tells what has changed.
 func (w *watcher) decide() {
-	policy := Policy{Refresh: w.cfg.Refresh(), Seed: w.seed}
+	policy := Policy{Refresh: w.cfg.Refresh, Seed: w.seed}
 	if w.BeforeExpiry > 0 {
 		policy.BeforeExpiry, policy.Before, policy.Pace = w.BeforeExpiry, w.BeforeExpiry, w.Look
 	}
@@ -263,7 +263,7 @@ func (w *watcher) loadConfig() {
 		return
 	}
 	delete(w.said, w.Host.Config)
-	w.Log.Info("the configuration was read again", "config", cfg.Path())
+	w.Log.Info("the configuration was read again", "config", cfg.Path)
 	for _, m := range w.memos {
 		m.sign = ""
 	}
@@ -273,7 +273,7 @@ func (w *watcher) loadConfig() {
 
 // loadMissing reads a configuration that was missing when the daemon was started.
 func (w *watcher) loadMissing() {
-	if !w.cfg.Missing() {
+	if !w.cfg.Missing {
 		return
 	}
 	if _, err := os.Stat(w.Host.Path(w.Host.Config)); err == nil {

@@ -304,8 +304,8 @@ func TestLoopKeepsConnectionsOverAReload(t *testing.T) {
 		w.configure(system + "refresh: {at: 0.5}\n")
 		w.hangups <- unix.SIGHUP
 		settle()
-		if w.manager == before || w.cfg.Refresh().At != 0.5 {
-			t.Errorf("at %v", w.cfg.Refresh().At)
+		if w.manager == before || w.cfg.Refresh.At != 0.5 {
+			t.Errorf("at %v", w.cfg.Refresh.At)
 		}
 		w.stop()
 	})

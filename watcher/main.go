@@ -75,6 +75,6 @@ func foregroundLog(h host.Host) *log.Daemon {
 	if err != nil {
 		cfg = config.Defaults(h)
 	}
-	destination, path := cfg.Log()
+	destination, path := cfg.Log.Destination, cfg.Log.Path
 	return log.Foreground(h, destination, path, os.Stderr, err != nil || os.Getenv("JOURNAL_STREAM") != "")
 }

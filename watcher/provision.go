@@ -105,7 +105,7 @@ func (p provisioner) choose(cfg *config.Config, m *tickets.Manager, lines []moun
 // for the login that the kernel will ask for.
 func (p provisioner) request(cfg *config.Config, m *tickets.Manager, l mounts.FstabLine) (w wanted, err error) {
 	w = wanted{line: l.Line}
-	if _, w.Endpoint, err = mounts.Mountable(l.Spec, cfg.Resolver()); err != nil {
+	if _, w.Endpoint, err = mounts.Mountable(l.Spec, cfg.Resolver); err != nil {
 		return w, err
 	}
 	if l.IsOurs() {

@@ -90,7 +90,7 @@ const textfileMode = 0o644
 //
 // node_exporter's textfile collector, which reads it, takes whole files that end in .prom.
 func (w *watcher) exposeMetrics() {
-	path := w.cfg.Metrics().Textfile
+	path := w.cfg.Metrics.Textfile
 	if path == "" {
 		return
 	}
@@ -116,7 +116,7 @@ func (w *watcher) exposeMetrics() {
 func (w *watcher) describe() control.Status {
 	s := control.Status{
 		Version: w.Version, PID: os.Getpid(), Started: w.started, Active: !w.waiting, HolderPID: w.holder.PID,
-		CCache: w.paths[w.cfg.CredentialUID()], Mountinfo: w.Host.Mounts, NextLook: w.next,
+		CCache: w.paths[w.cfg.CredentialUID], Mountinfo: w.Host.Mounts, NextLook: w.next,
 	}
 	for _, d := range w.plan {
 		s.Endpoints = append(s.Endpoints, w.endpoint(d))

@@ -178,8 +178,8 @@ func (w *watcher) adopt(cfg *config.Config) (err error) {
 		return err
 	}
 	w.cfg = cfg
-	for _, problem := range cfg.Warnings() {
-		w.Log.Warn("the configuration: "+problem, "file", cfg.Path())
+	for _, problem := range cfg.Warnings {
+		w.Log.Warn("the configuration: "+problem, "file", cfg.Path)
 	}
 	return nil
 }

@@ -319,7 +319,7 @@ func (w *world) other(host, who, token string, cruid int) error {
 		Host: w.options().Host, Config: cfg, Transport: quiet, IMDS: quiet,
 		Mounted: func() ([]mounts.Mount, error) { return nil, nil },
 	}))
-	e := must(cfg.Resolver().Resolve(host))
+	e := must(cfg.Resolver.Resolve(host))
 	_, err := m.Ensure(w.t.Context(), tickets.Request{
 		Endpoint: e, Identity: must(identity.Parse(who)), CRUID: cruid, Fresh: tickets.Always, Replace: true,
 		Token: secret.FromString(token),

@@ -32,7 +32,7 @@ func (m *machine) cachePaths() []string {
 			paths = append(paths, filepath.Join(dir, e.Name()))
 		}
 	}
-	name := m.Config.CCacheName(m.Config.CredentialUID())
+	name := m.Config.CCacheName(m.Config.CredentialUID)
 	if filepath.IsAbs(name) && !slices.Contains(paths, name) {
 		paths = append(paths, name)
 	}
@@ -48,7 +48,7 @@ func (m *machine) readCache(path string) (*ccache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && !m.Trusts(st.Uid) && int(st.Uid) != m.Config.CredentialUID() {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && !m.Trusts(st.Uid) && int(st.Uid) != m.Config.CredentialUID {
 		return nil, errForeign
 	}
 	content, err := m.ReadFile(path)

@@ -54,7 +54,7 @@ func (m *machine) configuration(context.Context) (string, error) {
 		}
 		c.walk(doc, "", &config.Key{})
 	})
-	for _, warning := range m.Config.Warnings() {
+	for _, warning := range m.Config.Warnings {
 		c.line(0, "warning: "+warning)
 	}
 	if m.ConfigErr != nil {

@@ -123,7 +123,7 @@ func (m *machine) journal(ctx context.Context) (string, error) {
 // logs are the ends of our log files, and of our lines in the machine's.
 func (m *machine) logs(context.Context) (string, error) {
 	var b strings.Builder
-	_, path := m.Config.Log()
+	path := m.Config.Log.Path
 	files := []string{path, "/var/log/azfilesrefresh.log", "/var/log/azfilesauth.log"}
 	slices.Sort(files)
 	for _, name := range slices.Compact(files) {

@@ -129,7 +129,14 @@ func (a *App) Run(args []string) int {
 const exitUsage = 64
 
 // load reads the configuration.
-func (s *session) load() (*config.Config, error) { return config.Load(s.Config) }
+func (s *session) load() (*config.Config, error) { return config.Read(s.machine()) }
+
+// machine is the one that the configuration is of.
+func (s *session) machine() host.Host {
+	h := s.Host
+	h.Config = s.Config
+	return h
+}
 
 // open reads the configuration and makes the Manager of its tickets.
 func (s *session) open() (*config.Config, *tickets.Manager, error) {

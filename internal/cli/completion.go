@@ -61,8 +61,8 @@ func (s *session) fromConfig(list func(*config.Config) []string) ([]string, cobr
 // endpoints are the hosts that are mounted, have a ticket or are in the configuration.
 func (s *session) endpoints(cfg *config.Config) []string {
 	var hosts []string
-	for name := range cfg.Resolver().Custom {
-		if e, err := cfg.Resolver().Resolve(name); err == nil {
+	for name := range cfg.Resolver.Custom {
+		if e, err := cfg.Resolver.Resolve(name); err == nil {
 			hosts = append(hosts, e.Host())
 		}
 	}
@@ -71,7 +71,7 @@ func (s *session) endpoints(cfg *config.Config) []string {
 		hosts = append(hosts, a.Host())
 	}
 	if m, err := s.manager(cfg, nil); err == nil {
-		listing, _ := m.List(cfg.CredentialUID())
+		listing, _ := m.List(cfg.CredentialUID)
 		for _, t := range listing.Tickets {
 			hosts = append(hosts, ticketHost(t))
 		}
@@ -90,7 +90,7 @@ func (s *session) endpointsAndMountpoints(cfg *config.Config) []string {
 	}
 	for _, l := range s.fstab() {
 		if src, err := mounts.ParseSource(l.Spec); err == nil {
-			if e, err := cfg.Resolver().Resolve(src.Host); err == nil {
+			if e, err := cfg.Resolver.Resolve(src.Host); err == nil {
 				words = append(words, e.Host(), l.Target)
 			}
 		}

@@ -50,12 +50,12 @@ func (s *session) check(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Missing() && s.file != "" {
+	if cfg.Missing && s.file != "" {
 		return fault.ConfigInvalid.New(path, "it cannot be opened").Because(fs.ErrNotExist)
 	}
-	return s.result(checked{path, true, !cfg.Missing()}, func(w io.Writer) {
+	return s.result(checked{path, true, !cfg.Missing}, func(w io.Writer) {
 		remark := ""
-		if cfg.Missing() {
+		if cfg.Missing {
 			remark = " (there is no such file, so the defaults hold)"
 		}
 		_, _ = fmt.Fprintf(w, "ok: %s%s\n", path, remark)
@@ -82,7 +82,7 @@ func (s *session) show(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	shown := shownConfig{cfg.Path(), !cfg.Missing(), nil, append([]string{}, cfg.Warnings()...)}
+	shown := shownConfig{cfg.Path, !cfg.Missing, nil, append([]string{}, cfg.Warnings...)}
 	rows := [][]string{{"KEY", "VALUE", "FROM"}}
 	for _, v := range cfg.Settings() {
 		shown.Settings = append(shown.Settings, setting{v.Key, v.Value, v.From()})

@@ -87,7 +87,7 @@ func (s *session) renewHere(ctx context.Context, cfg *config.Config, one endpoin
 	}
 	all = slices.DeleteFunc(all, func(a account) bool { return a.cruid < 0 || !one.IsZero() && a.Host() != one.Host() })
 	if len(all) == 0 && !one.IsZero() {
-		all = []account{{Endpoint: one, cruid: cfg.CredentialUID()}}
+		all = []account{{Endpoint: one, cruid: cfg.CredentialUID}}
 	}
 	outcomes := make([]control.Outcome, len(all))
 	var done sync.WaitGroup

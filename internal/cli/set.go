@@ -48,7 +48,7 @@ func (s *session) set(c *cobra.Command, args []string) error {
 	}
 	s.notes = []string{fmt.Sprintf("used: configuration %s, identity %s, credential cache %s", s.Config, r.Identity, cfg.CCacheName(r.CRUID))}
 	step := s.step()
-	for _, w := range cfg.Warnings() {
+	for _, w := range cfg.Warnings {
 		step("warning: %s", w)
 	}
 	m, err := s.manager(cfg, step)

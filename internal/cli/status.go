@@ -117,7 +117,7 @@ func (s *session) notMounted() (all []absent) {
 	if err != nil {
 		return nil
 	}
-	mounted, err := mounts.ListFrom(s.MountTable, cfg.Resolver())
+	mounted, err := mounts.ListFrom(s.MountTable, cfg.Resolver)
 	if err != nil {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (s *session) notMounted() (all []absent) {
 		_, whenUsed := l.Options.Get("x-systemd.automount")
 		target := filepath.Clean(l.Target)
 		isMounted := slices.ContainsFunc(mounted, func(m mounts.Mount) bool { return m.Target == target })
-		e, err := mounts.Named(l.Spec, cfg.Resolver())
+		e, err := mounts.Named(l.Spec, cfg.Resolver)
 		if err == nil && (l.IsOurs() || l.IsKerberos()) && !later && !whenUsed && !isMounted {
 			all = append(all, absent{e.Host(), l.Spec, target, s.loginFault(e.Host())})
 		}

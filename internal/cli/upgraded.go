@@ -34,7 +34,7 @@ func (s *session) upgraded(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	live, err := mounts.ListFrom(s.MountTable, cfg.Resolver())
+	live, err := mounts.ListFrom(s.MountTable, cfg.Resolver)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // none in an image that is being built
 		return fault.From(err)
 	}

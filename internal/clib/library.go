@@ -64,7 +64,7 @@ func (c *call) open() error {
 	if c.cfg, err = config.Read(c.host); err != nil {
 		return err
 	}
-	if c.transport, err = transport.New(c.cfg.Transport()); err != nil {
+	if c.transport, err = transport.New(c.cfg.Transport); err != nil {
 		return err
 	}
 	c.Manager, err = tickets.New(tickets.Options{Host: c.host, Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})
@@ -80,12 +80,12 @@ func (c *call) close() {
 
 // limit bounds what is left to do.
 func (c *call) limit() (context.Context, context.CancelFunc) {
-	return fault.WithTimeout(context.Background(), c.cfg.TotalTimeout(), fault.BoundTotal)
+	return fault.WithTimeout(context.Background(), c.cfg.TotalTimeout, fault.BoundTotal)
 }
 
 // set exchanges an access token for a ticket and gives the time that the ticket has left.
 func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
-	e, err := dropin.Endpoint(uri, c.cfg.Resolver())
+	e, err := dropin.Endpoint(uri, c.cfg.Resolver)
 	if err != nil {
 		return 0, err
 	}
@@ -95,7 +95,7 @@ func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
 	ctx, cancel := c.limit()
 	defer cancel()
 	got, err := c.Ensure(ctx, tickets.Request{
-		Endpoint: e, Identity: c.issuedTo(e, token), CRUID: c.cfg.CredentialUID(),
+		Endpoint: e, Identity: c.issuedTo(e, token), CRUID: c.cfg.CredentialUID,
 		Fresh: tickets.Always, Token: token,
 	})
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
 // well: then the caller is a daemon of AzFilesAuthenticator that replaces a ticket in time, and who
 // refreshes it is no other than before. Of another token only the caller knows where it comes from.
 func (c *call) issuedTo(e endpoint.Endpoint, token secret.Value) identity.Identity {
-	listing, _ := c.List(c.cfg.CredentialUID()) // what is wrong with it Ensure tells
+	listing, _ := c.List(c.cfg.CredentialUID) // what is wrong with it Ensure tells
 	for _, t := range listing.Tickets {
 		if id, err := identity.Parse(t.Identity); err == nil && t.Known && t.Trusted && t.Server.Components[1] == e.Host() && id.Issued(token) {
 			return id
@@ -120,13 +120,13 @@ func (c *call) issuedTo(e endpoint.Endpoint, token secret.Value) identity.Identi
 
 // clear erases a ticket.
 func (c *call) clear(uri string) error {
-	e, err := dropin.Endpoint(uri, c.cfg.Resolver())
+	e, err := dropin.Endpoint(uri, c.cfg.Resolver)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := c.limit()
 	defer cancel()
-	uid := c.cfg.CredentialUID()
+	uid := c.cfg.CredentialUID
 	err = c.Clear(ctx, uid, e)
 	if fault.Is(err, fault.TicketUnknown) { // which is what the caller wants
 		c.record(slog.LevelInfo, "there is no ticket to erase", "server", e.SPN(), "ccache", c.cfg.CCacheName(uid))
@@ -141,7 +141,7 @@ func (c *call) clear(uri string) error {
 
 // list gives the text that shows the tickets.
 func (c *call) list(json bool) (string, error) {
-	l, err := c.List(c.cfg.CredentialUID())
+	l, err := c.List(c.cfg.CredentialUID)
 	if err != nil {
 		return "", err
 	}
@@ -169,7 +169,7 @@ func (c *call) report(err error) {
 func (c *call) record(level slog.Level, message string, values ...any) bool {
 	destination, path := log.Syslog, ""
 	if c.cfg != nil {
-		destination, path = c.cfg.Log()
+		destination, path = c.cfg.Log.Destination, c.cfg.Log.Path
 	}
 	return log.Record(c.host, destination, path, program, level, message, values...) == nil
 }

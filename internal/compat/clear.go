@@ -10,13 +10,13 @@ import (
 
 // clear erases a ticket. What it prints on stdout is for programs.
 func (s *session) clear() error {
-	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver())
+	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := s.limit()
 	defer cancel()
-	err = s.manager.Clear(ctx, s.cfg.CredentialUID(), e)
+	err = s.manager.Clear(ctx, s.cfg.CredentialUID, e)
 	missing := fault.Is(err, fault.TicketUnknown) // which is what the caller wants
 	if err != nil && !missing {
 		return err

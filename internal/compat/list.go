@@ -10,7 +10,7 @@ import (
 
 // list shows the tickets. Whatever is wrong is known before the first byte is written.
 func (s *session) list() error {
-	l, err := s.manager.List(s.cfg.CredentialUID())
+	l, err := s.manager.List(s.cfg.CredentialUID)
 	if err != nil {
 		return err
 	}

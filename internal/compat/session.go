@@ -32,16 +32,16 @@ func (s *session) run() error {
 		}
 	}
 	s.step("configuration: %s", s.Host.Config)
-	for _, w := range s.cfg.Warnings() {
+	for _, w := range s.cfg.Warnings {
 		s.step("warning: %s", w)
 	}
-	s.ccache = s.cfg.CCacheName(s.cfg.CredentialUID())
+	s.ccache = s.cfg.CCacheName(s.cfg.CredentialUID)
 	s.manager, err = tickets.New(tickets.Options{
 		Host:      s.Host,
 		Config:    s.cfg,
 		Transport: s.Transport,
 		IMDS:      s.IMDS,
-		Mounted:   func() ([]mounts.Mount, error) { return mounts.ListFrom(s.Host.Mounts, s.cfg.Resolver()) },
+		Mounted:   func() ([]mounts.Mount, error) { return mounts.ListFrom(s.Host.Mounts, s.cfg.Resolver) },
 		Step:      s.step,
 		OpenRing:  s.OpenRing,
 
@@ -61,13 +61,13 @@ func (s *session) run() error {
 
 // limit bounds what is left to do. The driver has 90 s for a mount, of which this is a part.
 func (s *session) limit() (context.Context, context.CancelFunc) {
-	return fault.WithTimeout(context.Background(), s.cfg.TotalTimeout(), fault.BoundTotal)
+	return fault.WithTimeout(context.Background(), s.cfg.TotalTimeout, fault.BoundTotal)
 }
 
 // record writes one line to the log that the configuration names.
 func (s *session) record(level slog.Level, message string, values ...any) {
 	if s.OpenLog != nil && s.cfg != nil {
-		s.OpenLog(s.cfg.Log()).Log(context.Background(), level, message, values...)
+		s.OpenLog(s.cfg.Log.Destination, s.cfg.Log.Path).Log(context.Background(), level, message, values...)
 	}
 }
 

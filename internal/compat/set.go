@@ -58,7 +58,7 @@ func ticketOfOthers(l tickets.Listing, r tickets.Request) string {
 
 // request is what the command line asks for.
 func (s *session) request() (tickets.Request, error) {
-	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver())
+	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver)
 	if err != nil {
 		return tickets.Request{}, err
 	}
@@ -75,7 +75,7 @@ func (s *session) request() (tickets.Request, error) {
 		}
 	}
 	r := tickets.Request{
-		Endpoint: e, Identity: id, CRUID: s.cfg.CredentialUID(),
+		Endpoint: e, Identity: id, CRUID: s.cfg.CredentialUID,
 		Fresh: tickets.Always, Token: s.inv.token, Replace: s.inv.flags.force,
 	}
 	// The driver names the account's own host even where it then mounts by way of the private endpoint,

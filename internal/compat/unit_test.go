@@ -58,7 +58,7 @@ func TestFixesSpeakOfThisProgram(t *testing.T) {
 // provision is config.Provision on a machine with the password file and the programs of m.
 func (m *machine) provision(c *config.Config) (*config.Config, error) {
 	h := m.tool.Host
-	h.Config, h.Passwd, h.Programs = c.Path(), m.in("passwd"), []string{m.dir}
+	h.Config, h.Passwd, h.Programs = c.Path, m.in("passwd"), []string{m.dir}
 	return config.Provision(h, c)
 }
 

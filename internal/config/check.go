@@ -1,11 +1,9 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
@@ -39,20 +37,11 @@ func check(h host.Host, files []string, here bool, read func(file string) ([]byt
 	}
 	p.examineMeaning(h, here)
 	all := append(p.mistakes, p.warnings...)
-	slices.SortStableFunc(all, func(a, b problem) int {
-		return cmp.Or(cmp.Compare(slices.Index(p.files, a.file), slices.Index(p.files, b.file)), cmp.Compare(a.line, b.line))
-	})
 	if len(all) == 0 {
 		return p.Config, nil, nil
 	}
-	var more []string
-	for _, w := range all[1:] {
-		more = append(more, p.sentence(w))
-	}
-	if p.more {
-		more = append(more, "and more")
-	}
-	return p.Config, more, p.invalid(&all[0])
+	p.sort(all)
+	return p.Config, p.sentences(all[1:]), p.invalid(&all[0])
 }
 
 // examineMeaning notes values of the right form that cannot work. Whether a directory is there is a question
@@ -61,7 +50,7 @@ func (p *parser) examineMeaning(h host.Host, here bool) {
 	if kind, _ := cacheType(p.ccache); p.ccache != "" && kind != fileType {
 		p.wrongAt("KRB5_CC_NAME", "a cache of the type "+shown(kind)+" cannot be used, a file such as "+host.RunDir+"/krb5cc_"+uidToken+" can")
 	}
-	for key, file := range map[string]string{"metrics.textfile": p.metrics.Textfile, "LOG_FILE_PATH": p.log.path} {
+	for key, file := range map[string]string{"metrics.textfile": p.Metrics.Textfile, "LOG_FILE_PATH": p.Log.Path} {
 		if info, err := os.Stat(h.Path(filepath.Dir(file))); here && p.Sets(key) && (err != nil || !info.IsDir()) {
 			p.wrongAt(key, "the directory "+shown(filepath.Dir(file))+" does not exist")
 		}

@@ -29,12 +29,12 @@ func TestLinesOfUpstream(t *testing.T) {
 			continue
 		}
 		var lines string
-		for _, w := range c.Warnings() {
+		for _, w := range c.Warnings {
 			number, _, _ := strings.Cut(w, ": ")
 			lines += number + ": "
 		}
-		if c.CredentialUID() != 7 || c.CCacheName(7) != "/x" || lines != odd || (c.Strict() == nil) != (odd == "") {
-			t.Errorf("uid %d, cache %s, warnings %q, check: %v\n%s", c.CredentialUID(), c.CCacheName(7), c.Warnings(), c.Strict(), content)
+		if c.CredentialUID != 7 || c.CCacheName(7) != "/x" || lines != odd || (c.Strict() == nil) != (odd == "") {
+			t.Errorf("uid %d, cache %s, warnings %q, check: %v\n%s", c.CredentialUID, c.CCacheName(7), c.Warnings, c.Strict(), content)
 		}
 	}
 }
@@ -88,7 +88,7 @@ metrics: {textfile: /nonexistent/x.prom}
 		t.Errorf("the directories of another machine: %v", err)
 	}
 	h.Config = filepath.Join(t.TempDir(), "none")
-	if c, _, err := CheckFile(h); err != nil || !c.Missing() {
+	if c, _, err := CheckFile(h); err != nil || !c.Missing {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -63,14 +62,10 @@ func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
 // unnamed says of a name that is neither a kind of identity nor an entry what there is, "" of others. A
 // text that may be a secret in the wrong place is not repeated.
 func (c *Config) unnamed(name string) string {
-	kinds := []string{
-		string(identity.System), string(identity.Arc), string(identity.Workload), string(identity.CLI),
-		string(identity.Token), string(identity.UserAssigned), string(identity.ServicePrincipal),
-	}
-	if name == "" || slices.Contains(kinds, strings.ToLower(name)) {
+	if name == "" || slices.Contains(kinds[:], strings.ToLower(name)) {
 		return ""
 	}
-	all := append(kinds, slices.Sorted(maps.Keys(c.identities))...)
+	all := c.IdentityNames()
 	what := "its kind is not known"
 	if len(name) <= maxName && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") == "" {
 		what = name + " is neither a kind of identity nor an entry of identities"
@@ -87,13 +82,11 @@ const maxName = 32
 
 // unsaid is the identity when nobody chose one.
 func (c *Config) unsaid(host string) identity.Identity {
-	if id, ok := c.EndpointIdentity(host); ok {
-		return id
+	id, ok := c.IdentityFor(host)
+	if !ok {
+		id.Kind = identity.System
 	}
-	if id, ok := c.DefaultIdentity(); ok {
-		return id
-	}
-	return identity.Identity{Kind: identity.System}
+	return id
 }
 
 // fits checks that nothing is said beside the name of an entry but its own client id.
@@ -109,16 +102,19 @@ func (ch Choice) fits(entry identity.Identity) error {
 
 // implied is the kind that the parts tell, "" when they do not.
 func (ch Choice) implied() identity.Kind {
-	switch {
-	case ch.SecretFile != "" || ch.CertificateFile != "":
+	if ch.SecretFile != "" || ch.CertificateFile != "" {
 		return identity.ServicePrincipal
-	case ch.TokenFile != "" && ch.TenantID != "":
+	}
+	if ch.TokenFile != "" && ch.TenantID != "" {
 		return identity.Workload
-	case ch.TokenFile != "":
+	}
+	if ch.TokenFile != "" {
 		return identity.Token
-	case ch.User != "":
+	}
+	if ch.User != "" {
 		return identity.CLI
-	case ch.ClientID != "" || ch.ObjectID != "" || ch.ResourceID != "":
+	}
+	if ch.ClientID != "" || ch.ObjectID != "" || ch.ResourceID != "" {
 		return identity.UserAssigned
 	}
 	return ""

@@ -41,7 +41,7 @@ func readAt(path string) (*Config, error) {
 // Strict is the error of Check.
 func (c *Config) Strict() error {
 	h := host.Real().Trusting(os.Geteuid())
-	h.Config = c.path
+	h.Config = c.Path
 	_, _, err := Check(h)
 	return err
 }
@@ -68,9 +68,9 @@ func TestDefaults(t *testing.T) {
 	}
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
-			want := defaults(c.path)
-			if want.missing = name == "missing"; !want.missing {
-				want.files = []string{c.path}
+			want := defaults(c.Path)
+			if want.Missing = name == "missing"; !want.Missing {
+				want.Files = []string{c.Path}
 			}
 			if !reflect.DeepEqual(c, want) {
 				t.Errorf("got  %+v\nwant %+v", c, want)
@@ -78,14 +78,14 @@ func TestDefaults(t *testing.T) {
 		})
 	}
 	c := missing
-	if c.CredentialUID() != 0 || c.ConnectTimeout() != 10*time.Second || c.TotalTimeout() != 30*time.Second || c.Proxy() != nil ||
-		len(c.Warnings()) != 0 || c.Strict() != nil || c.CCacheName(1000) != "/tmp/krb5cc_1000" {
+	if c.CredentialUID != 0 || c.Transport.ConnectTimeout != 10*time.Second || c.TotalTimeout != 30*time.Second || c.Transport.Proxy != nil ||
+		len(c.Warnings) != 0 || c.Strict() != nil || c.CCacheName(1000) != "/tmp/krb5cc_1000" {
 		t.Errorf("got %+v", c)
 	}
-	if id, ok := c.DefaultIdentity(); ok {
+	if id, ok := c.IdentityFor(""); ok {
 		t.Errorf("default identity %v", id)
 	}
-	if id, ok := c.EndpointIdentity("acct.file.core.windows.net"); ok {
+	if id, ok := c.IdentityFor("acct.file.core.windows.net"); ok {
 		t.Errorf("endpoint identity %v", id)
 	}
 	if id, ok, err := c.Identity("backup"); ok || err != nil {
@@ -96,11 +96,11 @@ func TestDefaults(t *testing.T) {
 // The file that the CSI driver's init container writes, and the one-line file of others.
 func TestDropIn(t *testing.T) {
 	c := load(t, "USER_UID: 0\nKRB5_CC_NAME: /var/lib/kubelet/kerberos/krb5cc_0\nLOG_DESTINATION: \"file\"\n")
-	if c.CredentialUID() != 0 || c.CCacheName(0) != "/var/lib/kubelet/kerberos/krb5cc_0" || c.log.destination != "file" || c.Strict() != nil {
+	if c.CredentialUID != 0 || c.CCacheName(0) != "/var/lib/kubelet/kerberos/krb5cc_0" || c.Log.Destination != "file" || c.Strict() != nil {
 		t.Errorf("got %+v", c)
 	}
 	c = load(t, "USER_UID: 1001")
-	if c.CredentialUID() != 1001 || c.CCacheName(1001) != "/tmp/krb5cc_1001" {
+	if c.CredentialUID != 1001 || c.CCacheName(1001) != "/tmp/krb5cc_1001" {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -139,19 +139,19 @@ proxy: http://user:pass@proxy.example:3128
 	backup := identity.Identity{Kind: identity.UserAssigned, ClientID: "abcdefab" + guid[8:]}
 	file := identity.Identity{Kind: identity.Token, TokenFile: "/run/token", Resource: "https://storage.azure.com"}
 	checks := map[string][2]any{
-		"uid":         {c.CredentialUID(), 1001},
+		"uid":         {c.CredentialUID, 1001},
 		"cache":       {c.CCacheName(7), "/run/azfilesauth/krb5cc_7"},
-		"log":         {c.log, logging{"journal", "/var/log/a b.log"}},
-		"connect":     {c.ConnectTimeout(), 7 * time.Second},
-		"total":       {c.TotalTimeout(), 99 * time.Second},
-		"environment": {c.environment, map[string]string{"MSI_ENDPOINT": "http://localhost:40342/metadata/identity/oauth2/token", "NUMBER": "5", "SWITCH": "true", "EMPTY": ""}},
+		"log":         {c.Log, Log{"journal", "/var/log/a b.log"}},
+		"connect":     {c.Transport.ConnectTimeout, 7 * time.Second},
+		"total":       {c.TotalTimeout, 99 * time.Second},
+		"environment": {c.Environment, map[string]string{"MSI_ENDPOINT": "http://localhost:40342/metadata/identity/oauth2/token", "NUMBER": "5", "SWITCH": "true", "EMPTY": ""}},
 		"default":     {*c.fallback, backup},
 		"owners":      {c.owners, map[string]identity.Identity{"acct.file.core.windows.net": file, "own.file.core.windows.net": {Kind: identity.System}}},
-		"refresh":     {c.Refresh(), Refresh{At: 0.7, BeforeExpiry: 90 * time.Second, Jitter: 0.25, Concurrency: 3}},
-		"upcall":      {fmt.Sprint(c.UpcallMode(), c.UpcallDeadline()), "cifs4.5s"},
-		"metrics":     {c.Metrics(), Metrics{Socket: "on", Textfile: "/var/lib/x/azfilesauth.prom"}},
-		"proxy":       {c.Proxy().String(), "http://user:pass@proxy.example:3128"},
-		"warnings":    {len(c.Warnings()), 0},
+		"refresh":     {c.Refresh, Refresh{At: 0.7, BeforeExpiry: 90 * time.Second, Jitter: 0.25, Concurrency: 3}},
+		"upcall":      {fmt.Sprint(c.Upcall.Mode, c.Upcall.Deadline), "cifs4.5s"},
+		"metrics":     {c.Metrics, Metrics{Socket: true, Textfile: "/var/lib/x/azfilesauth.prom"}},
+		"proxy":       {c.Transport.Proxy.String(), "http://user:pass@proxy.example:3128"},
+		"warnings":    {len(c.Warnings), 0},
 	}
 	for name, check := range checks {
 		if !reflect.DeepEqual(check[0], check[1]) {
@@ -183,8 +183,8 @@ func TestDialect(t *testing.T) {
 	for name, content := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := load(t, content)
-			if c.CredentialUID() != 1001 || c.CCacheName(1001) != "/x/cc" || c.Strict() != nil {
-				t.Errorf("uid %d, cache %q, %v", c.CredentialUID(), c.CCacheName(1001), c.Warnings())
+			if c.CredentialUID != 1001 || c.CCacheName(1001) != "/x/cc" || c.Strict() != nil {
+				t.Errorf("uid %d, cache %q, %v", c.CredentialUID, c.CCacheName(1001), c.Warnings)
 			}
 		})
 	}
@@ -194,13 +194,13 @@ func TestLocalUID(t *testing.T) {
 	for sudo, want := range map[string]int{"1000": 1000, "": 0, "abc": 0, "-1": 0, "4294967295": 0, "local": 0} {
 		t.Setenv("SUDO_UID", sudo)
 		for _, word := range []string{"local", "LOCAL", "'Local'"} {
-			if got := load(t, "USER_UID: "+word).CredentialUID(); got != want {
+			if got := load(t, "USER_UID: "+word).CredentialUID; got != want {
 				t.Errorf("%s with SUDO_UID=%q: %d, want %d", word, sudo, got, want)
 			}
 		}
 	}
 	t.Setenv("SUDO_UID", "1000")
-	if got := load(t, "USER_UID: 5").CredentialUID(); got != 5 {
+	if got := load(t, "USER_UID: 5").CredentialUID; got != 5 {
 		t.Errorf("SUDO_UID counts without local: %d", got)
 	}
 }
@@ -264,17 +264,13 @@ endpoints: {acct.file.core.windows.net: {identitty: system}}
 		`line 10: endpoints.acct.file.core.windows.net.identitty: this key is unknown; did you mean identity?`,
 		`line 11: 1: this key is unknown`,
 	}
-	if got := c.Warnings(); !reflect.DeepEqual(got, want) {
+	if got := c.Warnings; !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if err := c.Strict(); !fault.Is(err, fault.ConfigInvalid) || !strings.Contains(err.Error(), want[0]) || !strings.Contains(err.Error(), c.path) {
+	if err := c.Strict(); !fault.Is(err, fault.ConfigInvalid) || !strings.Contains(err.Error(), want[0]) || !strings.Contains(err.Error(), c.Path) {
 		t.Errorf("strict: %v", err)
 	}
-	c.Warnings()[0] = "changed"
-	if c.Warnings()[0] != want[0] {
-		t.Error("a caller can change the warnings")
-	}
-	if c.CredentialUID() != 5 || c.refresh.At != 0.6 {
+	if c.CredentialUID != 5 || c.Refresh.At != 0.6 {
 		t.Error("an unknown key changed something")
 	}
 	for name := range map[string]bool{"app": true, "typo": true} {
@@ -293,10 +289,10 @@ func TestRepeatedKeys(t *testing.T) {
 		"line 6: USER_UID: it is in line 2 already, and that line counts",
 		"line 8: CURL_TOTAL_TIMEOUT: it is in line 7 already, and that line counts",
 	}
-	if got := c.Warnings(); !reflect.DeepEqual(got, want) {
+	if got := c.Warnings; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q", got)
 	}
-	if c.CredentialUID() != 1001 || c.CCacheName(1001) != "/x/a" || c.TotalTimeout() != 5*time.Second || c.Strict() == nil {
+	if c.CredentialUID != 1001 || c.CCacheName(1001) != "/x/a" || c.TotalTimeout != 5*time.Second || c.Strict() == nil {
 		t.Errorf("got %+v", c)
 	}
 }
@@ -306,11 +302,11 @@ func TestManyWarnings(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(&b, "unknown_%d: x\n", i)
 	}
-	got := load(t, b.String()).Warnings()
+	got := load(t, b.String()).Warnings
 	if len(got) != maxWarnings+1 || got[maxWarnings] != "and more" {
 		t.Errorf("%d warnings, the last %q", len(got), got[len(got)-1])
 	}
-	if got := load(t, strings.Repeat("k", 1000)+": x").Warnings(); len(got) != 1 || len(got[0]) > 200 {
+	if got := load(t, strings.Repeat("k", 1000)+": x").Warnings; len(got) != 1 || len(got[0]) > 200 {
 		t.Errorf("got %q", got)
 	}
 }
@@ -388,7 +384,7 @@ func TestSafety(t *testing.T) {
 			}
 			c, err := readAt(path)
 			switch {
-			case test.want == nil && (err != nil || c.CredentialUID() != 7):
+			case test.want == nil && (err != nil || c.CredentialUID != 7):
 				t.Errorf("got %v", err)
 			case test.want != nil && (!fault.Is(err, test.want) || !strings.Contains(err.Error(), test.text) || !strings.Contains(err.Error(), path)):
 				t.Errorf("got %v, want %s", err, test.text)
@@ -447,13 +443,8 @@ endpoints:
 	}
 }
 
-func TestProxyIsACopy(t *testing.T) {
-	c := load(t, "proxy: http://proxy.example:3128")
-	c.Proxy().Host = "evil"
-	if c.Proxy().Host != "proxy.example:3128" {
-		t.Error("a caller can change the proxy")
-	}
-	if got := load(t, "proxy: https://[2001:db8::1]:1080/").Proxy().Host; got != "[2001:db8::1]:1080" {
+func TestProxyOfAnAddress(t *testing.T) {
+	if got := load(t, "proxy: https://[2001:db8::1]:1080/").Transport.Proxy.Host; got != "[2001:db8::1]:1080" {
 		t.Errorf("got %s", got)
 	}
 }

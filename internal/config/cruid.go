@@ -15,11 +15,11 @@ const SystemUser = "azfilesuser"
 // or "" for USER_UID. The kernel's helper refuses a uid that getent(1)
 // does not list; root is there always, and the user who called sudo need not be. The errors are of kind UIDUnknown.
 func (c *Config) CRUID(want string, h host.Host) (int, error) {
-	if want == "" && c.local {
-		return c.uid, nil
+	if want == "" && c.Local {
+		return c.CredentialUID, nil
 	}
 	if want == "" {
-		want = strconv.Itoa(c.uid)
+		want = strconv.Itoa(c.CredentialUID)
 	}
 	if want == "0" || want == "root" {
 		return 0, nil

@@ -48,7 +48,7 @@ func (p *parser) checkHosts() {
 		if h.custom.Canonical == h.name {
 			h.custom.Canonical = ""
 		}
-		p.hosts[h.name] = h.custom
+		p.Resolver.Custom[h.name] = h.custom
 	}
 	for _, h := range p.listed {
 		if err := p.assign(h); err != nil {
@@ -61,7 +61,7 @@ func (p *parser) checkHosts() {
 func (p *parser) assign(h *account) error {
 	// Without an entry that makes it an account, a host must be one by its name: a mistyped domain
 	// would get an access token otherwise.
-	res, hint := p.Resolver(), ""
+	res, hint := p.Resolver, ""
 	if h.custom.Canonical == "" && h.custom.Authority == "" {
 		res, hint = endpoint.Resolver{}, "; another name of an account needs canonical:"
 	}

@@ -1,9 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"os"
+	"slices"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // enterVariable begins a variable of ENVIRONMENT. Its value can be a secret, so no error shows it.
@@ -39,23 +43,24 @@ func IgnoreEnvironment() map[string]string {
 }
 
 func steers(name string) bool {
-	if strings.HasSuffix(name, "_PROXY") {
-		return true
-	}
-	for _, prefix := range inherited {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
+	return strings.HasSuffix(name, "_PROXY") || slices.ContainsFunc(inherited, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// Environment is what the file has under ENVIRONMENT, for those who ask for tokens: root's word, unlike
-// what was inherited. It is not to be changed. Values can be secret.
-func (c *Config) Environment() map[string]string { return c.environment }
+// takeEnvironment takes from ENVIRONMENT what the keys of the files do not say. Others who read these variables ignore
+// what cannot be understood, and so does this.
+func (p *parser) takeEnvironment() {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		if u, err := proxyURL.read(p.Environment[name]); err == nil && p.Transport.Proxy == nil {
+			p.Transport.Proxy = u
+		}
+	}
+	if !p.Sets("no_proxy") {
+		p.Transport.NoProxy, _ = transport.Exceptions(cmp.Or(p.Environment["NO_PROXY"], p.Environment["no_proxy"]))
+	}
+}
 
 // AuthorityHost is where tokens come from instead of the endpoint's cloud, "" when the file does not
 // say so under ENVIRONMENT.
 func (c *Config) AuthorityHost() string {
-	return strings.TrimRight(c.environment["AZURE_AUTHORITY_HOST"], "/")
+	return strings.TrimRight(c.Environment["AZURE_AUTHORITY_HOST"], "/")
 }

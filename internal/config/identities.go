@@ -13,8 +13,8 @@ import (
 
 // kinds are those of this version. They cannot be names of entries, since identity= takes both.
 var kinds = [...]string{
-	string(identity.System), string(identity.UserAssigned), string(identity.Token), string(identity.Workload),
-	string(identity.ServicePrincipal), string(identity.CLI), string(identity.Arc),
+	string(identity.System), string(identity.Arc), string(identity.Workload), string(identity.CLI),
+	string(identity.Token), string(identity.UserAssigned), string(identity.ServicePrincipal),
 }
 
 // entry is an entry of identities. err is set for a kind that this version does not know, and is met

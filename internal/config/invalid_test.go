@@ -76,12 +76,12 @@ func tolerated(t *testing.T, content, where string) {
 		t.Errorf("%v\n%s", err, content)
 		return
 	}
-	d := defaults(c.path)
-	if c.Sets("KRB5_CC_NAME") || c.CCacheName(5) != "/tmp/krb5cc_5" || c.log != d.log || c.connectTimeout != d.connectTimeout || c.totalTimeout != d.totalTimeout {
+	d := defaults(c.Path)
+	if c.Sets("KRB5_CC_NAME") || c.CCacheName(5) != "/tmp/krb5cc_5" || c.Log != d.Log || c.Transport.ConnectTimeout != d.Transport.ConnectTimeout || c.TotalTimeout != d.TotalTimeout {
 		t.Errorf("it counts: %s", content)
 	}
 	err = c.Strict()
-	all := strings.Join(c.Warnings(), "\n")
+	all := strings.Join(c.Warnings, "\n")
 	if !fault.Is(err, fault.ConfigInvalid) || !strings.Contains(all, where) || !strings.Contains(all, " holds instead") {
 		t.Errorf("check: %v; warnings %s\n%s", err, all, content)
 	}
@@ -172,17 +172,17 @@ endpoints:
 		"acct4.file.core.windows.net":            {"acct4.file.core.windows.net", endpoint.Public.Authority, endpoint.Public.Resource, ""},
 		"acct9.file.core.chinacloudapi.cn":       {"acct9.file.core.chinacloudapi.cn", endpoint.China.Authority, endpoint.China.Resource, ""},
 	} {
-		e, err := c.Resolver().Resolve(host)
+		e, err := c.Resolver.Resolve(host)
 		if err != nil || e.Host() != want.canonical || e.Cloud().Authority != want.authority || e.Cloud().Resource != want.resource {
 			t.Errorf("%s: %s %+v %v", host, e, e.Cloud(), err)
 		}
-		id, ok := c.EndpointIdentity(e.Host())
+		id, ok := c.IdentityFor(e.Host())
 		if ok != (want.identity != "") || ok && id.String() != want.identity {
 			t.Errorf("%s: identity %q, want %q", host, id, want.identity)
 		}
 	}
-	if len(c.Warnings()) != 0 {
-		t.Errorf("warnings %q", c.Warnings())
+	if len(c.Warnings) != 0 {
+		t.Errorf("warnings %q", c.Warnings)
 	}
 }
 
@@ -213,7 +213,7 @@ func TestEndpointsThatDisagree(t *testing.T) {
 
 func TestDefaultIdentityText(t *testing.T) {
 	for text, want := range map[string]string{"system": "system", "user-assigned client_id=" + strings.ToUpper(guid): "user-assigned client_id=" + guid, "token token_file=/x": "token token_file=/x"} {
-		if id, ok := load(t, "default_identity: "+text).DefaultIdentity(); !ok || id.String() != want {
+		if id, ok := load(t, "default_identity: "+text).IdentityFor(""); !ok || id.String() != want {
 			t.Errorf("%s: %v %v", text, id, ok)
 		}
 	}
@@ -259,8 +259,8 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			c, err := readAt(write(t, content))
-			if err == nil && len(c.Warnings()) > maxWarnings+1 {
-				t.Errorf("%d warnings", len(c.Warnings()))
+			if err == nil && len(c.Warnings) > maxWarnings+1 {
+				t.Errorf("%d warnings", len(c.Warnings))
 			}
 			if err != nil && !fault.Is(err, fault.ConfigInvalid) {
 				t.Error(err)
@@ -289,17 +289,17 @@ func FuzzConfig(f *testing.F) {
 			}
 			return
 		}
-		if uid := c.CredentialUID(); uid < 0 || int64(uid) > 4294967294 {
+		if uid := c.CredentialUID; uid < 0 || int64(uid) > 4294967294 {
 			t.Fatalf("uid %d", uid)
 		}
-		if c.ConnectTimeout() <= 0 || c.TotalTimeout() <= 0 || c.deadline <= 0 || c.refresh.Concurrency < 1 || !(c.refresh.At > 0 && c.refresh.At < 1) {
+		if c.Transport.ConnectTimeout <= 0 || c.TotalTimeout <= 0 || c.Upcall.Deadline <= 0 || c.Refresh.Concurrency < 1 || !(c.Refresh.At > 0 && c.Refresh.At < 1) {
 			t.Fatalf("got %+v", c)
 		}
 		if name := c.CCacheName(5); !strings.HasPrefix(name, "/") && !strings.Contains(name, ":") || strings.HasPrefix(name, "/") && strings.Contains(name, uidToken) {
 			t.Fatalf("cache %q", name)
 		}
-		for host := range c.hosts {
-			if e, err := c.Resolver().Resolve(host); err != nil || e.IsZero() || e.Cloud().Authority == "" {
+		for host := range c.Resolver.Custom {
+			if e, err := c.Resolver.Resolve(host); err != nil || e.IsZero() || e.Cloud().Authority == "" {
 				t.Fatalf("%q: %v", host, err)
 			}
 		}
@@ -309,7 +309,7 @@ func FuzzConfig(f *testing.F) {
 			}
 		}
 		for host, id := range c.owners {
-			if e, err := c.Resolver().Resolve(host); err != nil || e.Host() != host || id.Validate() != nil {
+			if e, err := c.Resolver.Resolve(host); err != nil || e.Host() != host || id.Validate() != nil {
 				t.Fatalf("%q: %v", host, err)
 			}
 		}

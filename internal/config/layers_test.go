@@ -54,8 +54,8 @@ func TestLayers(t *testing.T) {
 		}
 		return all
 	}
-	if want := in(vendorFile+"50-azfilesauth.yaml", vendorFile+"60-more.yaml", mainFile, ownFile+"10-x.yaml", ownFile+"20-y.yaml"); !slices.Equal(c.Files(), want) || c.Missing() {
-		t.Errorf("files %q", c.Files())
+	if want := in(vendorFile+"50-azfilesauth.yaml", vendorFile+"60-more.yaml", mainFile, ownFile+"10-x.yaml", ownFile+"20-y.yaml"); !slices.Equal(c.Files, want) || c.Missing {
+		t.Errorf("files %q", c.Files)
 	}
 	where := map[string]string{}
 	for _, s := range c.Settings() {
@@ -78,14 +78,14 @@ func TestLayers(t *testing.T) {
 			t.Errorf("%s: %q, want %q", key, where[key], want)
 		}
 	}
-	if want := map[string]string{"A": "1", "B": "3"}; !reflect.DeepEqual(c.environment, want) {
-		t.Errorf("environment %q", c.environment)
+	if want := map[string]string{"A": "1", "B": "3"}; !reflect.DeepEqual(c.Environment, want) {
+		t.Errorf("environment %q", c.Environment)
 	}
-	if id, ok := c.EndpointIdentity("acct.file.core.windows.net"); !ok || id.ClientID != guid2 {
+	if id, ok := c.IdentityFor("acct.file.core.windows.net"); !ok || id.ClientID != guid2 {
 		t.Errorf("identity %v", id)
 	}
 	odd := in(ownFile + "20-y.yaml")[0]
-	if got := c.Warnings(); !slices.Equal(got, []string{odd + ": line 3: nonsense: this key is unknown"}) {
+	if got := c.Warnings; !slices.Equal(got, []string{odd + ": line 3: nonsense: this key is unknown"}) {
 		t.Errorf("warnings %q", got)
 	}
 	if err := c.Strict(); !fault.Is(err, fault.ConfigInvalid) || !strings.Contains(err.Error(), odd+" is not valid: line 3: nonsense") {
@@ -119,7 +119,7 @@ func TestUnsafeLayers(t *testing.T) {
 	for _, name := range []string{vendorFile, vendorFile + "x.yaml", ownFile, ownFile + "x.yaml"} {
 		path := layered(t, map[string]string{vendorFile + "x.yaml": "USER_UID: 7\n", ownFile + "x.yaml": "USER_UID: 7\n"})
 		bad := filepath.Join(strings.TrimSuffix(path, DefaultPath), name)
-		if c, err := readAt(path); err != nil || !c.Missing() || c.CredentialUID() != 7 {
+		if c, err := readAt(path); err != nil || !c.Missing || c.CredentialUID != 7 {
 			t.Errorf("%v", err)
 		}
 		if err := os.Chmod(bad, 0o777); err != nil {
@@ -140,8 +140,8 @@ func TestLayersOfAnotherFile(t *testing.T) {
 	}
 	put(t, filepath.Join(dir, "x.yaml"), "USER_UID: 6\n", 0o600)
 	c, err := readAt(path)
-	if err != nil || c.CredentialUID() != 6 || len(c.Files()) != 2 {
-		t.Errorf("%v: %q", err, c.Files())
+	if err != nil || c.CredentialUID != 6 || len(c.Files) != 2 {
+		t.Errorf("%v: %q", err, c.Files)
 	}
 }
 

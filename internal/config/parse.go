@@ -46,6 +46,8 @@ type parser struct {
 	file     string
 	byName   map[string]*account // by lower-case name
 	mistakes []problem
+	warnings []problem
+	more     bool // there were more than maxWarnings
 
 	choice   *Choice  // of the entry of identities that is being read
 	account  *account // that of endpoints
@@ -105,14 +107,11 @@ func (p *parser) value(k *Key, way string, kv pair) error {
 		}
 		return p.section(way, k.Path, kv.value)
 	}
-	read := plain
-	if k.bare {
-		read = bare
+	form := plain
+	if k.form != nil {
+		form = k.form
 	}
-	if k.list {
-		read = joined
-	}
-	text, err := read(kv.value)
+	text, err := form(kv.value)
 	if err == nil {
 		err = k.take(p, text)
 	}
@@ -127,13 +126,35 @@ func (p *parser) value(k *Key, way string, kv pair) error {
 
 // finish looks at what names something in another place, when all files are read.
 func (p *parser) finish() {
+	p.takeEnvironment()
 	p.checkIdentities()
 	p.checkHosts()
-	for _, list := range [][]problem{p.warnings, p.mistakes} {
-		slices.SortStableFunc(list, func(a, b problem) int {
-			return cmp.Or(cmp.Compare(slices.Index(p.files, a.file), slices.Index(p.files, b.file)), cmp.Compare(a.line, b.line))
-		})
+	p.sort(p.mistakes)
+	p.sort(p.warnings)
+	p.Warnings = p.sentences(p.warnings)
+}
+
+// sort puts problems in the order of the files.
+func (p *parser) sort(all []problem) {
+	slices.SortStableFunc(all, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(slices.Index(p.Files, a.file), slices.Index(p.Files, b.file)), cmp.Compare(a.line, b.line))
+	})
+}
+
+// sentences tells problems. A file is named unless it is the one at Path.
+func (p *parser) sentences(problems []problem) []string {
+	var all []string
+	for _, w := range problems {
+		text := w.Error()
+		if w.file != p.Path {
+			text = w.file + ": " + text
+		}
+		all = append(all, text)
 	}
+	if p.more {
+		all = append(all, "and more")
+	}
+	return all
 }
 
 // mistake notes what no configuration can have, of which the first ones are enough.

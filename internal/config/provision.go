@@ -37,13 +37,13 @@ func Provision(h host.Host, c *Config) (*Config, error) {
 			return nil, err
 		}
 	}
-	if c.missing {
-		if err := create(h, c.uid); err != nil {
+	if c.Missing {
+		if err := create(h, c.CredentialUID); err != nil {
 			return nil, fault.ConfigInvalid.New(h.Config, "it is missing and cannot be made").Because(err)
 		}
 		return Read(h)
 	}
-	_ = appendUID(h, c.uid) // a Kubernetes configMap or a read-only /etc
+	_ = appendUID(h, c.CredentialUID) // a Kubernetes configMap or a read-only /etc
 	return c, nil
 }
 

@@ -51,8 +51,8 @@ func TestProvisionMakesUserAndFile(t *testing.T) {
 	p, dir := machine(t, rootLine, `echo azfilesuser:x:988:988::/nonexistent:/usr/sbin/nologin >>"$(dirname "$0")/passwd"`)
 	path := filepath.Join(dir, "etc", "config.yaml")
 	for range 2 {
-		if c := provision(t, p, path); c.CredentialUID() != 988 {
-			t.Errorf("uid %d", c.CredentialUID())
+		if c := provision(t, p, path); c.CredentialUID != 988 {
+			t.Errorf("uid %d", c.CredentialUID)
 		}
 	}
 	called, _ := os.ReadFile(filepath.Join(dir, "called"))
@@ -98,8 +98,8 @@ func TestProvisionAppendsTheUID(t *testing.T) {
 				put(t, filepath.Join(dir, "config.d/50-site.yaml"), test.dropIn, 0o600)
 			}
 			for range 2 {
-				if c := provision(t, p, path); c.CredentialUID() != test.uid {
-					t.Errorf("uid %d", c.CredentialUID())
+				if c := provision(t, p, path); c.CredentialUID != test.uid {
+					t.Errorf("uid %d", c.CredentialUID)
 				}
 				info, err := os.Stat(path)
 				if now, _ := os.ReadFile(path); err != nil || string(now) != test.want || info.Mode().Perm() != 0o640 {
@@ -130,8 +130,8 @@ func TestProvisionLeavesAConfigMap(t *testing.T) {
 func TestProvisionWithoutUseradd(t *testing.T) {
 	for name, useradd := range map[string]string{"missing": "", "failing": "exit 9"} {
 		p, dir := machine(t, rootLine, useradd)
-		if c := provision(t, p, filepath.Join(dir, "config.yaml")); c.CredentialUID() != 0 {
-			t.Errorf("%s: uid %d", name, c.CredentialUID())
+		if c := provision(t, p, filepath.Join(dir, "config.yaml")); c.CredentialUID != 0 {
+			t.Errorf("%s: uid %d", name, c.CredentialUID)
 		}
 	}
 }
@@ -152,13 +152,13 @@ func TestProxyWithExceptions(t *testing.T) {
 		proxy + "ENVIRONMENT: {NO_PROXY: " + account + "}\nno_proxy: []":                       "",
 	} {
 		c := load(t, text)
-		if got := c.NoProxy(); got != want || c.Transport().NoProxy != want {
+		if got := c.Transport.NoProxy; got != want || c.Transport.NoProxy != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 		if err := c.Strict(); err != nil {
 			t.Errorf("%q: check: %v", text, err)
 		}
-		tr, err := transport.New(c.Transport())
+		tr, err := transport.New(c.Transport)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,13 +181,13 @@ func TestProxyAndAuthorityOfEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Proxy() == nil || c.Proxy().Host != "proxy.test:3128" || c.AuthorityHost() != "https://login.test" {
-		t.Errorf("proxy %v, authority %q", c.Proxy(), c.AuthorityHost())
+	if c.Transport.Proxy == nil || c.Transport.Proxy.Host != "proxy.test:3128" || c.AuthorityHost() != "https://login.test" {
+		t.Errorf("proxy %v, authority %q", c.Transport.Proxy, c.AuthorityHost())
 	}
 	if len(c.Authorities()) != 1 || c.Authorities()[0] != "https://login.test" {
 		t.Errorf("authorities %v", c.Authorities())
 	}
-	if v, ok := os.LookupEnv("AZFILES_TEST"); ok || c.Environment()["AZFILES_TEST"] != "x" {
-		t.Errorf("ENVIRONMENT has %q, the process's environment %q, %v", c.Environment(), v, ok)
+	if v, ok := os.LookupEnv("AZFILES_TEST"); ok || c.Environment["AZFILES_TEST"] != "x" {
+		t.Errorf("ENVIRONMENT has %q, the process's environment %q, %v", c.Environment, v, ok)
 	}
 }

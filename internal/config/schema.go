@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 // Key is one key of the configuration. Parsing, "config show", "config check", what a bundle may show and
@@ -22,8 +24,7 @@ type Key struct {
 	lenient  bool // a bad value is a warning and does not count: it never stops a mount
 	optional bool // an empty value is a warning, and as if the line were not there
 
-	list  bool                                         // its value can be a list of texts, which are taken with commas between
-	bare  bool                                         // its value can be any text, and none
+	form  func(*yaml.Node) (string, error)             // the text of its value; nil is plain
 	take  func(p *parser, text string) error           // puts the value in its place
 	show  func(p *parser) string                       // the value in its place, fit to be shown
 	enter func(p *parser, name string, at place) error // begins the entry of an invented name
@@ -40,24 +41,24 @@ func upstreamKeys() []Key {
 		"The credential cache, a file; `%{uid}` stands for the credential uid. The default is /tmp/krb5cc_%{uid} ; "+
 			"the installed file has /run/azfilesauth/krb5cc_%{uid} . A path without `%{uid}` serves `USER_UID` ; "+
 			"other uids use /run/azfilesauth/krb5cc_%{uid} .")
-	ccache.show = func(p *parser) string { return p.CCacheName(p.uid) }
-	user := row("USER_UID", uid, "", func(p *parser) *int { return &p.uid },
+	ccache.show = func(p *parser) string { return p.CCacheName(p.CredentialUID) }
+	user := row("USER_UID", uid, "", func(p *parser) *int { return &p.CredentialUID },
 		"The credential uid: whose credential cache holds the tickets. Without it, the cache belongs to the system user "+
 			"`azfilesuser` where there is one, and to root otherwise; azfilesauthmanager(8) and azfilesauth-setup(8) make that user. "+
 			"The word `local` means the user who called sudo(8), each with a cache of his own, /tmp/krb5cc_%{uid} , whatever `KRB5_CC_NAME` says.")
 	number := user.take
 	user.take = func(p *parser, text string) error {
-		p.local = strings.EqualFold(text, localUser)
+		p.Local = strings.EqualFold(text, localUser)
 		return number(p, text)
 	}
-	destination := row("LOG_DESTINATION", oneOf("syslog", "file", "journal"), "syslog", func(p *parser) *string { return &p.log.destination },
+	destination := row("LOG_DESTINATION", oneOf("syslog", "file", "journal"), "syslog", func(p *parser) *string { return &p.Log.Destination },
 		"Where azfilesauthmanager(8) logs what it did.")
-	file := row("LOG_FILE_PATH", filePath, "/var/log/azfilesauth.log", func(p *parser) *string { return &p.log.path },
+	file := row("LOG_FILE_PATH", filePath, "/var/log/azfilesauth.log", func(p *parser) *string { return &p.Log.Path },
 		"The file of the destination `file` .")
 	destination.AtStart, file.AtStart = true, true
-	connect := row("CURL_CONNECT_TIMEOUT", seconds(1, 3600), "10", func(p *parser) *time.Duration { return &p.connectTimeout },
+	connect := row("CURL_CONNECT_TIMEOUT", seconds(1, 3600), "10", func(p *parser) *time.Duration { return &p.Transport.ConnectTimeout },
 		"The bound on a connection.")
-	total := row("CURL_TOTAL_TIMEOUT", seconds(1, 3600), "30", func(p *parser) *time.Duration { return &p.totalTimeout },
+	total := row("CURL_TOTAL_TIMEOUT", seconds(1, 3600), "30", func(p *parser) *time.Duration { return &p.TotalTimeout },
 		"The bound on a request.")
 	ccache.optional, destination.lenient, file.lenient, connect.lenient, total.lenient = true, true, true, true, true
 	return []Key{user, ccache, destination, file, connect, total}
@@ -69,39 +70,39 @@ func ownKeys() []Key {
 		"Who this machine is when neither the mount nor `endpoints` says so: the name of an entry of `identities` , "+
 			"or `system` , which is the default.")
 	fallback.show = func(p *parser) string { return p.unsaid("").String() }
-	proxy := row("proxy", proxyURL, "", func(p *parser) **url.URL { return &p.proxy },
+	proxy := row("proxy", proxyURL, "", func(p *parser) **url.URL { return &p.Transport.Proxy },
 		"An HTTP proxy for Entra and the storage accounts. The machine's identity service is never asked through a proxy.")
-	proxy.Secret, proxy.show = true, func(p *parser) string { return withoutLogin(p.Proxy()) }
-	except := row("no_proxy", exceptions, "", func(p *parser) *string { return &p.noProxy },
+	proxy.Secret = true
+	except := row("no_proxy", exceptions, "", func(p *parser) *string { return &p.Transport.NoProxy },
 		"What is reached without the proxy, as an account with a private endpoint: a list, or one text with commas. "+
 			"`example.com` is that host and all below it, `.example.com` only those below, `*` everything; "+
 			"an address or a CIDR block such as `10.0.0.0/8` counts for hosts that are written as addresses, not for what a name resolves to. "+
 			"It replaces `NO_PROXY` under `ENVIRONMENT` .")
-	except.list, except.show = true, func(p *parser) string { return p.NoProxy() }
+	except.form = joined
 	return []Key{
 		fallback,
 		{Path: "refresh", Doc: "When azfilesauth-watch(8) replaces a ticket:"},
-		row("refresh.at", share(0.05, 0.95), "0.6", func(p *parser) *float64 { return &p.refresh.At },
+		row("refresh.at", share(0.05, 0.95), "0.6", func(p *parser) *float64 { return &p.Refresh.At },
 			"The share of its lifetime after which it is due."),
-		row("refresh.before_expiry", duration(time.Second, 24*time.Hour), "5m", func(p *parser) *time.Duration { return &p.refresh.BeforeExpiry },
+		row("refresh.before_expiry", duration(time.Second, 24*time.Hour), "5m", func(p *parser) *time.Duration { return &p.Refresh.BeforeExpiry },
 			"The latest moment before it expires."),
-		row("refresh.jitter", share(0, 0.5), "10%", func(p *parser) *float64 { return &p.refresh.Jitter },
+		row("refresh.jitter", share(0, 0.5), "10%", func(p *parser) *float64 { return &p.Refresh.Jitter },
 			"The share of its lifetime over which machines and endpoints spread."),
-		row("refresh.concurrency", number(1, 64), "8", func(p *parser) *int { return &p.refresh.Concurrency },
+		row("refresh.concurrency", number(1, 64), "8", func(p *parser) *int { return &p.Refresh.Concurrency },
 			"How many tickets are fetched at once."),
 		{Path: "upcall", Doc: "How azfiles.upcall(8) answers the kernel:"},
-		row("upcall.mode", oneOf("native", "cifs"), "native", func(p *parser) *string { return &p.mode },
+		row("upcall.mode", oneOf("native", "cifs"), "native", func(p *parser) *string { return &p.Upcall.Mode },
 			"Who makes the answer: the program itself, or cifs.upcall(8)."),
-		row("upcall.deadline", duration(time.Second, 30*time.Second), "5s", func(p *parser) *time.Duration { return &p.deadline },
+		row("upcall.deadline", duration(time.Second, 30*time.Second), "5s", func(p *parser) *time.Duration { return &p.Upcall.Deadline },
 			"The bound on one answer."),
 		{Path: "metrics", Doc: "Counters for Prometheus, which are off by default:"},
-		row("metrics.socket", oneOf("on", "off"), "off", func(p *parser) *string { return &p.metrics.Socket },
+		row("metrics.socket", either("on", "off"), "off", func(p *parser) *bool { return &p.Metrics.Socket },
 			"Whether azfilesauth-watch(8) answers /metrics on its socket."),
-		row("metrics.textfile", filePath, "", func(p *parser) *string { return &p.metrics.Textfile },
+		row("metrics.textfile", filePath, "", func(p *parser) *string { return &p.Metrics.Textfile },
 			"A file, whose name ends in `.prom` , for the textfile collector of node_exporter."),
 		proxy,
 		except,
-		row("token_cache", oneOf("keyring", "off"), "keyring", func(p *parser) *string { return &p.tokenCache },
+		row("token_cache", either("keyring", "off"), "keyring", func(p *parser) *bool { return &p.KeepTokens },
 			"Whether access tokens are kept in root's kernel keyring until they expire."),
 	}
 }
@@ -141,8 +142,8 @@ func inventedKeys() []Key {
 
 		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` , `NO_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count."},
 		{
-			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, bare: true, enter: (*parser).enterVariable,
-			take: func(p *parser, text string) error { p.environment[p.variable] = text; return nil },
+			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, form: bare, enter: (*parser).enterVariable,
+			take: func(p *parser, text string) error { p.Environment[p.variable] = text; return nil },
 		},
 	}
 }

@@ -51,7 +51,7 @@ func (c *Config) Settings() []Setting {
 		(&parser{account: h}).each("endpoints.*.", func(key, value string) { parts = append(parts, key+"="+value) })
 		add(within("endpoints", h.key), strings.Join(parts, " "))
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.environment)) {
+	for _, name := range slices.Sorted(maps.Keys(c.Environment)) {
 		add(within("ENVIRONMENT", name), secret.Redacted)
 	}
 	return all

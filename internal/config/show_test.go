@@ -34,11 +34,11 @@ func TestSettingsByDefault(t *testing.T) {
 	if got := lines(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if c.Missing() || c.Path() == "" {
-		t.Errorf("missing %v, path %q", c.Missing(), c.Path())
+	if c.Missing || c.Path == "" {
+		t.Errorf("missing %v, path %q", c.Missing, c.Path)
 	}
-	if none, err := readAt(filepath.Join(t.TempDir(), "none")); err != nil || !none.Missing() {
-		t.Errorf("missing %v, %v", none.Missing(), err)
+	if none, err := readAt(filepath.Join(t.TempDir(), "none")); err != nil || !none.Missing {
+		t.Errorf("missing %v, %v", none.Missing, err)
 	}
 }
 

@@ -40,8 +40,8 @@ func TestUpcall(t *testing.T) {
 		for _, id := range c.NamedIdentities() {
 			named = append(named, id.String())
 		}
-		if c.UpcallMode() != want.mode || c.UpcallDeadline() != want.deadline || !slices.Equal(named, want.named) {
-			t.Errorf("%s: %s, %s, %q", text, c.UpcallMode(), c.UpcallDeadline(), named)
+		if c.Upcall.Mode != want.mode || c.Upcall.Deadline != want.deadline || !slices.Equal(named, want.named) {
+			t.Errorf("%s: %s, %s, %q", text, c.Upcall.Mode, c.Upcall.Deadline, named)
 		}
 	}
 }

@@ -180,6 +180,20 @@ func oneOf(words ...string) kind[string] {
 	return k
 }
 
+// either is one of two words in any case, of which the first is true.
+func either(yes, no string) kind[bool] {
+	word := oneOf(yes, no)
+	return kind[bool]{name: word.name, words: word.words, read: func(s string) (bool, error) {
+		text, err := word.read(s)
+		return text == yes, err
+	}, show: func(is bool) string {
+		if is {
+			return yes
+		}
+		return no
+	}}
+}
+
 func number(lowest, highest int64) kind[int] {
 	return kind[int]{"number", nil, fmt.Sprintf("%d to %d", lowest, highest), func(s string) (int, error) {
 		n, err := decimal(s)

@@ -28,10 +28,10 @@ func (s *Subject) ways() ways {
 	return once(s, "transports", func() ways {
 		w := ways{azure: s.Transport, imds: s.IMDS}
 		if w.imds == nil {
-			w.imds, w.err = transport.New(transport.Options{ConnectTimeout: s.Config.ConnectTimeout()})
+			w.imds, w.err = transport.New(transport.Options{ConnectTimeout: s.Config.Transport.ConnectTimeout})
 		}
 		if w.azure == nil && w.err == nil {
-			w.azure, w.err = transport.New(s.Config.Transport())
+			w.azure, w.err = transport.New(s.Config.Transport)
 		}
 		return w
 	})
@@ -65,7 +65,7 @@ func (s *Subject) token(ctx context.Context, e endpoint.Endpoint, id identity.Id
 		var g grant
 		g.AccessToken, g.err = id.Token(ctx, identity.Options{
 			Cloud: cloud, Transport: w.azure, IMDS: w.imds, Host: s.Host, Attempts: tries,
-			Authorities: s.Config.Authorities(), Environment: s.Config.Environment(),
+			Authorities: s.Config.Authorities(), Environment: s.Config.Environment,
 		})
 		if g.err == nil {
 			g.claims, g.known = identity.ClaimsOf(g.Value)

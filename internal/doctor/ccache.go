@@ -40,7 +40,7 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 
 // aside names the action that moves a cache aside, which serves that of USER_UID.
 func (s *Subject) aside(c *cacheFile, r Result) Result {
-	if c.cruid == s.Config.CredentialUID() && fault.Is(c.err, fault.CCacheForeign, fault.CCacheDamaged) {
+	if c.cruid == s.Config.CredentialUID && fault.Is(c.err, fault.CCacheForeign, fault.CCacheDamaged) {
 		return r.By("ccache")
 	}
 	return r
@@ -225,7 +225,7 @@ func (c *cacheFile) refused() bool {
 
 // cruids are the credential uids in use, the usual one first.
 func (s *Subject) cruids() []int {
-	uids := []int{s.Config.CredentialUID()}
+	uids := []int{s.Config.CredentialUID}
 	for i := range s.Targets {
 		for _, use := range s.logins(&s.Targets[i]) {
 			if !slices.Contains(uids, use.cruid) {

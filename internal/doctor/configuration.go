@@ -19,10 +19,10 @@ func checkConfig(_ context.Context, s *Subject) Result {
 	if s.ConfigErr != nil {
 		return Failed(s.ConfigErr)
 	}
-	if len(s.Config.Files()) == 0 {
+	if len(s.Config.Files) == 0 {
 		return Good("there is no %s, so the defaults hold", path)
 	}
-	warnings := s.Config.Warnings()
+	warnings := s.Config.Warnings
 	if len(warnings) == 0 {
 		return Good("%s", path)
 	}

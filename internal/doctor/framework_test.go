@@ -27,7 +27,7 @@ func subjectOf(t testing.TB, hosts ...string) *Subject {
 	s, err := New(Options{Host: machine(t.TempDir()), Version: "2.0.0"})
 	must(t, err)
 	for _, h := range hosts {
-		e, err := s.Config.Resolver().Resolve(h)
+		e, err := s.Config.Resolver.Resolve(h)
 		must(t, err)
 		s.Targets = append(s.Targets, Target{Endpoint: e, From: []Origin{{Argument: true, Host: h}}})
 	}

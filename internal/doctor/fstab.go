@@ -23,7 +23,7 @@ func checkFstab(_ context.Context, s *Subject) Result {
 	}
 	var found []Result
 	for _, l := range s.Flaws {
-		if _, err := s.Config.Resolver().Resolve(hostOf(l.Fields[0])); err == nil || slices.Contains(l.Fields, "azfiles") {
+		if _, err := s.Config.Resolver.Resolve(hostOf(l.Fields[0])); err == nil || slices.Contains(l.Fields, "azfiles") {
 			place := fileLine(fstabPath, l.Line)
 			found = append(found, Broken("correct "+place+": no space in the options, and numbers or nothing after them",
 				"%s: mount(8) ignores the line: %s", place, l.Problem).And("systemd mounts what it makes of it at boot, with the options before the space"))
@@ -32,7 +32,7 @@ func checkFstab(_ context.Context, s *Subject) Result {
 	for _, l := range s.Fstab {
 		if l.IsOurs() {
 			found = append(found, s.examineLine(l))
-		} else if e, err := s.Config.Resolver().Resolve(hostOf(l.Spec)); err == nil && (l.Type == "cifs" || l.Type == "smb3") {
+		} else if e, err := s.Config.Resolver.Resolve(hostOf(l.Spec)); err == nil && (l.Type == "cifs" || l.Type == "smb3") {
 			found = append(found, examineCIFSLine(l, e))
 		}
 	}
@@ -85,7 +85,7 @@ func (s *Subject) examineTarget(place, target string) Result {
 
 // examineSource judges the source of a line.
 func (s *Subject) examineSource(l mounts.FstabLine) Result {
-	src, e, err := mounts.Mountable(l.Spec, s.Config.Resolver())
+	src, e, err := mounts.Mountable(l.Spec, s.Config.Resolver)
 	if err != nil {
 		return Failed(err).And("%s", entryPlace(l))
 	}
@@ -128,7 +128,7 @@ func checkHostForm(_ context.Context, s *Subject) Result {
 		found = append(found, addressLine(l))
 	}
 	s.mountUnits(func(path, host string) {
-		if e, err := s.Config.Resolver().Resolve(host); err == nil {
+		if e, err := s.Config.Resolver.Resolve(host); err == nil {
 			found = append(found, examineHost(e, host, path, "edit "+path))
 		}
 	})

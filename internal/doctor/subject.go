@@ -139,7 +139,7 @@ func New(o Options) (*Subject, error) {
 	if s.ConfigErr != nil { // so that what does not depend on it is looked at all the same
 		s.Config = config.Defaults(s.Host)
 	}
-	resolver := s.Config.Resolver()
+	resolver := s.Config.Resolver
 	s.Mounts, s.MountsErr = mounts.ListFrom(s.Path(o.Host.Mounts), resolver)
 	var fstab *os.File
 	if fstab, s.FstabErr = s.Open("/etc/fstab"); s.FstabErr == nil {
@@ -158,7 +158,7 @@ func New(o Options) (*Subject, error) {
 func (s *Subject) Live() bool { return !s.Offline && (s.Host.Live() || s.asLive) }
 
 // Mode is upcall.mode: who builds the answer to the kernel.
-func (s *Subject) Mode() string { return s.Config.UpcallMode() }
+func (s *Subject) Mode() string { return s.Config.Upcall.Mode }
 
 // each gives the subject once for every endpoint under test if the check is of endpoints.
 func (s *Subject) each(c Check) []*Subject {

@@ -237,7 +237,7 @@ func checkNamespaces(_ context.Context, s *Subject) Result {
 
 // missedBy gives the mount point of a share of the host's that a process does not see, "" for none.
 func (s *Subject) missedBy(pid string) string {
-	resolver := s.Config.Resolver()
+	resolver := s.Config.Resolver
 	all, _ := mounts.ListFrom(s.Path("/proc/1/mountinfo"), resolver) // its namespace could be read
 	seen, err := mounts.ListFrom(s.Path(filepath.Join("/proc", pid, "mountinfo")), resolver)
 	if err != nil { // it has ended

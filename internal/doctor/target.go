@@ -60,7 +60,7 @@ func (s *Subject) known(add func(host string, from Origin)) {
 			add(hostOf(l.Spec), Origin{Fstab: &s.Fstab[i]})
 		}
 	}
-	for host := range s.Config.Resolver().Custom {
+	for host := range s.Config.Resolver.Custom {
 		add(host, Origin{Config: true})
 	}
 }
@@ -128,7 +128,7 @@ func (s *Subject) logins(t *Target) []login {
 	if len(all) > 0 || !named {
 		return all
 	}
-	use := login{where: "the configuration", cruid: s.Config.CredentialUID()}
+	use := login{where: "the configuration", cruid: s.Config.CredentialUID}
 	if use.identity, use.err = s.owner(t.Endpoint, use.cruid, ""); use.err != nil {
 		use.identity, use.err = identity.Identity{Kind: identity.System}, nil
 	}

@@ -21,7 +21,7 @@ func FuzzURI(f *testing.F) {
 	for _, s := range []string{uri, uri + ":443/", "HTTPS://ACCT.privatelink.file.core.windows.net.", "https://me:geheim@" + host, uri + "/share?sig=geheim", "https://[::1]:443", "://", "https://%zz"} {
 		f.Add(s)
 	}
-	resolver := (&config.Config{}).Resolver()
+	resolver := (&config.Config{}).Resolver
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := dropin.Endpoint(text, resolver)
 		if err != nil {

@@ -17,7 +17,7 @@ func planCCache(p *planner) error {
 	if err != nil {
 		return err
 	}
-	uid := cfg.CredentialUID()
+	uid := cfg.CredentialUID
 	path := cfg.CCacheName(uid)
 	if !filepath.IsAbs(path) {
 		return nil

@@ -90,7 +90,7 @@ func (p *planner) realm() string {
 	if err != nil {
 		return azureRealm
 	}
-	store, err := ccache.Open(p.host.Host, cfg.CCacheName(cfg.CredentialUID()), cfg.CredentialUID())
+	store, err := ccache.Open(p.host.Host, cfg.CCacheName(cfg.CredentialUID), cfg.CredentialUID)
 	if err != nil {
 		return azureRealm
 	}

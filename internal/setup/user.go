@@ -35,7 +35,7 @@ const userLine = "u " + config.SystemUser + ` - "Azure Files tickets" /nonexiste
 // else it does to the files, such as leaving out what it cannot read, is not done to the machine's own.
 func planUser(p *planner) error {
 	cfg, err := p.config()
-	if err != nil || cfg.Missing() || cfg.Sets("USER_UID") {
+	if err != nil || cfg.Missing || cfg.Sets("USER_UID") {
 		return err
 	}
 	files := map[string][]byte{"/usr/lib/sysusers.d/azfilesauth.conf": []byte(userLine)}

@@ -94,10 +94,7 @@ func (e Evidence) find(record identity.Identity, recorded bool, client string) (
 	if one {
 		return byClient, true
 	}
-	if id, ok := e.Config.EndpointIdentity(e.Endpoint.Host()); ok {
-		return id, true
-	}
-	return e.Config.DefaultIdentity()
+	return e.Config.IdentityFor(e.Endpoint.Host())
 }
 
 // identityOf gives the identity with a client id: the only one that the configuration has with it, or

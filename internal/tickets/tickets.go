@@ -101,7 +101,7 @@ func (m *Manager) With(cfg *config.Config) (*Manager, error) {
 
 // sameWay reports whether two configurations have the same transports.
 func sameWay(a, b *config.Config) bool {
-	return reflect.DeepEqual(a.Transport(), b.Transport())
+	return reflect.DeepEqual(a.Transport, b.Transport)
 }
 
 func manage(o, given Options, s *shared) (*Manager, error) {
@@ -109,21 +109,21 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 		o.Step = func(string, ...any) {}
 	}
 	if o.Mounted == nil {
-		o.Mounted = func() ([]mounts.Mount, error) { return mounts.ListFrom(o.Host.Mounts, o.Config.Resolver()) }
+		o.Mounted = func() ([]mounts.Mount, error) { return mounts.ListFrom(o.Host.Mounts, o.Config.Resolver) }
 	}
-	if !o.Config.KeepTokens() {
+	if !o.Config.KeepTokens {
 		o.OpenRing = nil
 	}
 	if err := o.transports(); err != nil {
 		return nil, err
 	}
-	s.turns.bound(o.Config.Refresh().Concurrency)
+	s.turns.bound(o.Config.Refresh.Concurrency)
 	return &Manager{
 		Options: o, given: given, cfg: o.Config, shared: s,
 		client: azfiles.Client{Transport: o.Transport, Now: o.Host.Now, Attempts: o.Attempts},
 		tokens: identity.Options{
 			Transport: o.Transport, IMDS: o.IMDS, Host: o.Host, Attempts: o.Attempts,
-			Authorities: o.Config.Authorities(), Environment: o.Config.Environment(), NoPrograms: o.NoPrograms,
+			Authorities: o.Config.Authorities(), Environment: o.Config.Environment, NoPrograms: o.NoPrograms,
 		},
 		caches: make(map[int]*cache),
 	}, nil
@@ -132,14 +132,14 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 // transports fills in the real ones.
 func (o *Options) transports() error {
 	if o.IMDS == nil {
-		t, err := transport.New(transport.Options{ConnectTimeout: o.Config.ConnectTimeout()})
+		t, err := transport.New(transport.Options{ConnectTimeout: o.Config.Transport.ConnectTimeout})
 		if err != nil {
 			return err
 		}
 		o.IMDS = t
 	}
 	if o.Transport == nil {
-		t, err := transport.New(o.Config.Transport())
+		t, err := transport.New(o.Config.Transport)
 		if err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func (m *Manager) cache(uid int) (*cache, error) {
 
 // known makes sure that the machine knows a credential uid, or the stock handler never reads its tickets.
 func (m *Manager) known(uid int) error {
-	if uid == 0 || m.cfg.Local() {
+	if uid == 0 || m.cfg.Local {
 		return nil
 	}
 	text := strconv.Itoa(uid)

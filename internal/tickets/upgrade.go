@@ -32,7 +32,7 @@ func LeftToTheMachine(cfg *config.Config, live []mounts.Mount, fstab []mounts.Fs
 		}
 	}
 	for _, l := range fstab {
-		_, e, err := mounts.Mountable(l.Spec, cfg.Resolver())
+		_, e, err := mounts.Mountable(l.Spec, cfg.Resolver)
 		if l.IsKerberos() && err == nil {
 			_, username := l.Options.MountCIFS()
 			add(e, l.Target, username)

@@ -46,7 +46,7 @@ func TestLeftToTheMachine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mounted, err := mounts.Parse(strings.NewReader(c.mountinfo), cfg.Resolver())
+			mounted, err := mounts.Parse(strings.NewReader(c.mountinfo), cfg.Resolver)
 			if err != nil {
 				t.Fatal(err)
 			}
