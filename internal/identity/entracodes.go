@@ -14,9 +14,22 @@ type entraCode struct {
 func (c entraCode) passes() bool { return c.fault(entra{wire: new(wire)}).ID() == fault.EntraBusy.ID }
 
 // entraCodes are the errors that the token request of an application, an assertion or a managed identity can
-// meet, by "Microsoft Entra authentication and authorization error codes" and, for those of federated
-// credentials, "Workload identity federation: errors". What only a person at a browser meets is left out.
-// Entra's own text is shown with each.
+// meet, by "Microsoft Entra authentication and authorization error codes" (MicrosoftDocs/entra-docs,
+// docs/identity-platform/reference-error-codes.md). Codes that are not on that page have another source, with the
+// text of Entra's that it quotes:
+//
+//   - 7000214: "Technical deep dive: certificate-based authentication" of the same documentation, and with 700024,
+//     700027, 1000502, 7000274 and 7000277 the table of certificate errors of AzureAD/microsoft-identity-web
+//   - 7000229: "Authentication troubleshooting" of Microsoft's Teams SDK
+//   - 5000224 and 5000225: "Tenant inaccessible due to inactivity" of the same documentation
+//   - 700222: MicrosoftDocs/azure-docs pull request 90321; 700226 and 700236: Microsoft Q&A, question 2139753, and reports beside it
+//   - 70021 and 700211: Azure/azure-workload-identity issues 340 and 1200; 7002138: Azure/login issue 517; 700212 and 700213: reports of
+//     the kind, as 7002381, which quotes a claim that the tenant's policy asks for
+//   - 900021 and 5000811: reports only ("Tenant identifiers may not be an empty GUID"; "The signing key identifier does
+//     not match any valid registered keys")
+//
+// What only a person at a browser meets, and what only on-behalf-of requests meet, is left out. Entra's own
+// text is shown with each.
 var entraCodes = []entraCode{
 	{700016, entra.app, "the application is not in the tenant"},
 	{700011, entra.app, "the application is not in the tenant"},
@@ -25,11 +38,10 @@ var entraCodes = []entraCode{
 
 	{7000112, entra.disabled, "the application is disabled"},
 	{1000031, entra.disabled, "the application cannot be used at this time"},
-	{7000113, entra.disabled, "the application is not authorized"},
 
 	{90002, entra.tenant, "there is no such tenant, or not in this cloud"},
 	{900023, entra.tenant, "the tenant's name cannot be one"},
-	{900021, entra.tenant, "the tenant's id is not valid"},
+	{900021, entra.tenant, "the tenant's id is not valid, such as an empty GUID"},
 	{90019, entra.tenant, "the request names no tenant"},
 	{50059, entra.tenant, "the request names no tenant"},
 	{50128, entra.tenant, "the domain is not known"},
@@ -55,6 +67,7 @@ var entraCodes = []entraCode{
 	{50001, entra.noResource, "the resource is disabled or does not exist"},
 	{1002012, entra.noResource, "what is asked for is no resource"},
 	{70011, entra.noResource, "what is asked for is no resource"},
+	{28002, entra.noResource, "what is asked for is no resource"},
 	{700022, entra.noResource, "more than one resource is asked for"},
 	{650052, entra.noResource, "the tenant has no subscription for the resource"},
 	{650054, entra.noResource, "the resource was removed"},
@@ -69,6 +82,7 @@ var entraCodes = []entraCode{
 	{700030, entra.wrongCertificate, "the certificate's subject is not authorized"},
 	{1000502, entra.wrongCertificate, "the certificate has expired or is not yet valid"},
 	{7000214, entra.wrongCertificate, "the certificate was revoked"},
+	{7000277, entra.wrongCertificate, "the certificate was revoked"},
 	{50012, entra.wrongCertificate, "the certificate or its chain is not accepted"},
 	{50017, entra.wrongCertificate, "the certificate's chain cannot be verified"},
 	{50032, entra.wrongCertificate, "the certificate's key is too weak"},
@@ -82,8 +96,10 @@ var entraCodes = []entraCode{
 	{700213, entra.notTrusted, "no federated credential has the token's subject"},
 	{700222, entra.notTrusted, "a token of Entra cannot be used as a federated credential there"},
 	{700229, entra.notTrusted, "only a token of an application can be used as a federated credential"},
-	{700236, entra.notTrusted, "the tenant takes no tokens of this issuer"},
-	{700238, entra.notTrusted, "the tenant takes no tokens of this issuer"},
+	{700226, entra.notTrusted, "only a token of a managed identity can be used as a federated credential there"},
+	{700236, entra.notTrusted, "the tenant takes no tokens of another tenant as a federated credential"},
+	{7002138, entra.notTrusted, "no federated credential has the token's subject, upper and lower case included"},
+	{7002381, entra.notTrusted, "the tenant takes tokens of this issuer only with a claim that this one lacks"},
 
 	{700024, entra.assertionTime, "the assertion has expired or is not yet valid"},
 	{500133, entra.assertionTime, "the assertion has expired or is not yet valid"},
@@ -94,6 +110,7 @@ var entraCodes = []entraCode{
 	{50099, entra.assertion, "the assertion's signature is not valid"},
 	{5000811, entra.assertion, "no key of the issuer fits the assertion's signature"},
 	{900384, entra.assertion, "the assertion's signature is not valid"},
+	{7000274, entra.assertion, "the assertion's signature is not valid"},
 	{50048, entra.assertion, "the assertion's subject and issuer do not belong together"},
 	{50010, entra.assertion, "the assertion is for another audience"},
 	{700021, entra.assertion, "the assertion is for another application"},
@@ -120,8 +137,8 @@ var entraCodes = []entraCode{
 	{500022, entra.policy, "the proxy's tenant restriction does not list the tenant"},
 	{500212, entra.policy, "the outbound access policy of the home tenant blocks it"},
 	{500213, entra.policy, "the cross-tenant access policy of the tenant blocks it"},
-	{5000224, entra.policy, "the tenant is blocked"},
-	{5000225, entra.policy, "the tenant is blocked for inactivity"},
+	{5000224, entra.blocked, "the tenant is not available: it was deactivated or deleted"},
+	{5000225, entra.blocked, "the tenant was not used for long and is blocked"},
 	{51000, entra.policy, "the feature is disabled in the tenant"},
 
 	{65001, entra.consent, "nobody has consented to the application"},
@@ -150,6 +167,8 @@ var entraCodes = []entraCode{
 	{90100, entra.request, "a parameter is empty or not valid"},
 	{90102, entra.request, "a parameter is no absolute URL"},
 	{90117, entra.request, "the request is not valid"},
+	{90056, entra.request, "the endpoint does not take the request"},
+	{165900, entra.request, "the request is not valid"},
 	{90121, entra.request, "the request is empty"},
 	{901002, entra.request, "the parameter resource is not supported there"},
 	{900561, entra.request, "the endpoint takes other requests only"},

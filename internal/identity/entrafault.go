@@ -139,6 +139,8 @@ func (e entra) policy() *fault.Fault {
 	return fault.EntraPolicy.New(e.identity.TenantID, e.identity.ClientID)
 }
 
+func (e entra) blocked() *fault.Fault { return fault.EntraBlocked.New(e.identity.TenantID) }
+
 func (e entra) consent() *fault.Fault {
 	return fault.EntraConsent.New(e.identity.TenantID, e.identity.ClientID)
 }

@@ -97,6 +97,11 @@ func TestEntraCodes(t *testing.T) {
 		"other authority":      {work, azurefake.Order{Code: "AADSTS700023"}, fault.EntraAssertion, 2, nil},
 		"our own signature":    {cert, azurefake.Order{Code: "AADSTS700023"}, fault.EntraCertificate, 2, nil},
 		"time, clocks agree":   {cert, azurefake.Order{Code: "AADSTS700024"}, fault.EntraCertificate, 2, nil},
+		"blocked tenant":       {pass, azurefake.Order{Code: "AADSTS5000225", Message: "This tenant has been blocked due to inactivity."}, fault.EntraBlocked, 2, []string{"20 days", tenant}},
+		"subject's case":       {work, azurefake.Order{Code: "AADSTS7002138"}, fault.EntraFederation, 2, []string{"lower case"}},
+		"foreign Entra token":  {work, azurefake.Order{Code: "AADSTS700236"}, fault.EntraFederation, 2, []string{"another tenant"}},
+		"revoked":              {cert, azurefake.Order{Code: "AADSTS7000214"}, fault.EntraCertificate, 2, []string{"revoked"}},
+		"on behalf of":         {pass, azurefake.Order{Code: "AADSTS7000113"}, fault.EntraRefused, 2, []string{"error?code=7000113"}},
 		"not in the table":     {pass, azurefake.Order{Code: "AADSTS4711", Message: "Nobody knows."}, fault.EntraRefused, 2, []string{"AADSTS4711: Nobody knows.", "https://login.microsoftonline.com/error?code=4711", "secret_file="}},
 		"no number":            {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "No."}, fault.EntraRefused, 2, []string{"invalid_grant: No."}},
 		"odd number":           {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "AADSTS99999999999999999999x"}, fault.EntraRefused, 2, []string{"AADSTS9999"}},
@@ -140,7 +145,7 @@ func TestEntraCodes(t *testing.T) {
 func TestEveryCodeHasAFix(t *testing.T) {
 	seen := map[int]bool{}
 	for _, c := range entraCodes {
-		if seen[c.number] || len(c.sentence) < 10 || c.number < 50000 {
+		if seen[c.number] || len(c.sentence) < 10 || c.number < 28000 {
 			t.Errorf("%d: twice, or without a sentence", c.number)
 		}
 		seen[c.number] = true

@@ -12,8 +12,10 @@ import (
 // rules, by the kernel that brought them; "" is every kernel that is supported (5.4 and later). A flag's
 // negation is known with the flag.
 //
-// Sources: smb3_fs_parameters in the kernel's fs/smb/client/fs_context.c and the history of that file,
-// parse_options in mount.cifs.c of cifs-utils 7.4, and mount(8) for the flags of every file system.
+// Sources: smb3_fs_parameters in the kernel's fs/smb/client/fs_context.c (before 5.11 cifs_mount_option_tokens
+// in fs/cifs/connect.c), parse_options in mount.cifs.c of cifs-utils 7.4, and mount(8) for the flags of every
+// file system. The releases are those of the file's history and of https://wiki.samba.org/index.php/LinuxCIFSKernel;
+// Debian's module of 6.1 has every name up to 6.0 and none of the later ones but upcall_target.
 var kernelOptions = map[string]string{
 	"": `user_xattr xattr forceuid forcegid noblocksend noautotune nolease hard soft perm mapposix
 		mapchars sfu nodfs posixpaths unix linux posix nocase ignorecase brl handlecache forcemandatorylock
@@ -22,18 +24,18 @@ var kernelOptions = map[string]string{
 		persistenthandles resilienthandles tcpnodelay nosparse domainauto rdma modefromsid
 		backupuid backupgid uid gid file_mode dirmode dir_mode fmask dmask port min_enc_offload bsize
 		rsize wsize actimeo echo_interval max_credits handletimeout snapshot addr ip ip4 ip6 srcaddr
-		iocharset ver cache direct forcedirectio lock nobrl compress credits
+		iocharset ver cache esize rootfs direct forcedirectio lock nobrl compress credits
 		ro rw suid dev exec sync async dirsync remount bind rbind mand atime diratime relatime
 		strictatime lazytime iversion silent loud context fscontext defcontext rootcontext seclabel`,
 	"5.5":  "multichannel max_channels",
-	"5.7":  "modesid rootfs",
 	"5.8":  "nodelete",
-	"5.10": "esize symfollow",
-	"5.11": "witness",
+	"5.10": "symfollow",
+	"5.11": "modesid witness",
 	"5.12": "acdirmax acregmax",
 	"5.13": "rasize",
 	"6.0":  "closetimeo",
-	"6.7":  "max_cached_dirs retrans",
+	"6.6":  "max_cached_dirs",
+	"6.8":  "retrans",
 	"6.9":  "reparse",
 	"6.12": UpcallTarget,
 	"6.13": "symlink nativesocket",

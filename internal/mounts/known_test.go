@@ -31,7 +31,7 @@ func TestSpelling(t *testing.T) {
 }
 
 func TestSince(t *testing.T) {
-	for name, want := range map[string]string{"upcall_target": "6.12", "RASIZE": "5.13", "nosharesock": "", "nonsense": ""} {
+	for name, want := range map[string]string{"upcall_target": "6.12", "RASIZE": "5.13", "esize": "", "modesid": "5.11", "max_cached_dirs": "6.6", "retrans": "6.8", "reparse": "6.9", "nosharesock": "", "nonsense": ""} {
 		if got := Since(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
