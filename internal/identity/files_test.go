@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"os"
@@ -63,6 +64,9 @@ func TestFilesOfSecrets(t *testing.T) {
 	for _, c := range []struct{ file, part string }{
 		{at("lines", "s3cr3t\ntwo", 0o600), "one word"},
 		{at("json", `{"password":"s3cr3t"}`, 0o600), "JSON"},
+		{at("quoted", `"s3cr3t"`, 0o600), "in quotation marks"},
+		{at("single", "'s3cr3t'", 0o600), "in quotation marks"},
+		{at("bom", "\ufeffs3cr3t", 0o600), "byte order mark"},
 		{at("binary", "s3cr3t\x00", 0o600), "one word"},
 	} {
 		a.secret.SecretFile = c.file
@@ -109,12 +113,18 @@ func TestFormsOfCertificates(t *testing.T) {
 		}
 		return out
 	}
-	old := p12("-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "sha1")
+	base64Of := func(der []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(der) + "\n") }
 	for name, text := range map[string][]byte{
-		"key first": append(pkcs8(t, rsaKey()), a.cert...),
-		"PKCS #1":   append(bytes.Clone(a.cert), pkcs1...),
-		"remarks":   append(append([]byte("Bag Attributes\n    friendlyName: app\n"), a.cert...), pkcs1...),
-		"PKCS #12":  old,
+		"key first":         append(pkcs8(t, rsaKey()), a.cert...),
+		"PKCS #1":           append(bytes.Clone(a.cert), pkcs1...),
+		"remarks":           append(append([]byte("Bag Attributes\n    friendlyName: app\n"), a.cert...), pkcs1...),
+		"chain, any order":  bytes.Join([][]byte{[]byte(otherCertificate(t)), pkcs1, a.cert}, nil),
+		"PKCS #12, 3DES":    p12("-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "sha1"),
+		"PKCS #12":          p12(),
+		"PKCS #12, AES-128": p12("-keypbe", "AES-128-CBC", "-certpbe", "AES-128-CBC", "-macalg", "sha512", "-iter", "10000"),
+		"PKCS #12, plain":   p12("-keypbe", "NONE", "-certpbe", "NONE"),
+		"PKCS #12, no MAC":  p12("-nomac"),
+		"Key Vault's text":  base64Of(p12()),
 	} {
 		file := filepath.Join(t.TempDir(), "app")
 		write(t, file, string(text), 0o600)
@@ -123,10 +133,85 @@ func TestFormsOfCertificates(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "app.p12")
-	write(t, file, string(p12("-keypbe", "AES-256-CBC", "-certpbe", "AES-256-CBC")), 0o600)
-	a.certificate.CertificateFile = file
-	refuses(t, a.certificate, a.options, fault.SecretFile, "nor in PKCS #12 without a password")
+}
+
+// otherCertificate is one that comes with the application's in a chain.
+func otherCertificate(t *testing.T) string {
+	t.Helper()
+	block, _ := pem.Decode(fixture(t, "chain-first.pem"))
+	return string(pem.EncodeToMemory(block))
+}
+
+func fixture(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata/certificates", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// TestCertificatesOfTools has files that OpenSSL and keytool wrote, in DER and as text.
+func TestCertificatesOfTools(t *testing.T) {
+	for name, certificates := range map[string]int{"openssl3.p12.base64": 2, "keytool17.p12.base64": 1, "chain-first.pem": 2} {
+		text := fixture(t, name)
+		forms := [][]byte{text}
+		if der, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(string(text), "\n", "")); err == nil {
+			forms = append(forms, der)
+		}
+		for _, form := range forms {
+			certs, key, err := parseCertificate(form)
+			if err != nil || len(certs) != certificates || key == nil {
+				t.Errorf("%s: %d certificates, %v", name, len(certs), err)
+			}
+		}
+	}
+	if _, _, err := parseCertificate(fixture(t, "password.p12.base64")); !errors.Is(err, errEncryptedStore) {
+		t.Error(err)
+	}
+}
+
+// FuzzParseCertificate: no file makes the parsers panic or last.
+func FuzzParseCertificate(f *testing.F) {
+	for _, name := range []string{"openssl3.p12.base64", "chain-first.pem"} {
+		content, err := os.ReadFile(filepath.Join("testdata/certificates", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _, _ = parseCertificate(text) })
+}
+
+// TestEncryptedStore does what the fix says, as a person who knows the password.
+func TestEncryptedStore(t *testing.T) {
+	a := newApps(t, azurefake.Options{}, "")
+	store, err := exec.Command("openssl", "pkcs12", "-export", "-in", a.pemFile, "-passout", "pass:open sesame").Output()
+	if err != nil {
+		t.Fatalf("openssl (package openssl): %v", err)
+	}
+	a.certificate.CertificateFile = filepath.Join(t.TempDir(), "the app's.p12")
+	write(t, a.certificate.CertificateFile, string(store), 0o600)
+	f := refuses(t, a.certificate, a.options, fault.SecretFile, "PKCS #12 file with a password", "openssl pkcs12 -nodes -in ")
+	if strings.Contains(f.Fix(), "chown") || strings.Contains(f.Fix(), "chmod") {
+		t.Error(f.Fix())
+	}
+	applies(t, f, "wrong one", false)
+	refuses(t, a.certificate, a.options, fault.SecretFile, "with a password")
+	applies(t, f, "open sesame", true)
+	if _, err := a.certificate.Token(t.Context(), a.options); err != nil {
+		t.Error(err)
+	}
+}
+
+// applies runs a fix that asks for a password.
+func applies(t *testing.T, f *fault.Fault, password string, works bool) {
+	t.Helper()
+	fix := exec.Command("sh", "-c", f.Fix())
+	fix.Stdin, fix.SysProcAttr = strings.NewReader(password+"\n"), &syscall.SysProcAttr{Setsid: true} // no terminal to ask on
+	if out, err := fix.CombinedOutput(); (err == nil) != works {
+		t.Errorf("%s with %q: %v: %s", f.Fix(), password, err, out)
+	}
 }
 
 // TestEncryptedKey does what the fix says, as a person who knows the password.
@@ -145,11 +230,7 @@ func TestEncryptedKey(t *testing.T) {
 		}
 		for _, password := range []string{"wrong one", "open sesame"} {
 			works := password == "open sesame"
-			fix := exec.Command("sh", "-c", f.Fix())
-			fix.Stdin, fix.SysProcAttr = strings.NewReader(password+"\n"), &syscall.SysProcAttr{Setsid: true} // no terminal to ask on
-			if out, err := fix.CombinedOutput(); (err == nil) != works {
-				t.Errorf("%s with %q: %v: %s", form, password, err, out)
-			}
+			applies(t, f, password, works)
 			if !works {
 				refuses(t, a.certificate, a.options, fault.SecretFile, "encrypted with a password")
 			}

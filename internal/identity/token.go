@@ -63,6 +63,10 @@ func tokenProblem(text []byte) string {
 		return "it is empty"
 	case len(text) > maxToken:
 		return fmt.Sprintf("it is longer than %d bytes", maxToken)
+	case bytes.HasPrefix(text, []byte("\ufeff")):
+		return "it begins with a byte order mark, as editors of Windows write it"
+	case text[0] == text[len(text)-1] && (text[0] == '"' || text[0] == '\''):
+		return "it is in quotation marks, which do not belong to it"
 	case text[0] == '{' || text[0] == '"':
 		return "it is JSON, not the token alone"
 	}

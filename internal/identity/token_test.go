@@ -56,9 +56,9 @@ func TestTokenTexts(t *testing.T) {
 		"with its scheme":         {"Bearer secret1", fault.TokenInvalid, "one word", time.Time{}},
 		"control characters":      {"secret1\x00", fault.TokenInvalid, "one word", time.Time{}},
 		"not ASCII":               {"secret1ä", fault.TokenInvalid, "one word", time.Time{}},
-		"byte order mark":         {"\ufeffsecret1", fault.TokenInvalid, "one word", time.Time{}},
+		"byte order mark":         {"\ufeffsecret1", fault.TokenInvalid, "byte order mark", time.Time{}},
 		"JSON":                    {`{"accessToken":"secret1"}`, fault.TokenInvalid, "JSON", time.Time{}},
-		"a JSON text":             {`"secret1"`, fault.TokenInvalid, "JSON", time.Time{}},
+		"a JSON text":             {`"secret1"`, fault.TokenInvalid, "quotation marks", time.Time{}},
 		"the longest":             {strings.Repeat("x", 64<<10), nil, "", time.Time{}},
 		"longer than the longest": {strings.Repeat("x", 64<<10+1), fault.TokenInvalid, "longer", time.Time{}},
 	} {
