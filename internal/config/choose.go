@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -123,14 +122,8 @@ func (ch Choice) implied() identity.Kind {
 // identity makes one of the parts. It goes by the text form, which leaves it to the identities to
 // know which kinds there are and which parts belong to which.
 func (ch Choice) identity() (identity.Identity, error) {
-	line := cmp.Or(ch.Name, string(ch.implied()), string(identity.System))
+	line := identity.Escape(cmp.Or(ch.Name, string(ch.implied()), string(identity.System)))
 	ch.Name = ""
-	line = encode(line)
-	(&parser{choice: &ch}).each("identities.*.", func(key, value string) { line += " " + key + "=" + encode(value) })
+	(&parser{choice: &ch}).each("identities.*.", func(key, value string) { line += " " + key + "=" + identity.Escape(value) })
 	return identity.Parse(line)
-}
-
-// encode writes a value as the text form of identities wants it.
-func encode(value string) string {
-	return strings.ReplaceAll(url.PathEscape(value), "=", "%3D")
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -145,9 +144,9 @@ func (s *Subject) examineToken(id identity.Identity, g grant) Result {
 	if g.err != nil {
 		return Failed(g.err).at(id.String())
 	}
-	if resource := identity.ManagedIdentityOf(g.Value); id.Kind == identity.System && strings.Contains(strings.ToLower(resource), "/userassignedidentities/") {
+	if id.Kind == identity.System && g.claims.UserAssigned() {
 		return Warned("write client_id="+fault.Word("client", g.claims.AppID)+" in place of identity=system",
-			"identity=system: the token is that of the user-assigned identity %s (client id %s)", word(resource), word(g.claims.AppID))
+			"identity=system: the token is that of the user-assigned identity %s (client id %s)", word(g.claims.Managed), word(g.claims.AppID))
 	}
 	if !g.known {
 		return Good("%s: an access token that does not say whose it is", id)

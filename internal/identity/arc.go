@@ -23,13 +23,13 @@ const (
 	arcPort     = "40342"
 	arcEndpoint = "http://127.0.0.1:" + arcPort + "/metadata/identity/oauth2/token"
 	arcVersion  = "2020-06-01"
-	arcFolder   = "/var/opt/azcmagent/tokens"
+	arcDir      = "/var/opt/azcmagent/tokens"
 	arcProgram  = "/opt/azcmagent/bin/himds"
 	maxArcKey   = 4096 // bytes
 )
 
 // arcPlaces are where the agent has its things; empty ones are the usual places.
-type arcPlaces struct{ folder, program string }
+type arcPlaces struct{ dir, program string }
 
 // installed reports whether the machine has the agent.
 func (p arcPlaces) installed() bool {
@@ -81,25 +81,27 @@ func (i Identity) OnArc() (Identity, error) {
 // the name of a key file that only root and the agent's group can read, and is asked again with what is in
 // the file.
 func fromArc(ctx context.Context, i Identity, o Options) (AccessToken, error) {
-	if o.IMDS == nil {
-		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to the agent of Azure Arc"))
-	}
 	way, done := o.arcTransport()
 	defer done()
-	a := agent{&wire{ctx: ctx, transport: way, service: reply.Arc, passes: busy}}
+	a := agent{&wire{ctx: ctx, identity: i, options: o, transport: way, service: reply.Arc}}
 	s := service{url: cmp.Or(o.arcURL(), arcEndpoint), version: arcVersion, header: "Metadata", value: "true"}
-	query, _ := s.query(i, i.resource(o)) // the kind has no name to ask by
-	resp, err := a.metadata(o, s, query)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return AccessToken{}, a.fault()
+	resp, err := a.ask(a, s)
+	if err != nil {
+		return AccessToken{}, err
+	}
+	if resp.StatusCode != http.StatusUnauthorized {
+		return AccessToken{}, a.fault(a)
 	}
 	key, err := o.arc.key(o.host(), resp.Header.Get("WWW-Authenticate"))
 	if err != nil {
 		return AccessToken{}, err
 	}
 	a.authorization = "Basic " + key
-	if resp, err = a.metadata(o, s, query); err != nil || resp.StatusCode != http.StatusOK || !a.own {
-		return AccessToken{}, a.fault()
+	if resp, err = a.ask(a, s); err != nil {
+		return AccessToken{}, err
+	}
+	if resp.StatusCode != http.StatusOK || !a.own {
+		return AccessToken{}, a.fault(a)
 	}
 	return tokenOf(resp, "the agent of Azure Arc", o.now())
 }
@@ -149,7 +151,7 @@ func (o Options) trustsAgent(uid uint32) bool {
 	if h.Trusts(uid) {
 		return true
 	}
-	if info, err := os.Lstat(cmp.Or(o.arc.folder, arcFolder)); err == nil && info.IsDir() {
+	if info, err := os.Lstat(cmp.Or(o.arc.dir, arcDir)); err == nil && info.IsDir() {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == uid {
 			return true
 		}
@@ -161,28 +163,27 @@ func (o Options) trustsAgent(uid uint32) bool {
 // agent is a question to the agent.
 type agent struct{ *wire }
 
-// fault says why there is no token.
-func (a agent) fault() error {
-	if foreign := (*impostor)(nil); errors.As(a.err, &foreign) || errors.Is(a.err, host.ErrNoPeer) {
-		return fault.ArcRefused.New().Because(a.err)
+func (a agent) passes() bool { return a.last.Busy() }
+
+func (agent) unreachable(why error) *fault.Fault {
+	if foreign := (*impostor)(nil); errors.As(why, &foreign) || errors.Is(why, host.ErrNoPeer) {
+		return fault.ArcRefused.New()
 	}
-	switch {
-	case errors.Is(a.ctx.Err(), context.Canceled):
-		return fault.Interrupted.New().Because(a.ctx.Err())
-	case a.err != nil:
-		return fault.ArcUnreachable.New().Because(a.err)
-	case a.last == nil: // never asked: ctx had ended
-		return fault.ArcUnreachable.New().Because(a.ctx.Err())
-	case !a.own:
-		return fault.ArcRefused.New().Because(errors.New("who answers at its address is not the agent: " + a.last.Line()))
-	case a.last.Status == http.StatusOK:
-		return fault.ArcRefused.New().Because(errors.New("it gave a token without asking for its key"))
-	}
-	refusal := fmt.Errorf("it answered %d %s", a.last.Status, a.said.text)
-	if a.last.Busy() {
-		f := fault.ArcUnreachable.New().Because(refusal)
-		f.RetryAfter = a.wait()
-		return f
+	return fault.ArcUnreachable.New()
+}
+
+func (a agent) foreign() *fault.Fault {
+	return fault.ArcRefused.New().Because(errors.New("who answers at its address is not the agent: " + a.last.Line()))
+}
+
+func (agent) tokenless() *fault.Fault {
+	return fault.ArcRefused.New().Because(errors.New("it gave a token without asking for its key"))
+}
+
+func (a agent) refused(refusal error) *fault.Fault {
+	refusal = fmt.Errorf("it answered %w", refusal)
+	if a.passes() {
+		return fault.ArcUnreachable.New().Because(refusal)
 	}
 	return fault.ArcRefused.New().Because(refusal)
 }
@@ -192,8 +193,8 @@ func (a agent) fault() error {
 func (p arcPlaces) key(h host.Host, challenge string) (string, error) {
 	name, ok := strings.CutPrefix(challenge, "Basic realm=")
 	name = strings.Trim(name, `"`)
-	if !ok || filepath.Dir(name) != cmp.Or(p.folder, arcFolder) || filepath.Ext(name) != ".key" || filepath.Clean(name) != name {
-		return "", fault.ArcRefused.New().Because(errors.New("its challenge names no key file in " + cmp.Or(p.folder, arcFolder)))
+	if !ok || filepath.Dir(name) != cmp.Or(p.dir, arcDir) || filepath.Ext(name) != ".key" || filepath.Clean(name) != name {
+		return "", fault.ArcRefused.New().Because(errors.New("its challenge names no key file in " + cmp.Or(p.dir, arcDir)))
 	}
 	text, _, err := h.ReadFile(name, maxArcKey, host.NoLink) // the agent's, whom root trusts with them
 	if problem := problemOf(text, maxArcKey, err); problem != "" {

@@ -29,7 +29,7 @@ func arcBench(t *testing.T, o azurefake.Options) (*azurefake.Fake, Options) {
 	t.Helper()
 	o.Arc, o.ArcKeyFolder = true, filepath.Join(t.TempDir(), "tokens")
 	fake, opt := bench(t, o)
-	opt.arc.folder = o.ArcKeyFolder
+	opt.arc.dir = o.ArcKeyFolder
 	opt.Host = host.Real().Trusting(os.Geteuid())
 	return fake, opt
 }
@@ -69,7 +69,7 @@ func TestArc(t *testing.T) {
 	if len(seen) != 4 {
 		t.Errorf("%d different tokens out of 4", len(seen))
 	}
-	if left, _ := filepath.Glob(filepath.Join(o.arc.folder, "*")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(o.arc.dir, "*")); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -234,7 +234,7 @@ func TestArcChallenges(t *testing.T) {
 		"Basic realm=" + folder + "/good.key, Basic x=y": {fault.ArcRefused, "no key file"},
 	} {
 		asked := 0
-		o := Options{arc: arcPlaces{folder: folder}, IMDS: roundTrip(func(r *http.Request) (*http.Response, error) {
+		o := Options{arc: arcPlaces{dir: folder}, IMDS: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if asked++; asked == 1 {
 				resp := answer(401, "")
 				resp.Header.Set("WWW-Authenticate", challenge)

@@ -20,6 +20,19 @@ var (
 	errEncryptedStore = errors.New("it is a PKCS #12 file with a password")
 )
 
+// readCertificate reads the certificate and key that are in a file now. Its errors are faults.
+func (o Options) readCertificate(name string) ([]*x509.Certificate, crypto.PrivateKey, error) {
+	text, err := o.readSecret(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	certs, key, err := parseCertificate(text)
+	if err != nil {
+		return nil, nil, fault.SecretFile.New(name, err.Error(), certificateFix(name, err))
+	}
+	return certs, key, nil
+}
+
 // parseCertificate reads a certificate with its key: in PEM, with further certificates and in any order, or as
 // PKCS #12 (RFC 7292), also in base64 as Key Vault shows it, without a password or with the one that Java's
 // tools are known for. The errors of the parsers name no more than what they stumbled over.

@@ -1,97 +1,76 @@
 package identity
 
 import (
+	"fmt"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
+	"sync"
 )
 
 // The checks return what is wrong with a value of the text form, or "".
 
 const (
-	digits = "0123456789abcdef"
-	alnum  = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	lower  = "abcdefghijklmnopqrstuvwxyz0123456789"
+	lower = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+	guidForm  = `[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}`
+	labelForm = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?` // RFC 1035, 2.3.4
+	// nameForm is a name of Azure Resource Manager; those of resource groups may have letters of any language.
+	nameForm = `([\w.()-]|[^\x00-\x7f])+`
+	userForm = `[\w.@\\+$][\w.@\\+$-]{0,255}`
+
+	// resourceIDForm is the id of a managed identity; its values are a GUID and two names.
+	resourceIDForm = "/subscriptions/%s/resourceGroups/%s/providers/Microsoft.ManagedIdentity/userAssignedIdentities/%s"
 )
 
-func checkGUID(v string) string {
-	const form = "00000000-0000-0000-0000-000000000000"
-	ok := len(v) == len(form)
-	for n := 0; ok && n < len(form); n++ {
-		ok = form[n] == '-' && v[n] == '-' || form[n] == '0' && strings.IndexByte(digits, v[n]) >= 0
+var (
+	checkGUID   = matching(guidForm, "is no GUID in lower case, such as 00000000-0000-0000-0000-000000000000")
+	checkDomain = matching(labelForm+`(\.`+labelForm+`)+`, "is no name of a domain in lower case")
+
+	checkName       = matching(nameForm, "is no name of a resource")
+	checkResourceID = matching(fmt.Sprintf(resourceIDForm, guidForm, nameForm, nameForm), "is not of the form "+fmt.Sprintf(resourceIDForm, "<GUID>", "<name>", "<name>"))
+
+	// checkUser accepts names as useradd(8) and directories make them, with a domain or without. What the
+	// user database or a command line would take for something else is refused.
+	checkUser = matching(userForm, "is not the name of a user")
+)
+
+// matching makes a check of a pattern, which is compiled when the first value is checked.
+func matching(pattern, problem string) func(string) string {
+	whole := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\A(?:` + pattern + `)\z`) })
+	return func(v string) string {
+		if whole().MatchString(v) {
+			return ""
+		}
+		return problem
 	}
-	if !ok {
-		return "is no GUID in lower case, such as " + form
-	}
-	return ""
 }
 
 // checkTenant accepts a GUID or the name of a domain. The words that stand for several tenants, such
 // as common, are none: an application logs in at one.
 func checkTenant(v string) string {
-	if checkGUID(v) == "" {
-		return ""
-	}
-	labels := strings.Split(v, ".")
-	ok := len(labels) > 1 && len(v) <= 253 // RFC 1035, 2.3.4
-	for _, l := range labels {
-		ok = ok && len(l) >= 1 && len(l) <= 63 && strings.Trim(l, lower+"-") == "" && l[0] != '-' && l[len(l)-1] != '-'
-	}
-	if !ok {
+	if checkGUID(v) != "" && (checkDomain(v) != "" || len(v) > 253) { // RFC 1035, 2.3.4
 		return "is neither a GUID nor the name of a domain in lower case"
 	}
 	return ""
 }
 
-// resourceIDWords are what a managed identity's id consists of; "" is a value.
-func resourceIDWords() []string {
-	return []string{"subscriptions", "", "resourceGroups", "", "providers", "Microsoft.ManagedIdentity", "userAssignedIdentities", ""}
-}
+// anyResourceID finds the values of an id that is written in any case.
+var anyResourceID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\A` + fmt.Sprintf(resourceIDForm, "([^/]*)", "([^/]*)", "([^/]*)") + `\z`)
+})
 
 // cleanResourceID writes the fixed words of an id as Azure does, which compares them without regard to case.
 func cleanResourceID(v string) string {
-	words := resourceIDWords()
-	parts := strings.Split(v, "/")
-	if len(parts) != len(words)+1 {
+	if v == "" { // most identities have none, and no use for the pattern
+		return ""
+	}
+	m := anyResourceID().FindStringSubmatch(v)
+	if m == nil {
 		return v
 	}
-	for n, word := range words {
-		if strings.EqualFold(parts[n+1], word) {
-			parts[n+1] = word
-		}
-	}
-	parts[2] = strings.ToLower(parts[2])
-	return strings.Join(parts, "/")
-}
-
-// checkResourceID checks the form of ids (Azure Resource Manager). The names of resource groups may
-// have letters of any language, and parentheses.
-func checkResourceID(v string) string {
-	words := resourceIDWords()
-	parts := strings.Split(v, "/")
-	ok := len(parts) == len(words)+1 && parts[0] == ""
-	for n := 0; ok && n < len(words); n++ {
-		part := parts[n+1]
-		ok = part != "" && (part == words[n] || words[n] == "" && !strings.ContainsFunc(part, notInName))
-	}
-	if !ok || checkGUID(parts[2]) != "" {
-		return "is not of the form /subscriptions/<GUID>/resourceGroups/<name>/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>"
-	}
-	return ""
-}
-
-// notInName reports what cannot stand in a name of Azure Resource Manager.
-func notInName(r rune) bool {
-	return r < 0x80 && !strings.ContainsRune(alnum+"-._()", r)
-}
-
-// checkUser accepts names as useradd(8) and directories make them, with a domain or without. What the
-// user database or a command line would take for something else is refused.
-func checkUser(v string) string {
-	if len(v) > 256 || v[0] == '-' || strings.Trim(v, alnum+`-._@\+$`) != "" {
-		return "is not the name of a user"
-	}
-	return ""
+	return fmt.Sprintf(resourceIDForm, strings.ToLower(m[1]), m[2], m[3])
 }
 
 func checkPath(v string) string {

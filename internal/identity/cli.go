@@ -28,14 +28,14 @@ const (
 	azHint    = "nobody can renew this ticket when it ends: name the user who has run az login with user="
 )
 
-// azFolders are where az is beside azPath: the places of pip and of the installation script in the user's
+// azDirs are where az is beside azPath: the places of pip and of the installation script in the user's
 // home, of that script for all, and of snap.
-func azFolders(home string) []string {
-	folders := filepath.SplitList(azPath)
+func azDirs(home string) []string {
+	dirs := filepath.SplitList(azPath)
 	if home != "" && home != "/" {
-		folders = append(folders, filepath.Join(home, "bin"), filepath.Join(home, ".local/bin"))
+		dirs = append(dirs, filepath.Join(home, "bin"), filepath.Join(home, ".local/bin"))
 	}
-	return append(folders, "/opt/az/bin", "/snap/bin")
+	return append(dirs, "/opt/az/bin", "/snap/bin")
 }
 
 // fromAz asks az for the token of a person who has logged in with it. azidentity runs az by a shell as this
@@ -53,7 +53,7 @@ func fromAz(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	if o.NoPrograms {
 		return AccessToken{}, fault.CLINotHere.New(who.name)
 	}
-	program, err := findAz(o.azFolders, who.home)
+	program, err := findAz(o.azDirs, who.home)
 	if err != nil {
 		return AccessToken{}, azFault(who.name, err, nil)
 	}
@@ -146,17 +146,17 @@ func (a account) runAz(ctx context.Context, program, resource string) (out, text
 }
 
 // findAz looks for az, without regard to this process's PATH. That of a home is run as its owner, like any.
-func findAz(folders []string, home string) (string, error) {
-	if folders == nil {
-		folders = azFolders(home)
+func findAz(dirs []string, home string) (string, error) {
+	if dirs == nil {
+		dirs = azDirs(home)
 	}
-	for _, f := range folders {
+	for _, f := range dirs {
 		name := filepath.Join(f, "az")
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return name, nil
 		}
 	}
-	return "", errors.New("there is no az in " + strings.Join(folders, ", "))
+	return "", errors.New("there is no az in " + strings.Join(dirs, ", "))
 }
 
 // fromAzText reads what az prints. expires_on is there since version 2.54; a token of Entra tells its

@@ -38,7 +38,7 @@ func newDesk(t *testing.T) *desk {
 	needs.Root(t) // to give ann her home
 	d := &desk{home: filepath.Join(t.TempDir(), "ann"), bin: t.TempDir()}
 	for _, dir := range []string{filepath.Dir(d.home), d.bin} {
-		// The folder that holds a test's temporary folders is root's alone.
+		// The folder that holds a test's temporary dirs is root's alone.
 		if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o711), os.Chmod(dir, 0o755)); err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func (d *desk) passwd(t *testing.T, text string) {
 	h.Passwd, h.Group = filepath.Join(t.TempDir(), "passwd"), filepath.Join(t.TempDir(), "group")
 	write(t, h.Passwd, text, 0o644)
 	write(t, h.Group, fmt.Sprintf("ann:x:%d:\nothers:x:%d:bob,ann\n", annGID, annGroup), 0o644)
-	d.options = Options{azFolders: []string{d.bin}, Host: h}
+	d.options = Options{azDirs: []string{d.bin}, Host: h}
 }
 
 // az installs a program of the test's own.
@@ -174,7 +174,7 @@ func TestNobodyElseRunsAz(t *testing.T) {
 		t.Error("az has run")
 	}
 	// A person without a login, of the machine's user database.
-	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azFolders: d.options.azFolders}, fault.CLIFailed, "getent passwd")
+	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azDirs: d.options.azDirs}, fault.CLIFailed, "getent passwd")
 }
 
 func TestAzOfThisUser(t *testing.T) {
@@ -184,7 +184,7 @@ func TestAzOfThisUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := Identity{Kind: CLI}.Token(t.Context(), Options{azFolders: []string{d.bin}})
+	token, err := Identity{Kind: CLI}.Token(t.Context(), Options{azDirs: []string{d.bin}})
 	if want := me.Uid + ":" + me.HomeDir + ":" + me.Username; err != nil || token.Value.RevealString() != want {
 		t.Errorf("%v, %s, want %s", err, token.Value.RevealString(), want)
 	}
@@ -326,7 +326,7 @@ func TestPlacesOfAz(t *testing.T) {
 	if got, err := findAz(nil, home); atPath != nil && got != filepath.Join(home, ".local/bin/az") {
 		t.Errorf("%s, %v", got, err)
 	}
-	all := strings.Join(azFolders("/home/ann"), ":")
+	all := strings.Join(azDirs("/home/ann"), ":")
 	for _, want := range []string{"/home/ann/bin", "/home/ann/.local/bin", "/opt/az/bin", "/snap/bin"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%s is not in %s", want, all)

@@ -1,55 +1,52 @@
 package identity
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
-// entra is one question to Entra, for the faults.
+// entra is one question to Entra.
 type entra struct {
 	*wire
-	identity  Identity
-	options   Options
 	authority string
-	trust     trust
+	assertion payload // of a token of another issuer
 }
 
 func (e entra) host() string { return strings.TrimPrefix(e.authority, "https://") }
 
-// fault says why there is no token.
-func (e entra) fault() error {
-	f := e.why()
-	f.RetryAfter = e.wait()
-	return f
+// passes are the refusals that pass: by their status, their name (RFC 6749, 4.1.2.1) or their number.
+func (e entra) passes() bool {
+	c, ok := codeOf(e.said)
+	return e.last.Busy() || e.said.code == "temporarily_unavailable" || ok && c.passes()
 }
 
-func (e entra) why() *fault.Fault {
-	switch {
-	case errors.Is(e.ctx.Err(), context.Canceled):
-		return fault.Interrupted.New().Because(e.ctx.Err())
-	case e.err != nil:
-		return e.network().Because(e.err)
-	case e.last == nil: // never asked: ctx had ended
-		return fault.EntraUnreachable.New(e.host()).Because(e.ctx.Err())
-	case !e.own:
-		return e.last.Foreign(e.host())
-	case e.last.Status == http.StatusOK:
-		return fault.AnswerInvalid.New(e.host(), "it is not an answer of Entra with a token")
+func (e entra) unreachable(why error) *fault.Fault {
+	if errors.Is(why, errElsewhere) {
+		return fault.AnswerInvalid.New(e.host(), "it sends to another place")
 	}
+	if f := transport.Fault(e.ctx, why, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted) {
+		return f
+	}
+	return fault.EntraUnreachable.New(e.host())
+}
+
+func (e entra) foreign() *fault.Fault { return e.last.Foreign(e.host()) }
+
+func (e entra) tokenless() *fault.Fault {
+	return fault.AnswerInvalid.New(e.host(), "it is not an answer of Entra with a token")
+}
+
+func (e entra) refused(refusal error) *fault.Fault {
 	if c, ok := codeOf(e.said); ok {
 		return c.fault(e).Because(fmt.Errorf("%d, %s: %s", e.last.Status, c.sentence, e.said.text))
 	}
-	refusal := fmt.Errorf("%d %s", e.last.Status, e.said.text)
-	if entraPasses(e.last, e.said) {
+	if e.passes() {
 		return e.later().Because(refusal)
 	}
 	return fault.EntraRefused.New(e.identity.String(), strconv.Itoa(aadsts(e.said.text))).Because(refusal)
@@ -58,17 +55,11 @@ func (e entra) why() *fault.Fault {
 // codeOf finds the row of a refusal.
 func codeOf(s said) (entraCode, bool) {
 	number := aadsts(s.text)
-	n := slices.IndexFunc(entraCodes, func(c entraCode) bool { return c.number == number })
+	n := slices.IndexFunc(entraCodes, func(c entraCode) bool { return slices.Contains(c.numbers, number) })
 	if n < 0 {
 		return entraCode{}, false
 	}
 	return entraCodes[n], true
-}
-
-// entraPasses are the refusals of Entra that pass: by their status, their name (RFC 6749, 4.1.2.1) or their number.
-func entraPasses(a *reply.Answer, s said) bool {
-	c, ok := codeOf(s)
-	return a.Busy() || s.code == "temporarily_unavailable" || ok && c.passes()
 }
 
 // credentialFile is where the application's credential is, "" for a kind without.
@@ -113,11 +104,12 @@ func (e entra) wrongCertificate() *fault.Fault {
 }
 
 func (e entra) notTrusted() *fault.Fault {
-	return fault.EntraFederation.New(e.identity.ClientID, e.identity.credentialFile(), e.trust.issuer, e.trust.subject, e.trust.audience)
+	claims := e.assertion
+	return fault.EntraFederation.New(e.identity.ClientID, e.identity.credentialFile(), argument(claims.Issuer), argument(claims.Subject), argument(claims.Audience.first()))
 }
 
-// assertion is another issuer's, in a file, or made here with the key of a certificate.
-func (e entra) assertion() *fault.Fault {
+// wrongAssertion is another issuer's, in a file, or made here with the key of a certificate.
+func (e entra) wrongAssertion() *fault.Fault {
 	if e.identity.Kind == ServicePrincipal {
 		return e.wrongCertificate()
 	}
@@ -127,7 +119,7 @@ func (e entra) assertion() *fault.Fault {
 // assertionTime blames this machine's clock for what was made here.
 func (e entra) assertionTime() *fault.Fault {
 	if e.identity.Kind != ServicePrincipal {
-		return e.assertion()
+		return e.wrongAssertion()
 	}
 	if f := transport.Skewed(e.options.now(), transport.Date(e.last.Header), e.host()); f != nil {
 		return f
@@ -151,13 +143,13 @@ func (e entra) request() *fault.Fault { return fault.EntraRequest.New(e.host(), 
 
 func (e entra) later() *fault.Fault { return fault.EntraBusy.New(e.host()) }
 
-// network finds the fault that an error of the transport is.
-func (e entra) network() *fault.Fault {
-	if errors.Is(e.err, errElsewhere) {
-		return fault.AnswerInvalid.New(e.host(), "it sends to another place")
+// maxArgument bounds a value of the other side's in a command, in bytes. Package fault knows what else it can be.
+const maxArgument = 160
+
+// argument is a value that leaves room for the command that it stands in, "" for any other.
+func argument(v string) string {
+	if len(v) > maxArgument {
+		return ""
 	}
-	if f := transport.Fault(e.ctx, e.err, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted) {
-		return f
-	}
-	return fault.EntraUnreachable.New(e.host())
+	return v
 }

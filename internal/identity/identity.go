@@ -68,7 +68,7 @@ type Identity struct {
 type AccessToken struct {
 	Value     secret.Value
 	ExpiresOn time.Time // zero when nobody said
-	Hint      string    // something about its source that is worth mending, "" when there is nothing
+	Hint      string    // something about its source that is worth fixing, "" when there is nothing
 }
 
 // Options are the surroundings of Token.
@@ -93,7 +93,7 @@ type Options struct {
 
 	retryDelay time.Duration // before the first retry; zero is firstRetry
 	arc        arcPlaces     // empty parts are the real ones
-	azFolders  []string      // where az is looked for; nil is azFolders()
+	azDirs     []string      // where az is looked for; nil is azDirs()
 }
 
 func (o Options) now() time.Time { return o.host().Now() }

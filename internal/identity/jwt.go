@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"math"
@@ -18,6 +19,12 @@ type Claims struct {
 	AppID    string    // the client id
 	TenantID string    // the tenant that issued it
 	Expiry   time.Time // zero when it does not say
+	Managed  string    // the resource id of the managed identity it was issued to; the machine's for a system-assigned one
+}
+
+// UserAssigned reports whether the token was issued to a user-assigned managed identity.
+func (c Claims) UserAssigned() bool {
+	return strings.Contains(strings.ToLower(c.Managed), "/userassignedidentities/")
 }
 
 // payload is the part of a JWT's claims set that matters here (RFC 7519, 4.1, and the access token
@@ -30,6 +37,8 @@ type payload struct {
 	Party    string      `json:"azp"` // takes the place of appid in tokens of version 2
 	TenantID string      `json:"tid"`
 	Managed  string      `json:"xms_mirid"`
+	Issuer   string      `json:"iss"`
+	Subject  string      `json:"sub"`
 }
 
 // audience is one string or a list of them (RFC 7519, 4.1.3).
@@ -44,6 +53,13 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
+func (a audience) first() string {
+	if len(a) == 0 {
+		return ""
+	}
+	return a[0]
+}
+
 // ClaimsOf reads the claims of an access token that is a JWT. Nothing is verified: it serves
 // messages and early warnings, never a decision about trust. It reports false for any other token.
 func ClaimsOf(token secret.Value) (Claims, bool) {
@@ -51,21 +67,28 @@ func ClaimsOf(token secret.Value) (Claims, bool) {
 	if !ok {
 		return Claims{}, false
 	}
-	c := Claims{ObjectID: p.ObjectID, AppID: p.AppID, TenantID: p.TenantID, Expiry: p.expiry()}
-	if len(p.Audience) > 0 {
-		c.Audience = p.Audience[0]
-	}
-	if c.AppID == "" {
-		c.AppID = p.Party
-	}
-	return c, true
+	return Claims{
+		Audience: p.Audience.first(), ObjectID: p.ObjectID, AppID: cmp.Or(p.AppID, p.Party), TenantID: p.TenantID,
+		Managed: p.Managed, Expiry: p.expiry(),
+	}, true
 }
 
-// ManagedIdentityOf reads the resource id of the managed identity that a token was issued to, as
-// unverified as the claims; "" when the token does not say. That of a system-assigned one is its machine's.
-func ManagedIdentityOf(token secret.Value) string {
-	p, _ := payloadOf(token)
-	return p.Managed
+// Issued reports whether an access token that somebody brought says of itself that it was issued to this
+// identity. Nothing is verified: it tells who is to be asked for the next one, not what is allowed.
+func (i Identity) Issued(token secret.Value) bool {
+	claims, ok := ClaimsOf(token)
+	if !ok {
+		return false
+	}
+	if i.Kind == System {
+		return claims.Managed != "" && !claims.UserAssigned()
+	}
+	for _, id := range [][2]string{{i.ClientID, claims.AppID}, {i.ObjectID, claims.ObjectID}, {i.ResourceID, claims.Managed}} {
+		if id[0] != "" {
+			return strings.EqualFold(id[0], id[1])
+		}
+	}
+	return false
 }
 
 // payloadOf decodes the middle one of the three parts of a signed JWT (RFC 7515, 7.1).

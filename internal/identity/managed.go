@@ -102,56 +102,69 @@ func fromMachine(ctx context.Context, i Identity, o Options) (AccessToken, error
 		}
 		return fromArc(ctx, own, o)
 	}
-	if o.IMDS == nil {
-		return AccessToken{}, fault.Internal.New().Because(errors.New("no transport to IMDS"))
-	}
 	s, err := o.service()
 	if err != nil {
 		return AccessToken{}, fault.IMDSRefused.New(i.String(), "vm", "", "").Because(err)
 	}
-	query, err := s.query(i, i.resource(o))
+	m := metadata{&wire{ctx: ctx, identity: i, options: o, transport: o.IMDS, service: s.answers, hidden: s.secrets()}}
+	resp, err := m.ask(m, s)
 	if err != nil {
-		return AccessToken{}, fault.IMDSRefused.New(i.String(), "vm", "", "").Because(err)
+		return AccessToken{}, err
 	}
-	w := &wire{ctx: ctx, transport: o.IMDS, service: s.answers, passes: imdsPasses, hidden: secrets(s.value)}
-	resp, err := w.metadata(o, s, query)
-	if err != nil || resp.StatusCode != http.StatusOK || !w.own {
-		return AccessToken{}, w.imdsFault(i, o)
+	if resp.StatusCode != http.StatusOK || !m.own {
+		return AccessToken{}, m.fault(m)
 	}
 	return tokenOf(resp, "IMDS", o.now())
 }
 
 // secrets are the values that no text may repeat: a header that is not the same everywhere.
-func secrets(value string) []string {
-	if value == "true" {
+func (s service) secrets() reply.Hidden {
+	if s.value == "true" {
 		return nil
 	}
-	return []string{value}
+	return reply.Hidden{s.value}
 }
 
-// metadata makes a request to a service of this machine, with further tries as the wire says. The answer
-// is read already.
-func (w *wire) metadata(o Options, s service, query url.Values) (*http.Response, error) {
+// request asks for the token of an identity.
+func (s service) request(ctx context.Context, i Identity, resource string) (*policy.Request, error) {
+	query, err := s.query(i, resource)
+	if err != nil {
+		return nil, fault.IMDSRefused.New(i.String(), "vm", "", "").Because(err)
+	}
 	method, at := http.MethodGet, s.url+"?"+query.Encode()
 	if s.post {
 		method, at = http.MethodPost, s.url
 	}
-	req, err := runtime.NewRequest(w.ctx, method, at)
+	req, err := runtime.NewRequest(ctx, method, at)
 	if err != nil {
-		w.err = err
-		return nil, err
-	}
-	if s.post {
-		body := streaming.NopCloser(strings.NewReader(query.Encode()))
-		if err := req.SetBody(body, "application/x-www-form-urlencoded"); err != nil {
-			w.err = err
-			return nil, err
-		}
+		return nil, fault.IMDSUnreachable.New().Because(err)
 	}
 	req.Raw().Header.Set(s.header, s.value)
-	p := runtime.NewPipeline("azfilesauth", "", runtime.PipelineOptions{}, &policy.ClientOptions{Transport: w, Retry: w.retries(o)})
-	return p.Do(req)
+	if s.post {
+		err = req.SetBody(streaming.NopCloser(strings.NewReader(query.Encode())), "application/x-www-form-urlencoded")
+	}
+	return req, err
 }
+
+// ask asks a service of this machine, with further tries as the wire says. The answer is read already. Errors
+// are faults.
+func (w *wire) ask(a asked, s service) (*http.Response, error) {
+	if w.transport == nil {
+		return nil, fault.Internal.New().Because(errors.New("no transport to the machine's identity service"))
+	}
+	req, err := s.request(w.ctx, w.identity, w.identity.resource(w.options))
+	if err != nil {
+		return nil, fault.From(err)
+	}
+	client := w.client(a)
+	resp, err := runtime.NewPipeline("azfilesauth", "", runtime.PipelineOptions{}, &client).Do(req)
+	if err != nil {
+		return nil, w.fault(a)
+	}
+	return resp, nil
+}
+
+const noToken = "the answer is no JSON with an access_token"
 
 // tokenOf reads the answer of a service of this machine, in which numbers can be texts. who is for messages.
 func tokenOf(resp *http.Response, who string, now time.Time) (AccessToken, error) {
@@ -160,7 +173,7 @@ func tokenOf(resp *http.Response, who string, now time.Time) (AccessToken, error
 		ExpiresOn json.RawMessage `json:"expires_on"` // seconds since 1970
 		ExpiresIn json.RawMessage `json:"expires_in"` // seconds
 	}
-	problem := "the answer is no JSON with an access_token"
+	problem := noToken
 	if body, err := runtime.Payload(resp); err == nil && json.Unmarshal(body, &answer) == nil && answer.Token != "" {
 		problem = tokenProblem([]byte(answer.Token))
 	}

@@ -126,14 +126,15 @@ func TestTokenName(t *testing.T) {
 	see(machine, Options{Host: mine()})
 }
 
-func TestManagedIdentityOf(t *testing.T) {
+func TestManagedIdentityOfAToken(t *testing.T) {
 	for text, want := range map[string]string{
 		jwt(`{"xms_mirid":"/subscriptions/s/x"}`): "/subscriptions/s/x",
 		jwt(`{"oid":"o"}`):                        "",
 		jwt(`{"xms_mirid":5}`):                    "",
 		"no token":                                "",
 	} {
-		if got := ManagedIdentityOf(secret.FromString(text)); got != want {
+		claims, _ := ClaimsOf(secret.FromString(text))
+		if got := claims.Managed; got != want {
 			t.Errorf("%s: %q", text, got)
 		}
 	}

@@ -1,8 +1,8 @@
 package identity
 
 import (
-	"encoding/hex"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -38,15 +38,13 @@ var fields = []field{
 // String is the identity on one line of printable ASCII: the kind, then key=value for what is set,
 // with single spaces between. Bytes of a value that are no printable ASCII, %, = and spaces stand as %XX.
 func (i Identity) String() string {
-	var b strings.Builder
-	escape(&b, string(i.Kind))
+	line := Escape(string(i.Kind))
 	for _, f := range fields {
 		if v := *f.of(&i); v != "" {
-			b.WriteString(" " + f.key + "=")
-			escape(&b, v)
+			line += " " + f.key + "=" + Escape(v)
 		}
 	}
-	return b.String()
+	return line
 }
 
 // Parse reads the text form, in any order of the keys. Its errors are of the kind
@@ -149,35 +147,28 @@ func (r rules) problem(f field, v string) string {
 // plain reports whether a byte stands for itself in the text form.
 func plain(c byte) bool { return c > ' ' && c < 0x7f && c != '%' && c != '=' }
 
-func escape(b *strings.Builder, v string) {
+// Escape writes a value as it stands in the text form.
+func Escape(v string) string {
+	var b strings.Builder
 	for n := range len(v) {
 		if c := v[n]; plain(c) {
 			b.WriteByte(c)
 		} else {
-			fmt.Fprintf(b, "%%%02X", c)
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
+	return b.String()
 }
 
-// unescape is strict: what escape would have encoded must be encoded.
+// unescape is strict: what Escape would have encoded must be encoded.
 func unescape(text string) (string, bool) {
-	var b []byte
-	for n := 0; n < len(text); n++ {
-		switch c := text[n]; {
-		case plain(c):
-			b = append(b, c)
-		case c == '%' && n+2 < len(text):
-			d, err := hex.DecodeString(text[n+1 : n+3])
-			if err != nil {
-				return "", false
-			}
-			b = append(b, d...)
-			n += 2
-		default:
+	for n := range len(text) {
+		if c := text[n]; !plain(c) && c != '%' {
 			return "", false
 		}
 	}
-	return string(b), true
+	v, err := url.PathUnescape(text)
+	return v, err == nil
 }
 
 // SamePrincipal reports whether two identities, in their text form, are the same to Azure. Where a

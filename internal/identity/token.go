@@ -14,8 +14,8 @@ import (
 // maxToken bounds an access token, in bytes. Those of Entra have one or two thousand.
 const maxToken = 64 << 10
 
-// token is whoever an access token was issued to that comes from elsewhere: from a file, which is
-// read at every use because others rewrite it, or handed over once, when nothing but that is known.
+// fromFile gives an access token that comes from elsewhere. The file is read at every use because others rewrite it;
+// what was handed over once is not kept, and cannot be had again.
 func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
 	if i.TokenFile == "" {
 		return AccessToken{}, invalid("its token was handed over once and is not kept; hand over a new one or name a token_file")
@@ -32,7 +32,7 @@ func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
 }
 
 // FromText checks an access token that a person or a file handed over; from says who, for messages.
-// White space around it does not count. A JWT must not have ended and must be for the identity's
+// White space around it does not count. A JWT must not have expired and must be for the identity's
 // resource or that of the cloud; any other token passes. Its errors are faults without the token.
 func (i Identity) FromText(text []byte, from string, o Options) (AccessToken, error) {
 	text = bytes.TrimSpace(text)
@@ -58,16 +58,19 @@ func (i Identity) FromText(text []byte, from string, o Options) (AccessToken, er
 // tokenProblem tells why a text is no access token, or "". What an HTTP header may hold of a bearer
 // token is printable ASCII without spaces (RFC 6750, 2.1).
 func tokenProblem(text []byte) string {
-	switch {
-	case len(text) == 0:
+	if len(text) == 0 {
 		return "it is empty"
-	case len(text) > maxToken:
+	}
+	if len(text) > maxToken {
 		return fmt.Sprintf("it is longer than %d bytes", maxToken)
-	case bytes.HasPrefix(text, []byte("\ufeff")):
+	}
+	if bytes.HasPrefix(text, []byte("\ufeff")) {
 		return "it begins with a byte order mark, as editors of Windows write it"
-	case text[0] == text[len(text)-1] && (text[0] == '"' || text[0] == '\''):
+	}
+	if text[0] == text[len(text)-1] && (text[0] == '"' || text[0] == '\'') {
 		return "it is in quotation marks, which do not belong to it"
-	case text[0] == '{' || text[0] == '"':
+	}
+	if text[0] == '{' || text[0] == '"' {
 		return "it is JSON, not the token alone"
 	}
 	for _, c := range text {

@@ -91,7 +91,7 @@ func TestAudienceOfAnotherCloud(t *testing.T) {
 
 func TestClaims(t *testing.T) {
 	c, ok := ClaimsOf(secret.FromString(jwt(`{"aud":["a","b"],"exp":1795453200,"oid":"o","azp":"p","tid":"t"}`)))
-	if want := (Claims{"a", "o", "p", "t", time.Unix(1795453200, 0).UTC()}); !ok || c != want {
+	if want := (Claims{"a", "o", "p", "t", time.Unix(1795453200, 0).UTC(), ""}); !ok || c != want {
 		t.Errorf("%+v %v", c, ok)
 	}
 	for _, text := range []string{"", "x", "a.b", "a.b.c", "a.e30.c.d", jwt("[]"), jwt(`{"aud":5}`), strings.Repeat("x", 1<<20) + ".e30.x"} {

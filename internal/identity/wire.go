@@ -2,8 +2,10 @@ package identity
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
@@ -31,12 +34,12 @@ const (
 // with a token in them or not.
 type wire struct {
 	ctx           context.Context // of the call, which outlives the single try
+	identity      Identity
+	options       Options
 	transport     http.RoundTripper
-	service       reply.Service                  // who is asked
-	passes        func(*reply.Answer, said) bool // which of the service's refusals are worth another try
-	trusts        func(*url.URL) bool            // whom to talk to; nil is anybody
-	authorization string                         // a header of every request, "" for none
-	hidden        reply.Hidden                   // what requests held that no text may repeat
+	service       reply.Service // who is asked
+	authorization string        // a header of every request, "" for none
+	hidden        reply.Hidden  // what requests held that no text may repeat
 
 	failures int           // tries without an answer of the service
 	err      error         // why the last try had no answer
@@ -47,6 +50,35 @@ type wire struct {
 
 // said is what a service's refusal says, fit to be shown.
 type said struct{ code, text string }
+
+// asked is one question to a service: what its answers mean, by what the wire remembers of them.
+type asked interface {
+	passes() bool                       // the refusal is worth another try
+	unreachable(why error) *fault.Fault // nobody answered
+	foreign() *fault.Fault              // somebody else answered
+	tokenless() *fault.Fault            // there is no token in an answer that should have one
+	refused(refusal error) *fault.Fault
+}
+
+// fault says why there is no token.
+func (w *wire) fault(a asked) error {
+	if err := w.ctx.Err(); errors.Is(err, context.Canceled) {
+		return fault.Interrupted.New().Because(err)
+	}
+	var f *fault.Fault
+	if w.last == nil { // without an error of its own it was never asked: ctx had ended
+		why := cmp.Or(w.err, w.ctx.Err())
+		f = a.unreachable(why).Because(why)
+	} else if !w.own {
+		f = a.foreign()
+	} else if w.last.Status == http.StatusOK {
+		f = a.tokenless()
+	} else {
+		f = a.refused(fmt.Errorf("%d %s", w.last.Status, w.said.text))
+	}
+	f.RetryAfter = w.wait()
+	return f
+}
 
 // errElsewhere is met by a request that would leave the authority.
 var errElsewhere = errors.New("its requests would go to another host")
@@ -72,7 +104,7 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 
 // try sends a request and reads as much of the answer as one can need; what is longer is no JSON then.
 func (w *wire) try(req *http.Request) (*reply.Answer, error) {
-	if w.trusts != nil && !w.trusts(req.URL) {
+	if w.service == reply.Entra && !w.options.trusts(req.URL) {
 		return nil, errElsewhere
 	}
 	if w.authorization != "" {
@@ -122,27 +154,21 @@ func (w *wire) hide(req *http.Request) error {
 	return nil
 }
 
-func (w *wire) retries(o Options) policy.RetryOptions {
-	delay := o.retryDelay
-	if delay == 0 {
-		delay = firstRetry
+// client is how azcore and azidentity ask: by the wire, with further tries as the question has it.
+func (w *wire) client(a asked) policy.ClientOptions {
+	retries := int32(cmp.Or(w.options.Attempts-1, -1)) // azcore's word for none
+	if w.options.Attempts <= 0 {
+		retries = maxRetries
 	}
-	retries := int32(maxRetries)
-	switch {
-	case o.Attempts == 1:
-		retries = -1 // azcore's word for none
-	case o.Attempts > 1:
-		retries = int32(o.Attempts - 1)
-	}
-	return policy.RetryOptions{
-		MaxRetries: retries, RetryDelay: delay, MaxRetryDelay: maxRetryDelay, TryTimeout: tryTimeout,
-		ShouldRetry: func(*http.Response, error) bool { return w.again() },
-	}
+	return policy.ClientOptions{Transport: w, Retry: policy.RetryOptions{
+		MaxRetries: retries, RetryDelay: cmp.Or(w.options.retryDelay, firstRetry), MaxRetryDelay: maxRetryDelay, TryTimeout: tryTimeout,
+		ShouldRetry: func(*http.Response, error) bool { return w.again(a) },
+	}}
 }
 
 // again decides about the next try. A wait that does not end before ctx is not begun. Who answers in the
 // service's place is asked again only where that may pass, and as seldom as nobody.
-func (w *wire) again() bool {
+func (w *wire) again(a asked) bool {
 	if w.err != nil {
 		return w.failures < maxFailures && !errors.Is(w.err, errElsewhere)
 	}
@@ -152,5 +178,5 @@ func (w *wire) again() bool {
 	if !w.own {
 		return w.failures < maxFailures && w.last.Busy()
 	}
-	return w.passes(w.last, w.said)
+	return a.passes()
 }
