@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -47,8 +45,8 @@ func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
 
 // unserved is why there is no socket: of a directory that is read-only or full, with the fix.
 func unserved(socket string, err error) error {
-	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fault.RunDir.New(filepath.Dir(socket)).Because(err)
+	if f := fault.Unwritable(filepath.Dir(socket), err); f != nil {
+		return f
 	}
 	if f := fault.From(err); !fault.Is(f, fault.Internal) {
 		return f

@@ -73,7 +73,7 @@ func (s *Store) lock(ctx context.Context, d *host.Dir, ending string, at int64) 
 	if d.Shared {
 		locks, err := s.host.OwnDir(filepath.Join(s.host.Run, "lock"))
 		if err != nil {
-			return nil, dirFault(err)
+			return nil, dirFault(s.host, err)
 		}
 		defer locks.Close()
 		sum := sha256.Sum256([]byte(filepath.Join(d.Name, s.name)))

@@ -165,13 +165,16 @@ func (s *Store) result(c *Cache) ([]byte, error) {
 func (s *Store) openDir() (*host.Dir, error) {
 	d, err := s.host.OpenDir(s.dir, s.host.Run)
 	if err != nil {
-		return nil, dirFault(err)
+		return nil, dirFault(s.host, err)
 	}
 	return d, nil
 }
 
-// dirFault tells what is wrong with a directory.
-func dirFault(err error) error {
+// dirFault tells what is wrong with a directory: nothing but those of ours is made.
+func dirFault(h host.Host, err error) error {
+	if f := fault.Unwritable(h.Run, err); f != nil {
+		return f
+	}
 	e := &host.DirError{Problem: err.Error()}
 	_ = errors.As(err, &e) // it always is one
 	return fault.CCacheFolder.New(e.Problem).Because(e.Err)

@@ -90,7 +90,7 @@ func machineFindings() []wrong {
 			text: "6.12.0-azure has no module cifs", fix: "linux-modules-extra-6.12.0-azure",
 		},
 		{
-			name: "module forbidden", tree: noModule + with + "-- etc/modprobe.d/cis.conf --\n# hardening\ninstall cifs /bin/false\n", id: "cifs-module", status: Problem,
+			name: "module forbidden", tree: noModule + with + "-- etc/modprobe.d/cis.conf --\n# hardening\ninstall cifs /bin/true\n", id: "cifs-module", status: Problem,
 			text: "/etc/modprobe.d/cis.conf:2", fix: "modprobe cifs",
 		},
 		{

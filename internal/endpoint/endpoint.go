@@ -12,6 +12,7 @@ package endpoint
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -150,6 +151,9 @@ func clean(host string) (name, problem string) {
 	case strings.Contains(name, "://"):
 		return "", "a scheme does not belong there"
 	}
+	if isAddress(name) || isAddress(strings.TrimSuffix(name, ":443")) {
+		return "", "an address names no account, for which certificate and ticket are: write the account's name, and what it resolves to into the DNS or /etc/hosts"
+	}
 	name = strings.TrimSuffix(strings.TrimSuffix(name, ":443"), ".")
 	if strings.Contains(name, ":") {
 		return "", "only port 443 is possible"
@@ -166,6 +170,12 @@ func clean(host string) (name, problem string) {
 		}
 	}
 	return name, ""
+}
+
+// isAddress reports whether s is an IP address, in brackets or not.
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	return err == nil
 }
 
 func (r Resolver) lookup(name string) (Endpoint, error) {

@@ -97,7 +97,11 @@ func TestRefused(t *testing.T) {
 		"acct..file.core.windows.net":                               "not a host name",
 		"acct.file.core.windows.net\x00":                            "not a host name",
 		"äcct.file.core.windows.net":                                "not a host name",
-		"10.0.0.1":                                                  "none of the domains",
+		"10.0.0.1":                                                  "an address",
+		"[2603:1030::1]":                                            "an address",
+		"[2603:1030::1]:443":                                        "an address",
+		"2603:1030::1":                                              "an address",
+		"fe80::1%eth0":                                              "an address",
 		strings.Repeat("a.", 140) + "net":                           "too long",
 	} {
 		e, err := Resolver{}.Resolve(host)

@@ -130,6 +130,8 @@ var (
 	Inotify     = row[Kind1]("AZF-INOTIFY", "changes of {path} are noticed late, because the user has no inotify instance or watch left", "sysctl fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288", ExitSystem, true)
 	RunDir      = row[Kind1]("AZF-RUN-DIRECTORY", "the directory {dir} cannot be written", "findmnt -T '{dir}'; df -h '{dir}'; mount -o remount,rw /run", ExitSystem, true)
 
+	MountTable = row[Kind1]("AZF-MOUNT-TABLE", "the table of mounts {file} cannot be read", "mount -t proc proc /proc; ls -l {file}", ExitSystem, false)
+
 	Timeout     = row[Kind0]("AZF-TIMEOUT", "it took too long", "try again{longer}", ExitMount, true)
 	Interrupted = row[Kind0]("AZF-INTERRUPTED", "it was interrupted", "run it again", ExitInterrupted, true)
 	Internal    = row[Kind0]("AZF-INTERNAL", "something happened that this program does not know how to explain", "please report it, with this line, at https://github.com/azfilesauth/azfilesauth/issues", ExitInternal, false)

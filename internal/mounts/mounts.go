@@ -11,12 +11,14 @@
 package mounts
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 const table = "/proc/self/mountinfo"
@@ -50,11 +52,11 @@ func (m Mount) Same(e endpoint.Endpoint, share, dir string) bool {
 // List gives the SMB mounts of endpoints that this process can see.
 func List(res endpoint.Resolver) ([]Mount, error) { return ListFrom(table, res) }
 
-// ListFrom is List for another mount table, such as /proc/1/mountinfo.
+// ListFrom is List for another mount table, such as /proc/1/mountinfo. A table that cannot be opened is a fault.
 func ListFrom(path string, res endpoint.Resolver) ([]Mount, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the mount table: %w", err)
+		return nil, fault.MountTable.New(path).Because(errors.Unwrap(err))
 	}
 	defer func() { _ = f.Close() }()
 	return Parse(f, res)
