@@ -66,19 +66,13 @@ func rejected(keys []Key, ring, keyType string, describe func(Serial) (Descripti
 
 func clearIfHolds(ring Serial, wanted []Serial) (bool, error) {
 	members, err := membersOf(ring)
-	if err != nil {
+	if err != nil || !slices.ContainsFunc(members, func(m Serial) bool { return slices.Contains(wanted, m) }) {
 		return false, err
 	}
-	for _, m := range members {
-		if !slices.Contains(wanted, m) {
-			continue
-		}
-		if _, err := unix.KeyctlInt(unix.KEYCTL_CLEAR, int(ring), 0, 0, 0); err != nil {
-			return false, fmt.Errorf("clearing keyring %d: %w", ring, err)
-		}
-		return true, nil
+	if _, err := unix.KeyctlInt(unix.KEYCTL_CLEAR, int(ring), 0, 0, 0); err != nil {
+		return false, fmt.Errorf("clearing keyring %d: %w", ring, err)
 	}
-	return false, nil
+	return true, nil
 }
 
 // membersOf reads the serials that a keyring holds (keyctl_read(3): an array of key_serial_t).

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,13 +20,14 @@ const (
 	maxTable = 64 << 20 // bytes of /proc/keys that are looked at
 	maxLine  = 8 << 10  // a description has at most 4095 bytes (KEY_MAX_DESC_SIZE)
 
-	// The columns of the flags "IRDQUNi" (proc_keys(5)).
-	flagCount = 7
-	flagUnder = 4
-	flagNeg   = 5
-
 	typeWidth = 9
 )
+
+// row is a line of /proc/keys: "serial flags usage timeout perm uid gid type description". The type is padded to
+// its width, and what follows one space belongs to the description, leading spaces too.
+var row = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^ *([0-9a-f]+) +([I-][R-][D-][Q-][U-][N-][i-]) +\S+ +(\S+) +\S+ +\S+ +\S+ ([ -~]{9}) (.*)$`)
+})
 
 // Key is one line of /proc/keys.
 type Key struct {
@@ -69,50 +72,28 @@ func ParseKeys(r io.Reader) ([]Key, error) {
 		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = lines.ReadSlice('\n')
 		}
-		switch {
-		case errors.Is(err, io.EOF) && limited.N == 0:
+		if errors.Is(err, io.EOF) && limited.N == 0 {
 			return keys, errTable
-		case errors.Is(err, io.EOF):
+		}
+		if errors.Is(err, io.EOF) {
 			return keys, nil
-		case err != nil:
+		}
+		if err != nil {
 			return keys, fmt.Errorf("reading the table of keys: %w", err)
 		}
 	}
 }
 
-// parseKey reads "serial flags usage timeout perm uid gid type description". The type is padded to its
-// width, and what follows belongs to the description, leading spaces too.
 func parseKey(line string) (Key, bool) {
-	var field [7]string
-	for i := range field {
-		field[i], line, _ = strings.Cut(strings.TrimLeft(line, " "), " ")
-	}
-	serial, err := strconv.ParseInt(field[0], 16, 32)
-	if err != nil || serial <= 0 || !validFlags(field[1]) || len(line) < typeWidth {
+	m := row().FindStringSubmatch(line)
+	if m == nil {
 		return Key{}, false
 	}
-	description, spaced := strings.CutPrefix(line[typeWidth:], " ")
-	if !spaced {
-		return Key{}, false
-	}
+	serial, err := strconv.ParseInt(m[1], 16, 32)
 	return Key{
-		Serial: Serial(serial), Flags: field[1], Expiry: field[3],
-		Type: strings.TrimRight(line[:typeWidth], " "), Description: description,
-		UnderConstruction: field[1][flagUnder] == 'U', Negative: field[1][flagNeg] == 'N',
-	}, true
-}
-
-func validFlags(flags string) bool {
-	const set = "IRDQUNi"
-	if len(flags) != flagCount {
-		return false
-	}
-	for i := range flags {
-		if flags[i] != set[i] && flags[i] != '-' {
-			return false
-		}
-	}
-	return true
+		Serial: Serial(serial), Flags: m[2], Expiry: m[3], Type: strings.TrimRight(m[4], " "), Description: m[5],
+		UnderConstruction: strings.Contains(m[2], "U"), Negative: strings.Contains(m[2], "N"),
+	}, err == nil && serial > 0
 }
 
 // UnderConstruction reports whether key still waits for its handler's answer. It wraps unix.ENOKEY

@@ -43,16 +43,19 @@ func OpenRing() (Ring, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("opening root's keyring: %w", unix.EPERM)
 	}
-	keys, err := openUserKeys()
+	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_KEYRING, true)
 	if err != nil {
 		return nil, fmt.Errorf("opening root's keyring: %w", err)
 	}
-	return ring{keys}, nil
+	keys, err := openUserKeys(Serial(id))
+	if err != nil {
+		return nil, fmt.Errorf("opening root's keyring: %w", err)
+	}
+	return ring{keys, Serial(id)}, nil
 }
 
 const (
-	userType = "user"
-	prefix   = "azfilesauth:" // keeps clear of what else root stores there
+	prefix = "azfilesauth:" // keeps clear of what else root stores there
 
 	// entryPerm gives everything to the owner and nothing to a mere possessor: a process that sudo or
 	// su started as another user may still possess root's keyring through the session it inherited.
@@ -61,36 +64,33 @@ const (
 	entryPerm = 0x003f0000
 )
 
-// userKeys is the kernel's interface as far as ring needs it: root's user keyring.
+// userKeys is what package keyctl does for ring where it is built, and golang.org/x/sys elsewhere: the one difference
+// between the two.
 type userKeys interface {
 	// find looks for a key of type "user" in the keyring.
-	find(description string) (entry, error)
+	find(description string) (Serial, error)
 	// put makes a key, gives it entryPerm and a timeout in seconds, and only then links it to the
 	// keyring in the place of the one with the same description. The caller holds the thread.
 	put(description string, payload []byte, seconds uint) error
 }
 
-// entry is a key in the keyring, as keyctl.Key is one.
-type entry interface {
-	Id() int32
-	Get() ([]byte, error)
-	Unlink() error
+type ring struct {
+	userKeys
+	id Serial // root's user keyring
 }
 
-type ring struct{ keys userKeys }
-
 func (r ring) Get(name string) (secret.Value, error) {
-	key, err := r.keys.find(prefix + name)
+	key, err := r.find(prefix + name)
 	if err != nil {
 		return secret.Value{}, lookupError(err)
 	}
 	// Who possesses root's keyring can link keys of his own into it.
-	if d, err := Describe(Serial(key.Id())); err != nil {
+	if d, err := Describe(key); err != nil {
 		return secret.Value{}, lookupError(err)
 	} else if d.UID != 0 || d.Perm != entryPerm {
 		return secret.Value{}, fmt.Errorf("%w: another's key bears its name", ErrNotFound)
 	}
-	b, err := key.Get()
+	b, err := read(int(key))
 	if err != nil {
 		return secret.Value{}, lookupError(err)
 	}
@@ -100,25 +100,25 @@ func (r ring) Get(name string) (secret.Value, error) {
 func (r ring) Set(name string, v secret.Value, ttl time.Duration) error {
 	// A timeout of 0 would keep the entry for ever.
 	seconds := min(ttl/time.Second, math.MaxInt32)
-	switch {
-	case v.Empty() || v.Len() > MaxValue:
+	if v.Empty() || v.Len() > MaxValue {
 		return fmt.Errorf("storing in the keyring: %d bytes, not 1 to %d", v.Len(), MaxValue)
-	case seconds < 1:
+	}
+	if seconds < 1 {
 		return fmt.Errorf("storing in the keyring for %s: less than a second", ttl)
 	}
 	// put goes through the keyring of its thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := r.keys.put(prefix+name, v.Reveal(), uint(seconds)); err != nil {
+	if err := r.put(prefix+name, v.Reveal(), uint(seconds)); err != nil {
 		return fmt.Errorf("storing in the keyring: %w", err)
 	}
 	return nil
 }
 
 func (r ring) Remove(name string) error {
-	key, err := r.keys.find(prefix + name)
+	key, err := r.find(prefix + name)
 	if err == nil {
-		err = key.Unlink()
+		_, err = unix.KeyctlInt(unix.KEYCTL_UNLINK, int(key), int(r.id), 0, 0)
 	}
 	// ENOENT: another process was faster.
 	if err == nil || isMissing(err) || errors.Is(err, unix.ENOENT) {

@@ -10,10 +10,10 @@ import (
 )
 
 // keyctlKeys is userKeys by github.com/jsipprell/keyctl, which knows the system call numbers of the
-// architectures above; the tag syskeys is for testing the other implementation there. Its Info is never used: it panics on a description with a ';'.
+// architectures above; the tag syskeys is for testing the other implementation there.
 type keyctlKeys struct{ ring keyctl.Keyring }
 
-func openUserKeys() (userKeys, error) {
+func openUserKeys(id Serial) (userKeys, error) {
 	// The package has no name for the user keyring itself, but for the user session keyring, which
 	// links to it (user-session-keyring(7)).
 	session, err := keyctl.UserSessionKeyring()
@@ -24,23 +24,19 @@ func openUserKeys() (userKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_KEYRING, true)
-	if err != nil {
-		return nil, err
-	}
 	// Who possesses the user session keyring can link a keyring of that name into it.
-	if int(ring.Id()) != id {
+	if Serial(ring.Id()) != id {
 		return nil, fmt.Errorf("the keyring _uid.0 is another's: %w", unix.EKEYREJECTED)
 	}
 	return keyctlKeys{ring}, nil
 }
 
-func (k keyctlKeys) find(description string) (entry, error) {
+func (k keyctlKeys) find(description string) (Serial, error) {
 	key, err := k.ring.Search(description)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return key, nil
+	return Serial(key.Id()), nil
 }
 
 func (k keyctlKeys) put(description string, payload []byte, seconds uint) (err error) {

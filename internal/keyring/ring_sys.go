@@ -5,31 +5,22 @@ package keyring
 import "golang.org/x/sys/unix"
 
 // sysKeys is userKeys by golang.org/x/sys alone.
-type sysKeys struct{ ring int }
+type sysKeys struct{ ring Serial }
 
-func openUserKeys() (userKeys, error) {
-	id, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_KEYRING, true)
-	if err != nil {
-		return nil, err
-	}
-	return sysKeys{id}, nil
-}
+func openUserKeys(id Serial) (userKeys, error) { return sysKeys{id}, nil }
 
-func (s sysKeys) find(description string) (entry, error) {
-	id, err := unix.KeyctlSearch(s.ring, userType, description, 0)
-	if err != nil {
-		return nil, err
-	}
-	return sysEntry{ring: s.ring, id: id}, nil
+func (s sysKeys) find(description string) (Serial, error) {
+	id, err := unix.KeyctlSearch(int(s.ring), "user", description, 0)
+	return Serial(id), err
 }
 
 func (s sysKeys) put(description string, payload []byte, seconds uint) (err error) {
-	id, err := unix.AddKey(userType, description, payload, unix.KEY_SPEC_THREAD_KEYRING)
+	id, err := unix.AddKey("user", description, payload, unix.KEY_SPEC_THREAD_KEYRING)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if e := (sysEntry{ring: unix.KEY_SPEC_THREAD_KEYRING, id: id}).Unlink(); err == nil {
+		if _, e := unix.KeyctlInt(unix.KEYCTL_UNLINK, id, unix.KEY_SPEC_THREAD_KEYRING, 0, 0); err == nil {
 			err = e
 		}
 	}()
@@ -39,20 +30,6 @@ func (s sysKeys) put(description string, payload []byte, seconds uint) (err erro
 	if _, err := unix.KeyctlInt(unix.KEYCTL_SET_TIMEOUT, id, int(seconds), 0, 0); err != nil {
 		return err
 	}
-	_, err = unix.KeyctlInt(unix.KEYCTL_LINK, id, s.ring, 0, 0)
-	return err
-}
-
-type sysEntry struct{ ring, id int }
-
-// Id is the key's serial number.
-func (e sysEntry) Id() int32 { return int32(e.id) }
-
-// Get reads the payload.
-func (e sysEntry) Get() ([]byte, error) { return read(e.id) }
-
-// Unlink takes the key out of the keyring it was found in.
-func (e sysEntry) Unlink() error {
-	_, err := unix.KeyctlInt(unix.KEYCTL_UNLINK, e.id, e.ring, 0, 0)
+	_, err = unix.KeyctlInt(unix.KEYCTL_LINK, id, int(s.ring), 0, 0)
 	return err
 }
