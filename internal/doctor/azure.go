@@ -11,6 +11,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
@@ -51,22 +52,16 @@ type grant struct {
 	err    error
 }
 
-// token asks for an access token for the endpoint.
-func (s *Subject) token(ctx context.Context, e endpoint.Endpoint, id identity.Identity) grant {
-	cloud := e.Cloud()
-	if host := s.Config.AuthorityHost(); host != "" {
-		cloud.Authority = host
-	}
-	return once(s, "token "+id.String()+" "+cloud.Authority+" "+cloud.Resource, func() grant {
-		w := s.ways()
+// token asks for an access token for the endpoint, as a mount does.
+func (s *Subject) token(ctx context.Context, e endpoint.Endpoint, use login) grant {
+	w := s.ways()
+	o := tickets.TokenOptions(identity.Options{Transport: w.azure, IMDS: w.imds, Host: s.Host, Attempts: tries}, s.Config, e, use.cruid)
+	return once(s, "token "+use.identity.TokenName(o), func() grant {
 		if w.err != nil {
 			return grant{err: w.err}
 		}
 		var g grant
-		g.AccessToken, g.err = id.Token(ctx, identity.Options{
-			Cloud: cloud, Transport: w.azure, IMDS: w.imds, Host: s.Host, Attempts: tries,
-			Authorities: s.Config.Authorities(), Environment: s.Config.Environment,
-		})
+		g.AccessToken, g.err = use.identity.Token(ctx, o)
 		if g.err == nil {
 			g.claims, g.known = identity.ClaimsOf(g.Value)
 		}
@@ -102,19 +97,12 @@ func (s *Subject) left(t time.Time) string {
 }
 
 func checkExchange(ctx context.Context, s *Subject) Result {
-	var found []Result
-	for _, id := range s.identities() {
-		found = append(found, s.exchange(ctx, id))
-	}
-	if len(found) == 0 {
-		return nobody()
-	}
-	return worst(found...)
+	return each(s.principals(), func(use login) Result { return s.exchange(ctx, use) }, nobody())
 }
 
-func (s *Subject) exchange(ctx context.Context, id identity.Identity) Result {
-	e := s.Target.Endpoint
-	g := s.token(ctx, e, id)
+func (s *Subject) exchange(ctx context.Context, use login) Result {
+	e, id := s.Target.Endpoint, use.identity
+	g := s.token(ctx, e, use)
 	if g.err != nil {
 		return NotChecked("%s: there is no access token", id)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // azureMachine is a healthy machine with an Azure and a daemon of its own.
@@ -379,5 +380,23 @@ func TestExceptionsOfTheProxy(t *testing.T) {
 	}
 	if w.imds.(*http.Transport).Proxy != nil {
 		t.Error("the identity service is asked through a proxy")
+	}
+}
+
+// A token file of the credential uid's own does for a mount, and so for the doctor.
+func TestTokenFileOfTheCredentialUID(t *testing.T) {
+	needs.Root(t) // to give a file away
+	files := healthyFiles()
+	files["etc/fstab"] = fstabHead + "_netdev,identity=token,token_file=/home/app/token,cruid=1000\n"
+	files["proc/1/mountinfo"] = ""
+	files["home/app/token"] = "opaque"
+	m := start(t, files, azurefake.Options{}, running())
+	for _, name := range []string{"home/app", "home/app/token"} {
+		if err := os.Chown(filepath.Join(m.opts.Root, name), 1000, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := checked(t, reported(t, m.opts), "identity", OK); !strings.Contains(f.Evidence[0], "does not say whose") {
+		t.Errorf("%q", f.Evidence)
 	}
 }

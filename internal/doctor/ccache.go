@@ -240,10 +240,6 @@ func (s *Subject) cruids() []int {
 // eachCache makes a check of what judges one credential cache.
 func eachCache(examine func(*Subject, *cacheFile) Result) func(context.Context, *Subject) Result {
 	return func(_ context.Context, s *Subject) Result {
-		var found []Result
-		for _, uid := range s.cruids() {
-			found = append(found, examine(s, s.cacheOf(uid)))
-		}
-		return worst(found...)
+		return each(s.cruids(), func(uid int) Result { return examine(s, s.cacheOf(uid)) }, quiet)
 	}
 }

@@ -182,6 +182,9 @@ func (r Result) at(place string) Result {
 	return r
 }
 
+// quiet is the result of what has nothing to say beside others.
+var quiet = Result{Status: OK}
+
 // worst puts the results of several things of one kind together: the first of the worst status, with
 // what else was found as further evidence, or the evidence of all where nothing was.
 func worst(results ...Result) Result {
@@ -199,4 +202,16 @@ func worst(results ...Result) Result {
 		}
 	}
 	return all
+}
+
+// each gives the worst of what examine finds in several things of one kind, and none where there are none.
+func each[T any](things []T, examine func(T) Result, none Result) Result {
+	if len(things) == 0 {
+		return none
+	}
+	found := make([]Result, len(things))
+	for i, thing := range things {
+		found[i] = examine(thing)
+	}
+	return worst(found...)
 }

@@ -36,10 +36,7 @@ func checkFstab(_ context.Context, s *Subject) Result {
 			found = append(found, examineCIFSLine(l, e))
 		}
 	}
-	if len(found) == 0 {
-		return Good("there are none")
-	}
-	return worst(found...)
+	return each(found, func(r Result) Result { return r }, Good("there are none"))
 }
 
 // examineLine judges a line of type azfiles. What a line says of the identity is judged elsewhere.
@@ -75,10 +72,10 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 func (s *Subject) examineTarget(place, target string) Result {
 	below := func(m mounts.Mount) bool { return m.Target == target || strings.HasPrefix(target, m.Target+"/") }
 	if slices.ContainsFunc(s.Mounts, below) {
-		return Result{Status: OK}
+		return quiet
 	}
 	if _, err := s.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
-		return Result{Status: OK}
+		return quiet
 	}
 	return Warned("mkdir -p "+fault.Word("target", target), "%s: the mount point %s is missing: mount refuses it, and only systemd makes it, at boot", place, target)
 }
@@ -139,7 +136,7 @@ func checkHostForm(_ context.Context, s *Subject) Result {
 func examineHost(e endpoint.Endpoint, host, where, how string) Result {
 	own := e.Host()
 	if host == own {
-		return Result{Status: OK}
+		return quiet
 	}
 	if strings.Contains(strings.ToLower(host), ".privatelink.") {
 		return Warned(how+": the host is "+own, "%s has %s, the name of the private endpoint; the ticket is for %s", where, host, own)
@@ -155,7 +152,7 @@ func addressLine(l mounts.FstabLine) Result {
 	host := hostOf(l.Spec)
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	if _, username := l.Options.MountCIFS(); err != nil || !l.IsKerberos() || identity.ClientID(username) == "" {
-		return Result{Status: OK}
+		return quiet
 	}
 	return Warned("edit "+entryPlace(l)+": the host is <account>.file.core.windows.net, and ip="+host+" may stay as an option",
 		"%s has the address %s, for which there can be no ticket", entryPlace(l), host)
@@ -163,16 +160,13 @@ func addressLine(l mounts.FstabLine) Result {
 
 // mountUnits gives the hosts of the shares that an administrator's units mount (systemd.mount(5)).
 func (s *Subject) mountUnits(do func(path, host string)) {
-	const folder = "/etc/systemd/system"
-	entries, err := s.ReadDir(folder)
-	if err != nil {
-		return
-	}
+	const dir = "/etc/systemd/system"
+	entries, _ := s.ReadDir(dir) // none is none
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), ".mount") {
 			continue
 		}
-		path := folder + "/" + entry.Name()
+		path := dir + "/" + entry.Name()
 		text, _ := s.ReadFile(path)
 		for line := range strings.Lines(string(text)) {
 			if key, value, ok := strings.Cut(line, "="); ok && strings.TrimSpace(key) == "What" {

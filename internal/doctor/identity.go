@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -17,14 +16,7 @@ import (
 const azureTimeout = 12 * time.Second
 
 func checkIdentityChoice(_ context.Context, s *Subject) Result {
-	var found []Result
-	for _, use := range s.logins(s.Target) {
-		found = append(found, s.examineLogin(use))
-	}
-	if len(found) == 0 {
-		return NotChecked("no mount and no line of /etc/fstab logs in to it with a ticket")
-	}
-	return worst(found...)
+	return each(s.logins(s.Target), s.examineLogin, NotChecked("no mount and no line of /etc/fstab logs in to it with a ticket"))
 }
 
 // examineLogin judges what a use says of who logs in. A line that is not ours and a mount that somebody
@@ -83,17 +75,15 @@ func (l login) collides(o login) bool {
 // imdsURL is a request to the machine's identity service that needs no identity; any answer will do.
 const imdsURL = "http://169.254.169.254/metadata/versions"
 
-// himds is the program of Azure Arc's agent, which takes the service's place outside of Azure.
-const himds = "/opt/azcmagent/bin/himds"
-
 func checkIMDS(ctx context.Context, s *Subject) Result {
-	managed := func(id identity.Identity) bool {
-		return id.Kind == identity.UserAssigned || id.Kind == identity.System && s.FirstOf(himds) == ""
+	var others []identity.Identity
+	for _, use := range s.principals() {
+		if kind := use.identity.Kind; kind == identity.UserAssigned || kind == identity.System && s.FirstOf(identity.ArcProgram) == "" {
+			return once(s, "imds", func() Result { return s.examineIMDS(ctx) })
+		}
+		others = append(others, use.identity)
 	}
-	if !slices.ContainsFunc(s.identities(), managed) {
-		return Good("not needed by %v", s.identities())
-	}
-	return once(s, "imds", func() Result { return s.examineIMDS(ctx) })
+	return Good("not needed by %v", others)
 }
 
 func (s *Subject) examineIMDS(ctx context.Context) Result {
@@ -124,14 +114,9 @@ func (s *Subject) examineIMDS(ctx context.Context) Result {
 }
 
 func checkIdentity(ctx context.Context, s *Subject) Result {
-	var found []Result
-	for _, id := range s.identities() {
-		found = append(found, s.examineToken(id, s.token(ctx, s.Target.Endpoint, id)))
-	}
-	if len(found) == 0 {
-		return nobody()
-	}
-	return worst(found...)
+	return each(s.principals(), func(use login) Result {
+		return s.examineToken(use.identity, s.token(ctx, s.Target.Endpoint, use))
+	}, nobody())
 }
 
 func (s *Subject) examineToken(id identity.Identity, g grant) Result {

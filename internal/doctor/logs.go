@@ -107,12 +107,13 @@ func (kernel) Log() ([]LogLine, error) {
 	record := make([]byte, 16<<10)
 	for range most {
 		n, err := unix.Read(fd, record)
-		switch {
-		case errors.Is(err, unix.EPIPE): // records were overwritten meanwhile
+		if errors.Is(err, unix.EPIPE) { // records were overwritten meanwhile
 			continue
-		case errors.Is(err, unix.EAGAIN) || err == nil && n == 0:
+		}
+		if errors.Is(err, unix.EAGAIN) || err == nil && n == 0 {
 			return lines, nil
-		case err != nil:
+		}
+		if err != nil {
 			return lines, err
 		}
 		lines = append(lines, parseRecord(string(record[:n])))

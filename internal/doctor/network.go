@@ -30,11 +30,7 @@ func (o Origin) plain() string {
 }
 
 func checkDNS(ctx context.Context, s *Subject) Result {
-	var found []Result
-	for _, host := range s.Target.hosts() {
-		found = append(found, s.resolveName(ctx, host))
-	}
-	return worst(found...)
+	return each(s.Target.hosts(), func(host string) Result { return s.resolveName(ctx, host) }, quiet)
 }
 
 func (s *Subject) resolveName(ctx context.Context, host string) Result {
@@ -80,12 +76,8 @@ func checkHTTPS(ctx context.Context, s *Subject) Result {
 	return Good("it answered after %s", g.Took.Round(time.Millisecond))
 }
 
-// The difference of the clocks from which Kerberos and Entra refuse (RFC 4120, 1.6: typically five
-// minutes), and that from which something is wrong with the clock.
-const (
-	mostSkew    = 5 * time.Minute
-	strangeSkew = time.Minute
-)
+// strangeSkew is the difference of the clocks from which something is wrong with ours.
+const strangeSkew = time.Minute
 
 func checkClock(ctx context.Context, s *Subject) Result {
 	g := s.greet(ctx, s.Target.Endpoint)
@@ -101,7 +93,7 @@ func checkClock(ctx context.Context, s *Subject) Result {
 		return Good("it differs by %s", skew)
 	}
 	r := Failed(fault.ClockSkew.New(skew.String(), direction, s.Target.Endpoint.Host()))
-	if skew <= mostSkew {
+	if skew <= transport.MaxSkew {
 		r.Status = Warning
 	}
 	return r
@@ -110,11 +102,7 @@ func checkClock(ctx context.Context, s *Subject) Result {
 const smbPort = "445"
 
 func checkPort445(ctx context.Context, s *Subject) Result {
-	var found []Result
-	for _, address := range s.Target.smbAddresses() {
-		found = append(found, s.connect(ctx, address))
-	}
-	return worst(found...)
+	return each(s.Target.smbAddresses(), func(address string) Result { return s.connect(ctx, address) }, quiet)
 }
 
 // smbAddresses are where the mounts of the target connect: by each of its names, or where a line of

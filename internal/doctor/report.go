@@ -87,29 +87,19 @@ func (n *node) finding() Finding {
 
 // sum counts, and finds the first broken link.
 func (r *Report) sum() {
-	var problem, warning *Finding
+	first := map[Status]*Finding{}
+	count := map[Status]int{}
 	for i := range r.Checks {
 		f := &r.Checks[i]
-		switch f.Status {
-		case Problem:
-			r.Problems++
-			if problem == nil {
-				problem = f
-			}
-		case Warning:
-			r.Warnings++
-			if warning == nil {
-				warning = f
-			}
-		case Skipped:
-			r.Skipped++
+		if count[f.Status]++; count[f.Status] == 1 {
+			first[f.Status] = f
 		}
 	}
-	switch {
-	case problem != nil:
-		r.Exit, r.First = Failing, problem
-	case warning != nil:
-		r.Exit, r.First = Degraded, warning
+	r.Problems, r.Warnings, r.Skipped = count[Problem], count[Warning], count[Skipped]
+	if r.Problems > 0 {
+		r.Exit, r.First = Failing, first[Problem]
+	} else if r.Warnings > 0 {
+		r.Exit, r.First = Degraded, first[Warning]
 	}
 }
 

@@ -38,43 +38,45 @@ func checkIncumbent(_ context.Context, s *Subject) Result {
 
 // adminGroups finds the user in a group that may become root (group(5)).
 func (s *Subject) adminGroups() Result {
-	for line := range strings.Lines(s.text("/etc/group")) {
-		fields := strings.Split(strings.TrimSpace(line), ":")
-		if len(fields) < 4 || !slices.Contains([]string{"sudo", "wheel", "admin"}, fields[0]) {
-			continue
-		}
-		if slices.Contains(strings.Split(fields[3], ","), config.SystemUser) {
-			return Warned(fmt.Sprintf("gpasswd -d %s %s", config.SystemUser, fields[0]),
-				"%s is in the group %s, so that whoever becomes it becomes root", config.SystemUser, fields[0]).By("user-groups")
+	for _, group := range s.records("/etc/group", 4) {
+		if slices.Contains([]string{"sudo", "wheel", "admin"}, group[0]) && slices.Contains(strings.Split(group[3], ","), config.SystemUser) {
+			return Warned(fmt.Sprintf("gpasswd -d %s %s", config.SystemUser, group[0]),
+				"%s is in the group %s, so that whoever becomes it becomes root", config.SystemUser, group[0]).By("user-groups")
 		}
 	}
-	return Result{Status: OK}
+	return quiet
 }
 
 // loginShell finds that the user can log in (passwd(5)).
 func (s *Subject) loginShell() Result {
-	for line := range strings.Lines(s.text(s.Passwd)) {
-		fields := strings.Split(strings.TrimSpace(line), ":")
-		if len(fields) < 7 || fields[0] != config.SystemUser {
-			continue
-		}
-		if shell := fields[6]; !strings.HasSuffix(shell, "/nologin") && !strings.HasSuffix(shell, "/false") {
+	for _, user := range s.records(s.Passwd, 7) {
+		if shell := user[6]; user[0] == config.SystemUser && !strings.HasSuffix(shell, "/nologin") && !strings.HasSuffix(shell, "/false") {
 			return Warned("usermod -s /usr/sbin/nologin "+config.SystemUser, "%s has the login shell %s", config.SystemUser, shell)
 		}
 	}
-	return Result{Status: OK}
+	return quiet
+}
+
+// records are the lines of a file like passwd(5) that have at least so many fields.
+func (s *Subject) records(path string, fields int) (all [][]string) {
+	for line := range strings.Lines(s.text(path)) {
+		if record := strings.Split(strings.TrimSpace(line), ":"); len(record) >= fields {
+			all = append(all, record)
+		}
+	}
+	return all
 }
 
 // script finds the other program's script where a link to ours is expected.
 func (s *Subject) script(path string) Result {
 	f, err := s.Open(path)
 	if err != nil {
-		return Result{Status: OK}
+		return quiet
 	}
 	defer func() { _ = f.Close() }() // only read
 	begin := make([]byte, 2)
 	if n, _ := f.Read(begin); !bytes.Equal(begin[:n], []byte("#!")) {
-		return Result{Status: OK}
+		return quiet
 	}
 	if strings.HasPrefix(path, "/usr/local/") {
 		return Warned("rm "+path, "%s is the script of AzFilesAuthenticator and comes first in PATH", path)
@@ -87,11 +89,11 @@ func (s *Subject) oldUnit() Result {
 	const path = "/etc/systemd/system/azfilesrefresh.service"
 	info, err := s.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() {
-		return Result{Status: OK}
+		return quiet
 	}
 	text, err := s.ReadFile(path)
 	if err != nil || bytes.Contains(text, []byte("Type=notify")) { // a full copy that an administrator made of ours
-		return Result{Status: OK}
+		return quiet
 	}
 	return Warned("rm "+path+" && systemctl daemon-reload && systemctl enable --now azfilesrefresh",
 		"%s is the unit of AzFilesAuthenticator and goes before the one that is installed", path)
@@ -99,14 +101,14 @@ func (s *Subject) oldUnit() Result {
 
 // Where the Azure Files CSI driver keeps the credential cache, and what it writes to krb5.conf.
 const (
-	kubeletFolder  = "/var/lib/kubelet"
-	kubeletCaches  = kubeletFolder + "/kerberos"
+	kubeletDir     = "/var/lib/kubelet"
+	kubeletCaches  = kubeletDir + "/kerberos"
 	csiDriverWrote = "FILE:" + kubeletCaches + "/krb5cc_%{uid}"
 )
 
 func checkKubernetes(_ context.Context, s *Subject) Result {
 	container := s.container()
-	if s.FirstOf(kubeletFolder) == "" {
+	if s.FirstOf(kubeletDir) == "" {
 		return worst(Good("it is none"), container)
 	}
 	found := []Result{Good("the CSI driver has left no trace"), container, s.overwrittenKrb5Conf()}
@@ -121,7 +123,7 @@ func checkKubernetes(_ context.Context, s *Subject) Result {
 func (s *Subject) overwrittenKrb5Conf() Result {
 	text := s.text(krb5conf.Path)
 	if !strings.Contains(text, csiDriverWrote) {
-		return Result{Status: OK}
+		return quiet
 	}
 	others, _ := s.ReadDir("/etc/krb5.conf.d")
 	if len(others) == 0 || strings.Contains(text, "includedir") {
@@ -135,7 +137,7 @@ func (s *Subject) overwrittenKrb5Conf() Result {
 func (s *Subject) container() Result {
 	mark := s.FirstOf("/.dockerenv", "/run/.containerenv")
 	if mark == "" {
-		return Result{Status: OK}
+		return quiet
 	}
 	if _, err := s.Stat("/proc/1/root/run"); err != nil || sameFile(s.Path("/run"), s.Path("/proc/1/root/run")) {
 		return Known("this is a container (%s): the upcall runs on the node, whose files this process does not see", mark)

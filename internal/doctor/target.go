@@ -72,7 +72,7 @@ func (s *Subject) named(known map[string]*Target) string {
 		return hostOf(source)
 	}
 	host := hostOf(s.Endpoint)
-	if !isAccount(host) {
+	if !endpoint.IsAccount(host) {
 		return host
 	}
 	for _, h := range slices.Sorted(maps.Keys(known)) {
@@ -81,11 +81,6 @@ func (s *Subject) named(known map[string]*Target) string {
 		}
 	}
 	return host + ".file.core.windows.net"
-}
-
-// isAccount reports whether a text can be the name of a storage account: 3 to 24 lower-case letters and digits.
-func isAccount(text string) bool {
-	return len(text) >= 3 && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
 // hostOf takes the host out of a share, an https URL or a host, whatever else is wrong with it.
@@ -115,13 +110,12 @@ type login struct {
 func (s *Subject) logins(t *Target) []login {
 	var all []login
 	for _, from := range t.From {
-		switch {
-		case from.Fstab != nil && from.Fstab.IsOurs():
-			all = append(all, s.ownLine(t.Endpoint, *from.Fstab))
-		case from.Fstab != nil && from.Fstab.IsKerberos():
-			all = append(all, s.cifsLine(t.Endpoint, *from.Fstab))
-		case from.Mount != nil && isKerberos(from.Mount.Sec):
-			all = append(all, s.mounted(t.Endpoint, from.Mount))
+		if l := from.Fstab; l != nil && l.IsOurs() {
+			all = append(all, s.ownLine(t.Endpoint, *l))
+		} else if l != nil && l.IsKerberos() {
+			all = append(all, s.cifsLine(t.Endpoint, *l))
+		} else if m := from.Mount; m != nil && strings.HasPrefix(m.Sec, "krb5") {
+			all = append(all, s.mounted(t.Endpoint, m))
 		}
 	}
 	named := slices.ContainsFunc(t.From, func(o Origin) bool { return o.Config || o.Argument })
@@ -134,8 +128,6 @@ func (s *Subject) logins(t *Target) []login {
 	}
 	return []login{use}
 }
-
-func isKerberos(sec string) bool { return strings.HasPrefix(sec, "krb5") }
 
 func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Line) }
 
@@ -175,13 +167,13 @@ func (s *Subject) owner(e endpoint.Endpoint, cruid int, username string) (identi
 	})
 }
 
-// identities are those that log in at the target, each once.
-func (s *Subject) identities() []identity.Identity {
-	var ids []identity.Identity
+// principals are the uses of the target that have an identity, the first for each.
+func (s *Subject) principals() []login {
+	var all []login
 	for _, use := range s.logins(s.Target) {
-		if use.err == nil && !slices.Contains(ids, use.identity) {
-			ids = append(ids, use.identity)
+		if use.err == nil && !slices.ContainsFunc(all, func(o login) bool { return o.identity == use.identity }) {
+			all = append(all, use)
 		}
 	}
-	return ids
+	return all
 }

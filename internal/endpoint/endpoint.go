@@ -250,15 +250,15 @@ func build(typed, head, domain string, cloud Cloud) (Endpoint, error) {
 			account, again = plain, again || ok
 		}
 	}
-	if !isAccount(account) {
+	if !IsAccount(account) {
 		return Endpoint{}, fmt.Errorf("%q is not the name of a storage account", account)
 	}
 	return Endpoint{canonical: account + "." + domain, typed: typed, cloud: cloud}, nil
 }
 
-// isAccount reports whether s can name a storage account: 3 to 24 lower-case letters and digits. The
+// IsAccount reports whether s can name a storage account: 3 to 24 lower-case letters and digits. The
 // read-only copy of a geo-redundant account has the suffix -secondary and a service principal of its own.
-func isAccount(s string) bool {
+func IsAccount(s string) bool {
 	s = strings.TrimSuffix(s, "-secondary")
 	return len(s) >= 3 && len(s) <= 24 && strings.Trim(s, lowerAlnum) == ""
 }

@@ -129,7 +129,7 @@ func FuzzResolve(f *testing.F) {
 		if err != nil || again.Host() != e.Host() || again.Alias() != "" {
 			t.Fatalf("%q: %q does not resolve to itself: %v %v", host, e.Host(), again, err)
 		}
-		if !isAccount(strings.Split(e.Host(), ".")[0]) || e.Cloud().Authority == "" {
+		if !IsAccount(strings.Split(e.Host(), ".")[0]) || e.Cloud().Authority == "" {
 			t.Fatalf("%q: %+v", host, e)
 		}
 	})

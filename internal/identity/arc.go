@@ -24,16 +24,18 @@ const (
 	arcEndpoint = "http://127.0.0.1:" + arcPort + "/metadata/identity/oauth2/token"
 	arcVersion  = "2020-06-01"
 	arcDir      = "/var/opt/azcmagent/tokens"
-	arcProgram  = "/opt/azcmagent/bin/himds"
 	maxArcKey   = 4096 // bytes
 )
+
+// ArcProgram is the agent's program. Where it is installed the agent takes the place of a virtual machine's identity service.
+const ArcProgram = "/opt/azcmagent/bin/himds"
 
 // arcPlaces are where the agent has its things; empty ones are the usual places.
 type arcPlaces struct{ dir, program string }
 
 // installed reports whether the machine has the agent.
 func (p arcPlaces) installed() bool {
-	_, err := os.Stat(cmp.Or(p.program, arcProgram))
+	_, err := os.Stat(cmp.Or(p.program, ArcProgram))
 	return err == nil
 }
 

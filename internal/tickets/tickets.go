@@ -122,8 +122,7 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 		Options: o, given: given, cfg: o.Config, shared: s,
 		client: azfiles.Client{Transport: o.Transport, Now: o.Host.Now, Attempts: o.Attempts},
 		tokens: identity.Options{
-			Transport: o.Transport, IMDS: o.IMDS, Host: o.Host, Attempts: o.Attempts,
-			Authorities: o.Config.Authorities(), Environment: o.Config.Environment, NoPrograms: o.NoPrograms,
+			Transport: o.Transport, IMDS: o.IMDS, Host: o.Host, Attempts: o.Attempts, NoPrograms: o.NoPrograms,
 		},
 		caches: make(map[int]*cache),
 	}, nil

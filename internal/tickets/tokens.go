@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -54,13 +56,18 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 	return t, false, err
 }
 
-// tokenOptions are the surroundings of a request for a token of the endpoint's cloud.
 func (c *Call) tokenOptions() identity.Options {
-	o := c.m.tokens
-	o.Cloud, o.Owner = c.Endpoint.Cloud(), max(c.CRUID, 0)
-	if host := c.m.cfg.AuthorityHost(); host != "" {
+	return TokenOptions(c.m.tokens, c.m.cfg, c.Endpoint, c.CRUID)
+}
+
+// TokenOptions are o as the configuration, an endpoint and a credential uid complete them: of which cloud, from
+// whom and with whose files a token is asked for.
+func TokenOptions(o identity.Options, cfg *config.Config, e endpoint.Endpoint, cruid int) identity.Options {
+	o.Cloud, o.Owner = e.Cloud(), max(cruid, 0)
+	if host := cfg.AuthorityHost(); host != "" {
 		o.Cloud.Authority = host
 	}
+	o.Authorities, o.Environment = cfg.Authorities(), cfg.Environment
 	return o
 }
 
