@@ -72,16 +72,24 @@ func legible(content []byte) error {
 	number := 0
 	for line := range bytes.SplitSeq(content, []byte("\n")) {
 		number++
-		switch {
-		case !utf8.Valid(line):
-			return &problem{place: place{line: number}, text: "it is not UTF-8"}
-		case bytes.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' }):
-			return &problem{place: place{line: number}, text: "it holds a control character"}
-		case bytes.HasPrefix(line, []byte("%TAG")): // thousands of them take the library seconds
-			return &problem{place: place{line: number}, text: "%TAG is not understood here"}
+		if text := unreadable(line); text != "" {
+			return &problem{place: place{line: number}, text: text}
 		}
 	}
 	return nil
+}
+
+func unreadable(line []byte) string {
+	if !utf8.Valid(line) {
+		return "it is not UTF-8"
+	}
+	if bytes.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\r' }) {
+		return "it holds a control character"
+	}
+	if bytes.HasPrefix(line, []byte("%TAG")) { // thousands of them take the library seconds
+		return "%TAG is not understood here"
+	}
+	return ""
 }
 
 // syntax turns an error of the YAML library into a problem.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -101,28 +102,22 @@ var (
 // localUser is the uid of the user who called sudo.
 const localUser = "local"
 
-// uid is a Unix uid, or "local" for that of the user who called sudo.
-var uid = kind[int]{name: "uid", show: strconv.Itoa, read: func(s string) (int, error) {
-	if !strings.EqualFold(s, localUser) {
-		return uidNumber(s)
-	}
-	if id, err := uidNumber(os.Getenv("SUDO_UID")); err == nil {
-		return id, nil
-	}
-	return 0, nil
-}}
+// uid is a Unix uid, or "local" for that of the user who called sudo. The largest number means "none" to the kernel.
+var uid = func() kind[int] {
+	number := bounded[int64]("uid", "a uid: a number from %v to %v, or local", 0, math.MaxUint32-1, decimal, nil)
+	return kind[int]{name: number.name, show: strconv.Itoa, read: func(s string) (int, error) {
+		if !strings.EqualFold(s, localUser) {
+			n, err := number.read(s)
+			return int(n), err
+		}
+		if n, err := number.read(os.Getenv("SUDO_UID")); err == nil {
+			return int(n), nil
+		}
+		return 0, nil
+	}}
+}()
 
-// uidNumber reads a uid. The largest number means "none" to the kernel, and a leading zero would be
-// octal to some of those who read the file.
-func uidNumber(s string) (int, error) {
-	n, err := decimal(s)
-	if err != nil || n >= math.MaxUint32 {
-		return 0, errors.New("it must be a uid: a number from 0 to 4294967294, or local")
-	}
-	return int(n), nil
-}
-
-// decimal reads digits, and nothing else than digits.
+// decimal reads digits, and nothing else than digits. A leading zero would be octal to some of those who read the file.
 func decimal(s string) (int64, error) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	if err != nil {
@@ -194,53 +189,50 @@ func either(yes, no string) kind[bool] {
 	}}
 }
 
-func number(lowest, highest int64) kind[int] {
-	return kind[int]{"number", nil, fmt.Sprintf("%d to %d", lowest, highest), func(s string) (int, error) {
-		n, err := decimal(s)
-		if err != nil || n < lowest || n > highest {
-			return 0, fmt.Errorf("it must be a number from %d to %d", lowest, highest)
+// bounded is a kind of value between two bounds, which stand in must, what such a value must be.
+func bounded[T cmp.Ordered](name, must string, lowest, highest T, read func(string) (T, error), show func(T) string) kind[T] {
+	return kind[T]{name: name, bounds: unpadded.Replace(fmt.Sprintf("%v to %v", lowest, highest)), show: show, read: func(s string) (T, error) {
+		value, err := read(s)
+		if err != nil || !(value >= lowest && value <= highest) { // not value < lowest, because of NaN
+			return value, fmt.Errorf("it must be "+must, lowest, highest)
 		}
-		return int(n), nil
-	}, strconv.Itoa}
-}
-
-// seconds is a time limit in whole seconds.
-func seconds(lowest, highest int64) kind[time.Duration] {
-	return kind[time.Duration]{"seconds", nil, fmt.Sprintf("%d to %d", lowest, highest), func(s string) (time.Duration, error) {
-		n, err := decimal(s)
-		if err != nil || n < lowest || n > highest {
-			return 0, fmt.Errorf("it must be a number of seconds from %d to %d", lowest, highest)
-		}
-		return time.Duration(n) * time.Second, nil
-	}, time.Duration.String}
+		return value, nil
+	}}
 }
 
 // unpadded makes 24h of 24h0m0s.
 var unpadded = strings.NewReplacer("h0m0s", "h", "m0s", "m")
 
+func number(lowest, highest int) kind[int] {
+	return bounded("number", "a number from %v to %v", lowest, highest, func(s string) (int, error) {
+		n, err := decimal(s)
+		return int(min(n, math.MaxInt32)), err
+	}, strconv.Itoa)
+}
+
+// seconds is a time limit in whole seconds.
+func seconds(lowest, highest int64) kind[time.Duration] {
+	number := bounded("seconds", "a number of seconds from %v to %v", lowest, highest, decimal, nil)
+	return kind[time.Duration]{name: number.name, bounds: number.bounds, show: time.Duration.String, read: func(s string) (time.Duration, error) {
+		n, err := number.read(s)
+		return time.Duration(n) * time.Second, err
+	}}
+}
+
 func duration(lowest, highest time.Duration) kind[time.Duration] {
-	return kind[time.Duration]{"time", nil, unpadded.Replace(fmt.Sprintf("%v to %v", lowest, highest)), func(s string) (time.Duration, error) {
-		d, err := time.ParseDuration(s)
-		if err != nil || d < lowest || d > highest {
-			return 0, fmt.Errorf("it must be a time from %v to %v, with its unit", lowest, highest)
-		}
-		return d, nil
-	}, time.Duration.String}
+	return bounded("time", "a time from %v to %v, with its unit", lowest, highest, time.ParseDuration, time.Duration.String)
 }
 
 // share is a part of a whole: 0.6 or 60%.
 func share(lowest, highest float64) kind[float64] {
-	return kind[float64]{"share", nil, fmt.Sprintf("%g to %g", lowest, highest), func(s string) (float64, error) {
+	return bounded("share", "a share from %v to %v, or a percentage", lowest, highest, func(s string) (float64, error) {
 		digits, percent := strings.CutSuffix(s, "%")
 		f, err := strconv.ParseFloat(digits, 64)
 		if percent {
 			f /= 100
 		}
-		if err != nil || !(f >= lowest && f <= highest) { // not f < lowest, because of NaN
-			return 0, fmt.Errorf("it must be a share from %g to %g, or a percentage", lowest, highest)
-		}
-		return f, nil
-	}, func(f float64) string { return fmt.Sprintf("%.4g%%", f*100) }}
+		return f, err
+	}, func(f float64) string { return fmt.Sprintf("%.4g%%", f*100) })
 }
 
 // proxyURL is proxy:. It is shown without the login, which holds a password.
