@@ -2,10 +2,8 @@ package watcher
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -25,9 +23,8 @@ const provisionTimeout = time.Minute
 // provisioner gets the tickets of the lines in fstab before anybody mounts them: those of type cifs
 // have no helper that would, and after a boot the cache can be empty.
 type provisioner struct {
-	host  host.Host
-	fstab string // as /etc/fstab
-	log   *slog.Logger
+	host host.Host
+	log  *slog.Logger
 
 	// transport reaches Entra and the storage accounts, imds the machine's identity service; nil
 	// means what the configuration says.
@@ -38,7 +35,7 @@ type provisioner struct {
 // provision is azfilesrefresh --provision on the machine h. What fails is logged and never
 // more: the boot must go on, and the shares that have their tickets be mounted.
 func provision(ctx context.Context, h host.Host, log *slog.Logger) {
-	provisioner{host: h, fstab: "/etc/fstab", openRing: keyring.OpenRing, log: log}.run(ctx)
+	provisioner{host: h, openRing: keyring.OpenRing, log: log}.run(ctx)
 }
 
 // wanted is a line of fstab that wants a ticket.
@@ -55,7 +52,7 @@ func (p provisioner) run(ctx context.Context) {
 		p.fail("no ticket can be fetched", err)
 		return
 	}
-	lines, err := p.lines()
+	lines, err := mounts.Fstab(p.host)
 	if err != nil {
 		p.log.Error("the table of file systems cannot be read", "problem", err.Error())
 		return
@@ -65,24 +62,10 @@ func (p provisioner) run(ctx context.Context) {
 		p.fail("no ticket can be fetched", err)
 		return
 	}
-	p.ensure(ctx, m, p.choose(cfg, m, lines))
+	wanting := slices.DeleteFunc(lines, func(l mounts.FstabLine) bool { return !l.WantsTicket() })
+	p.ensure(ctx, m, p.choose(cfg, m, wanting))
 }
 
-// lines are those of fstab that opted in. A machine without the file mounts nothing.
-func (p provisioner) lines() ([]mounts.FstabLine, error) {
-	f, _, err := p.host.Open(p.fstab, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	all, err := mounts.ParseFstab(f)
-	return slices.DeleteFunc(all, func(l mounts.FstabLine) bool { return !l.WantsTicket() }), err
-}
-
-// choose turns lines into requests, each once. A line that makes no sense is logged.
 func (p provisioner) choose(cfg *config.Config, m *tickets.Manager, lines []mounts.FstabLine) []wanted {
 	var all []wanted
 	for _, l := range lines {

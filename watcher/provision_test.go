@@ -35,10 +35,10 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	var lines bytes.Buffer
 	l := slog.New(alog.Dated(&lines, false))
 	p := provisioner{
-		host: own(), fstab: in("fstab"),
+		host:      own(),
 		transport: fake.Transport(), imds: fake.Transport(), log: l,
 	}
-	p.host.Config, p.host.Passwd, p.host.Mounts = in("config.yaml"), in("passwd"), in("mountinfo")
+	p.host.Config, p.host.Passwd, p.host.Mounts, p.host.Fstab = in("config.yaml"), in("passwd"), in("mountinfo"), in("fstab")
 	for _, f := range prepare {
 		f(fake, &p)
 	}
@@ -141,8 +141,8 @@ func TestProvisionKeepsTheIdentity(t *testing.T) {
 	}
 	log, found := provisioned(t, line, "", func(_ *azurefake.Fake, p *provisioner) {
 		first := *p
-		first.fstab += ".first"
-		check(os.WriteFile(first.fstab, []byte(share(1)+" /mnt azfiles client_id="+provisionClient+"\n"), 0o600))
+		first.host.Fstab += ".first"
+		check(os.WriteFile(first.host.Fstab, []byte(share(1)+" /mnt azfiles client_id="+provisionClient+"\n"), 0o600))
 		first.run(t.Context())
 	})
 	if found[account(1)] != "user-assigned client_id="+provisionClient || !strings.Contains(log, "fetched=false") {
@@ -157,9 +157,9 @@ func TestProvisionWithoutAnything(t *testing.T) {
 			case "config":
 				check(os.WriteFile(p.host.Config, []byte("USER_UID: [x]\n"), 0o600))
 			case "fstab":
-				p.fstab = "/nonexistent/fstab"
+				p.host.Fstab = "/nonexistent/fstab"
 			case "folder":
-				p.fstab = filepath.Dir(p.fstab)
+				p.host.Fstab = filepath.Dir(p.host.Fstab)
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 		return err
 	}
 	var size int64
-	err = host.Real().Replace(path, host.File{UID: s.EUID, GID: os.Getegid(), Mode: 0o600}, func(w io.Writer) error {
+	err = s.Replace(path, host.File{UID: s.EUID, GID: os.Getegid(), Mode: 0o600}, func(w io.Writer) error {
 		counted := &counter{Writer: w}
 		defer func() { size = counted.bytes }()
 		return pack(counted)

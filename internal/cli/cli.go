@@ -40,13 +40,8 @@ type App struct {
 	Version        string
 	EUID           int // the effective uid of this process
 
-	Config     string // path of the configuration
-	MountTable string // as /proc/self/mountinfo
-	Fstab      string // as /etc/fstab
-	Passwd     string // as /etc/passwd
-	Socket     string // where the daemon listens
-	Host       host.Host
-	Now        func() time.Time
+	host.Host        // the machine and its files
+	Socket    string // where the daemon listens
 
 	Rows     func() int    // the height of the terminal that is Stdout, 0 is not known; nil when it cannot be drawn on
 	Columns  func() int    // its width, 0 is not known; nil is as wide as it takes
@@ -75,18 +70,13 @@ func Main(args []string, version string, watch func(WatchOptions) int) int {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Coloured: coloured(isTerminal(unix.Stdout), os.Getenv),
 		Version:  version, EUID: os.Geteuid(),
-		Config:     config.DefaultPath,
-		MountTable: "/proc/self/mountinfo",
-		Fstab:      "/etc/fstab",
-		Passwd:     "/etc/passwd",
-		Socket:     control.DefaultPath,
-		Host:       host.Real(),
-		Now:        time.Now,
-		Rows:       rows(isTerminal(unix.Stdout), os.Getenv),
-		Columns:    columns(isTerminal(unix.Stdout)),
-		Interval:   time.Second,
-		Watch:      watch,
-		OpenRing:   keyring.OpenRing,
+		Socket:   control.DefaultPath,
+		Host:     host.Real(),
+		Rows:     rows(isTerminal(unix.Stdout), os.Getenv),
+		Columns:  columns(isTerminal(unix.Stdout)),
+		Interval: time.Second,
+		Watch:    watch,
+		OpenRing: keyring.OpenRing,
 
 		ForgetFailures: keyring.ForgetFailures,
 	}
@@ -129,14 +119,7 @@ func (a *App) Run(args []string) int {
 const exitUsage = 64
 
 // load reads the configuration.
-func (s *session) load() (*config.Config, error) { return config.Read(s.machine()) }
-
-// machine is the one that the configuration is of.
-func (s *session) machine() host.Host {
-	h := s.Host
-	h.Config = s.Config
-	return h
-}
+func (s *session) load() (*config.Config, error) { return config.Read(s.Host) }
 
 // open reads the configuration and makes the Manager of its tickets.
 func (s *session) open() (*config.Config, *tickets.Manager, error) {
@@ -160,9 +143,7 @@ func (s *session) openCache() (*config.Config, *tickets.Manager, int, error) {
 
 // manager makes the Manager of the tickets; step is told what is being done, nil for nobody.
 func (s *session) manager(cfg *config.Config, step func(format string, a ...any)) (*tickets.Manager, error) {
-	h := s.Host
-	h.Mounts, h.Now = s.MountTable, s.Now
 	return tickets.New(tickets.Options{
-		Host: h, Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Step: step,
+		Host: s.Host, Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Step: step,
 	})
 }

@@ -28,7 +28,7 @@ type checked struct {
 // standard input, whoever it belongs to.
 func (s *session) check(*cobra.Command, []string) error {
 	path := cmp.Or(s.file, s.Config)
-	h := host.Real()
+	h := s.Host
 	h.Config = path
 	judge := config.Check
 	if s.file == "-" {

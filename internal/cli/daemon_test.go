@@ -126,7 +126,7 @@ func playWatch(o WatchOptions) int {
 
 func TestRedraw(t *testing.T) {
 	var b bytes.Buffer
-	s := session{App: &App{Stdout: &b, Now: func() time.Time { return start }, Rows: func() int { return 4 }}}
+	s := session{App: &App{Stdout: &b, Host: host.Host{Now: func() time.Time { return start }}, Rows: func() int { return 4 }}}
 	o := overview{Running: true, Status: control.Status{Active: true, PID: 7, Version: "2.0.0", Started: start}}
 	for range 3 {
 		o.Endpoints = append(o.Endpoints, mountedEndpoint{Endpoint: control.Endpoint{Host: "a\x1b[2J", State: control.Fresh}})
@@ -159,8 +159,10 @@ func TestFollowOnATerminal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	drawn := &counting{at: 3, reached: cancel}
+	machine := host.Beneath(dir)
+	machine.Mounts = mountTable
 	s := session{App: &App{
-		Stdout: drawn, Now: time.Now, Config: dir + "/config.yaml", MountTable: mountTable, Socket: dir + "/s", Host: host.Beneath(dir),
+		Stdout: drawn, Host: machine, Socket: dir + "/s",
 		Rows: func() int { return 24 }, Interval: time.Millisecond,
 	}}
 	if err := s.follow(ctx); err != nil {

@@ -67,16 +67,15 @@ func (s *session) diagnose(ctx context.Context, endpoint string) (doctor.Report,
 
 // subject is what doctor and bundle look at: this machine, or another one with its own configuration.
 func (s *session) subject(endpoint string) (*doctor.Subject, error) {
-	machine := host.Real()
-	machine.Config = s.Config
+	machine := s.Host
 	if s.root != "" {
 		root, err := filepath.Abs(s.root)
 		if err != nil {
 			return nil, err
 		}
 		machine = host.Beneath(root)
+		machine.Now = s.Now
 	}
-	machine.Now = s.Now
 	self, _ := os.Executable() // without it a binary of another name is not known to be ours
 	return doctor.New(doctor.Options{
 		Host: machine, Endpoint: endpoint, Offline: s.offline, EUID: s.EUID, Version: s.Version, Self: self, Transport: s.Transport, IMDS: s.IMDS,

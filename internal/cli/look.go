@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"os"
 	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -42,13 +41,13 @@ func accounts(all []mounts.Mount) []account {
 
 // mounted gives what the mount table has.
 func (s *session) mounted(cfg *config.Config) ([]account, error) {
-	all, err := mounts.ListFrom(s.MountTable, cfg.Resolver)
+	all, err := mounts.ListFrom(s.Mounts, cfg.Resolver)
 	return accounts(all), err
 }
 
 // named finds the endpoint that a person names: as mounts.Named, or by where it is mounted or is to be.
 func (s *session) named(text string, cfg *config.Config) (endpoint.Endpoint, error) {
-	mounted, _ := mounts.ListFrom(s.MountTable, cfg.Resolver) // a path that is not known is refused below
+	mounted, _ := mounts.ListFrom(s.Mounts, cfg.Resolver) // a path that is not known is refused below
 	if source := mounts.SourceAt(text, mounted, s.fstab()); source != "" {
 		text = source
 	}
@@ -57,12 +56,7 @@ func (s *session) named(text string, cfg *config.Config) (endpoint.Endpoint, err
 
 // fstab gives the lines that can be read.
 func (s *session) fstab() []mounts.FstabLine {
-	f, err := os.Open(s.Fstab)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = f.Close() }() // only read
-	lines, _ := mounts.ParseFstab(f)
+	lines, _ := mounts.Fstab(s.Host)
 	return lines
 }
 
@@ -80,7 +74,7 @@ func (s *session) look() (control.Status, error) {
 	if err != nil {
 		return control.Status{}, err
 	}
-	status := control.Status{Schema: control.Schema, CCache: cfg.CCacheName(cfg.CredentialUID), Mountinfo: s.MountTable}
+	status := control.Status{Schema: control.Schema, CCache: cfg.CCacheName(cfg.CredentialUID), Mountinfo: s.Mounts}
 	for _, a := range all {
 		status.Endpoints = append(status.Endpoints, s.inspect(m, cfg, a))
 	}

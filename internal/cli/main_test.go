@@ -44,20 +44,17 @@ func appMain() {
 	must(err)
 	a := App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
-		Coloured:   coloured(os.Getenv("TEST_TERMINAL") != "", os.Getenv),
-		EUID:       os.Geteuid(),
-		Config:     in("config.yaml"),
-		MountTable: in("mountinfo"),
-		Fstab:      in("fstab"),
-		Passwd:     in("passwd"),
-		Socket:     in("run/watch.sock"),
-		Host:       testHost(in("run")),
-		Now:        func() time.Time { return now },
-		Interval:   10 * time.Millisecond,
-		Watch:      playWatch,
-		Transport:  transport,
-		IMDS:       transport,
+		Coloured:  coloured(os.Getenv("TEST_TERMINAL") != "", os.Getenv),
+		EUID:      os.Geteuid(),
+		Socket:    in("run/watch.sock"),
+		Host:      testHost(in("run")),
+		Interval:  10 * time.Millisecond,
+		Watch:     playWatch,
+		Transport: transport,
+		IMDS:      transport,
 	}
+	a.Config, a.Mounts, a.Fstab, a.Passwd = in("config.yaml"), in("mountinfo"), in("fstab"), in("passwd")
+	a.Now = func() time.Time { return now }
 	if uid, err := strconv.Atoi(os.Getenv("TEST_UID")); err == nil {
 		must(syscall.Setgroups(nil))
 		must(syscall.Setgid(uid))

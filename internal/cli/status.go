@@ -117,7 +117,7 @@ func (s *session) notMounted() (all []absent) {
 	if err != nil {
 		return nil
 	}
-	mounted, err := mounts.ListFrom(s.MountTable, cfg.Resolver)
+	mounted, err := mounts.ListFrom(s.Mounts, cfg.Resolver)
 	if err != nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -84,7 +85,7 @@ func TestDescribeAStrangeTicket(t *testing.T) {
 	if got := describe(ticket, start, "/cc"); got.State != stateUnknown {
 		t.Errorf("without a record: %+v", got)
 	}
-	s := session{App: &App{Now: func() time.Time { return start }}}
+	s := session{App: &App{Host: host.Host{Now: func() time.Time { return start }}}}
 	row := s.rows([]listed{describe(ticket, start, "/cc")})[1]
 	if row[0] != "a?[2Jb" || row[1] != "?" {
 		t.Errorf("got %q", row)
@@ -131,7 +132,7 @@ func TestStatusFits(t *testing.T) {
 	short := control.Endpoint{Host: host1, State: control.Fresh, TicketEnd: start.Add(time.Hour), Identity: "system", Mounts: []control.Mount{{Target: "/mnt"}}}
 	o := overview{Endpoints: []mountedEndpoint{{Endpoint: long}, {Endpoint: short}}}
 	for _, width := range []int{0, 400, 132, 80, 60, 40} {
-		s := session{App: &App{Now: func() time.Time { return start }, Columns: func() int { return width }}}
+		s := session{App: &App{Host: host.Host{Now: func() time.Time { return start }}, Columns: func() int { return width }}}
 		var b bytes.Buffer
 		table(&b, s.overviewRows(o))
 		for line := range strings.Lines(b.String()) {
@@ -145,7 +146,7 @@ func TestStatusFits(t *testing.T) {
 		}
 	}
 	o.Endpoints = o.Endpoints[1:]
-	s := session{App: &App{Now: func() time.Time { return start }, Columns: func() int { return 80 }}}
+	s := session{App: &App{Host: host.Host{Now: func() time.Time { return start }}, Columns: func() int { return 80 }}}
 	if rows := s.overviewRows(o); len(rows[0]) < 5 {
 		t.Errorf("a short one loses %q", rows)
 	}

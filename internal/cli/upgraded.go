@@ -34,11 +34,11 @@ func (s *session) upgraded(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	live, err := mounts.ListFrom(s.MountTable, cfg.Resolver)
+	live, err := mounts.ListFrom(s.Mounts, cfg.Resolver)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // none in an image that is being built
 		return fault.From(err)
 	}
-	lines, err := s.fstabLines()
+	lines, err := mounts.Fstab(s.Host)
 	if err != nil {
 		return fault.From(err)
 	}
@@ -61,25 +61,13 @@ func (s *session) writeDefault() (path string, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
-	file := s.Host.Own(0o644)
+	file := s.Own(0o644)
 	file.New = true
-	err = s.Host.Replace(path, file, host.Content([]byte(
+	err = s.Replace(path, file, host.Content([]byte(
 		"# Written when azfilesauth took the place of Azure/AzFilesAuthenticator: its mounts that name no\n"+
 			"# identity log in as the machine. See azfilesauth.yaml(5).\ndefault_identity: system\n")))
 	if errors.Is(err, fs.ErrExist) {
 		return "", nil
 	}
 	return path, err
-}
-
-func (s *session) fstabLines() ([]mounts.FstabLine, error) {
-	f, err := os.Open(s.Fstab)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // only read
-	return mounts.ParseFstab(f)
 }

@@ -15,8 +15,8 @@ type WatchOptions struct {
 }
 
 func watchFlags(f *pflag.FlagSet, s *session) {
-	s.watch = WatchOptions{Config: s.Config, Mountinfo: s.MountTable, Socket: s.Socket}
-	f.StringVar(&s.watch.Mountinfo, "mountinfo", s.MountTable, "the mount table to follow, such as /proc/1/mountinfo: a `PATH`")
+	s.watch = WatchOptions{Config: s.Config, Mountinfo: s.Mounts, Socket: s.Socket}
+	f.StringVar(&s.watch.Mountinfo, "mountinfo", s.Mounts, "the mount table to follow, such as /proc/1/mountinfo: a `PATH`")
 	f.StringVar(&s.watch.Socket, "socket", s.Socket, "where status and refresh reach it: a `PATH`")
 	f.StringVar(&s.watch.Config, "config", s.Config, "the configuration: a `PATH`")
 }

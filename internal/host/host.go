@@ -27,6 +27,7 @@ const (
 	Config    = "/etc/azfilesauth/config.yaml" // the configuration
 	Passwd    = "/etc/passwd"                  // passwd(5)
 	groupFile = "/etc/group"                   // group(5)
+	fstab     = "/etc/fstab"                   // fstab(5)
 	mountinfo = "/proc/self/mountinfo"         // proc_pid_mountinfo(5)
 	initMount = "/proc/1/mountinfo"            // of another machine's first process
 )
@@ -37,6 +38,7 @@ type Host struct {
 	Run      string   // RunDir; made when it is missing, root 0711: users pass through it to their caches
 	Config   string   // the path of the configuration
 	Mounts   string   // the path of the mount table
+	Fstab    string   // the path of fstab(5)
 	Passwd   string   // the path of the users
 	Group    string   // the path of the groups
 	Programs []string // the directories of the system's programs; PATH is not root's word
@@ -55,7 +57,7 @@ func Real() Host { return Beneath("/") }
 // Beneath is the machine whose files are beneath root, such as an image that is being built.
 func Beneath(root string) Host {
 	h := Host{
-		Root: filepath.Clean(root), Run: RunDir, Config: Config, Mounts: mountinfo, Passwd: Passwd, Group: groupFile,
+		Root: filepath.Clean(root), Run: RunDir, Config: Config, Mounts: mountinfo, Fstab: fstab, Passwd: Passwd, Group: groupFile,
 		Programs: []string{"/usr/sbin", "/sbin", "/usr/bin", "/bin"},
 		Now:      time.Now, Exec: Run,
 	}

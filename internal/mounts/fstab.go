@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // maxFstabLines bounds what one file can make us keep; nobody has that many mounts.
@@ -65,6 +68,19 @@ func ParseFstab(r io.Reader) ([]FstabLine, error) {
 		}
 	})
 	return found, err
+}
+
+// Fstab gives what ParseFstab finds in a machine's fstab. A file that is missing has no lines.
+func Fstab(h host.Host) ([]FstabLine, error) {
+	f, _, err := h.Open(h.Fstab, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	return ParseFstab(f)
 }
 
 // FstabFlaws gives the entries that ParseFstab leaves out and mount(8) complains of.
