@@ -82,7 +82,8 @@ func (s *Store) lock(ctx context.Context, d *host.Dir, ending string, at int64) 
 	unlock, err := d.Lock(ctx, name, at)
 	var locked *host.Locked
 	if errors.As(err, &locked) && errors.Is(err, context.DeadlineExceeded) {
-		return nil, fault.LockTimeout.New(locked.Path).Because(err)
+		bound, _ := fault.Late(ctx)
+		return nil, fault.LockTimeout.New(locked.Path).Because(err).Hit(bound)
 	}
 	if locked != nil {
 		return nil, fault.From(err)

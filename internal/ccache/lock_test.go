@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,6 +65,12 @@ func TestUpdateWaitsForTheOther(t *testing.T) {
 		c.Put(ticket(host, realm, 1), record)
 		err := s.Update(soon(t), func(*ccache.Cache) error { t.Error("two at once"); return nil })
 		wantFault(t, err, fault.LockTimeout)
+		wide, cancel := fault.WithTimeout(t.Context(), 10*time.Millisecond, fault.BoundFlag)
+		defer cancel()
+		err = s.Update(wide, func(*ccache.Cache) error { return nil })
+		if fix := fault.From(err).Fix(); !strings.HasSuffix(fix, "a longer --timeout may help") {
+			t.Errorf("%v: %s", err, fix)
+		}
 		return nil
 	}))
 	wantLabels(t, load(t, s), spn+"@"+realm+" 1")

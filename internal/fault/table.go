@@ -25,7 +25,7 @@ var (
 	CCacheIO        = row[Kind1]("AZF-CCACHE-IO", "the credential cache {ccache} cannot be read or written", "df -h '{ccache}'; ls -ld '{ccache}'", ExitSystem, true)
 	CCacheFought    = row[Kind1]("AZF-CCACHE-FOUGHT", "something takes the tickets out of the credential cache {ccache} as soon as they are in it, so one is fetched each minute at most", "auditctl -w '{ccache}' -p wa -k azfilesauth; after a minute: ausearch -i -k azfilesauth", ExitSystem, true)
 	TicketUnknown   = row[Kind2]("AZF-TICKET-UNKNOWN", "there is no ticket for {host} in {ccache}", "azfilesauth list", ExitUsage, false)
-	LockTimeout     = row[Kind1]("AZF-LOCK-TIMEOUT", "another process holds the lock {lock} for too long", "fuser -v '{lock}'", ExitMount, true)
+	LockTimeout     = row[Kind1]("AZF-LOCK-TIMEOUT", "another process holds the lock {lock} for too long", "fuser -v '{lock}'{longer}", ExitMount, true)
 
 	IdentityConflict    = row[Kind3]("AZF-IDENTITY-CONFLICT", "{endpoint} is mounted with the identity {other}, and the kernel would run {identity} as the same session", "umount the share that uses {other} first, or give this mount a cruid= of its own", ExitMount, false)
 	IdentityNotAssigned = row[Kind5]("AZF-IDENTITY-NOT-ASSIGNED", "the identity {identity} is not assigned to this machine", "az {command} identity assign -g {resource-group} -n {vm} --identities {identities}", ExitMount, false)
