@@ -2,6 +2,12 @@ module github.com/azfilesauth/azfilesauth
 
 go 1.26.0
 
+// Programs that end in milliseconds need not find out, from the mount table, what a container may have of the processors.
+godebug (
+	containermaxprocs=0
+	updatemaxprocs=0
+)
+
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0
 	github.com/Azure/azure-sdk-for-go/sdk/azidentity v1.15.0

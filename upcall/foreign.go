@@ -75,7 +75,7 @@ func (h *handler) ours(rule requestkey.Rule) bool {
 // pipe does what request-key does for a program behind a bar: it gets the callout information and
 // prints the answer. As with request-key there is no limit to its time.
 func (r *request) pipe(path string, argv []string, callout string) error {
-	r.dog.allow(24 * time.Hour)
+	r.dog.Reset(24 * time.Hour)
 	cmd := exec.Cmd{Path: path, Args: argv, Env: append(r.env, handedOn), Stdin: strings.NewReader(callout)}
 	answer, err := cmd.Output()
 	if err != nil {

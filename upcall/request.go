@@ -26,9 +26,9 @@ const attempts = 1
 type request struct {
 	*handler
 	key   keyring.Serial
-	began time.Time // when it began to wait for others; zero before
-	dog   watchdog
-	known atomic.Pointer[known] // the watchdog looks at it from its own thread
+	began time.Time             // when it began to wait for others; zero before
+	dog   *time.Timer           // the watchdog, see bite
+	known atomic.Pointer[known] // the watchdog looks at it, too
 
 	cfg      *config.Config
 	endpoint endpoint.Endpoint
@@ -177,7 +177,7 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 func (r *request) limit() (context.Context, context.CancelFunc) {
 	if r.began.IsZero() {
 		r.began = r.Now()
-		r.dog.allow(r.cfg.Upcall.Deadline + grace)
+		r.dog.Reset(r.cfg.Upcall.Deadline + grace)
 	}
 	return fault.WithDeadline(context.Background(), r.began.Add(r.cfg.Upcall.Deadline), fault.BoundUpcall)
 }
@@ -209,7 +209,7 @@ func (r *request) answer(got tickets.Result, mech spnego.Mechanism) error {
 func (r *request) refuse(err error) {
 	f := fault.From(err)
 	_ = keyring.Reject(r.key, remembered(f), unix.ENOKEY) // fails when it is answered, or not ours to answer
-	r.dog.allow(grace)
+	r.dog.Reset(grace)
 	r.report(r.known.Load(), f)
 }
 

@@ -18,7 +18,7 @@
 // Invariants: the description is hostile (on some kernels any user can make one up), so it chooses
 // no file, no namespace and no identity that root has not named; its pid is a label. The kernel
 // waits for our end without a limit and keeps the answer of a process that dies without one for a
-// minute. So every way out answers the key, panics too, and a watchdog on a thread of its own
+// minute. So every way out answers the key, panics too, and a watchdog
 // rejects the key and ends the process when it takes too long; what remains is SIGKILL. A rejection
 // is ENOKEY for a few seconds: the only error that the kernel remembers, and so the only throttle.
 package upcall
@@ -27,7 +27,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -80,8 +79,6 @@ func system(env []string) *handler {
 // Main is azfiles.upcall. It takes os.Args and gives the exit status, which nobody looks at: what
 // counts is the state of the key.
 func Main(args []string, version string) int {
-	// The authority over the key belongs to a thread; those that are started from here inherit it.
-	runtime.LockOSThread()
 	env := os.Environ()
 	isolate()
 	if len(args) == 2 && (args[1] == "-V" || args[1] == "--version") {
@@ -116,8 +113,8 @@ func serial(args []string) (keyring.Serial, bool) {
 func (h *handler) serve(key keyring.Serial) int {
 	r := &request{handler: h, key: key}
 	r.known.Store(&known{deadline: h.deadline})
-	r.dog = watch(h.deadline+grace, r.bite)
-	defer r.dog.timer.Stop()
+	r.dog = time.AfterFunc(h.deadline+grace, r.bite)
+	defer r.dog.Stop()
 	if err := r.attempt(); err != nil {
 		r.refuse(err)
 		return 1

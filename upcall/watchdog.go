@@ -2,7 +2,6 @@ package upcall
 
 import (
 	"fmt"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -15,25 +14,12 @@ import (
 // grace is how long after its deadline a request may still come to its own end, which tells more.
 const grace = 500 * time.Millisecond
 
-// watchdog ends the process when the rest of it hangs.
-type watchdog struct{ timer *time.Timer }
-
-// watch calls bite after limit, on a thread of its own. It must be called before the process holds
-// anything else than the authority that it was started with, which the thread inherits.
-func watch(limit time.Duration, bite func()) watchdog {
-	w := watchdog{time.NewTimer(limit)}
-	go func() {
-		runtime.LockOSThread() // never unlocked: what the thread may do belongs to it
-		<-w.timer.C
-		bite()
-	}()
-	return w
-}
-
-// allow sets the limit anew, from now on.
-func (w watchdog) allow(limit time.Duration) { w.timer.Reset(limit) }
-
-// bite rejects the key and ends the process. It says why, unless the log hangs too.
+// bite rejects the key and ends the process, when the rest of it hangs. It says why, unless the log hangs too.
+//
+// It is a timer's, which the runtime runs on whatever thread it has, or on a new one where all hang. Each has the
+// authority over the key: request-key has assumed it before it became this process, and threads inherit it. So no
+// thread is kept for it, nor for the request itself: on a machine with hundreds of logins at once every further thread
+// of each is one more to be waited for.
 func (r *request) bite() {
 	_ = keyring.Reject(r.key, 3*time.Second, unix.ENOKEY)
 	told := make(chan struct{})

@@ -17,6 +17,9 @@ const (
 	markOurs   = "ours"
 	markTheirs = "theirs"
 	markPeak   = "peak"
+
+	markWeighOurs   = "weighours"
+	markWeighTheirs = "weightheirs"
 )
 
 // mark ends the descriptions of this process.
@@ -30,6 +33,8 @@ func addRules(dir string) (remove func(), err error) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	text := rule(markOurs, in("handler")+" %k") +
 		rule(markTheirs, cifsUpcall+" -E -k "+in("krb5.conf")+" %k") +
+		rule(markWeighOurs, fmt.Sprintf("%s %s %d %s azfiles.upcall %%k", in("scale"), in(markWeighOurs), weighed, in("handler"))) +
+		rule(markWeighTheirs, fmt.Sprintf("%s %s %d %s cifs.upcall -E -k %s %%k", in("scale"), in(markWeighTheirs), weighed, cifsUpcall, in("krb5.conf"))) +
 		rule(markPeak, in("peak")+" "+in(peakFile)+" "+in("handler")+" azfiles.upcall %k")
 	path := fmt.Sprintf("/etc/request-key.d/azfilesauth-bench-%d.conf", os.Getpid())
 	remove = func() {
@@ -46,7 +51,7 @@ func addRules(dir string) (remove func(), err error) {
 	return remove, err
 }
 
-// login has the kernel obtain one key and adds what that took.
+// login has the kernel obtain one key, whose description ends in a mark, and adds what that took.
 func (s *series) login(ctx context.Context, suffix string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -58,7 +63,7 @@ func (s *series) login(ctx context.Context, suffix string) error {
 	done := make(chan reply)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread's keyring ends with it
-		took, err := requestKey(description() + mark(suffix))
+		took, err := requestKey(description() + suffix)
 		done <- reply{took, err}
 	}()
 	r := <-done
@@ -71,9 +76,9 @@ func (s *series) login(ctx context.Context, suffix string) error {
 
 // loginPeak asks for a few keys whose handler's peak memory is written to file.
 func (s *series) loginPeak(ctx context.Context, file string) error {
-	var weighed series // that of the program between counts for nothing
+	var alone series // that of the program between counts for nothing
 	for range peaks {
-		if err := weighed.login(ctx, markPeak); err != nil {
+		if err := alone.login(ctx, mark(markPeak)); err != nil {
 			return err
 		}
 		if err := s.readPeak(file); err != nil {

@@ -1,7 +1,7 @@
 // Command bench measures, on this machine, what the product's programs cost, each in turn with a
 // yardstick, and prints medians, ratios and the bounds that they should keep.
 //
-//	bench [-n RUNS] BINARY
+//	bench [-n RUNS] [-logins] BINARY
 //
 // It needs root. Getting and listing tickets is measured in a network and mount namespace, where the
 // storage account's name leads to a fake of Azure that this program runs; the product is not told of
@@ -30,11 +30,15 @@ const (
 	here   = module + "internal/lab/cmd/bench/testdata/"
 )
 
+// loginsOnly leaves out all but logins.
+var loginsOnly bool
+
 func main() {
 	runs := flag.Int("n", 50, "runs of each program")
+	flag.BoolVar(&loginsOnly, "logins", false, "measure only logins")
 	flag.Parse()
 	if flag.NArg() != 1 || *runs < 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-n RUNS] BINARY")
+		fmt.Fprintln(os.Stderr, "usage: bench [-n RUNS] [-logins] BINARY")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -63,7 +67,7 @@ func outside(ctx context.Context, binary string, runs int) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	for name, pkg := range map[string]string{
-		"barepost": module + "internal/lab/cmd/barepost", "empty": here + "empty", "peak": here + "peak",
+		"barepost": module + "internal/lab/cmd/barepost", "empty": here + "empty", "peak": here + "peak", "scale": here + "scale",
 	} {
 		if err := build(ctx, filepath.Join(dir, name), pkg, "-ldflags", "-s -w"); err != nil {
 			return err
@@ -72,12 +76,16 @@ func outside(ctx context.Context, binary string, runs int) error {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return err
 	}
-	if err := enter(ctx, dir, binary, runs); err != nil {
-		return err
+	fmt.Println("machine: " + load())
+	if !loginsOnly {
+		if err := enter(ctx, dir, binary, runs); err != nil {
+			return err
+		}
+		if err := enterWatcher(ctx, dir, binary); err != nil {
+			return err
+		}
 	}
-	if err := enterWatcher(ctx, dir, binary); err != nil {
-		return err
-	}
+	fmt.Println("machine, before the logins: " + load())
 	return measureUpcall(ctx, dir)
 }
 
