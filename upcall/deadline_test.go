@@ -1,7 +1,6 @@
 package upcall
 
 import (
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,8 +13,8 @@ import (
 // What a login takes on a busy machine costs it nothing of the time for which it waits for others.
 func TestDeadlineBoundsOnlyWaitingForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &handler{Host: machine.Real(), deadline: 30 * time.Second}
-		cfg, err := config.Load(filepath.Join(t.TempDir(), "none"))
+		h := &handler{Host: machine.Beneath(t.TempDir()), deadline: 30 * time.Second}
+		cfg, err := config.Read(h.Host)
 		if err != nil {
 			t.Fatal(err)
 		}

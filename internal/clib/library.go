@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
@@ -141,18 +140,14 @@ func (c *call) clear(uri string) error {
 
 // list gives the text that shows the tickets.
 func (c *call) list(json bool) (string, error) {
-	l, err := c.List(c.cfg.CredentialUID)
+	path, found, err := c.Bare(c.cfg.CredentialUID)
 	if err != nil {
 		return "", err
-	}
-	found := make([]ccache.Credential, len(l.Tickets))
-	for i, t := range l.Tickets {
-		found[i] = t.Credential
 	}
 	if json {
 		return dropin.JSON(found, time.Local), nil
 	}
-	return dropin.Text(l.CCache, found, time.Local), nil
+	return dropin.Text(path, found, time.Local), nil
 }
 
 // report says what went wrong: in the log, and on standard error only where there is no log.

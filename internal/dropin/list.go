@@ -11,17 +11,16 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
-// row is a ticket as a list shows it. Programs rely on the names and on "(epoch: <seconds>)" at the
-// end of each time.
+// row is a ticket as a list shows it.
 type row struct {
-	Server string `json:"server"`
-	Client string `json:"client"`
-	Realm  string `json:"realm"`
-	Flags  uint32 `json:"ticket_flags"`
-	Start  string `json:"ticket_start_time"`
-	End    string `json:"ticket_end_time"`
-	Renew  string `json:"ticket_renew_till"`
+	server, client, realm string
+	flags                 uint32
+	start, end, renew     string
 }
+
+// names are those of a row in the list for programs, which rely on them and on "(epoch: <seconds>)" at the end of each
+// time.
+var names = [...]string{"server", "client", "realm", "ticket_flags", "ticket_start_time", "ticket_end_time", "ticket_renew_till"}
 
 // NoTickets is the list of programs when there is nothing in it, or when it cannot be had: whoever
 // parses it gets something to parse.
@@ -39,19 +38,49 @@ func Text(cache string, tickets []ccache.Credential, zone *time.Location) string
 		r := rowOf(t, zone)
 		_, _ = fmt.Fprintf(&out, "Credential %d:\n  Server: %s\n  Client: %s\n  Realm: %s\n  Ticket flags: %d\n"+
 			"  Ticket start time: %s\n  Ticket end time:   %s\n  Ticket renew till: %s\n",
-			i+1, legible.Line(r.Server), legible.Line(r.Client), legible.Line(r.Realm), r.Flags, r.Start, r.End, r.Renew)
+			i+1, legible.Line(r.server), legible.Line(r.client), legible.Line(r.realm), r.flags, r.start, r.end, r.renew)
 	}
 	return out.String()
 }
 
-// JSON is the list for programs: an array with one key on a line, since some of them read lines.
+// typicalRow is the length of a ticket in the list for programs, in bytes: a guess that saves copying.
+const typicalRow = 400
+
+// JSON is the list for programs: an array with one key on a line, since some of them read lines. It looks as
+// encoding/json would indent it, which for thousands of tickets takes many times as long, and as much memory.
 func JSON(tickets []ccache.Credential, zone *time.Location) string {
-	rows := make([]row, len(tickets))
-	for i, t := range tickets {
-		rows[i] = rowOf(t, zone)
+	if len(tickets) == 0 {
+		return NoTickets
 	}
-	text, _ := json.MarshalIndent(rows, "", "  ") // texts and a number: there is nothing that could fail
-	return string(legible.JSON(text)) + "\n"
+	var out strings.Builder
+	out.Grow(len(tickets) * typicalRow)
+	for i, t := range tickets {
+		r, before := rowOf(t, zone), ",\n  {"
+		if i == 0 {
+			before = "[\n  {"
+		}
+		for n, value := range [len(names)]string{
+			quote(r.server), quote(r.client), quote(r.realm), strconv.FormatUint(uint64(r.flags), 10), quote(r.start), quote(r.end), quote(r.renew),
+		} {
+			for _, text := range [...]string{before, "\n    \"", names[n], "\": ", value} {
+				out.WriteString(text)
+			}
+			before = ","
+		}
+		out.WriteString("\n  }")
+	}
+	out.WriteString("\n]\n")
+	return out.String()
+}
+
+// quote is a text in JSON that steers no terminal.
+func quote(text string) string {
+	special := func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\<>&", r) }
+	if strings.IndexFunc(text, special) < 0 {
+		return `"` + text + `"`
+	}
+	encoded, _ := json.Marshal(text) // a text: there is nothing that could fail
+	return string(legible.JSON(encoded))
 }
 
 func rowOf(c ccache.Credential, zone *time.Location) row {
@@ -60,13 +89,13 @@ func rowOf(c ccache.Credential, zone *time.Location) row {
 		start = c.AuthTime
 	}
 	return row{
-		Server: c.Server.String(),
-		Client: client(c.Client),
-		Realm:  c.Server.Realm,
-		Flags:  c.Flags,
-		Start:  stamp(start, zone),
-		End:    stamp(c.EndTime, zone),
-		Renew:  stamp(c.RenewTill, zone),
+		server: c.Server.String(),
+		client: client(c.Client),
+		realm:  c.Server.Realm,
+		flags:  c.Flags,
+		start:  stamp(start, zone),
+		end:    stamp(c.EndTime, zone),
+		renew:  stamp(c.RenewTill, zone),
 	}
 }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -119,11 +120,17 @@ func (h Host) ReadFile(path string, limit int, rules Rules) ([]byte, fs.FileInfo
 // readAll reads a file and closes it.
 func readAll(f *os.File, limit int) ([]byte, error) {
 	defer func() { _ = f.Close() }() // only read
-	content, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
-	if err == nil && len(content) > limit {
+	size := 0                        // unknown, as in /proc
+	if info, err := f.Stat(); err == nil {
+		size = int(min(info.Size(), int64(limit)))
+	}
+	// As large as the file from the start: to grow would touch several times its memory.
+	content := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := content.ReadFrom(io.LimitReader(f, int64(limit)+1))
+	if err == nil && content.Len() > limit {
 		err = ErrTooLarge
 	}
-	return content, err
+	return content.Bytes(), err
 }
 
 // OpenLog opens a regular file to append to, and makes it with that mode when it is missing. The directory is the

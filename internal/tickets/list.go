@@ -23,17 +23,32 @@ type Listing struct {
 	Tickets []Ticket // without aliases, in the order of the file; none when there is no file
 }
 
-// List reads the cache of a credential uid. Its errors are faults.
-func (m *Manager) List(cruid int) (Listing, error) {
+// Bare gives the service tickets of the cache of a credential uid without what is known of them, and its path. Its
+// errors are faults.
+func (m *Manager) Bare(cruid int) (path string, found []ccache.Credential, err error) {
+	path, snap, err := m.load(cruid)
+	if err == nil && snap.Cache != nil {
+		found = snap.Cache.Tickets()
+	}
+	return path, found, err
+}
+
+func (m *Manager) load(cruid int) (path string, snap ccache.Snapshot, err error) {
 	c, err := m.cache(cruid)
 	if err != nil {
-		return Listing{}, err
+		return "", snap, err
 	}
-	snap, err := c.Load()
+	snap, err = c.Load()
+	return c.Path(), snap, err
+}
+
+// List reads the cache of a credential uid. Its errors are faults.
+func (m *Manager) List(cruid int) (Listing, error) {
+	path, snap, err := m.load(cruid)
 	if err != nil {
 		return Listing{}, err
 	}
-	l := Listing{CCache: c.Path()}
+	l := Listing{CCache: path}
 	if snap.Cache == nil {
 		return l, nil
 	}
