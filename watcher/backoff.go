@@ -95,7 +95,7 @@ func ofCache(f *fault.Fault) bool {
 // ofNetwork is for forgive, when a route or a name server has changed.
 func ofNetwork(f *fault.Fault) bool {
 	return fault.Is(f, fault.DNSFailed, fault.ProxyFailed, fault.EndpointDown, fault.EndpointTimeout, fault.IMDSUnreachable,
-		fault.ArcUnreachable, fault.EntraUnreachable, fault.NotAzure, fault.NetworkRules, fault.AnswerInvalid, fault.TLSUntrusted)
+		fault.ArcUnreachable, fault.EntraUnreachable, fault.NotAzure, fault.NetworkRules, fault.AnswerInvalid, fault.TLSUntrusted, fault.TLSVersion)
 }
 
 // noticeFights counts the tickets that were taken away as soon as they were there. Somebody who does so is not

@@ -47,7 +47,7 @@ func TestNetworkErrors(t *testing.T) {
 		{x509.HostnameError{Certificate: new(x509.Certificate), Host: testHost}, fault.TLSUntrusted, 1},
 		{x509.CertificateInvalidError{Reason: x509.Expired}, fault.TLSUntrusted, 1},
 		{x509.SystemRootsError{Err: errors.New("none")}, fault.TLSUntrusted, 1},
-		{op("remote error", errors.New("tls: handshake failure")), fault.TLSUntrusted, 1},
+		{op("remote error", errors.New("tls: handshake failure")), fault.TLSVersion, 1},
 		{op("proxyconnect", sys(syscall.ECONNREFUSED)), fault.ProxyFailed, 4},
 		{op("proxyconnect", &net.DNSError{Err: "no such host", Name: "proxy", IsNotFound: true}), fault.ProxyFailed, 1},
 		{&transport.ProxyError{Proxy: "proxy:3128", Status: "407 Proxy Authentication Required"}, fault.ProxyFailed, 4},
@@ -115,7 +115,7 @@ func TestOldTLS(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
 	b.client.Attempts = 1
 	b.through(s.Listener.Addr().String())
-	b.refuses(fault.TLSUntrusted, 0)
+	b.refuses(fault.TLSVersion, 0)
 	if v := <-offered; slices.Min(v) < tls.VersionTLS12 {
 		t.Errorf("offers %x", v)
 	}

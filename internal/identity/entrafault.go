@@ -30,7 +30,7 @@ func (e entra) unreachable(why error) *fault.Fault {
 	if errors.Is(why, errElsewhere) {
 		return fault.AnswerInvalid.New(e.host(), "it sends to another place")
 	}
-	if f := transport.Fault(e.ctx, why, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted) {
+	if f := transport.Fault(e.ctx, why, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted, fault.TLSVersion) {
 		return f
 	}
 	return fault.EntraUnreachable.New(e.host())

@@ -10,7 +10,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,27 +55,55 @@ func why(err error, host string) *fault.Fault {
 		return fault.AnswerInvalid.New(host, "it is not encrypted")
 	case untrusted(err):
 		return fault.TLSUntrusted.New(host)
+	case errors.As(err, &op) && op.Op == "remote error": // an alert
+		if slices.Contains(incompatible, op.Err.Error()) {
+			return fault.TLSVersion.New(host)
+		}
+		return fault.NotAzure.New(host, op.Err.Error())
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return fault.EndpointTimeout.New(host)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.AzureBusy.New(host)
 	}
+	if problem := shaking(err); incompatibleWords.MatchString(problem) {
+		return fault.TLSVersion.New(host)
+	} else if problem != "" {
+		return fault.AnswerInvalid.New(host, problem)
+	}
 	return fault.EndpointDown.New(host)
 }
 
-// untrusted reports whether the handshake failed over who the other side is, or which TLS it speaks:
-// crypto/tls gives its alerts as a net.OpError with this Op.
+// untrusted reports whether the handshake failed over who the other side is.
 func untrusted(err error) bool {
 	var (
 		verify  *tls.CertificateVerificationError
-		alert   *net.OpError
 		unknown x509.UnknownAuthorityError
 		name    x509.HostnameError
 		invalid x509.CertificateInvalidError
 		noRoots x509.SystemRootsError
 	)
-	return errors.As(err, &verify) || errors.As(err, &alert) && alert.Op == "remote error" || errors.As(err, &unknown) ||
-		errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &noRoots)
+	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &noRoots)
+}
+
+// incompatible are the alerts (RFC 8446, 6.2) of a server that takes none of our versions and ciphers: the words that
+// crypto/tls has for protocol_version, handshake_failure, insufficient_security and inappropriate_fallback. Any other
+// alert Azure has no reason to send to a client without a certificate.
+var incompatible = []string{
+	"tls: protocol version not supported", "tls: handshake failure", "tls: insufficient security level", "tls: inappropriate fallback",
+}
+
+// incompatibleWords are in what crypto/tls itself says of a server that chose what we do not take.
+var incompatibleWords = regexp.MustCompile(`protocol version|supported versions|cipher suite|unsupported|curve|key exchange`)
+
+// shaking is what crypto/tls did not like in the handshake, "" when the error is another one. It has no types for
+// these errors.
+func shaking(err error) string {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if text := err.Error(); strings.HasPrefix(text, "tls: ") {
+			return text
+		}
+	}
+	return ""
 }
 
 // ProxyError is a proxy's refusal to connect us: its host and its HTTP status.
