@@ -7,8 +7,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+)
+
+// Everybody can write to /tmp, where a cache can be, and each event there wakes this process. So no more than
+// mostEvents are taken in a restTime. What comes on top of that is not waited for: nothing is watched for a restTime,
+// and then the file is looked at.
+const (
+	mostEvents = 256
+	restTime   = time.Second
 )
 
 // Watch tells when the file at path is written, replaced, made or removed, or changes its owner or mode. The channel holds one
@@ -16,18 +26,20 @@ import (
 // returned misses nothing. The channel is closed when ctx ends.
 //
 // The folder is watched, since a cache is replaced by a rename. When the folder is missing or goes
-// away, the nearest one above it is watched until it is there. Events that were lost count as one.
+// away, the nearest one above it is watched until it is there. Events that were lost count as one. Where more
+// happens than anybody's tickets are the reason of, a change is told of up to a second later.
 // Errors: the kernel's, for example when the user has too many inotify instances (inotify(7)).
 func Watch(ctx context.Context, path string) (<-chan struct{}, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", path, err)
 	}
-	f := &follower{notify: w, path: filepath.Clean(path), changed: make(chan struct{}, 1)}
+	f := follow(w, path)
 	if err := f.attach(); err != nil {
 		_ = w.Close()
 		return nil, err
 	}
+	f.told = f.look()
 	go f.run(ctx)
 	return f.changed, nil
 }
@@ -37,22 +49,70 @@ type follower struct {
 	notify  *fsnotify.Watcher
 	path    string // of the file
 	watched string // its folder, or the nearest one above that exists
+	told    mark   // what the file was when it was last told of
 	changed chan struct{}
+
+	taken int       // events since from
+	from  time.Time // zero: none was taken yet
+	now   func() time.Time
+	after func(time.Duration) <-chan time.Time
+}
+
+func follow(w *fsnotify.Watcher, path string) *follower {
+	return &follower{notify: w, path: filepath.Clean(path), changed: make(chan struct{}, 1), now: time.Now, after: time.After}
 }
 
 func (f *follower) run(ctx context.Context) {
 	defer close(f.changed)
 	defer func() { _ = f.notify.Close() }()
+	var rested <-chan time.Time // nil while the folder is watched
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case event := <-f.notify.Events:
 			f.take(event)
+			if rested == nil && f.tooMany() {
+				f.detach()
+				rested = f.after(restTime)
+			}
 		case <-f.notify.Errors: //nolint:errcheck // as a rule the queue of events was full
 			f.tell()
+		case <-rested:
+			rested, f.from = nil, time.Time{}
+			if err := f.attach(); err != nil || f.look() != f.told {
+				f.tell()
+			}
 		}
 	}
+}
+
+// tooMany counts an event, and reports whether it is one too many.
+func (f *follower) tooMany() bool {
+	if now := f.now(); f.from.IsZero() || now.Sub(f.from) >= restTime {
+		f.taken, f.from = 0, now
+	}
+	f.taken++
+	return f.taken >= mostEvents
+}
+
+// mark is what tells that a file, or who can write to its folder, has changed.
+type mark struct {
+	device, inode  uint64
+	changed        unix.Timespec
+	folder         uint64 // its inode
+	mode, uid, gid uint32 // of the folder
+}
+
+func (f *follower) look() (m mark) {
+	var st unix.Stat_t
+	if unix.Lstat(f.path, &st) == nil {
+		m.device, m.inode, m.changed = uint64(st.Dev), st.Ino, st.Ctim
+	}
+	if unix.Stat(filepath.Dir(f.path), &st) == nil {
+		m.folder, m.mode, m.uid, m.gid = st.Ino, st.Mode, st.Uid, st.Gid
+	}
+	return m
 }
 
 func (f *follower) take(event fsnotify.Event) {
@@ -69,6 +129,7 @@ func (f *follower) take(event fsnotify.Event) {
 }
 
 func (f *follower) tell() {
+	f.told = f.look()
 	select {
 	case f.changed <- struct{}{}:
 	default:
@@ -77,9 +138,7 @@ func (f *follower) tell() {
 
 // attach watches the file's folder, or the nearest one above it that exists.
 func (f *follower) attach() error {
-	for _, old := range f.notify.WatchList() {
-		_ = f.notify.Remove(old) // it is gone already when the folder is
-	}
+	f.detach()
 	folder := filepath.Dir(f.path)
 	for {
 		err := f.notify.Add(folder)
@@ -97,6 +156,13 @@ func (f *follower) attach() error {
 			f.watched = folder
 			return fmt.Errorf("watching %s: %w", folder, err)
 		}
+	}
+}
+
+// detach watches nothing: what happens costs nothing then.
+func (f *follower) detach() {
+	for _, old := range f.notify.WatchList() {
+		_ = f.notify.Remove(old) // it is gone already when the folder is
 	}
 }
 

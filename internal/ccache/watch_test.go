@@ -122,7 +122,7 @@ func TestWatchCountsLostEventsAsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &follower{notify: w, path: filepath.Join(t.TempDir(), "krb5cc_0"), changed: make(chan struct{}, 1)}
+	f := follow(w, filepath.Join(t.TempDir(), "krb5cc_0"))
 	if err := f.attach(); err != nil {
 		t.Fatal(err)
 	}
@@ -156,4 +156,61 @@ func TestWatchOfFolderThatIsAFile(t *testing.T) {
 	}
 	replace(t, path)
 	expect(t, changed, "a folder came")
+}
+
+// TestWatchOfADirectoryThatChurns counts the work that somebody can make who writes to the directory: however
+// much happens there, a bounded number of events is taken in each second of the clock, and a change of the cache is
+// told of all the same.
+func TestWatchOfADirectoryThatChurns(t *testing.T) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "krb5cc_0")
+	f := follow(w, path)
+	clock, rests, asked := time.Unix(0, 0), make(chan time.Time), make(chan struct{})
+	taken := 0 // by f's goroutine, looked at while it rests
+	f.now = func() time.Time { taken++; return clock }
+	f.after = func(time.Duration) <-chan time.Time {
+		asked <- struct{}{}
+		return rests
+	}
+	if err := f.attach(); err != nil {
+		t.Fatal(err)
+	}
+	go f.run(t.Context())
+	for round := range 3 {
+		stop, churned := make(chan struct{}), make(chan int)
+		go func() { // until the follower has had enough, and then as much again
+			n := 0
+			for enough := stop; n < 10*mostEvents || enough != nil; n++ {
+				select {
+				case <-enough:
+					enough, n = nil, 0
+				default:
+				}
+				name := filepath.Join(dir, "other")
+				_ = os.WriteFile(name, nil, 0o600)
+				_ = os.Remove(name)
+			}
+			churned <- n
+		}()
+		<-asked
+		close(stop)
+		<-churned
+		if taken > mostEvents+8 { // what was on its way
+			t.Fatalf("round %d: %d events taken, %d are the bound", round, taken, mostEvents)
+		}
+		if len(w.WatchList()) != 0 {
+			t.Fatal("it is watched still")
+		}
+		replace(t, path)
+		taken = 0
+		clock = clock.Add(restTime)
+		rests <- clock
+		expect(t, f.changed, "replaced while nothing was watched")
+	}
+	replace(t, path)
+	expect(t, f.changed, "replaced when all is quiet again")
 }
