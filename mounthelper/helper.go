@@ -26,7 +26,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
-	"github.com/azfilesauth/azfilesauth/internal/lastfault"
+	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -61,6 +61,11 @@ type Helper struct {
 	RequestKey     string    // the program that the kernel runs to obtain a key
 	BootID         string    // as /proc/sys/kernel/random/boot_id
 
+	// Syslog is the socket of the system's log, to which failures go as well; "" is none.
+	Syslog string
+	// Journaled says that Stderr is the journal: what goes there by Syslog is not written to Stderr, too.
+	Journaled bool
+
 	// Confined tells whether a container's rules can forbid the mount, see isConfined.
 	Confined func() bool
 
@@ -77,9 +82,11 @@ type Helper struct {
 
 // Main is mount.azfiles on this machine. It takes os.Args and gives the exit status.
 func Main(args []string, version string) int {
+	journaled := log.StderrIsJournal() // the environment says it
 	isolate()
 	h := Helper{
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
+		Syslog: log.System, Journaled: journaled,
 		Confined:   func() bool { return isConfined(host.Real()) },
 		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
@@ -109,8 +116,9 @@ func (h *Helper) Run(args []string) int {
 	case os.Geteuid() != h.Host.UID:
 		err = fault.NotRoot.New(program)
 	}
+	j := job{inv: inv}
 	if err != nil {
-		return h.fail(err, nil)
+		return h.fail(err, &j)
 	}
 	ctx := context.Background()
 	if heeded := unignored(endings); len(heeded) > 0 {
@@ -118,36 +126,24 @@ func (h *Helper) Run(args []string) int {
 		ctx, stop = signal.NotifyContext(ctx, heeded...)
 		defer stop()
 	}
-	j := job{inv: inv}
 	status := h.mount(ctx, &j)
 	h.sayDoctor(&j, status)
 	return status
 }
 
-// sayDoctor ends what is said of a failure with the command that examines it. A mistake on the command line and an
-// interruption leave nothing to examine.
-func (h *Helper) sayDoctor(j *job, status int) {
-	switch fault.Exit(status) {
-	case 0, fault.ExitUsage, fault.ExitInterrupted:
-		return
-	}
-	if j.source.UNC != "" {
-		h.say("to find the cause: azfilesauth doctor %s", fault.Word("source", j.source.UNC))
-	}
-}
-
 // mount does the work, from what costs nothing to what costs most.
 func (h *Helper) mount(ctx context.Context, j *job) int {
 	if err := h.read(j); err != nil {
-		return h.fail(err, nil)
+		return h.fail(err, j)
 	}
 	if !j.opts.Remount && j.mounted() {
 		h.step(j, "%s is already mounted on %s", j.source.UNC, j.target)
 		return 0
 	}
 	if err := h.decide(j); err != nil {
-		return h.fail(err, nil)
+		return h.fail(err, j)
 	}
+	j.decided = true
 	if j.inv.fake {
 		h.step(j, "nothing is asked and nothing is mounted, because of -f")
 		return 0
@@ -212,37 +208,4 @@ func (h *Helper) delegate(ctx context.Context, j *job) int {
 		return int(fault.ExitInterrupted)
 	}
 	return end.status
-}
-
-// sayUpcall tells why azfiles.upcall had no answer, if it has left something since the mount began.
-func (h *Helper) sayUpcall(j *job, began time.Time) {
-	last, ok := lastfault.Load(h.Host, j.Endpoint.Host())
-	if ok && last.At.After(began) {
-		h.say("azfiles.upcall: %s: %s", last.ID, last.Text)
-		h.say("fix: %s", last.Fix)
-	}
-}
-
-// step tells what is being done, to those who want to know.
-func (h *Helper) step(j *job, format string, a ...any) {
-	if j.inv.verbose {
-		h.say(format, a...)
-	}
-}
-
-// fail tells what happened and how to mend it, and gives the exit status. Once the configuration
-// has been put to use, j says what of it: in a container another file may have been read than the
-// one that people look at.
-func (h *Helper) fail(err error, j *job) int {
-	f := fault.From(err)
-	h.say("%s: %s", f.ID(), f.Sentence())
-	h.say("fix: %s", f.Fix())
-	if j != nil {
-		h.say("used: configuration %s, identity %s, credential cache %s", h.Host.Config, j.who, j.ccache)
-	}
-	return int(f.Exit())
-}
-
-func (h *Helper) say(format string, a ...any) {
-	_, _ = fmt.Fprintf(h.Stderr, program+": "+format+"\n", a...)
 }

@@ -28,6 +28,8 @@ type job struct {
 	mountCIFS string // the program
 	confined  bool   // this is a container that may forbid mounts
 	tryTarget bool   // with the option that not every kernel knows
+	decided   bool   // the configuration has been put to use
+	recorded  bool   // the failure is in the journal, which is all that standard error is
 }
 
 // read understands the command line and finds out what is mounted.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -116,5 +118,36 @@ func TestSaidIsBoundedAndKeepsTheEnd(t *testing.T) {
 func TestTargetKeepsTheReason(t *testing.T) {
 	if err := checkTarget(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) || !fault.Is(err, fault.TargetInvalid) {
 		t.Error(err)
+	}
+}
+
+// TestFailureIsLogged: a mount by hand that fails is in the system's log; where standard error is the journal, it is
+// there once.
+func TestFailureIsLogged(t *testing.T) {
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "log")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, journaled := range []bool{false, true} {
+		var stderr bytes.Buffer
+		h := Helper{Host: host.Real().Trusting(os.Geteuid()), Stderr: &stderr, Syslog: socket, Journaled: journaled}
+		h.Host.Config, h.Host.Mounts, h.Host.Programs = filepath.Join(dir, "none"), "/dev/null", []string{dir}
+		h.Run([]string{"mount.azfiles", "//acct.file.core.windows.net/share", dir})
+		b := make([]byte, 4096)
+		_ = l.SetReadDeadline(time.Now().Add(patience))
+		n, err := l.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = "AZF-MOUNT-CIFS-MISSING"
+		if line := string(b[:n]); !strings.HasPrefix(line, "<27>") || !strings.Contains(line, " mount.azfiles[") || !strings.Contains(line, want) || !strings.Contains(line, "azfilesauth doctor") {
+			t.Errorf("logged %q", line)
+		}
+		if said := strings.Contains(stderr.String(), want); said == journaled {
+			t.Errorf("journaled %v: %q", journaled, stderr.String())
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -25,7 +26,7 @@ func (h *handler) report(k *known, f *fault.Fault) {
 		_ = lastfault.Save(h.Host, k.host, f) // the log has it, too
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
-	h.log(f.Error())
+	h.log(slog.LevelError, f.Error(), slog.String("host", k.host), slog.String("fault", string(f.ID())), slog.String("fix", f.Fix()))
 	h.count(k, string(f.ID()))
 }
 
@@ -48,27 +49,29 @@ func (h *handler) hides(host string, f *fault.Fault) bool {
 	return known
 }
 
-// log writes a line to the system's log or, where there is none, to the kernel's.
-func (h *handler) log(text string) {
-	if err := log.Send(h.syslog, logLimit, log.DaemonErr, program, text); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		h.logKernel(fmt.Sprintf("%s[%d]: %s", program, os.Getpid(), text))
+// log writes a line to the system's log, for the journal with fields, or, where there is none, to the kernel's.
+func (h *handler) log(level slog.Level, text string, fields ...slog.Attr) {
+	e := log.Event{Program: program, Level: level, Message: text, Fields: fields}
+	if err := e.Send(h.syslog, logLimit); err != nil && !errors.Is(err, log.ErrHangs) {
+		h.logKernel(fmt.Sprintf("%s%s[%d]: %s\n", log.Prefix(level), program, os.Getpid(), text))
 	}
 }
 
-func (h *handler) logKernel(text string) {
+func (h *handler) logKernel(line string) {
 	f, err := os.OpenFile(h.kmsg, os.O_WRONLY|unix.O_NOCTTY, 0)
 	if err != nil {
 		return
 	}
 	defer func() { _ = f.Close() }()
-	_, _ = fmt.Fprintf(f, "<%d>%s\n", log.DaemonErr, text)
+	_, _ = f.WriteString(line)
 }
 
 // forgive takes back what a failure has left: our file, and the kernel's memory of rejections, for
 // which applications would wait in vain. failure is why an old ticket had to do, nil when it is new.
 func (r *request) forgive(failure error) {
 	if failure != nil {
-		r.log("the old ticket for " + r.endpoint.Host() + " was used: " + failure.Error())
+		r.log(slog.LevelWarn, "the old ticket for "+r.endpoint.Host()+" was used: "+failure.Error(),
+			slog.String("host", r.endpoint.Host()), slog.String("fault", string(fault.From(failure).ID())))
 	} else if lastfault.Clear(r.Host, r.endpoint.Host()) {
 		_, _ = keyring.ForgetFailures() // they are forgotten in a few seconds anyway
 	}

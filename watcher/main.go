@@ -33,7 +33,7 @@ func Main(args []string, version string) int {
 		return failed(fault.NotRoot.New(dropin))
 	}
 	h := a.on(host.Real())
-	out := log.Dropin(h, log.DaemonFile, os.Stderr)
+	out := log.Dropin(h, log.DaemonFile, os.Stderr, logSettings(h), log.StderrIsJournal())
 	defer out.Flush(log.Patience)
 	if a.Provision {
 		provision(context.Background(), h, out.Logger)
@@ -62,19 +62,18 @@ func Watch(o Options) int {
 	if o.Name == "" {
 		o.Name = "azfilesauth watch"
 	}
-	out := foregroundLog(o.Host)
+	out := log.Foreground(o.Host, os.Stderr, logSettings(o.Host), log.StderrIsJournal())
 	defer out.Flush(log.Patience)
 	o.Log, o.Reopen = out.Logger, out.Reopen
 	o.OpenRing, o.ForgetFailures = keyring.OpenRing, keyring.ForgetFailures
 	return Run(context.Background(), o)
 }
 
-// foregroundLog is the log that the configuration wants; one that cannot be read is told of later.
-func foregroundLog(h host.Host) *log.Daemon {
+// logSettings are what the configuration says of the log; one that cannot be read is told of later.
+func logSettings(h host.Host) log.Settings {
 	cfg, err := config.Read(h)
 	if err != nil {
 		cfg = config.Defaults(h)
 	}
-	destination, path := cfg.Log.Destination, cfg.Log.Path
-	return log.Foreground(h, destination, path, os.Stderr, err != nil || os.Getenv("JOURNAL_STREAM") != "")
+	return cfg.Log
 }

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 func refreshMain() int {
 	check(os.WriteFile(os.Getenv("PIDFILE"), []byte(strconv.Itoa(os.Getpid())), 0o600))
 	a := must(parseArgs(os.Args[1:]))
-	l := log.Dropin(own(), os.Getenv("LOGFILE"), os.Stderr)
+	l := log.Dropin(own(), os.Getenv("LOGFILE"), os.Stderr, log.Settings{}, false)
 	defer l.Flush(patience)
 	road := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), must(os.ReadFile(os.Getenv("TEST_CA"))))
 	return Run(context.Background(), Options{

@@ -124,7 +124,7 @@ func (p provisioner) ensure(ctx context.Context, m *tickets.Manager, all []wante
 // fail logs a fault and what mends it.
 func (p provisioner) fail(what string, err error, attrs ...any) {
 	f := fault.From(err)
-	attrs = append(attrs, "id", string(f.ID()), "what", f.What(), "fix", f.Fix())
+	attrs = append(attrs, "fault", string(f.ID()), "what", f.What(), "fix", f.Fix())
 	if cause := f.Cause(); cause != "" {
 		attrs = append(attrs, "cause", cause)
 	}

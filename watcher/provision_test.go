@@ -33,7 +33,7 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	check(os.WriteFile(in("passwd"), []byte("root:x:0:0::/root:/bin/sh\n"), 0o600))
 	check(os.WriteFile(in("config.yaml"), []byte("USER_UID: 0\nKRB5_CC_NAME: "+in("cc")+"\n"+conf), 0o600))
 	var lines bytes.Buffer
-	l := slog.New(alog.Dated(&lines, false))
+	l := slog.New(alog.Dated(&lines, false, slog.LevelInfo))
 	p := provisioner{
 		host:      own(),
 		transport: fake.Transport(), imds: fake.Transport(), log: l,

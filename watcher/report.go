@@ -38,11 +38,12 @@ func (w *watcher) report(d Decision) {
 	case control.Failing:
 		state, level = string(m.Fault.ID()), slog.LevelError
 		text = "Error refreshing ticket for " + d.Host + ": " + m.Fault.Error()
-		attrs = append(attrs, "again", d.When.UTC())
+		attrs = append(attrs, "fault", state, "again", d.When.UTC())
 	case control.Foreign:
 		why := d.Why
 		if m.Foreign != nil {
 			why = m.Foreign.Error()
+			attrs = append(attrs, "fault", string(m.Foreign.ID()))
 		}
 		if m.Foreign != nil || !d.When.IsZero() || t.Identity != "" {
 			level = slog.LevelWarn

@@ -105,9 +105,11 @@ func (m *machine) unit(ctx context.Context) (string, error) {
 }
 
 // ours are the names under which the programs of a mount log.
-var ours = []string{"azfilesauth", "azfilesauthmanager", "azfilesrefresh", "azfiles.upcall", "mount.azfiles", "cifs.upcall", "request-key", "libazfilesauth"}
+var ours = []string{"azfilesauth", "azfilesauthmanager", "azfilesrefresh", "azfiles.upcall", "mount.azfiles", "cifs.upcall", "request-key", "libazfilesauth", "azfiles-mount-retry"}
 
-// journal is what they wrote into the journal of this boot, and what systemd did with our units and mounts.
+// journal is what they wrote into the journal of this boot, and what systemd did with our units and with those of the
+// mounts that fstab has of type azfiles. Each unit has lines of its own: one that fails all the time leaves room for
+// the others.
 func (m *machine) journal(ctx context.Context) (string, error) {
 	var b strings.Builder
 	show := strings.Fields("journalctl -b --no-pager -q -o short-iso -n 400")
@@ -116,15 +118,43 @@ func (m *machine) journal(ctx context.Context) (string, error) {
 		named = append(named, "+", "SYSLOG_IDENTIFIER="+name)
 	}
 	m.ask(ctx, &b, named...)
-	m.ask(ctx, &b, append(show, "-u", "azfiles*", "-u", "*.mount")...)
+	m.ask(ctx, &b, append(slices.Clone(show), "-u", "azfiles*")...)
+	const most = 50 // of units of one machine
+	for _, l := range m.Fstab[:min(len(m.Fstab), most)] {
+		if unit := unitOf(l.Target); l.IsOurs() && unit != "" {
+			m.ask(ctx, &b, append(slices.Clone(show), "-u", unit+".mount", "-u", unit+".automount")...)
+		}
+	}
 	return b.String(), nil
 }
+
+// unitOf is the name of a mount point's unit without its suffix (systemd-escape(1), --path), "" where there is none.
+func unitOf(target string) string {
+	target = strings.Trim(filepath.Clean(target), "/")
+	if target == "" || target == "." {
+		return ""
+	}
+	var b strings.Builder
+	for i := range len(target) {
+		switch c := target[i]; {
+		case c == '/':
+			b.WriteByte('-')
+		case c == '.' && i == 0, !strings.ContainsRune(unitLetters, rune(c)):
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// unitLetters need no escape in the name of a unit.
+const unitLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_."
 
 // logs are the ends of our log files, and of our lines in the machine's.
 func (m *machine) logs(context.Context) (string, error) {
 	var b strings.Builder
-	path := m.Config.Log.Path
-	files := []string{path, "/var/log/azfilesrefresh.log", "/var/log/azfilesauth.log"}
+	files := []string{m.Config.Log.Path, "/var/log/azfilesrefresh.log", "/var/log/azfilesauth.log"}
 	slices.Sort(files)
 	for _, name := range slices.Compact(files) {
 		m.tail(&b, name, func(string) bool { return true })

@@ -162,9 +162,9 @@ func (c *call) report(err error) {
 // record writes a line to the log that the configuration names, syslog where it cannot be read, and
 // reports whether there is one.
 func (c *call) record(level slog.Level, message string, values ...any) bool {
-	destination, path := log.Syslog, ""
+	settings := log.Settings{Destination: log.Syslog}
 	if c.cfg != nil {
-		destination, path = c.cfg.Log.Destination, c.cfg.Log.Path
+		settings = c.cfg.Log
 	}
-	return log.Record(c.host, destination, path, program, level, message, values...) == nil
+	return log.Record(c.host, settings, program, level, message, values...) == nil
 }

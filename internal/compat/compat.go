@@ -81,8 +81,8 @@ type Tool struct {
 	// Provision makes what set needs on a machine without a configuration, and gives that; nil makes nothing.
 	Provision func(*config.Config) (*config.Config, error)
 
-	// OpenLog gives the log at a destination and path of the configuration; nil keeps none.
-	OpenLog func(destination, path string) *slog.Logger
+	// OpenLog gives the log that the configuration wants; nil keeps none.
+	OpenLog func(log.Settings) *slog.Logger
 
 	// Wipe overwrites a word of the arguments that Run was given; nil leaves them as they are.
 	Wipe func(word string)
@@ -103,10 +103,8 @@ func Main(args []string, version string, environment map[string]string) int {
 
 		ForgetFailures: keyring.ForgetFailures,
 		Provision:      func(c *config.Config) (*config.Config, error) { return config.Provision(thishost.Real(), c) },
-		OpenLog: func(destination, path string) *slog.Logger {
-			return log.Open(thishost.Real(), destination, path, program)
-		},
-		Wipe: wipe,
+		OpenLog:        func(s log.Settings) *slog.Logger { return log.Open(thishost.Real(), s, program) },
+		Wipe:           wipe,
 	}
 	return t.Run(args)
 }

@@ -42,11 +42,12 @@ func toolMain() {
 		Host:      machineIn(os.Getenv("WORK")),
 		Transport: transport,
 		IMDS:      transport,
-		OpenLog: func(destination, path string) *slog.Logger {
-			if destination != log.File {
+		OpenLog: func(s log.Settings) *slog.Logger {
+			if s.Destination != log.File {
 				return slog.New(slog.DiscardHandler)
 			}
-			return log.Open(thishost.Real(), destination, in(filepath.Base(path)), program)
+			s.Path = in(filepath.Base(s.Path))
+			return log.Open(thishost.Real(), s, program)
 		},
 		Wipe: wipe,
 	}

@@ -67,7 +67,7 @@ func (s *session) limit() (context.Context, context.CancelFunc) {
 // record writes one line to the log that the configuration names.
 func (s *session) record(level slog.Level, message string, values ...any) {
 	if s.OpenLog != nil && s.cfg != nil {
-		s.OpenLog(s.cfg.Log.Destination, s.cfg.Log.Path).Log(context.Background(), level, message, values...)
+		s.OpenLog(s.cfg.Log).Log(context.Background(), level, message, values...)
 	}
 }
 

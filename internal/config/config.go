@@ -23,6 +23,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
@@ -41,7 +42,7 @@ type Config struct {
 
 	CredentialUID int  // that owns the credential cache when a mount names no other: USER_UID, else that of SystemUser, else root's
 	Local         bool // USER_UID is the user who called sudo, for whom KRB5_CC_NAME does not count and who need not be in passwd(5)
-	Log           Log
+	Log           log.Settings
 	TotalTimeout  time.Duration     // of a request to Azure as a whole
 	Environment   map[string]string // ENVIRONMENT, for those who ask for tokens: root's word, unlike what was inherited; values can be secret
 	Resolver      endpoint.Resolver // of the public clouds and the hosts under endpoints
@@ -61,12 +62,6 @@ type Config struct {
 	fallback     *identity.Identity           // that it names, nil is none
 	listed       []*account                   // endpoints, in the files' order
 	owners       map[string]identity.Identity // by canonical host
-}
-
-// Log is where azfilesauthmanager(8) logs what it did.
-type Log struct {
-	Destination string // syslog, file or journal
-	Path        string // of the destination file
 }
 
 // Refresh says when the watcher replaces a ticket.

@@ -14,6 +14,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
+	"github.com/azfilesauth/azfilesauth/internal/log"
 )
 
 const (
@@ -141,7 +142,7 @@ proxy: http://user:pass@proxy.example:3128
 	checks := map[string][2]any{
 		"uid":         {c.CredentialUID, 1001},
 		"cache":       {c.CCacheName(7), "/run/azfilesauth/krb5cc_7"},
-		"log":         {c.Log, Log{"journal", "/var/log/a b.log"}},
+		"log":         {c.Log, log.Settings{Destination: "journal", Path: "/var/log/a b.log", Format: "text"}},
 		"connect":     {c.Transport.ConnectTimeout, 7 * time.Second},
 		"total":       {c.TotalTimeout, 99 * time.Second},
 		"environment": {c.Environment, map[string]string{"MSI_ENDPOINT": "http://localhost:40342/metadata/identity/oauth2/token", "NUMBER": "5", "SWITCH": "true", "EMPTY": ""}},

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/azfilesauth/azfilesauth/internal/log"
 )
 
 // Key is one key of the configuration. Parsing, "config show", "config check", what a bundle may show and
@@ -55,13 +58,21 @@ func upstreamKeys() []Key {
 		"Where azfilesauthmanager(8) logs what it did.")
 	file := row("LOG_FILE_PATH", filePath, "/var/log/azfilesauth.log", func(p *parser) *string { return &p.Log.Path },
 		"The file of the destination `file` .")
-	destination.AtStart, file.AtStart = true, true
+	format := row("LOG_FORMAT", oneOf(log.Text, log.JSON), log.Text, func(p *parser) *string { return &p.Log.Format },
+		"The form of log files and of the standard error of the daemon; `json` is one object a line. The journal has fields in either case.")
+	level := row("LOG_LEVEL", logLevel, "info", func(p *parser) *slog.Level { return &p.Log.Level },
+		"The least severe records that are logged.")
+	destination.AtStart, file.AtStart, format.AtStart, level.AtStart = true, true, true, true
 	connect := row("CURL_CONNECT_TIMEOUT", seconds(1, 3600), "10", func(p *parser) *time.Duration { return &p.Transport.ConnectTimeout },
 		"The bound on a connection.")
 	total := row("CURL_TOTAL_TIMEOUT", seconds(1, 3600), "30", func(p *parser) *time.Duration { return &p.TotalTimeout },
 		"The bound on a request.")
-	ccache.optional, destination.lenient, file.lenient, connect.lenient, total.lenient = true, true, true, true, true
-	return []Key{user, ccache, destination, file, connect, total}
+	ccache.optional = true
+	keys := []Key{user, ccache, destination, file, format, level, connect, total}
+	for i := range keys[2:] {
+		keys[2+i].lenient = true
+	}
+	return keys
 }
 
 // ownKeys are ours, but for those with invented names.

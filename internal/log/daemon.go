@@ -12,6 +12,9 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
+// DaemonName is the identifier of azfilesrefresh in the journal.
+const DaemonName = "azfilesrefresh"
+
 // DaemonFile is the log file of azfilesrefresh, which the program that it takes the place of wrote as well
 // and which people read. It is always written, whatever LOG_DESTINATION says.
 const DaemonFile = "/var/log/azfilesrefresh.log"
@@ -41,12 +44,15 @@ func NewDaemon(handlers ...slog.Handler) *Daemon {
 }
 
 // Dropin gives the log of azfilesrefresh: lines as Dated makes them, appended to the file at path, and
-// without the time to stderr. A file that cannot be opened is told once on stderr, which then is all
-// there is until a Reopen finds it well.
-func Dropin(h host.Host, path string, stderr io.Writer) *Daemon {
-	plain := Dated(stderr, false)
+// without the time to stderr or, when that is the journal, with their fields there. A file that cannot be opened is
+// told once on stderr, which then is all there is until Reopen finds that it can be.
+func Dropin(h host.Host, path string, stderr io.Writer, s Settings, toJournal bool) *Daemon {
+	plain := s.handler(stderr, func(w io.Writer) slog.Handler { return Dated(w, false, s.Level) })
+	if toJournal {
+		plain = newJournal(DaemonName, facilityDaemon, s.Level, datedForm)
+	}
 	f := &reopened{host: h, path: path, mode: daemonMode}
-	d := NewDaemon(plain, Dated(f, true))
+	d := NewDaemon(plain, s.handler(f, func(w io.Writer) slog.Handler { return Dated(w, true, s.Level) }))
 	f.complain = func(err error) {
 		const what = "only this is logged, the log file cannot be opened: "
 		r := slog.NewRecord(time.Now(), slog.LevelWarn, what+err.Error(), 0)
@@ -58,26 +64,28 @@ func Dropin(h host.Host, path string, stderr io.Writer) *Daemon {
 }
 
 // Foreground gives the log of a daemon that somebody started by hand or a unit of his own: slog's text form
-// on stderr, and what the configuration wants. When stderr is the journal already, which adds the time
-// itself (systemd.exec(5), JOURNAL_STREAM), only a file is written beside it.
-func Foreground(h host.Host, destination, path string, stderr io.Writer, journal bool) *Daemon {
-	text := slog.NewTextHandler(stderr, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if journal && len(groups) == 0 && a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}})
-	if destination == File {
-		f := &reopened{host: h, path: path, mode: fileMode, complain: func(error) {}}
-		d := NewDaemon(text, slog.NewTextHandler(f, nil).WithAttrs(own(ident)))
+// on stderr, and what the configuration wants. When stderr is the journal, its entries have fields and only a file is
+// written beside it.
+func Foreground(h host.Host, stderr io.Writer, s Settings, toJournal bool) *Daemon {
+	text := s.handler(stderr, s.plain)
+	if toJournal {
+		text = newJournal(ident, facilityDaemon, s.Level, syslogForm)
+	}
+	if s.Destination == File {
+		f := &reopened{host: h, path: s.Path, mode: fileMode, complain: func(error) {}}
+		d := NewDaemon(text, s.handler(f, s.plain).WithAttrs(own(ident)))
 		d.file = f
 		d.Reopen()
 		return d
 	}
-	if s, err := dial(System); err == nil && !journal {
-		return NewDaemon(text, newSyslogHandler(s))
+	if toJournal {
+		return NewDaemon(text)
 	}
-	return NewDaemon(text)
+	system, _, err := open(h, s, ident)
+	if err != nil {
+		return NewDaemon(text)
+	}
+	return NewDaemon(text, system)
 }
 
 // Reopen opens the log file anew before the next line, for SIGHUP after the file was renamed.

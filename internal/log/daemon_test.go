@@ -62,7 +62,7 @@ func TestDropin(t *testing.T) {
 	defer syscall.Umask(old)
 	path := filepath.Join(t.TempDir(), "log")
 	var stderr shared
-	l := Dropin(host.Real(), path, &stderr)
+	l := Dropin(host.Real(), path, &stderr, Settings{}, false)
 	l.Debug("no")
 	l.Info("Ticket for h refreshed", "host", "h", "why", "two words")
 	l.With("a", 1).WithGroup("g").Warn("evil\n2026-11-23 12:00:00,000 [INFO] forged\x1b[2J", "token", secret.FromString("canary"))
@@ -92,7 +92,7 @@ func TestDropin(t *testing.T) {
 
 func TestDropinIsRotated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l := Dropin(host.Real(), path, io.Discard)
+	l := Dropin(host.Real(), path, io.Discard, Settings{}, false)
 	l.Info("one")
 	flush(l)
 	ok(t, os.Rename(path, path+".1"))
@@ -132,7 +132,7 @@ func TestDropinThatCannotBeOpened(t *testing.T) {
 	}
 	for _, path := range []string{link, fifo, dir, filepath.Join(dir, "no", "log")} {
 		var stderr shared
-		l := Dropin(host.Real(), path, &stderr)
+		l := Dropin(host.Real(), path, &stderr, Settings{}, false)
 		twice(l, "said")
 		l.Reopen()
 		twice(l, "said again")
@@ -145,7 +145,7 @@ func TestDropinThatCannotBeOpened(t *testing.T) {
 	}
 	// It comes back, and a new failure is told again.
 	var stderr shared
-	l := Dropin(host.Real(), link, &stderr)
+	l := Dropin(host.Real(), link, &stderr, Settings{}, false)
 	twice(l, "not in the file")
 	ok(t, os.Remove(link))
 	l.Reopen()
@@ -166,7 +166,7 @@ func TestDropinThatCannotBeOpened(t *testing.T) {
 
 func TestDropinByMany(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l := Dropin(host.Real(), path, io.Discard)
+	l := Dropin(host.Real(), path, io.Discard, Settings{}, false)
 	var done sync.WaitGroup
 	for i := range 8 {
 		done.Go(func() {
@@ -207,7 +207,7 @@ func TestNobodyWaitsForALogThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := &hanging{free: make(chan struct{})}
 		var well shared
-		l := NewDaemon(Dated(stuck, false), Dated(&well, false))
+		l := NewDaemon(Dated(stuck, false, slog.LevelInfo), Dated(&well, false, slog.LevelInfo))
 		begun := time.Now()
 		const more = 88
 		l.Info("the one that hangs")
@@ -239,7 +239,7 @@ func TestNobodyWaitsForALogThatHangs(t *testing.T) {
 func TestAProgramThatEndsWaitsABit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := &hanging{free: make(chan struct{})}
-		l := slog.New(&patient{Dated(stuck, false), new(hung)}).With("k", 1)
+		l := slog.New(&patient{Dated(stuck, false, slog.LevelInfo), new(hung)}).With("k", 1)
 		begun := time.Now()
 		for range 5 {
 			l.Info("x")

@@ -18,19 +18,22 @@ import (
 type lines struct {
 	*line
 	attrs slog.Handler
+	with  []slog.Attr // of this handler, without its groups
 }
 
 // line is what the handlers of one log share.
 type line struct {
-	mu   sync.Mutex
-	text bytes.Buffer // where the text handler puts one line
-	put  func(r slog.Record, text string)
+	mu    sync.Mutex
+	least slog.Level
+	text  bytes.Buffer // where the text handler puts one line
+	put   func(r slog.Record, text string, with []slog.Attr)
 }
 
-// newLines gives a handler whose lines lack the built-in keys in without.
-func newLines(without []string, put func(r slog.Record, text string)) slog.Handler {
-	l := &line{put: put}
-	return &lines{l, slog.NewTextHandler(&l.text, &slog.HandlerOptions{
+// newLines gives a handler of records from level least on, whose lines lack the built-in keys in without.
+func newLines(least slog.Level, without []string, put func(r slog.Record, text string, with []slog.Attr)) slog.Handler {
+	l := &line{least: least, put: put}
+	return &lines{line: l, attrs: slog.NewTextHandler(&l.text, &slog.HandlerOptions{
+		Level: least,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && slices.Contains(without, a.Key) {
 				return slog.Attr{}
@@ -46,13 +49,10 @@ func newLines(without []string, put func(r slog.Record, text string)) slog.Handl
 //
 // The levels are Python's, INFO, WARNING and ERROR. Without stamp there is no time in front, for a
 // journal or a container's log that adds one.
-func Dated(w io.Writer, stamp bool) slog.Handler {
+func Dated(w io.Writer, stamp bool, least slog.Level) slog.Handler {
 	const asctime = "2006-01-02 15:04:05,000 " // a comma before the milliseconds
-	return newLines([]string{slog.TimeKey, slog.LevelKey, slog.MessageKey}, func(r slog.Record, attrs string) {
-		text := "[" + levelName(r.Level) + "] " + oneLine(r.Message)
-		if attrs != "" {
-			text += " " + attrs
-		}
+	return newLines(least, datedForm.without, func(r slog.Record, attrs string, _ []slog.Attr) {
+		text := datedForm.line(r, attrs)
 		if stamp {
 			text = r.Time.Format(asctime) + text
 		}
@@ -61,7 +61,7 @@ func Dated(w io.Writer, stamp bool) slog.Handler {
 }
 
 // Enabled is for slog.Handler.
-func (h *lines) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (h *lines) Enabled(_ context.Context, l slog.Level) bool { return l >= h.least }
 
 // Handle is for slog.Handler.
 func (h *lines) Handle(ctx context.Context, r slog.Record) error {
@@ -71,17 +71,19 @@ func (h *lines) Handle(ctx context.Context, r slog.Record) error {
 	if err := h.attrs.Handle(ctx, r); err != nil {
 		return err
 	}
-	h.put(r, strings.TrimSpace(h.text.String()))
+	h.put(r, strings.TrimSpace(h.text.String()), h.with)
 	return nil
 }
 
 // WithAttrs is for slog.Handler.
 func (h *lines) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &lines{h.line, h.attrs.WithAttrs(attrs)}
+	return &lines{h.line, h.attrs.WithAttrs(attrs), append(slices.Clip(h.with), attrs...)}
 }
 
 // WithGroup is for slog.Handler.
-func (h *lines) WithGroup(name string) slog.Handler { return &lines{h.line, h.attrs.WithGroup(name)} }
+func (h *lines) WithGroup(name string) slog.Handler {
+	return &lines{h.line, h.attrs.WithGroup(name), h.with}
+}
 
 // levelName is what Python calls a level.
 func levelName(l slog.Level) string {
@@ -91,7 +93,10 @@ func levelName(l slog.Level) string {
 	if l >= slog.LevelWarn {
 		return "WARNING"
 	}
-	return "INFO"
+	if l >= slog.LevelInfo {
+		return "INFO"
+	}
+	return "DEBUG"
 }
 
 // oneLine escapes what could end a line or steer a terminal.

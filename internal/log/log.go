@@ -18,15 +18,44 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/journal"
+
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // The values of LOG_DESTINATION.
 const (
 	Syslog  = "syslog"
-	Journal = "journal" // by way of /dev/log, where journald listens as well
+	Journal = "journal" // where journald does not run, as Syslog
 	File    = "file"
 )
+
+// The values of LOG_FORMAT. Only files and standard error have a format: the journal has fields.
+const (
+	Text = "text"
+	JSON = "json"
+)
+
+// Settings is what the configuration says of logs.
+type Settings struct {
+	Destination string
+	Path        string // of the destination File
+	Format      string
+	Level       slog.Level // the least that is logged
+}
+
+// handler writes records to a file in the format; text makes the handler of the form Text.
+func (s Settings) handler(w io.Writer, text func(w io.Writer) slog.Handler) slog.Handler {
+	if s.Format == JSON {
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.Level})
+	}
+	return text(w)
+}
+
+// plain is slog's own text form.
+func (s Settings) plain(w io.Writer) slog.Handler {
+	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: s.Level})
+}
 
 // Patience bounds the wait for a log, which may itself wait for a disk that is frozen or a reader that is
 // stopped.
@@ -35,16 +64,16 @@ const Patience = 500 * time.Millisecond
 // fileMode is that of a log file that is made: what machines an account has is nobody else's business.
 const fileMode = 0o640
 
-// errHangs says that a log was not waited for any longer.
-var errHangs = errors.New("the log hangs")
+// ErrHangs says that a log was not waited for any longer.
+var ErrHangs = errors.New("the log hangs")
 
 // Open gives the log of a program. Without a log to write to it gives one that drops everything.
-// path is used for the destination File: a regular file, not a link, to which lines are appended. A record
+// The destination File is a regular file, not a link, to which lines are appended. A record
 // that a log does not take within Patience is lost, and so are all that follow it.
-func Open(h host.Host, destination, path, program string) *slog.Logger {
+func Open(h host.Host, s Settings, program string) *slog.Logger {
 	var handler slog.Handler
 	err := within(Patience, func() (err error) {
-		handler, _, err = open(h, destination, path, program)
+		handler, _, err = open(h, s, program)
 		return err
 	})
 	if err != nil {
@@ -56,9 +85,9 @@ func Open(h host.Host, destination, path, program string) *slog.Logger {
 // Record writes one record to the log that Open would give and lets go of that log. It is for code in
 // other people's processes, where nothing may stay open. The error says that there is no such log, or that
 // it hangs.
-func Record(h host.Host, destination, path, program string, level slog.Level, message string, values ...any) error {
+func Record(h host.Host, s Settings, program string, level slog.Level, message string, values ...any) error {
 	return within(Patience, func() error {
-		handler, file, err := open(h, destination, path, program)
+		handler, file, err := open(h, s, program)
 		if err != nil {
 			return err
 		}
@@ -68,19 +97,22 @@ func Record(h host.Host, destination, path, program string, level slog.Level, me
 }
 
 // open gives the handler of a log and what it holds open.
-func open(h host.Host, destination, path, program string) (slog.Handler, io.Closer, error) {
-	if destination != File {
-		s, err := dial(System)
+func open(h host.Host, s Settings, program string) (slog.Handler, io.Closer, error) {
+	if s.Destination == File {
+		f, err := h.OpenLog(s.Path, fileMode)
 		if err != nil {
 			return nil, nil, err
 		}
-		return newSyslogHandler(s), s, nil
+		return s.handler(f, s.plain).WithAttrs(own(program)), f, nil
 	}
-	f, err := h.OpenLog(path, fileMode)
+	if isSystem() || s.Destination == Journal && journal.Enabled() {
+		return newJournal(ident, facilityUser, s.Level, syslogForm), io.NopCloser(nil), nil
+	}
+	l, err := dial(System)
 	if err != nil {
 		return nil, nil, err
 	}
-	return slog.NewTextHandler(f, nil).WithAttrs(own(program)), f, nil
+	return newSyslogHandler(l, s.Level), l, nil
 }
 
 // own says in a file which process wrote a line.
@@ -88,7 +120,7 @@ func own(program string) []slog.Attr {
 	return []slog.Attr{slog.String("program", program), slog.Int("pid", os.Getpid())}
 }
 
-// within calls f and gives its error, or errHangs when f takes longer than limit; then f is left to itself.
+// within calls f and gives its error, or ErrHangs when f takes longer than limit; then f is left to itself.
 func within(limit time.Duration, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -98,7 +130,7 @@ func within(limit time.Duration, f func() error) error {
 	case err := <-done:
 		return err
 	case <-t.C:
-		return errHangs
+		return ErrHangs
 	}
 }
 
@@ -119,10 +151,10 @@ func (p *patient) Handle(ctx context.Context, r slog.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.yes {
-		return errHangs
+		return ErrHangs
 	}
 	err := within(Patience, func() error { return p.Handler.Handle(ctx, r.Clone()) })
-	p.yes = errors.Is(err, errHangs)
+	p.yes = errors.Is(err, ErrHangs)
 	return err
 }
 

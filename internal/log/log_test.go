@@ -22,7 +22,7 @@ const evil = "a\nNov 23 root: forged\x1b[2J"
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	for range 2 { // a second process appends
-		l := Open(host.Real(), File, path, "prog")
+		l := Open(host.Real(), Settings{Destination: File, Path: path}, "prog")
 		l.Info("ticket", "host", evil, "token", secret.FromString("canary"))
 		l.Error(evil)
 	}
@@ -54,7 +54,7 @@ func TestNoLogStopsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{link, fifo, dir, filepath.Join(dir, "no", "folder")} {
-		Open(host.Real(), File, path, "prog").Info("dropped")
+		Open(host.Real(), Settings{Destination: File, Path: path}, "prog").Info("dropped")
 	}
 	if b, _ := os.ReadFile(target); len(b) != 0 {
 		t.Errorf("a link was followed: %q", b)
@@ -95,7 +95,7 @@ func TestSyslog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := slog.New(newSyslogHandler(s))
+	l := slog.New(newSyslogHandler(s, slog.LevelInfo))
 	l.Debug("no")
 	l.Info("a", "host", evil)
 	l.With("k", 1).WithGroup("g").Warn("b", "level", 2)
@@ -129,7 +129,7 @@ func TestRecordLetsGo(t *testing.T) {
 	}
 	before := open()
 	for range 100 {
-		if err := Record(host.Real(), File, path, "prog", slog.LevelError, evil, "token", secret.FromString("canary")); err != nil {
+		if err := Record(host.Real(), Settings{Destination: File, Path: path}, "prog", slog.LevelError, evil, "token", secret.FromString("canary")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -140,7 +140,7 @@ func TestRecordLetsGo(t *testing.T) {
 	if text := string(b); err != nil || strings.Count(text, "\n") != 100 || strings.Contains(text, "canary") || !strings.Contains(text, "level=ERROR") {
 		t.Errorf("%v %q", err, text)
 	}
-	if err := Record(host.Real(), File, filepath.Join(dir, "no", "folder"), "prog", slog.LevelError, "dropped"); err == nil {
+	if err := Record(host.Real(), Settings{Destination: File, Path: filepath.Join(dir, "no", "folder")}, "prog", slog.LevelError, "dropped"); err == nil {
 		t.Error("a log that is not there took a record")
 	}
 }
@@ -159,7 +159,7 @@ func TestSyslogIsConnectedToAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	slog.New(newSyslogHandler(s)).Info("a")
+	slog.New(newSyslogHandler(s, slog.LevelInfo)).Info("a")
 	if got := received(t, second, 1); got[0] != "<14>azfilesauth msg=a" {
 		t.Errorf("%q", got)
 	}
@@ -174,14 +174,14 @@ func TestSendIsBounded(t *testing.T) {
 	}
 	defer s.Close()
 	for range 10_000 { // until its socket is full
-		if err = s.send(time.Millisecond, UserInfo, "x", strings.Repeat("x", 1000)); err != nil {
+		if err = s.send(time.Millisecond, slog.LevelInfo, facilityUser, "x", strings.Repeat("x", 1000)); err != nil {
 			break
 		}
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("the socket takes everything: %v", err)
 	}
-	if err := Send(path, time.Millisecond, DaemonErr, "x", "y"); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := (Event{Program: "x", Message: "y"}).Send(path, time.Millisecond); !errors.Is(err, ErrHangs) {
 		t.Errorf("one more: %v", err)
 	}
 }

@@ -12,29 +12,33 @@ import (
 // System is the socket of the system's log, journald's or a syslog daemon's.
 const System = "/dev/log"
 
-// Priority is a facility and a severity of syslog(3).
-type Priority int
-
-// The priorities that are in use: the drop-in's facility is user, as its readers know it.
+// The facilities of syslog(3) that are in use: the drop-in's is user, as its readers know it.
 const (
-	UserErr     Priority = 1<<3 | 3
-	UserWarning Priority = 1<<3 | 4
-	UserInfo    Priority = 1<<3 | 6
-	DaemonErr   Priority = 3<<3 | 3
+	facilityUser   = 1
+	facilityDaemon = 3
 )
+
+// severity is a level as RFC 5424 numbers it (6.2.1).
+func severity(l slog.Level) int {
+	if l >= slog.LevelError {
+		return 3
+	}
+	if l >= slog.LevelWarn {
+		return 4
+	}
+	if l >= slog.LevelInfo {
+		return 6
+	}
+	return 7
+}
+
+// Prefix is facility daemon and a level as they begin a line of syslog(3) and of the kernel's log.
+func Prefix(l slog.Level) string { return prefix(facilityDaemon, l) }
+
+func prefix(facility int, l slog.Level) string { return fmt.Sprintf("<%d>", facility<<3|severity(l)) }
 
 // ident is the name under which all lines of the syslog handler are, whichever of our programs wrote them.
 const ident = "azfilesauth"
-
-// Send writes one line to the log at socket, in the form of syslog(3), and waits for it no longer than limit.
-func Send(socket string, limit time.Duration, p Priority, ident, text string) error {
-	s, err := dial(socket)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = s.Close() }()
-	return s.send(limit, p, ident, text)
-}
 
 // system is a connection to the system's log.
 type system struct {
@@ -74,9 +78,9 @@ func connect(socket string) (*system, error) {
 
 // send writes a line. A daemon that is stopped lets the socket's buffer fill up, which limit is for; one
 // that was started anew is connected to again.
-func (s *system) send(limit time.Duration, p Priority, ident, text string) error {
+func (s *system) send(limit time.Duration, level slog.Level, facility int, ident, text string) error {
 	now := time.Now()
-	line := fmt.Appendf(nil, "<%d>%s %s[%d]: %s%s", p, now.Format(time.Stamp), ident, os.Getpid(), text, s.end)
+	line := fmt.Appendf(nil, "%s%s %s[%d]: %s%s", prefix(facility, level), now.Format(time.Stamp), ident, os.Getpid(), text, s.end)
 	_ = s.SetWriteDeadline(now.Add(limit))
 	_, err := s.Write(line)
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -95,19 +99,13 @@ func (s *system) send(limit time.Duration, p Priority, ident, text string) error
 
 // sender takes the lines of a syslog handler.
 type sender interface {
-	send(limit time.Duration, p Priority, ident, text string) error
+	send(limit time.Duration, level slog.Level, facility int, ident, text string) error
 }
 
-// newSyslogHandler turns slog's levels into syslog's severities (RFC 5424, 6.2.1). The text is that of
-// slog's text handler without what syslog adds itself.
-func newSyslogHandler(to sender) slog.Handler {
-	return newLines([]string{slog.TimeKey, slog.LevelKey}, func(r slog.Record, text string) {
-		p := UserInfo
-		if r.Level >= slog.LevelError {
-			p = UserErr
-		} else if r.Level >= slog.LevelWarn {
-			p = UserWarning
-		}
-		_ = to.send(Patience, p, ident, text) // a log that cannot be written stops nobody
+// newSyslogHandler gives the handler of the drop-in's lines. The text is that of slog's text handler without
+// what syslog adds itself.
+func newSyslogHandler(to sender, least slog.Level) slog.Handler {
+	return newLines(least, syslogForm.without, func(r slog.Record, text string, _ []slog.Attr) {
+		_ = to.send(Patience, r.Level, facilityUser, ident, text) // a log that cannot be written stops nobody
 	})
 }
