@@ -33,7 +33,7 @@ help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 .PHONY: build
-build: $(BIN) ## builds the binary and its links into bin/
+build: preflight $(BIN) ## builds the binary and its links into bin/
 
 $(BIN): $(SOURCES)
 	@mkdir -p bin
@@ -43,6 +43,19 @@ $(BIN): $(SOURCES)
 .PHONY: install
 install: install-files ## installs under DESTDIR and PREFIX (default /usr)
 	install -D -m 0644 -t $(DESTDIR)/etc/request-key.d etc/request-key.d/azfiles.conf
+
+# The rule goes before its program: without it every Kerberos mount of the machine would fail.
+.PHONY: uninstall
+uninstall: $(BIN) ## removes what install and install-clib put under DESTDIR and PREFIX; the configuration stays
+	rm -f $(DESTDIR)/etc/request-key.d/azfiles.conf
+	stage=$$(mktemp -d); trap 'rm -rf "$$stage"' EXIT; \
+	$(MAKE) -s --no-print-directory install DESTDIR="$$stage" >/dev/null; \
+	rm "$$stage/etc/azfilesauth/config.yaml"; \
+	(cd "$$stage" && find . ! -type d -printf '%P\n') | while IFS= read -r f; do rm -f "$(DESTDIR)/$$f"; done; \
+	for f in libazfilesauth.so libazfilesauth.so.0 libazfilesauth.so.0.0.0 pkgconfig/azfilesauth.pc; do rm -f "$(DESTDIR)$(LIBDIR)/$$f"; done; \
+	rm -f $(DESTDIR)$(PREFIX)/include/azfilesauth.h $(DESTDIR)$(PREFIX)/include/azfilesauthversion.h; \
+	(cd "$$stage" && find . -depth -type d -path '*azfilesauth*' -printf '%P\n') | while IFS= read -r d; do \
+	  [ ! -d "$(DESTDIR)/$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)/$$d"; done
 
 # All but what leads the kernel to our programs: the packages' scripts do that after these are in place.
 .PHONY: install-files
@@ -96,30 +109,52 @@ install-clib: $(CLIB) ## installs the C library, its header and its pkg-config f
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' internal/clib/azfilesauth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
 	chmod 0644 $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
 
-# command:package pairs; what is there already is not installed again
-NEEDS := gcc:gcc g++:g++ qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
-         mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3 promtool:prometheus mmdebstrap:mmdebstrap patch:patch systemd-analyze:systemd zsh:zsh fish:fish \
-         readelf:binutils aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+# What a target needs of Debian, as COMMAND:PACKAGE or /FILE:PACKAGE; what is there is not installed again.
+# Building asks for the first few alone; the tests and the demo for all of these.
+BUILDNEEDS := gcc:build-essential /usr/include/errno.h:build-essential
+ARMNEEDS   := aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/errno.h:libc6-dev-arm64-cross
+DEBNEEDS   := /usr/share/build-essential/list:build-essential dh:debhelper
+RPMNEEDS   := rpmbuild:rpm dpkg-parsechangelog:dpkg-dev
+NEEDS      := $(BUILDNEEDS) $(ARMNEEDS) g++:g++ qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
+              mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3 mmdebstrap:mmdebstrap patch:patch \
+              systemd-analyze:systemd zsh:zsh fish:fish readelf:binutils /usr/lib/python3/dist-packages/gssapi:python3-gssapi
+
+# promtool alone: installing Debian's package prometheus would start a server.
+TOOLS := $(CURDIR)/.cache/tools
+export PATH := $(PATH):$(TOOLS)
+
+# An older Go than this one downloads what go.mod asks for, if it may (GOTOOLCHAIN).
+.PHONY: preflight
+preflight:
+	@want=$$(sed -n 's/^go //p' go.mod); have=$$($(GO) env GOVERSION 2>/dev/null || true); \
+	if [ "$$(printf '%s\n' "$$want" "$${have#go}" | sort -V | head -1)" != "$$want" ]; then \
+	  echo "make: Go $$want or newer is needed, $${have:-none} is in PATH: unpack one from https://go.dev/dl/ and put its bin directory first" >&2; exit 1; \
+	fi
 
 .PHONY: deps
-deps: ## installs the Debian packages that the tests and the demo need
-	@missing=; for n in $(NEEDS); do command -v $${n%%:*} >/dev/null || missing+=" $${n##*:}"; done; \
-	/usr/bin/python3 -c 'import gssapi' 2>/dev/null || missing+=" python3-gssapi"; \
-	[ -e /usr/include/errno.h ] || missing+=" libc6-dev"; \
-	[ -e /usr/aarch64-linux-gnu/include/errno.h ] || missing+=" libc6-dev-arm64-cross"; \
-	if [ -n "$$missing" ]; then \
-	  echo "deps: installing$$missing"; \
-	  export DEBIAN_FRONTEND=noninteractive; \
-	  apt-get -o DPkg::Lock::Timeout=300 -qq update && \
-	  apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends $$missing >/dev/null; \
-	fi
+deps: preflight ## installs the Debian packages that the tests and the demo need
+	@missing=$$(for n in $(NEEDS); do \
+	  case $$n in /*) [ -e "$${n%%:*}" ] ;; *) command -v "$${n%%:*}" >/dev/null ;; esac || echo "$${n##*:}"; done | sort -u | xargs); \
+	[ -n "$$missing" ] || exit 0; \
+	[ "$$(id -u)" = 0 ] || { echo "make: packages are missing; as root: apt-get install $$missing" >&2; exit 1; }; \
+	echo "deps: installing $$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -o DPkg::Lock::Timeout=300 -qq update && \
+	apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends $$missing >/dev/null
+
+.PHONY: promtool
+promtool: deps
+	@command -v promtool >/dev/null || { \
+	  mkdir -p $(TOOLS) && cd $(TOOLS) && echo "deps: fetching promtool" && \
+	  if [ "$$(id -u)" = 0 ]; then apt-get -o DPkg::Lock::Timeout=300 -qq update; fi && apt-get -qq download prometheus && \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb; }
 
 .PHONY: demo
 demo: deps ## a real kernel mounts a real share from one fstab line
 	$(LAB) demo $(if $(SUITE),-suite $(SUITE))
 
 .PHONY: test
-test: deps test-static test-unit test-fips test-guest ## runs every suite
+test: deps test-static test-unit test-fips test-guest ## runs the suites that decide most changes; test-long runs all
 
 .PHONY: test-static
 test-static: ## formatting, vet, manual pages
@@ -131,7 +166,7 @@ test-static: ## formatting, vet, manual pages
 # Root runs every test or fails; another user is told what was skipped (go test -v).
 .PHONY: test-unit
 test-unit: export AZFILESAUTH_NO_SKIPS := $(if $(filter 0,$(shell id -u)),1)
-test-unit: ## the packages' own tests, with the race detector; as root, none may be skipped
+test-unit: promtool ## the packages' own tests, with the race detector; as root, none may be skipped
 	$(GO) test -count=1 -v -run '^TestPreflight$$' ./internal/lab/needs
 	$(GO) test -race ./...
 	cd packaging/kubernetes/test && $(GO) test ./...
@@ -145,7 +180,7 @@ test-guest: deps ## the stories and the doctor's table of breaks, in a guest wit
 	$(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 30m -v ./internal/lab
 
 .PHONY: test-systemd
-test-systemd: NEEDS += mke2fs:e2fsprogs dpkg-buildpackage:dpkg-dev dh:debhelper
+test-systemd: NEEDS += mke2fs:e2fsprogs $(DEBNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
 	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 25m -v ./internal/lab
 
@@ -202,22 +237,27 @@ install-package: install-files install-clib ## install, and what only packages s
 	packaging/third-party bin/go-licenses $(CLIB_TAGS) > $(DESTDIR)$(DOCDIR)/THIRD-PARTY
 
 .PHONY: deb
-deb: NEEDS += dpkg-buildpackage:dpkg-dev dh:debhelper
+deb: NEEDS = $(BUILDNEEDS) $(DEBNEEDS)
 deb: deps ## builds the Debian package for this machine's kind into dist/
 	packaging/build deb $$(dpkg --print-architecture)
 
 .PHONY: rpm
-rpm: NEEDS += rpmbuild:rpm dpkg-parsechangelog:dpkg-dev
+rpm: NEEDS = $(BUILDNEEDS) $(RPMNEEDS)
 rpm: deps ## builds the RPM package for this machine's kind into dist/
 	packaging/build rpm $$(dpkg --print-architecture)
 
-PACKAGENEEDS := dpkg-buildpackage:dpkg-dev dh:debhelper rpmbuild:rpm aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
-
 .PHONY: packages
-packages: NEEDS += $(PACKAGENEEDS)
+packages: NEEDS = $(BUILDNEEDS) $(ARMNEEDS) $(DEBNEEDS) $(RPMNEEDS)
 packages: deps ## builds all packages, amd64 and arm64, into dist/
-	[ -e /usr/aarch64-linux-gnu/include/errno.h ] || apt-get -qq install -y --no-install-recommends libc6-dev-arm64-cross >/dev/null
 	for a in amd64 arm64; do packaging/build deb $$a; packaging/build rpm $$a; done
+
+# The key is of whoever publishes: KEY=FINGERPRINT, its secret part in gpg's keyring.
+URL ?= https://azfilesauth.github.io/azfilesauth
+.PHONY: repo
+repo: NEEDS = apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm
+repo: deps ## makes signed repositories for apt and dnf of the packages in dist/, below dist/repository
+	@[ -n "$(KEY)" ] || { echo "make: name the signing key: make repo KEY=FINGERPRINT" >&2; exit 1; }
+	packaging/repository dist dist/repository $(URL) $(KEY)
 
 # Without times and numbers of its own, and with a tool (its checksum is told) that no path changes.
 .PHONY: sbom
@@ -226,7 +266,8 @@ sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
 	  -version $(VERSION) $(PROGRAM)
 
 .PHONY: test-packages
-test-packages: NEEDS += $(PACKAGENEEDS) lintian:lintian rpmlint:rpmlint mmdebstrap:mmdebstrap qemu-aarch64-static:qemu-user-static
+test-packages: NEEDS += $(DEBNEEDS) $(RPMNEEDS) lintian:lintian rpmlint:rpmlint qemu-aarch64-static:qemu-user-static \
+  apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm dnf:dnf
 test-packages: deps ## installs, upgrades and removes the packages in roots of Debian 12 and 13
 	$(GO) test -tags packages -count=1 -timeout 30m -v ./packaging
 

@@ -1,0 +1,179 @@
+//go:build packages
+
+package packaging
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// served is the address at which serve gives out the repository, in a network of its own.
+const served = "http://127.0.0.1:8088"
+
+// signer makes a key that lives as long as the test, and gives its fingerprint.
+func signer(t *testing.T) string {
+	t.Helper()
+	home, err := os.MkdirTemp("", "gpg") // the path of gpg-agent's socket must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GNUPGHOME", home)
+	t.Cleanup(func() {
+		command(t, "gpgconf", "--kill", "all")
+		_ = os.RemoveAll(home)
+	})
+	command(t, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "Test of a repository <test@example.org>", "rsa3072", "sign", "never")
+	for line := range strings.Lines(command(t, "gpg", "--batch", "--with-colons", "--list-secret-keys")) {
+		if f := strings.Split(line, ":"); f[0] == "fpr" {
+			return f[9]
+		}
+	}
+	t.Fatal("gpg made no key")
+	return ""
+}
+
+// publish adds packages to the repository in dir.
+func publish(t *testing.T, dir, key string, packages ...string) {
+	t.Helper()
+	dist := t.TempDir()
+	for _, p := range packages {
+		command(t, "cp", p, dist)
+	}
+	command(t, "./repository", dist, dir, served, key)
+}
+
+// inside runs a command of sh where nothing but the repository can be reached, and gives what it
+// printed and whether it succeeded. The server ends with it.
+func inside(t *testing.T, repository, shell string) (string, bool) {
+	t.Helper()
+	script := `ip link set lo up
+python3 -m http.server 8088 --bind 127.0.0.1 --directory "$1" >/dev/null 2>&1 &
+server=$!
+until python3 -c 'import socket; socket.create_connection(("127.0.0.1", 8088))' 2>/dev/null; do sleep 0.1; done
+sh -c "$2" </dev/null && ok=0 || ok=1
+kill $server
+echo "ended with $ok"`
+	out := with(t, nil, "unshare", "--net", "--mount", "sh", "-c", script, "sh", repository, shell)
+	text, ok := strings.CutSuffix(out, "ended with 0\n")
+	return text, ok
+}
+
+func repositoryOfAll(t *testing.T, key string) string {
+	t.Helper()
+	dir := t.TempDir()
+	publish(t, dir, key, built(t, debAMD64), built(t, debARM64), built(t, rpmAMD64), built(t, rpmARM64))
+	return dir
+}
+
+func TestAptRepository(t *testing.T) {
+	key := signer(t)
+	for _, suite := range suites {
+		t.Run(suite, func(t *testing.T) {
+			dir := repositoryOfAll(t, key)
+			r := newRoot(t, suite, "wget")
+			// Debian's own archive is not asked: what the package depends on is there.
+			for _, name := range []string{"etc/apt/sources.list", "etc/apt/sources.list.d/0000debian.list"} {
+				_ = os.Remove(r.path(name))
+			}
+			r.write(t, "enter", "mount --bind /dev/null "+r.path("dev/null")+"; exec chroot "+string(r)+" \"$@\"\n")
+			enter := "sh " + r.path("enter") + " "
+			if out, ok := inside(t, dir, "wget -qO- "+served+"/install.sh | "+enter+"sh"); !ok || !strings.Contains(out, "azfilesauth") {
+				t.Fatalf("install.sh failed: %s", out)
+			}
+			r.works(t)
+
+			newer := filepath.Join(t.TempDir(), "azfilesauth_2.0.1-1_amd64.deb")
+			command(t, "cp", next(t, built(t, debAMD64)), newer)
+			publish(t, dir, key, newer, built(t, rpmAMD64), built(t, rpmARM64))
+			upgrade := enter + "apt-get update && " + enter + "apt-get install -y --only-upgrade azfilesauth"
+			if out, ok := inside(t, dir, upgrade); !ok {
+				t.Fatalf("the upgrade failed: %s", out)
+			}
+			equal(t, "version", command(t, "dpkg-query", "--admindir="+r.path("var/lib/dpkg"), "-Wf", "${Version}", "azfilesauth"), "2.0.1-1")
+
+			index := filepath.Join(dir, "deb/dists/stable/InRelease")
+			command(t, "sed", "-i", "s/^Label: azfilesauth/Label: somebody/", index)
+			if err := os.Remove(filepath.Join(dir, "deb/dists/stable/Release.gpg")); err != nil {
+				t.Fatal(err)
+			}
+			if out, ok := inside(t, dir, enter+"apt-get -o APT::Update::Error-Mode=any update"); ok {
+				t.Errorf("apt takes a changed index: %s", out)
+			}
+		})
+	}
+}
+
+// TestDnfRepository uses Debian's dnf. What Red Hat's packages would bring is a stand-in.
+func TestDnfRepository(t *testing.T) {
+	key := signer(t)
+	dir, r := repositoryOfAll(t, key), rpmRoot(t)
+	standIn := t.TempDir()
+	spec := root(standIn)
+	spec.write(t, "system.spec", `Name: system
+Version: 1
+Release: 1
+Summary: stand-in
+License: MIT
+BuildArch: noarch
+Provides: cifs-utils keyutils /bin/sh
+%description
+Stand-in.
+%files
+`)
+	command(t, "rpmbuild", "-bb", "--define", "_topdir "+standIn, spec.path("system.spec"))
+	command(t, "createrepo_c", "--quiet", spec.path("RPMS/noarch"))
+	spec.write(t, "repos/system.repo", "[system]\nname=system\nbaseurl=file://"+spec.path("RPMS/noarch")+"\ngpgcheck=0\n")
+	command(t, "cp", filepath.Join(dir, "azfilesauth.repo"), spec.path("repos/"))
+	spec.write(t, "log/hawkey.log", "")
+	dnf := "dnf --quiet -y --releasever=1 --setopt=reposdir=" + spec.path("repos") + " --setopt=cachedir=" + spec.path("cache") +
+		" --setopt=persistdir=" + spec.path("state") + " --setopt=logdir=" + spec.path("log") + " --installroot=" + string(r) + " "
+	if out, ok := inside(t, dir, dnf+"install azfilesauth"); !ok {
+		t.Fatalf("dnf install failed: %s", out)
+	}
+	r.works(t)
+	equal(t, "installed", command(t, "rpm", "--root", string(r), "-q", "azfilesauth"), "azfilesauth-2.0.0-1.x86_64\n")
+
+	command(t, "sh", "-c", "echo >>"+filepath.Join(dir, "rpm/x86_64/repodata/repomd.xml"))
+	if out, ok := inside(t, dir, dnf+"--setopt=azfilesauth.skip_if_unavailable=False --refresh makecache"); ok {
+		t.Errorf("dnf takes a changed index: %s", out)
+	}
+}
+
+// An unknown system is told so, and nothing is written.
+func TestInstallScriptRefusesWhatItDoesNotKnow(t *testing.T) {
+	key := signer(t)
+	dir, r := repositoryOfAll(t, key), newRoot(t, "bookworm")
+	if err := os.Remove(r.path("etc/os-release")); err != nil {
+		t.Fatal(err)
+	}
+	r.write(t, "etc/os-release", "ID=alpine\n")
+	command(t, "cp", filepath.Join(dir, "install.sh"), r.path("install.sh"))
+	before := r.files(t)
+	out, ok := inside(t, dir, "chroot "+string(r)+" sh /install.sh 2>&1")
+	if ok || !strings.Contains(out, "no packages for this distribution (ID and ID_LIKE of /etc/os-release: alpine )") {
+		t.Errorf("got %v: %s", ok, out)
+	}
+	r.sameFiles(t, before)
+}
+
+func TestUninstallTakesBackWhatInstallPut(t *testing.T) {
+	r := root(t.TempDir())
+	r.write(t, "usr/bin/other", "")
+	r.write(t, "etc/request-key.d/other.conf", "")
+	run := func(targets ...string) {
+		command(t, "make", append([]string{"-C", "..", "DESTDIR=" + string(r)}, targets...)...)
+	}
+	before := r.files(t)
+	run("install", "install-clib")
+	if !r.has("etc/request-key.d/azfiles.conf") || !r.has("usr/lib/libazfilesauth.so.0") {
+		t.Fatal("install put no rule or no library")
+	}
+	r.write(t, "etc/azfilesauth/config.yaml", "USER_UID: 0\n")
+	run("uninstall")
+	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), "USER_UID: 0\n")
+	command(t, "rm", "-r", r.path("etc/azfilesauth"))
+	command(t, "find", string(r), "-mindepth", "1", "-type", "d", "-empty", "-delete")
+	r.sameFiles(t, before)
+}
