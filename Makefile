@@ -1,5 +1,5 @@
 # make demo   shows the main job: a real kernel mounts a real share from one fstab line
-# make test   runs every suite
+# make test   runs the suites that decide most changes; make test-long runs all
 # make help   lists the other targets
 #
 # Both set up what they need: Debian packages through apt, Go modules through the module proxy.
@@ -154,7 +154,7 @@ demo: deps ## a real kernel mounts a real share from one fstab line
 	$(LAB) demo $(if $(SUITE),-suite $(SUITE))
 
 .PHONY: test
-test: deps test-static test-unit test-fips test-guest ## runs the suites that decide most changes; test-long runs all
+test: deps test-static test-unit test-core ## what decides most changes, in about ten minutes; test-long runs all
 
 .PHONY: test-static
 test-static: ## formatting, vet, manual pages
@@ -175,9 +175,13 @@ test-unit: promtool ## the packages' own tests, with the race detector; as root,
 test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module
 	GODEBUG=fips140=on $(GO) test ./internal/azfiles ./internal/compat ./internal/identity ./internal/spnego ./internal/tickets ./mounthelper
 
+.PHONY: test-core
+test-core: deps ## the core of the stories, in a guest with a real kernel
+	$(GO) test -tags lab -run '^TestCoreStories$$' -count=1 -timeout 30m -v ./internal/lab
+
 .PHONY: test-guest
 test-guest: deps ## the stories and the doctor's table of breaks, in a guest with a real kernel
-	$(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 30m -v ./internal/lab
+	$(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 40m -v ./internal/lab
 
 .PHONY: test-systemd
 test-systemd: NEEDS += mke2fs:e2fsprogs $(DEBNEEDS)
@@ -191,7 +195,7 @@ test-policies: deps ## the AppArmor profiles and the SELinux module
 	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
 .PHONY: test-long
-test-long: test test-systemd test-packages test-policies ## also boots with systemd, and the packages
+test-long: deps test-static test-unit test-fips test-guest test-systemd test-packages test-policies ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

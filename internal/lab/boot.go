@@ -40,11 +40,15 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 	if err != nil {
 		return err
 	}
+	var seen io.Reader = console
+	if l.Terminal != nil {
+		qemu.Stdin, seen, line = os.Stdin, io.TeeReader(console, l.Terminal), func(string) {}
+	}
 	l.say("booting the guest (Debian %s)", l.Suite)
 	if err := qemu.Start(); err != nil {
 		return err
 	}
-	status, readErr := watch(console, filepath.Join(logs, "console.txt"), line)
+	status, readErr := watch(seen, filepath.Join(logs, "console.txt"), line)
 	err = errors.Join(readErr, qemu.Wait())
 	if unpackErr := exec.Command("tar", "-xf", tarball, "-C", logs).Run(); unpackErr == nil {
 		_ = os.Remove(tarball)

@@ -42,6 +42,9 @@ type Lab struct {
 	Cache string    // .cache/lab/<suite>, or the same below $AZFILES_CACHE
 	Suite string    // Debian's code name, such as bookworm
 	Log   io.Writer // what the build has to say
+
+	// Terminal shows the console as it comes; standard input is the guest's then. Nil: lines, no input.
+	Terminal io.Writer
 }
 
 // New makes a Lab for a Debian suite; "" is that of this machine. It fails when a program that the

@@ -10,15 +10,26 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 )
 
-// demoSteps are what an administrator would type, each with what it shows.
-var demoSteps = []struct{ why, command string }{
-	{"One line in fstab. The machine has a managed identity; there is no password and no Kerberos set-up.", "cat /etc/fstab"},
-	{"mount(8) finds our helper by the type. It gets a token from the machine's identity service, a ticket from Azure Files, and calls mount.cifs.", "mount /mnt/share"},
-	{"The share is an ordinary folder.", "echo 'hello from Linux' >/mnt/share/hello.txt; ls -l /mnt/share; cat /mnt/share/hello.txt"},
-	{"The kernel mounted it with Kerberos.", "grep ' cifs ' /proc/self/mountinfo"},
-	{"The service ticket is in an ordinary credential cache. There is no ticket-granting ticket.", "klist -e /run/azfilesauth/krb5cc_0"},
-	{"Our own handler gave it to the kernel: there is no other here.", "grep -h ^create.*cifs /etc/request-key.d/*.conf"},
-	{"A second mount uses the ticket that is there.", "umount /mnt/share && mount /mnt/share && cat /mnt/share/hello.txt"},
+// demoSteps are what an administrator would type, each with what it shows and what is different on Azure.
+var demoSteps = []struct{ why, azure, command string }{
+	{
+		"One line in fstab. The machine has a managed identity; there is no password and no Kerberos configuration.",
+		"before: az vm identity assign, and az role assignment create --role 'Storage File Data SMB MI Admin' for it (README)",
+		"cat /etc/fstab",
+	},
+	{
+		"mount(8) finds our helper by the type. It gets a token from the machine's identity service, a ticket from Azure Files, and calls mount.cifs.",
+		"the same; the identity service is at 169.254.169.254 there as it is here, and acct is your storage account",
+		"mount /mnt/share",
+	},
+	{"The share is an ordinary directory.", "the same", "echo 'hello from Linux' >/mnt/share/hello.txt; ls -l /mnt/share; cat /mnt/share/hello.txt"},
+	{"The kernel mounted it with Kerberos.", "the same; addr= is an address of Azure's", "grep ' cifs ' /proc/self/mountinfo"},
+	{
+		"The service ticket is in an ordinary credential cache. There is no ticket-granting ticket.",
+		"the same, for hours instead of minutes; your tenant decides how long", "klist -e /run/azfilesauth/krb5cc_0",
+	},
+	{"Our own handler gave it to the kernel: there is no other here.", "the same", "grep -h ^create.*cifs /etc/request-key.d/*.conf"},
+	{"A second mount uses the ticket that is there.", "the same", "umount /mnt/share && mount /mnt/share && cat /mnt/share/hello.txt"},
 }
 
 // runDemo mounts the share of an fstab line, keeps its ticket fresh for a while, has the doctor find
@@ -32,7 +43,8 @@ func runDemo(m *machine) error {
 	}
 	fmt.Printf("\nLinux %s mounts an Azure Files share; Samba and a fake of Azure play the other side.\n", kernelRelease())
 	for _, step := range demoSteps {
-		if err := showStep(step.why, step.command); err != nil {
+		why := step.why + "\n# On Azure: " + step.azure + "."
+		if err := showStep(why, step.command); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,12 @@
-// Command guest runs inside the lab's guest machine, after its init, and plays one of six parts.
+// Command guest runs inside the lab's guest machine, after its init, and plays one of eight parts.
 //
 //	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine
 //	guest doctor[,ROW...]     breaks one thing after the other and has the doctor find it
 //	guest demo                shows a mount step by step
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
 //	guest boot,NAME           runs the story of this boot of the systemd guest
+//	guest run,STORY           runs one story and shows its whole log
+//	guest shell[,STORY]       a shell on a clean machine, or where the story has just ended
 //	guest io DIR              works in a folder until SIGTERM and prints how each operation went
 //
 // It prints for the host's side of the lab and ends with status 0 when nothing failed.
@@ -40,10 +42,14 @@ func run(args []string) error {
 	switch mode {
 	case "stories":
 		return runStories(machines, list)
+	case "run":
+		return showStory(machines, names)
+	case "shell":
+		return runShell(machines, names)
 	case "doctor":
 		return runDoctor(machines[0], list)
 	}
-	m := machines[slices.IndexFunc(machines, func(m *machine) bool { return m.name == "native" })]
+	m := nativeOf(machines)
 	if err := m.reset(); err != nil {
 		return err
 	}
@@ -54,4 +60,9 @@ func run(args []string) error {
 		return runBench(m)
 	}
 	return fmt.Errorf("there is no mode %q", mode)
+}
+
+// nativeOf gives the machine on which our own handler answers.
+func nativeOf(machines []*machine) *machine {
+	return machines[slices.IndexFunc(machines, func(m *machine) bool { return m.name == "native" })]
 }

@@ -51,15 +51,7 @@ func (m *machine) tell(file string) *verdict {
 		v.failed = true
 		return v
 	}
-	v.Run("", func(t testscript.T) {
-		testscript.RunT(t, testscript.Params{
-			Files:              []string{file},
-			Setup:              m.setup,
-			Cmds:               m.commands(),
-			RequireUniqueNames: true,
-			Deadline:           time.Now().Add(storyTime),
-		})
-	})
+	m.perform(file, v)
 	if v.failed {
 		m.endPoint("FAIL")
 		m.logTo(v)
@@ -70,6 +62,19 @@ func (m *machine) tell(file string) *verdict {
 		v.failed = true
 	}
 	return v
+}
+
+// perform runs the script of a story and leaves the machine as that left it.
+func (m *machine) perform(file string, v *verdict) {
+	v.Run("", func(t testscript.T) {
+		testscript.RunT(t, testscript.Params{
+			Files:              []string{file},
+			Setup:              m.setup,
+			Cmds:               m.commands(),
+			RequireUniqueNames: true,
+			Deadline:           time.Now().Add(storyTime),
+		})
+	})
 }
 
 func (m *machine) prepare(file string) error {
@@ -95,9 +100,10 @@ func (m *machine) logTo(v *verdict) {
 
 // verdict collects how a story ends; it is the testing.T of a program that is no test.
 type verdict struct {
-	start  time.Time
-	failed bool
-	log    strings.Builder
+	start   time.Time
+	failed  bool
+	verbose bool
+	log     strings.Builder
 }
 
 // Run calls f and waits. f runs in a goroutine of its own so that FailNow can end it.
@@ -143,5 +149,5 @@ func (v *verdict) Log(args ...any) { fmt.Fprintln(&v.log, args...) }
 // Parallel does nothing: the stories share one machine.
 func (v *verdict) Parallel() {}
 
-// Verbose keeps the log short: a part of a story that went well shows its heading only.
-func (v *verdict) Verbose() bool { return false }
+// Verbose tells whether a part of a story that went well shows more than its heading.
+func (v *verdict) Verbose() bool { return v.verbose }

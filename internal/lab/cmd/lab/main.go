@@ -3,6 +3,8 @@
 //	lab build [-suite SUITE]            makes the guest
 //	lab test [-suite SUITE] [STORY...]  runs the stories, all or the named ones: mount under both
 //	                                    handlers, native/mount under ours, native is all of ours
+//	lab run [-keep] STORY               runs one story and shows what it does; -keep: then a shell there
+//	lab shell [-suite SUITE]            a shell in the guest, on a clean machine
 //	lab boots [-suite SUITE]            boots the systemd guest once for each of its stories
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
@@ -38,6 +40,7 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet("lab "+verb, flag.ContinueOnError)
 	suite := flags.String("suite", os.Getenv("SUITE"), "Debian suite of the guest; this machine's if empty")
+	keep := flags.Bool("keep", false, "run: give a shell where the story has ended")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,11 +54,17 @@ func run(args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if verb == "shell" || verb == "run" && *keep {
+		l.Terminal = os.Stdout
+		return explain(l, l.Run(ctx, show, "shell", flags.Args()...))
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	switch verb {
 	case "build":
 		return l.Build(ctx)
+	case "run":
+		return explain(l, l.Run(ctx, show, "run", flags.Args()...))
 	case "test":
 		return explain(l, l.Run(ctx, show, "stories", flags.Args()...))
 	case "boots":
@@ -65,7 +74,7 @@ func run(args []string) error {
 	case "demo", "bench":
 		return explain(l, l.Run(ctx, show, verb))
 	}
-	return fmt.Errorf("usage: lab build|test|boots|doctor|demo|bench [-suite SUITE] [STORY...|ROW...]")
+	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench [-suite SUITE] [-keep] [STORY...|ROW...]")
 }
 
 func show(line string) { fmt.Println(line) }
