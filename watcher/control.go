@@ -63,14 +63,34 @@ func (w *watcher) Status() control.Status {
 
 // WriteMetrics is for control.Handler.
 func (w *watcher) WriteMetrics(out io.Writer) {
-	var s control.Status
 	served := false
-	_ = w.do(context.Background(), func() { s, served = w.describe(), w.cfg.Metrics.Socket })
+	_ = w.do(context.Background(), func() { served = w.cfg.Metrics.Socket })
 	if served {
-		w.counts.Write(out, s, w.upcalls())
+		w.writeMetrics(out)
 		return
 	}
 	_, _ = fmt.Fprintf(out, "# metrics are off; metrics: {socket: on} in %s turns them on\n", w.Host.Config)
+}
+
+func (w *watcher) writeMetrics(out io.Writer) {
+	w.counts.Write(out, w.Status(), w.upcalls())
+}
+
+// serveMetrics answers where the configuration said at the start, until ctx ends. Without it the daemon does
+// all the rest.
+func (w *watcher) serveMetrics(ctx context.Context) (done <-chan struct{}) {
+	ended := make(chan struct{})
+	address := w.cfg.Metrics.Listen
+	go func() {
+		defer close(ended)
+		if address == "" {
+			return
+		}
+		if err := control.ServeMetrics(ctx, address, w.writeMetrics); err != nil {
+			w.Log.Warn("nobody can ask for the metrics: "+err.Error(), "address", address)
+		}
+	}()
+	return ended
 }
 
 // Refresh is for control.Handler.

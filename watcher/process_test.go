@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +61,7 @@ func TestScript(t *testing.T) {
 		Deadline: time.Now().Add(2 * patience),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"logged": cmdLogged, "signal": cmdSignal, "asked": cmdAsked, "refreshed": cmdRefreshed,
+			"scraped": cmdScraped,
 		},
 	})
 }
@@ -80,6 +84,9 @@ func setup(env *testscript.Env) error {
 	for name, folder := range map[string]string{"config.yaml": "cc", "nowhere.yaml": "missing"} {
 		check(os.WriteFile(in(name), []byte("KRB5_CC_NAME: "+in(folder)+"/krb5cc_%{uid}\nUSER_UID: 0\ndefault_identity: system\n"), 0o600))
 	}
+	free := must(net.Listen("tcp", "127.0.0.1:0"))
+	env.Setenv("ADDRESS", free.Addr().String())
+	check(free.Close())
 	for name, n := range map[string]int{"none": 0, "one": 1, "two": 2, "mountinfo": 0} {
 		check(os.WriteFile(in(name), []byte(table(n)), 0o600))
 	}
@@ -129,6 +136,45 @@ func cmdAsked(ts *testscript.TestScript, _ bool, args []string) {
 	if fmt.Sprint(n) != args[1] {
 		ts.Fatalf("%s was asked %d times", args[0], n)
 	}
+}
+
+// cmdScraped waits until an HTTP server has a line of metrics that matches; it has nothing else.
+func cmdScraped(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile("(?m)" + args[1])
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		status, text := httpGet("http://" + args[0] + "/metrics")
+		if status == http.StatusOK && pattern.MatchString(text) {
+			break
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("no line matches %s: %d %s", args[1], status, text)
+		}
+	}
+	for _, path := range []string{"/", "/v1/status", "/metrics/x"} {
+		if status, text := httpGet("http://" + args[0] + path); status != http.StatusNotFound {
+			ts.Fatalf("%s: %d %s", path, status, text)
+		}
+	}
+	resp, err := http.Post("http://"+args[0]+"/metrics", "text/plain", strings.NewReader("x"))
+	ts.Check(err)
+	ts.Check(resp.Body.Close())
+	if resp.StatusCode != http.StatusMethodNotAllowed {
+		ts.Fatalf("POST: %s", resp.Status)
+	}
+}
+
+// httpGet gives the status 0 where nobody listens.
+func httpGet(url string) (status int, text string) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return resp.StatusCode, string(b)
 }
 
 // cmdRefreshed asks a daemon by its socket for new tickets, and for its status.

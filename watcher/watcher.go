@@ -107,9 +107,10 @@ func Run(ctx context.Context, o Options) int {
 	if err != nil {
 		return failed(err)
 	}
-	served := w.serve(ctx)
+	served, exposed := w.serve(ctx), w.serveMetrics(ctx)
 	w.run(ctx)
 	<-served
+	<-exposed
 	return 0
 }
 

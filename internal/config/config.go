@@ -82,10 +82,11 @@ type Upcall struct {
 type Metrics struct {
 	Socket   bool   // the watcher's socket answers /metrics
 	Textfile string // a file for node_exporter's textfile collector, "" is none
+	Listen   string // an address and a port to answer /metrics on by HTTP, "" is none
 }
 
 // On reports whether anything is to be counted.
-func (m Metrics) On() bool { return m.Socket || m.Textfile != "" }
+func (m Metrics) On() bool { return m.Socket || m.Textfile != "" || m.Listen != "" }
 
 // defaults is the configuration without a file: that of the table.
 func defaults(path string) *Config {

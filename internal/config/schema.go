@@ -90,6 +90,10 @@ func ownKeys() []Key {
 			"an address or a CIDR block such as `10.0.0.0/8` counts for hosts that are written as addresses, not for what a name resolves to. "+
 			"It replaces `NO_PROXY` under `ENVIRONMENT` .")
 	except.form = joined
+	listen := row("metrics.listen", address, "", func(p *parser) *string { return &p.Metrics.Listen },
+		"An address and a port, such as `127.0.0.1:9799` , where azfilesauth-watch(8) answers /metrics over HTTP, and nothing else. "+
+			"Whoever reaches it reads them: they name accounts and faults, and hold no secret.")
+	listen.AtStart = true
 	return []Key{
 		fallback,
 		{Path: "refresh", Doc: "When azfilesauth-watch(8) replaces a ticket:"},
@@ -111,6 +115,7 @@ func ownKeys() []Key {
 			"Whether azfilesauth-watch(8) answers /metrics on its socket."),
 		row("metrics.textfile", filePath, "", func(p *parser) *string { return &p.Metrics.Textfile },
 			"A file, whose name ends in `.prom` , for the textfile collector of node_exporter."),
+		listen,
 		proxy,
 		except,
 		row("token_cache", either("keyring", "off"), "keyring", func(p *parser) *bool { return &p.KeepTokens },

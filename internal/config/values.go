@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"os"
 	"path"
@@ -161,6 +162,15 @@ var filePath = texts("path", func(s string) (string, error) {
 		return "", errors.New("it must be a path that begins with /")
 	}
 	return s, nil
+})
+
+// address is where a server listens. A name would be looked up when the daemon starts, at boot before there is DNS.
+var address = texts("address", func(s string) (string, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || a.Port() == 0 {
+		return "", errors.New("it must be an address and a port, such as 127.0.0.1:9799 or [::1]:9799")
+	}
+	return a.String(), nil
 })
 
 // oneOf is a word in any case.

@@ -40,6 +40,27 @@ func Serve(ctx context.Context, h host.Host, path string, handler Handler) error
 	return serve(ctx, limit(l.UnixListener, rootsAlone(h)), routes(handler))
 }
 
+// ServeMetrics answers GET /metrics, and nothing else, over HTTP at an address until ctx ends; then it returns
+// nil. write writes them in the text form of Prometheus. The error says why nothing can listen there.
+func ServeMetrics(ctx context.Context, address string, write func(io.Writer)) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", sendMetrics(write))
+	anybody := func(net.Conn) bool { return true }
+	return serve(ctx, limit(l, anybody), mux)
+}
+
+func sendMetrics(write func(io.Writer)) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		var b bytes.Buffer
+		write(&b)
+		send(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", b.Bytes())
+	}
+}
+
 // serve answers on a listener until ctx ends, which gives nil.
 func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	server := &http.Server{
@@ -82,11 +103,7 @@ func routes(h Handler) http.Handler {
 		status, v := refresh(r, h)
 		answer(w, status, v)
 	})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		var b bytes.Buffer
-		h.WriteMetrics(&b)
-		send(w, http.StatusOK, "text/plain; version=0.0.4; charset=utf-8", b.Bytes())
-	})
+	mux.HandleFunc("GET /metrics", sendMetrics(h.WriteMetrics))
 	return mux
 }
 
