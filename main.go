@@ -25,25 +25,25 @@ func main() {
 	ignored := config.IgnoreEnvironment()
 	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
 	debug.SetGCPercent(400)
-	face := commands
+	var face func(args []string, version string, ignored map[string]string) int = commands
 	switch filepath.Base(os.Args[0]) {
 	case "mount.azfiles":
 		face = mounthelper.Main
 	case "azfiles.upcall":
-		face = upcall.Main
+		face = func(args []string, version string, _ map[string]string) int { return upcall.Main(args, version) }
 	case "azfilesauthmanager":
-		face = func(args []string, version string) int { return compat.Main(args, version, ignored) }
+		face = compat.Main
 	case "azfilesrefresh":
 		face = watcher.Main
 	}
-	os.Exit(face(os.Args, version))
+	os.Exit(face(os.Args, version, ignored))
 }
 
 // commands is azfilesauth, one of whose commands is the daemon.
-func commands(args []string, version string) int {
-	return cli.Main(args, version, func(o cli.WatchOptions) int {
+func commands(args []string, version string, ignored map[string]string) int {
+	return cli.Main(args, version, ignored, func(o cli.WatchOptions) int {
 		h := host.Real()
-		h.Config, h.Mounts = o.Config, o.Mountinfo
+		h.Config, h.Mounts, h.Ignored = o.Config, o.Mountinfo, ignored
 		return watcher.Watch(watcher.Options{Host: h, Version: version, Socket: o.Socket})
 	})
 }

@@ -80,8 +80,9 @@ type Helper struct {
 	ForgetFailures func() (bool, error)
 }
 
-// Main is mount.azfiles on this machine. It takes os.Args and gives the exit status.
-func Main(args []string, version string) int {
+// Main is mount.azfiles on this machine. It takes os.Args and what was taken out of the environment, and gives the exit
+// status.
+func Main(args []string, version string, ignored map[string]string) int {
 	journaled := log.StderrIsJournal() // the environment says it
 	isolate()
 	h := Helper{
@@ -91,6 +92,7 @@ func Main(args []string, version string) int {
 		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	}
+	h.Host.Ignored = ignored
 	h.Host.Programs = append(h.Host.Programs, "/usr/local/sbin") // where a mount.cifs of one's own is
 	return h.Run(args)
 }

@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"mount.azfiles": helperMain,
-		"true-main":     func() { os.Exit(Main(os.Args, "2.0.0")) },
+		"true-main":     func() { os.Exit(Main(os.Args, "2.0.0", nil)) },
 		"mount.cifs":    cifsMain,
 		"isolated":      isolatedMain,
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 )
@@ -153,4 +154,27 @@ func TestOldTicketIsTheLastResort(t *testing.T) {
 	w.rejected(describe(host, "pid=0xa5", "pid=0xa6"), 3, "AZF-UPCALL-DEADLINE")
 	w.fake.ClearOrders()
 	w.good(describe(host, "pid=0xa5", "pid=0xa7"), host)
+}
+
+// TestProxyOfTheRecord: the kernel's request, which has no environment, renews the ticket through the proxy that
+// azfilesauthmanager found in its own.
+func TestProxyOfTheRecord(t *testing.T) {
+	w := newWorld(t)
+	cred := w.fetched()
+	p := must(azurefake.StartProxy(w.fake.StorageAddr(), 0))
+	t.Cleanup(p.Close)
+	cred.EndTime = time.Now().Add(-time.Second).Truncate(time.Second)
+	record := ccache.Record{Identity: systemLine, ObtainedAt: time.Now(), Refreshable: true, Proxy: "http://" + p.Addr}
+	s := must(ccache.Open(w.machine(), w.ccache(0), 0))
+	check(s.Update(t.Context(), func(c *ccache.Cache) error {
+		c.Put(cred, record)
+		return nil
+	}))
+	w.good(describe(host), host)
+	if r := p.Requests(); len(r) != 1 || r[0].Host != host+":443" || w.asked("storage") != 1 {
+		t.Errorf("by the proxy: %v, to the account: %d", r, w.asked("storage"))
+	}
+	if rec, _ := must(s.Load()).Cache.Record("cifs/" + host); rec.Proxy != record.Proxy {
+		t.Errorf("%+v", rec)
+	}
 }

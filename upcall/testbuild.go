@@ -12,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // testFile is the path of the file with the surroundings of a test, in JSON. It is set when the
@@ -47,12 +48,11 @@ func surroundings(env []string) *handler {
 	}
 	h.Config, h.Run, h.Mounts = s.Config, s.Run, s.MountTable
 	if s.Storage != "" {
-		ca, err := os.ReadFile(s.CA)
+		road, err := transport.NewRoute(transport.Options{Bundles: []string{s.CA}, Dial: azurefake.Dial(s.Storage, s.IMDS)})
 		if err != nil {
 			panic(err)
 		}
-		h.transport = azurefake.DialTransport(s.Storage, s.IMDS, ca)
-		h.imds = h.transport
+		h.transport, h.imds = road, road
 	}
 	return h
 }

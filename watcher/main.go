@@ -14,8 +14,9 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/log"
 )
 
-// Main is azfilesrefresh on this machine. It takes os.Args and gives the exit status.
-func Main(args []string, version string) int {
+// Main is azfilesrefresh on this machine. It takes os.Args and what was taken out of the environment, and gives the exit
+// status.
+func Main(args []string, version string, ignored map[string]string) int {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // tickets pass through its memory; fails only for a wrong argument
 	a, err := parseArgs(args[1:])
 	if err != nil {
@@ -33,6 +34,7 @@ func Main(args []string, version string) int {
 		return failed(fault.NotRoot.New(dropin))
 	}
 	h := a.on(host.Real())
+	h.Ignored = ignored
 	out := log.Dropin(h, log.DaemonFile, os.Stderr, logSettings(h), log.StderrIsJournal())
 	defer out.Flush(log.Patience)
 	if a.Provision {

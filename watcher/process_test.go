@@ -23,9 +23,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // patience is how long a test waits for what has to come.
@@ -35,7 +38,7 @@ const patience = time.Minute
 // names, and a machine on which much is mounted.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"true-main":      func() { os.Exit(Main(os.Args, "2.0.0")) },
+		"true-main":      func() { os.Exit(Main(os.Args, "2.0.0", nil)) },
 		"azfilesrefresh": func() { os.Exit(refreshMain()) },
 		"storm":          func() { os.Exit(stormMain()) },
 	})
@@ -47,7 +50,9 @@ func refreshMain() int {
 	a := must(parseArgs(os.Args[1:]))
 	l := log.Dropin(own(), os.Getenv("LOGFILE"), os.Stderr, log.Settings{}, false)
 	defer l.Flush(patience)
-	road := azurefake.DialTransport(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS"), must(os.ReadFile(os.Getenv("TEST_CA"))))
+	road := must(transport.NewRoute(transport.Options{
+		Bundles: []string{os.Getenv("TEST_CA")}, Dial: azurefake.Dial(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS")),
+	}))
 	return Run(context.Background(), Options{
 		Host: a.on(own()), Name: dropin, Version: "2.0.0", Socket: a.Socket,
 		Log: l.Logger, Reopen: l.Reopen, Transport: road, IMDS: road,
@@ -61,7 +66,7 @@ func TestScript(t *testing.T) {
 		Deadline: time.Now().Add(2 * patience),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"logged": cmdLogged, "signal": cmdSignal, "asked": cmdAsked, "refreshed": cmdRefreshed,
-			"scraped": cmdScraped,
+			"scraped": cmdScraped, "chosen": cmdChosen, "proxied": cmdProxied,
 		},
 	})
 }
@@ -70,7 +75,7 @@ func TestScript(t *testing.T) {
 func setup(env *testscript.Env) error {
 	fake := must(azurefake.Start(azurefake.Options{Hosts: []string{account(1), account(2)}}))
 	env.Defer(fake.Close)
-	env.Values["fake"] = fake
+	env.Values["fake"], env.Values["proxies"] = fake, map[string]*azurefake.Proxy{}
 	in := func(name string) string { return filepath.Join(env.WorkDir, name) }
 	for name, value := range map[string]string{
 		"TEST_STORAGE": fake.StorageAddr(), "TEST_IMDS": fake.IMDSAddr(), "TEST_CA": in("ca.pem"),
@@ -175,6 +180,33 @@ func httpGet(url string) (status int, text string) {
 		return 0, err.Error()
 	}
 	return resp.StatusCode, string(b)
+}
+
+// cmdChosen makes the cache of the credential uid 0: with a ticket for account 1 that has expired, and a record that
+// names a proxy.
+func cmdChosen(ts *testscript.TestScript, _ bool, args []string) {
+	p := must(azurefake.StartProxy(ts.Value("fake").(*azurefake.Fake).StorageAddr(), 0))
+	ts.Defer(p.Close)
+	ts.Value("proxies").(map[string]*azurefake.Proxy)["chosen"] = p
+	client := ccache.Principal{NameType: 1, Realm: azurefake.DefaultRealm, Components: []string{"AzureFileClient"}}
+	server := ccache.Principal{NameType: 2, Realm: azurefake.DefaultRealm, Components: []string{"cifs", account(1)}}
+	var c ccache.Cache
+	c.Put(ccache.Credential{
+		Client: client, Server: server, Key: ccache.Key{Etype: 18, Value: secret.FromString(strings.Repeat("k", 32))},
+		AuthTime: time.Now().Add(-2 * time.Hour), EndTime: time.Now().Add(-time.Hour), Ticket: secret.FromString("expired"),
+	}, ccache.Record{Identity: "system", ObtainedAt: time.Now().Add(-2 * time.Hour), Refreshable: true, Proxy: "http://" + p.Addr})
+	check(os.WriteFile(ts.MkAbs(args[0]), c.Marshal(), 0o600))
+}
+
+// cmdProxied counts the connections that the chosen proxy was asked for.
+func cmdProxied(ts *testscript.TestScript, _ bool, args []string) {
+	var hosts []string
+	for _, r := range ts.Value("proxies").(map[string]*azurefake.Proxy)["chosen"].Requests() {
+		hosts = append(hosts, r.Host)
+	}
+	if got := strings.Join(hosts, " "); got != strings.Join(args, " ") {
+		ts.Fatalf("the proxy was asked for %q", got)
+	}
 }
 
 // cmdRefreshed asks a daemon by its socket for new tickets, and for its status.

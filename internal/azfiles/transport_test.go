@@ -2,14 +2,12 @@ package azfiles
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -19,58 +17,13 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
-// proxy is a CONNECT proxy in front of a fake, which counts what it is asked.
-type proxy struct {
-	addr, fake string
-	refuse     int // the status to refuse with, 0 to connect
-
-	mu       sync.Mutex
-	requests []*http.Request
-}
-
-func newProxy(t *testing.T, fake string, refuse int) *proxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newProxy(t *testing.T, fake string, refuse int) *azurefake.Proxy {
+	p, err := azurefake.StartProxy(fake, refuse)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{addr: l.Addr().String(), fake: fake, refuse: refuse}
-	s := &http.Server{Handler: p}
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(func() { _ = s.Close() })
+	t.Cleanup(p.Close)
 	return p
-}
-
-func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	p.requests = append(p.requests, r)
-	p.mu.Unlock()
-	if p.refuse != 0 || r.Method != http.MethodConnect {
-		http.Error(w, "no", max(p.refuse, http.StatusBadRequest))
-		return
-	}
-	there, err := net.Dial("tcp", p.fake)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	defer there.Close()
-	here, _, err := w.(http.Hijacker).Hijack()
-	if err != nil {
-		return
-	}
-	defer here.Close()
-	_, _ = io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n")
-	go func() {
-		_, _ = io.Copy(there, here)
-		_ = there.Close()
-	}()
-	_, _ = io.Copy(here, there)
-}
-
-func (p *proxy) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.requests)
 }
 
 // routes dials what the world would be: the fake behind every https address, its metadata service,
@@ -155,17 +108,17 @@ func TestIMDSIsNotProxied(t *testing.T) {
 		t.Cleanup(tr.CloseIdleConnections)
 		return tr
 	}
-	b.client.Transport = transport(&url.URL{Scheme: "http", Host: p.addr})
+	b.client.Transport = transport(&url.URL{Scheme: "http", Host: p.Addr})
 	token, err := identity.Identity{Kind: identity.System}.Token(t.Context(), identity.Options{Transport: b.client.Transport, IMDS: transport(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.count() != 0 {
-		t.Errorf("%d requests to the proxy for a token", p.count())
+	if len(p.Requests()) != 0 {
+		t.Errorf("%d requests to the proxy for a token", len(p.Requests()))
 	}
 	b.token = token.Value
-	if _, err := b.exchange(t.Context()); err != nil || p.count() != 1 {
-		t.Errorf("%v; %d requests to the proxy for a ticket", err, p.count())
+	if _, err := b.exchange(t.Context()); err != nil || len(p.Requests()) != 1 {
+		t.Errorf("%v; %d requests to the proxy for a ticket", err, len(p.Requests()))
 	}
 	for _, r := range b.fake.Requests() {
 		if r.Target == azurefake.TargetIMDS && r.Proxied {
@@ -178,10 +131,10 @@ func TestProxy(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
 	p := newProxy(t, b.fake.StorageAddr(), 0)
 	tr, err := transport.New(transport.Options{
-		Proxy:   &url.URL{Scheme: "http", Host: p.addr, User: url.UserPassword("me", "pass-word")},
+		Proxy:   &url.URL{Scheme: "http", Host: p.Addr, User: url.UserPassword("me", "pass-word")},
 		Bundles: []string{bundle(t, b.fake)},
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if addr != p.addr {
+			if addr != p.Addr {
 				t.Errorf("connects to %s", addr)
 			}
 			var d net.Dialer
@@ -196,10 +149,10 @@ func TestProxy(t *testing.T) {
 	if _, err := b.exchange(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if p.count() != 1 {
-		t.Fatalf("%d requests to the proxy", p.count())
+	if len(p.Requests()) != 1 {
+		t.Fatalf("%d requests to the proxy", len(p.Requests()))
 	}
-	r := p.requests[0]
+	r := p.Requests()[0]
 	if r.Method != http.MethodConnect || r.Host != testHost+":443" || r.Header.Get("Proxy-Authorization") == "" || r.Header.Get("Authorization") != "" {
 		t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
 	}
@@ -214,9 +167,9 @@ func TestProxyWithExceptions(t *testing.T) {
 		"": false, "other.example": false, "x" + testHost: false, "." + testHost: false, "10.0.0.0/8": false, testHost + ":444": false,
 		testHost: true, testHost + ":443": true, ".core.windows.net": true, "*.windows.net": true, "10.0.0.0/8,windows.net": true, "*": true,
 	} {
-		before := p.count()
+		before := len(p.Requests())
 		tr, err := transport.New(transport.Options{
-			Proxy: &url.URL{Scheme: "http", Host: p.addr}, NoProxy: except,
+			Proxy: &url.URL{Scheme: "http", Host: p.Addr}, NoProxy: except,
 			Bundles: []string{bundle(t, b.fake)}, Dial: routes(t, b.fake),
 		})
 		if err != nil {
@@ -225,7 +178,7 @@ func TestProxyWithExceptions(t *testing.T) {
 		b.client.Transport = tr
 		_, err = b.exchange(t.Context())
 		tr.CloseIdleConnections()
-		if direct && (err != nil || p.count() != before) || !direct && (!fault.Is(err, fault.ProxyFailed) || !strings.Contains(err.Error(), "no_proxy:")) {
+		if direct && (err != nil || len(p.Requests()) != before) || !direct && (!fault.Is(err, fault.ProxyFailed) || !strings.Contains(err.Error(), "no_proxy:")) {
 			t.Errorf("%q: %v", except, err)
 		}
 		for host, past := range map[string]bool{"login.microsoftonline.com": except == "*", "10.1.2.3": strings.Contains(except, "10.") || except == "*"} {
@@ -241,13 +194,13 @@ func TestProxyRefuses(t *testing.T) {
 	b := newBench(t, azurefake.Options{})
 	for _, status := range []int{403, 407, 502} {
 		p := newProxy(t, b.fake.StorageAddr(), status)
-		tr, err := transport.New(transport.Options{Proxy: &url.URL{Scheme: "http", Host: p.addr, User: url.UserPassword("me", "pass-word")}})
+		tr, err := transport.New(transport.Options{Proxy: &url.URL{Scheme: "http", Host: p.Addr, User: url.UserPassword("me", "pass-word")}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.client.Transport = tr
 		f := b.refuses(fault.ProxyFailed, 0)
-		if missing := lacks(f.Cause(), p.addr, http.StatusText(status)); len(missing) > 0 || strings.Contains(f.Error(), "pass-word") {
+		if missing := lacks(f.Cause(), p.Addr, http.StatusText(status)); len(missing) > 0 || strings.Contains(f.Error(), "pass-word") {
 			t.Errorf("%d: %v", status, f)
 		}
 	}
@@ -288,7 +241,7 @@ func TestTrustIsReadLate(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "ca.crt")
 		o := transport.Options{Bundles: []string{file + ".missing", file}, Dial: routes(t, b.fake)}
 		if useProxy {
-			o.Proxy = &url.URL{Scheme: "http", Host: newProxy(t, b.fake.StorageAddr(), 0).addr}
+			o.Proxy = &url.URL{Scheme: "http", Host: newProxy(t, b.fake.StorageAddr(), 0).Addr}
 		}
 		tr, err := transport.New(o)
 		if err != nil {

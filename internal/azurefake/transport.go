@@ -25,16 +25,26 @@ func newTransport(storageAddr, imdsAddr, arcAddr string, ca []byte) *http.Transp
 	return &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			var d net.Dialer
-			switch host, port, _ := net.SplitHostPort(addr); {
-			case host == imdsHost && port == "80":
-				return d.DialContext(ctx, network, imdsAddr)
-			case arcAddr != "" && (addr == arcAddr || addr == "127.0.0.1:"+arcPort || addr == "localhost:"+arcPort):
-				return d.DialContext(ctx, network, arcAddr)
-			case port == "443":
-				return d.DialContext(ctx, network, storageAddr)
+			if arcAddr != "" && (addr == arcAddr || addr == "127.0.0.1:"+arcPort || addr == "localhost:"+arcPort) {
+				return new(net.Dialer).DialContext(ctx, network, arcAddr)
 			}
-			return nil, fmt.Errorf("azurefake: nothing answers for %s", addr)
+			return Dial(storageAddr, imdsAddr)(ctx, network, addr)
 		},
+	}
+}
+
+// Dial makes the connections of a program that is to take the fake for Azure, for a transport of its own. What else
+// listens on 127.0.0.1, such as a proxy, is reached as it is.
+func Dial(storageAddr, imdsAddr string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, port, _ := net.SplitHostPort(addr)
+		if host == imdsHost && port == "80" {
+			addr = imdsAddr
+		} else if port == "443" {
+			addr = storageAddr
+		} else if host != "127.0.0.1" {
+			return nil, fmt.Errorf("azurefake: nothing answers for %s", addr)
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
 }

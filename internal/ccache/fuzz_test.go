@@ -104,6 +104,7 @@ func FuzzRecord(f *testing.F) {
 	for _, text := range []string{
 		"v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;identity=system", "v1;obtained=2026-11-23T15:48:24+01:00;refreshable=no;identity=a;b=c",
 		"v2;obtained=2026-11-23T15:48:24Z;refreshable=yes;identity=system", "v1;obtained=;refreshable=;identity=\n", "v1;;;",
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;x;proxy=http://p;noproxy=a;identity=system",
 	} {
 		f.Add(text)
 	}

@@ -29,21 +29,30 @@ type Record struct {
 	ObtainedAt  time.Time // whole seconds
 	Refreshable bool      // a new token can be had without a person
 	Aliases     []string  // the other hosts under which the same ticket is stored, lower case
+
+	// Proxy is the proxy that the caller of azfilesauthmanager chose by its environment, a URL without a login; "" is
+	// none. NoProxy is what is reached without it, in the form of transport.Exceptions.
+	Proxy, NoProxy string
 }
 
 // A record's text is one line that klist -C shows as it is (it would escape spaces), with the
 // identity last because only that may hold a semicolon:
 //
 //	v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;identity=system
+//
+// Before the identity there can be proxy=URL and noproxy=LIST; what else stands there belongs to another version and
+// is passed over.
 const (
 	recordVersion   = "v1"
 	fieldEnd        = ";"
 	obtainedField   = "obtained="
 	refreshField    = "refreshable="
+	proxyField      = "proxy="
+	exceptField     = "noproxy="
 	identityField   = "identity="
 	yes             = "yes"
 	no              = "no"
-	recordFieldsLen = 4
+	recordFieldsLen = 4 // version, obtained, refreshable and the rest
 )
 
 // Record gives what is known of who obtained the ticket of spn, a canonical cifs/host. A record
@@ -104,6 +113,10 @@ func recordHost(c *Credential) string {
 // nothing is known, or nothing that could be read back.
 func (r Record) entry(client, server Principal) (Credential, bool) {
 	text := r.text()
+	if _, ok := parseRecord(text); !ok && (r.Proxy != "" || r.NoProxy != "") { // who obtained it counts for more
+		r.Proxy, r.NoProxy = "", ""
+		text = r.text()
+	}
 	if _, ok := parseRecord(text); !ok {
 		return Credential{}, false
 	}
@@ -123,12 +136,17 @@ func (r Record) text() string {
 	if r.Refreshable {
 		refreshable = yes
 	}
-	return strings.Join([]string{
+	fields := []string{
 		recordVersion,
 		obtainedField + r.ObtainedAt.UTC().Format(time.RFC3339),
 		refreshField + refreshable,
-		identityField + r.Identity,
-	}, fieldEnd)
+	}
+	for _, optional := range [][2]string{{proxyField, r.Proxy}, {exceptField, r.NoProxy}} {
+		if value := optional[1]; value != "" && !strings.Contains(value, fieldEnd) {
+			fields = append(fields, optional[0]+value)
+		}
+	}
+	return strings.Join(append(fields, identityField+r.Identity), fieldEnd)
 }
 
 func parseRecord(text string) (Record, bool) {
@@ -138,7 +156,7 @@ func parseRecord(text string) (Record, bool) {
 	}
 	obtained, okO := strings.CutPrefix(fields[1], obtainedField)
 	refreshable, okR := strings.CutPrefix(fields[2], refreshField)
-	identity, okI := strings.CutPrefix(fields[3], identityField)
+	optional, identity, okI := optionalFields(fields[3])
 	at, err := time.Parse(time.RFC3339, obtained)
 	if at = at.UTC(); at.Year() < 1 || at.Year() > 9999 { // could not be written again
 		return Record{}, false
@@ -146,7 +164,29 @@ func parseRecord(text string) (Record, bool) {
 	if !okO || !okR || !okI || err != nil || refreshable != yes && refreshable != no || !oneLine(identity) {
 		return Record{}, false
 	}
-	return Record{Identity: identity, ObtainedAt: at, Refreshable: refreshable == yes}, true
+	return Record{
+		Identity: identity, ObtainedAt: at, Refreshable: refreshable == yes, Proxy: optional[proxyField], NoProxy: optional[exceptField],
+	}, true
+}
+
+// optionalFields cuts a record's text, from behind the fields that are always there, before its identity.
+func optionalFields(text string) (optional map[string]string, identity string, ok bool) {
+	optional = map[string]string{}
+	for {
+		if identity, ok = strings.CutPrefix(text, identityField); ok {
+			return optional, identity, true
+		}
+		field, rest, more := strings.Cut(text, fieldEnd)
+		if !more {
+			return nil, "", false
+		}
+		for _, name := range []string{proxyField, exceptField} {
+			if value, ours := strings.CutPrefix(field, name); ours && oneLine(value) {
+				optional[name] = value
+			}
+		}
+		text = rest
+	}
 }
 
 // oneLine reports whether s can be the identity's line: some text without control characters.

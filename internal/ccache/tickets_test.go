@@ -235,6 +235,45 @@ func TestClientChangesItsRealm(t *testing.T) {
 	}
 }
 
+// TestProxyOfARecord: what older records do not have is optional, and what newer ones have is passed over.
+func TestProxyOfARecord(t *testing.T) {
+	const begin = "v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;"
+	for text, want := range map[string]ccache.Record{
+		begin + "identity=system":                                            {Identity: "system"},
+		begin + "identity=system;proxy=http://p:1":                           {Identity: "system;proxy=http://p:1"},
+		begin + "proxy=http://p:1;identity=system":                           {Identity: "system", Proxy: "http://p:1"},
+		begin + "later=x;noproxy=a,b;proxy=http://p:1;more;;identity=system": {Identity: "system", Proxy: "http://p:1", NoProxy: "a,b"},
+	} {
+		var c ccache.Cache
+		c.Put(ticket(host, realm, 1), record)
+		c.Credentials[len(c.Credentials)-1].Ticket = secret.FromString(text)
+		rec, ok := parse(t, c.Marshal()).Record(spn)
+		if !ok || rec.Identity != want.Identity || rec.Proxy != want.Proxy || rec.NoProxy != want.NoProxy || !rec.Refreshable {
+			t.Errorf("%s: %+v, %v", text, rec, ok)
+		}
+	}
+	for _, rec := range []ccache.Record{
+		{Identity: "system", Proxy: "http://p:3128", NoProxy: ".a,b:443,10.0.0.0/8"},
+		{Identity: "system", Proxy: "http://p:3128"},
+	} {
+		var c ccache.Cache
+		c.Put(ticket(host, realm, 2), rec)
+		if got, ok := parse(t, c.Marshal()).Record(spn); !ok || got.Proxy != rec.Proxy || got.NoProxy != rec.NoProxy || got.Identity != "system" {
+			t.Errorf("%+v: %+v, %v", rec, got, ok)
+		}
+	}
+	// What cannot be written costs nobody the record.
+	for _, rec := range []ccache.Record{
+		{Identity: "system", Proxy: "http://p;identity=other"}, {Identity: "system", Proxy: "http://p\n"}, {Identity: "system", NoProxy: strings.Repeat("a,", 8<<10)},
+	} {
+		var c ccache.Cache
+		c.Put(ticket(host, realm, 2), rec)
+		if got, ok := parse(t, c.Marshal()).Record(spn); !ok || got.Proxy+got.NoProxy != "" || got.Identity != "system" {
+			t.Errorf("%+v, %v", got, ok)
+		}
+	}
+}
+
 func TestUnreadableRecordsAreAbsent(t *testing.T) {
 	const good = "v1;obtained=2026-11-23T15:48:24Z;refreshable=no;identity=user-assigned client_id=1"
 	for text, want := range map[string]bool{

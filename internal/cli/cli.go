@@ -62,8 +62,9 @@ type App struct {
 	ForgetFailures func() (bool, error)
 }
 
-// Main is azfilesauth on this machine. It takes os.Args and the daemon, and gives the exit status.
-func Main(args []string, version string, watch func(WatchOptions) int) int {
+// Main is azfilesauth on this machine. It takes os.Args, what was taken out of the environment and the daemon, and gives
+// the exit status.
+func Main(args []string, version string, ignored map[string]string, watch func(WatchOptions) int) int {
 	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	a := App{
@@ -80,6 +81,7 @@ func Main(args []string, version string, watch func(WatchOptions) int) int {
 
 		ForgetFailures: keyring.ForgetFailures,
 	}
+	a.Host.Ignored = ignored
 	return a.Run(args)
 }
 

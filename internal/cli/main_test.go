@@ -32,7 +32,7 @@ var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"azfilesauth": appMain,
-		"true-main":   func() { os.Exit(Main(os.Args, "2.0.0", nil)) },
+		"true-main":   func() { os.Exit(Main(os.Args, "2.0.0", nil, nil)) },
 	})
 }
 

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -33,7 +32,7 @@ type call struct {
 	host host.Host
 	cfg  *config.Config // nil until it is read
 	*tickets.Manager
-	transport *http.Transport
+	transport *transport.Route
 }
 
 // run does what a function is for and gives its return value.
@@ -63,7 +62,7 @@ func (c *call) open() error {
 	if c.cfg, err = config.Read(c.host); err != nil {
 		return err
 	}
-	if c.transport, err = transport.New(c.cfg.Transport); err != nil {
+	if c.transport, err = transport.NewRoute(c.cfg.Transport); err != nil {
 		return err
 	}
 	c.Manager, err = tickets.New(tickets.Options{Host: c.host, Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})

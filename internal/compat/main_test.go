@@ -13,6 +13,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	thishost "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/log"
 )
@@ -42,6 +43,8 @@ func toolMain() {
 		Host:      machineIn(os.Getenv("WORK")),
 		Transport: transport,
 		IMDS:      transport,
+
+		Environment: config.IgnoreEnvironment(),
 		OpenLog: func(s log.Settings) *slog.Logger {
 			if s.Destination != log.File {
 				return slog.New(slog.DiscardHandler)
@@ -81,16 +84,18 @@ func setup(env *testscript.Env) error {
 	}
 	token := fake.MintToken(azurefake.MintOptions{})
 	stage.Set(env, map[string]string{
-		"URI":         uri,
-		"CLIENT":      clientID,
-		"RESOURCE":    resourceID,
-		"APP":         appID,
-		"TENANT":      azurefake.TenantID,
-		"TOKEN":       token,
-		"KRB5CCNAME":  "FILE:/must/not/count",
-		"HTTPS_PROXY": "http://127.0.0.1:1",
-		"TZ":          "UTC",
+		"URI":        uri,
+		"CLIENT":     clientID,
+		"RESOURCE":   resourceID,
+		"APP":        appID,
+		"TENANT":     azurefake.TenantID,
+		"TOKEN":      token,
+		"KRB5CCNAME": "FILE:/must/not/count",
+		"TZ":         "UTC",
 	})
+	if err := stage.OpenProxy(env); err != nil {
+		return err
+	}
 	cc := filepath.Join(env.WorkDir, "cc")
 	if err := stage.Configure(env, "KRB5_CC_NAME: "+cc+"/krb5cc_0\n"); err != nil {
 		return err

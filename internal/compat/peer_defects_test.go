@@ -61,7 +61,7 @@ func defectRows() []peerRow {
 			if t.Proxy != nil {
 				m.Error("there is a proxy")
 			}
-			return "asked directly; a proxy comes from the configuration, for Entra and the accounts alone"
+			return "asked directly; a proxy is for Entra and the accounts alone"
 		}},
 		{"defect_08_no_privilege_drop", "the cache of `USER_UID: 65534`", "group root; written under a switched euid", func(m *machine) string {
 			m.configure("USER_UID: 65534")

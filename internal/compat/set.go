@@ -12,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // maxToken bounds what is read of stdin, in bytes. Access tokens have one or two thousand.
@@ -25,6 +26,7 @@ func (s *session) set() error {
 	}
 	ctx, cancel := s.limit()
 	defer cancel()
+	r.Choice = s.choice()
 	before, listError := s.manager.List(r.CRUID)
 	others := ticketOfOthers(before, r)
 	got, err := s.manager.Ensure(ctx, r)
@@ -43,6 +45,23 @@ func (s *session) set() error {
 		s.warn("a token on the command line can be seen by others and stays in the shell's history; use set URI - or --token-file")
 	}
 	return nil
+}
+
+// choice is the proxy that the environment names where the configuration names none: the callers of this program know
+// that it heeds its environment, as upstream's does. The record of the ticket has it for those who renew it.
+func (s *session) choice() *transport.Choice {
+	if s.cfg.Transport.Proxy != nil {
+		return &transport.Choice{}
+	}
+	chosen, err := transport.FromEnvironment(s.Environment)
+	if err != nil {
+		s.warn("%v; it is ignored", err)
+		return &transport.Choice{}
+	}
+	if chosen.Proxy != nil && chosen.Proxy.User != nil {
+		s.warn("%s has a login, which is used now and kept nowhere: the ticket is renewed without that proxy unless /etc/azfilesauth/config.d/90-local.yaml, with mode 0600, has it under proxy:", transport.Variable(s.Environment))
+	}
+	return &chosen
 }
 
 // ticketOfOthers gives the identity whose ticket r would replace, "" when it is the same one's or

@@ -145,7 +145,7 @@ func assemble(h host.Host, files []string, read func(file string) ([]byte, error
 		user, _ := h.LocalUser(SystemUser)
 		p.CredentialUID = user.UID
 	}
-	p.finish()
+	p.finish(h)
 	return p, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
@@ -48,11 +49,17 @@ func steers(name string) bool {
 
 // takeEnvironment takes from ENVIRONMENT what the keys of the files do not say. Others who read these variables ignore
 // what cannot be understood, and so does this.
-func (p *parser) takeEnvironment() {
+func (p *parser) takeEnvironment(h host.Host) {
+	if p.Transport.Proxy != nil {
+		p.Transport.Source = "proxy: in " + p.places["proxy"].file
+	}
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
 		if u, err := proxyURL.read(p.Environment[name]); err == nil && p.Transport.Proxy == nil {
-			p.Transport.Proxy = u
+			p.Transport.Proxy, p.Transport.Source = u, name+" under ENVIRONMENT: in "+p.places[within("ENVIRONMENT", name)].file
 		}
+	}
+	if p.Transport.Proxy == nil {
+		p.Transport.Ignored = transport.Variable(h.Ignored)
 	}
 	if !p.Sets("no_proxy") {
 		p.Transport.NoProxy, _ = transport.Exceptions(cmp.Or(p.Environment["NO_PROXY"], p.Environment["no_proxy"]))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // refused loads content and compares the problem with want, its beginning.
@@ -282,7 +283,7 @@ func FuzzConfig(f *testing.F) {
 		p := &parser{Config: defaults("x"), byName: map[string]*account{}, file: "x"}
 		c := p.Config
 		p.parse([]byte(content))
-		p.finish()
+		p.finish(host.Host{})
 		if len(p.mistakes) > 0 {
 			err := error(&p.mistakes[0])
 			if e := c.invalid(err).Error(); len(e) > fault.MaxLine || !strings.Contains(e, "; fix: ") {

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/nearest"
 )
 
@@ -125,8 +126,8 @@ func (p *parser) value(k *Key, way string, kv pair) error {
 }
 
 // finish looks at what names something in another place, when all files are read.
-func (p *parser) finish() {
-	p.takeEnvironment()
+func (p *parser) finish(h host.Host) {
+	p.takeEnvironment(h)
 	p.checkIdentities()
 	p.checkHosts()
 	p.sort(p.mistakes)

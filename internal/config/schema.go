@@ -156,7 +156,7 @@ func inventedKeys() []Key {
 		of("authority", httpsURL, func(h *account) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
 		of("resource", httpsURL, func(h *account) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),
 
-		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` , `NO_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count."},
+		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` , `NO_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count, but for the proxy of azfilesauthmanager(8)."},
 		{
 			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, form: bare, enter: (*parser).enterVariable,
 			take: func(p *parser, text string) error { p.Environment[p.variable] = text; return nil },

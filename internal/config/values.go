@@ -246,14 +246,7 @@ func share(lowest, highest float64) kind[float64] {
 }
 
 // proxyURL is proxy:. It is shown without the login, which holds a password.
-var proxyURL = kind[*url.URL]{name: "URL", show: withoutLogin, read: func(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil || !slices.Contains([]string{"http", "https"}, u.Scheme) || u.Hostname() == "" ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("it must be http://host:port, or the same with https")
-	}
-	return u, nil
-}}
+var proxyURL = kind[*url.URL]{name: "URL", show: withoutLogin, read: transport.ParseProxy}
 
 // exceptions are no_proxy:.
 var exceptions = texts("hosts", transport.Exceptions)

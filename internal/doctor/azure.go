@@ -24,23 +24,37 @@ type ways struct {
 	err         error // a fault
 }
 
-// ways gives the transports of the Subject, and those of the configuration where it has none.
-func (s *Subject) ways() ways {
-	return once(s, "transports", func() ways {
+// ways gives the transports of the Subject, and those of the configuration where it has none. That to an endpoint goes
+// through the proxy that its ticket was obtained through, as its renewal will.
+func (s *Subject) ways(e endpoint.Endpoint) ways {
+	return once(s, "transports "+e.Host(), func() ways {
 		w := ways{azure: s.Transport, imds: s.IMDS}
 		if w.imds == nil {
 			w.imds, w.err = transport.New(transport.Options{ConnectTimeout: s.Config.Transport.ConnectTimeout})
 		}
 		if w.azure == nil && w.err == nil {
-			w.azure, w.err = transport.New(s.Config.Transport)
+			w.azure, w.err = transport.NewRoute(s.Config.Transport)
+		}
+		if route, ok := w.azure.(*transport.Route); ok && w.err == nil {
+			w.azure, w.err = route.Through(s.chosen(e))
 		}
 		return w
 	})
 }
 
+// chosen is the proxy that a record of a ticket for the endpoint names.
+func (s *Subject) chosen(e endpoint.Endpoint) transport.Choice {
+	for _, uid := range s.cruids() {
+		if c := tickets.Chosen(s.cacheOf(uid).Snapshot, e.SPN()); c.Proxy != nil {
+			return c
+		}
+	}
+	return transport.Choice{}
+}
+
 // client exchanges tokens for tickets, and writes them nowhere.
-func (s *Subject) client() (*azfiles.Client, error) {
-	w := s.ways()
+func (s *Subject) client(e endpoint.Endpoint) (*azfiles.Client, error) {
+	w := s.ways(e)
 	return &azfiles.Client{Transport: w.azure, Now: s.Now, Attempts: tries}, w.err
 }
 
@@ -54,7 +68,7 @@ type grant struct {
 
 // token asks for an access token for the endpoint, as a mount does.
 func (s *Subject) token(ctx context.Context, e endpoint.Endpoint, use login) grant {
-	w := s.ways()
+	w := s.ways(e)
 	o := tickets.TokenOptions(identity.Options{Transport: w.azure, IMDS: w.imds, Host: s.Host, Attempts: tries}, s.Config, e, use.cruid)
 	return once(s, "token "+use.identity.TokenName(o), func() grant {
 		if w.err != nil {
@@ -77,7 +91,7 @@ type greeting struct {
 
 func (s *Subject) greet(ctx context.Context, e endpoint.Endpoint) greeting {
 	return once(s, "greeting "+e.Host(), func() greeting {
-		c, err := s.client()
+		c, err := s.client(e)
 		if err != nil {
 			return greeting{err: err}
 		}
@@ -106,7 +120,7 @@ func (s *Subject) exchange(ctx context.Context, use login) Result {
 	if g.err != nil {
 		return NotChecked("%s: there is no access token", id)
 	}
-	client, err := s.client()
+	client, err := s.client(e)
 	if err != nil {
 		return Failed(err)
 	}

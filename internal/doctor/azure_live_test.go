@@ -19,9 +19,11 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // azureMachine is a healthy machine with an Azure and a daemon of its own.
@@ -368,13 +370,13 @@ func TestExceptionsOfTheProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := (&Subject{Config: cfg, memo: new(memo)}).ways()
+	w := (&Subject{Config: cfg, memo: new(memo)}).ways(resolved(t, acct))
 	if w.err != nil {
 		t.Fatal(w.err)
 	}
 	for host, want := range map[string]bool{acct: false, otherAcct: true} {
 		r := httptest.NewRequest(http.MethodGet, "https://"+host+"/", http.NoBody)
-		if u, err := w.azure.(*http.Transport).Proxy(r); err != nil || (u != nil) != want {
+		if u, err := w.azure.(*transport.Route).Proxy(r); err != nil || (u != nil) != want {
 			t.Errorf("%s by way of %v, %v", host, u, err)
 		}
 	}
@@ -399,4 +401,51 @@ func TestTokenFileOfTheCredentialUID(t *testing.T) {
 	if f := checked(t, reported(t, m.opts), "identity", OK); !strings.Contains(f.Evidence[0], "does not say whose") {
 		t.Errorf("%q", f.Evidence)
 	}
+}
+
+// TestProxyOfTheRecord: the doctor reaches an account through the proxy that its ticket was obtained through, unless the
+// configuration names one, and says of a variable of its own environment that it does not count.
+func TestProxyOfTheRecord(t *testing.T) {
+	dir := t.TempDir()
+	h := host.Real().Trusting(os.Geteuid())
+	h.Config, h.Run, h.Ignored = filepath.Join(dir, "config.yaml"), filepath.Join(dir, "run"), map[string]string{"https_proxy": "http://me:hunter2@ignored.test:1"}
+	var c ccache.Cache
+	c.Put(aTicket(acct, noon, 18), ccache.Record{Identity: "system", ObtainedAt: noon, Proxy: "http://recorded.test:3128", NoProxy: otherAcct})
+	if err := os.WriteFile(filepath.Join(dir, "cc"), c.Marshal(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for more, want := range map[string]string{"": "recorded.test:3128", "proxy: http://configured.test:1\n": "configured.test:1"} {
+		if err := os.WriteFile(h.Config, []byte("KRB5_CC_NAME: "+dir+"/cc\n"+more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := &Subject{Options: Options{Host: h}, memo: new(memo)}
+		if s.Config, s.ConfigErr = config.Read(h); s.ConfigErr != nil {
+			t.Fatal(s.ConfigErr)
+		}
+		w := s.ways(resolved(t, acct))
+		if w.err != nil {
+			t.Fatal(w.err)
+		}
+		u, err := w.azure.(*transport.Route).Proxy(httptest.NewRequest(http.MethodGet, "https://"+acct+"/", http.NoBody))
+		if err != nil || u == nil || u.Host != want {
+			t.Errorf("%q: %v, %v", more, u, err)
+		}
+		if direct := s.ways(resolved(t, otherAcct)).azure.(*transport.Route).Proxy == nil; direct != (more == "") {
+			t.Errorf("%q: another account directly: %v", more, direct)
+		}
+		r := checkConfig(t.Context(), s)
+		said := strings.Join(r.Evidence, "\n")
+		if told := strings.Contains(said, "https_proxy in the environment is ignored, write proxy: URL into /etc/azfilesauth/config.d/"); told != (more == "") || strings.Contains(said, "hunter2") {
+			t.Errorf("%q: %s %s", more, r.Status, said)
+		}
+	}
+}
+
+func resolved(t *testing.T, host string) endpoint.Endpoint {
+	t.Helper()
+	e, err := endpoint.Resolver{}.Resolve(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }

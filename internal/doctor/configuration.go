@@ -9,9 +9,22 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 func checkConfig(_ context.Context, s *Subject) Result {
+	r := s.examineConfig()
+	name := s.Config.Transport.Ignored
+	if name == "" {
+		return r
+	}
+	if r.Status == OK {
+		r.Status = Info
+	}
+	return r.And("%s", transport.Ignored(name))
+}
+
+func (s *Subject) examineConfig() Result {
 	path := s.Host.Config
 	if s.EUID != 0 && errors.Is(s.ConfigErr, fs.ErrPermission) {
 		return s.CannotSee(path, s.ConfigErr)

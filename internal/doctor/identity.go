@@ -87,7 +87,7 @@ func checkIMDS(ctx context.Context, s *Subject) Result {
 }
 
 func (s *Subject) examineIMDS(ctx context.Context) Result {
-	w := s.ways()
+	w := s.ways(s.Target.Endpoint)
 	if w.err != nil {
 		return Failed(w.err)
 	}

@@ -135,6 +135,7 @@ type Fault struct {
 	values []string
 	cause  error
 	bound  Bound // that was hit, "" when none was
+	advice string
 
 	// RetryAfter is how long the other side asked us to wait; zero when it did not say.
 	RetryAfter time.Duration
@@ -155,6 +156,12 @@ func (f *Fault) Because(err error) *Fault {
 		}
 	}
 	f.cause = err
+	return f
+}
+
+// Advise adds to the fix what may help as well, "" for nothing. It returns f.
+func (f *Fault) Advise(advice string) *Fault {
+	f.advice = advice
 	return f
 }
 
@@ -235,7 +242,7 @@ func (f *Fault) Sentence() string {
 // Fix is the command that repairs it, with the values filled in, or how to widen the bound that was hit.
 // Values are words for a shell, see Word, also where the text has a place between single quotes.
 func (f *Fault) Fix() string {
-	return Line(f.fill(f.kind.Fix, func(name, value, before string) string {
+	fix := Line(f.fill(f.kind.Fix, func(name, value, before string) string {
 		if slices.Contains(commands, name) && value != "" {
 			return value
 		}
@@ -244,6 +251,10 @@ func (f *Fault) Fix() string {
 		}
 		return Word(name, value)
 	}))
+	if f.advice == "" {
+		return fix
+	}
+	return fix + "; " + f.advice
 }
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.

@@ -47,6 +47,9 @@ type Host struct {
 	// is trusted as well, whom nobody can keep out.
 	UID int
 
+	// Ignored is what was taken out of this process's environment, which does not count.
+	Ignored map[string]string
+
 	Now  func() time.Time // the clock
 	Exec Runner           // runs programs
 }

@@ -33,7 +33,7 @@ func (e entra) unreachable(why error) *fault.Fault {
 	if f := transport.Fault(e.ctx, why, e.host()); fault.Is(f, fault.ProxyFailed, fault.TLSUntrusted, fault.TLSVersion) {
 		return f
 	}
-	return fault.EntraUnreachable.New(e.host())
+	return fault.EntraUnreachable.New(e.host()).Advise(transport.Advice(why))
 }
 
 func (e entra) foreign() *fault.Fault { return e.last.Foreign(e.host()) }

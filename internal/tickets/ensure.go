@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // Freshness says when a cached ticket is good enough.
@@ -37,6 +39,10 @@ type Request struct {
 	Identity identity.Identity
 	Username string            // what the mount calls itself, for Owner
 	Former   identity.Identity // who it was before the cache was gone or damaged; the zero one is nobody
+
+	// Choice is the proxy that the caller chose, which counts where the configuration names none and is left in the
+	// record. nil is the one that the record of the present ticket names.
+	Choice *transport.Choice
 
 	Token   secret.Value  // an access token that the caller was handed; none: Identity obtains one
 	Replace bool          // take the place of another identity even while its mount is live
@@ -78,6 +84,8 @@ type Call struct {
 	line   string       // the identity as text
 	before secret.Value // the ticket that was in the cache before the call waited
 	waited bool         // it had to wait, or could have, for others that ask for the same
+	chosen transport.Choice
+	way    http.RoundTripper // to Entra and the storage account
 
 	Began time.Time // when it had its turn; set by Ensure
 }
@@ -162,6 +170,7 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	if err != nil && !fault.Is(err, fault.CCacheDamaged) { // a damaged one is moved aside at the write
 		return Result{}, false, err
 	}
+	c.choose(snap)
 	var rec ccache.Record
 	var known bool
 	if snap.Cache != nil {
@@ -198,6 +207,13 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	return c.result(cred, true), true, nil
 }
 
+// choose finds the proxy that the call goes through.
+func (c *Call) choose(snap ccache.Snapshot) {
+	if c.chosen = Chosen(snap, c.Endpoint.SPN()); c.Choice != nil {
+		c.chosen = *c.Choice
+	}
+}
+
 // shares reports whether another call of the same principal has put a ticket into the cache while this one waited, so
 // that 40 volumes of an account that are staged at once make one or two exchanges. Whose ticket the caller's
 // own token gives is not known before it is used, so such a call shares nothing.
@@ -218,7 +234,7 @@ func (c *Call) share(ctx context.Context, snap ccache.Snapshot) (Result, bool, e
 	c.m.Step("ticket: obtained by another call meanwhile, ends at %s", cred.EndTime.Format(time.RFC3339))
 	rec.Identity, rec.Refreshable, rec.Aliases = c.line, c.Identity.Refreshable(), c.aliases(rec.Aliases)
 	c.cache.writer.expect()
-	if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
+	if err := c.cache.writer.put(ctx, c.cache.Store, cred, note(rec, c.chosen)); err != nil {
 		return Result{}, false, err
 	}
 	return c.result(cred, true), true, nil
@@ -243,6 +259,10 @@ func (c *Call) aliases(old []string) []string {
 
 // fetch obtains a new ticket and writes it. The endpoint's lock is held.
 func (c *Call) fetch(ctx context.Context) (Result, error) {
+	var err error
+	if c.way, err = c.m.route(c.chosen); err != nil {
+		return Result{}, err
+	}
 	c.cache.writer.expect()
 	cred, err := c.exchange(ctx)
 	c.turn.leave() // while the cache is written others can ask, and more tickets go out in one write
@@ -252,7 +272,7 @@ func (c *Call) fetch(ctx context.Context) (Result, error) {
 	}
 	c.m.Step("ticket: obtained from %s, ends at %s", c.Endpoint, cred.EndTime.Format(time.RFC3339))
 	rec := ccache.Record{Identity: c.line, ObtainedAt: c.m.Host.Now(), Refreshable: c.Identity.Refreshable(), Aliases: c.aliases(nil)}
-	if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
+	if err := c.cache.writer.put(ctx, c.cache.Store, cred, note(rec, c.chosen)); err != nil {
 		return Result{}, err
 	}
 	if c.m.ForgetFailures != nil {
@@ -277,7 +297,9 @@ func (c *Call) exchange(ctx context.Context) (ccache.Credential, error) {
 		if claims, ok := identity.ClaimsOf(token.Value); ok {
 			caller.Principal = claims.ObjectID
 		}
-		cred, err := c.m.client.Exchange(ctx, c.Endpoint, token.Value, caller)
+		client := c.m.client
+		client.Transport = c.way
+		cred, err := client.Exchange(ctx, c.Endpoint, token.Value, caller)
 		if !c.forget(err) || !kept || !refused.Empty() {
 			token.Value.Wipe()
 			return cred, err

@@ -35,7 +35,7 @@ import (
 type Options struct {
 	Host      host.Host // its clock, mount table, users and trusted user
 	Config    *config.Config
-	Transport http.RoundTripper              // to Entra and the storage accounts
+	Transport http.RoundTripper              // to Entra and the storage accounts; only a *transport.Route can lead through the proxy of a Choice
 	IMDS      http.RoundTripper              // to the machine's identity service, never through a proxy
 	Mounted   func() ([]mounts.Mount, error) // the live mounts of endpoints, not to be changed; nil reads the mount table
 	Step      func(format string, a ...any)  // told what is being done, for -v; never a secret
@@ -62,7 +62,8 @@ type Manager struct {
 	*shared
 
 	mu     sync.Mutex
-	caches map[int]*cache // by credential uid
+	caches map[int]*cache              // by credential uid
+	routes map[string]*transport.Route // through the proxies that callers chose
 }
 
 // shared outlives the configuration.
@@ -96,6 +97,9 @@ func (m *Manager) With(cfg *config.Config) (*Manager, error) {
 	if err == nil && !sameWay(m.cfg, cfg) {
 		m.CloseIdle()
 	}
+	if err == nil {
+		m.closeRoutes()
+	}
 	return next, err
 }
 
@@ -124,7 +128,7 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 		tokens: identity.Options{
 			Transport: o.Transport, IMDS: o.IMDS, Host: o.Host, Attempts: o.Attempts, NoPrograms: o.NoPrograms,
 		},
-		caches: make(map[int]*cache),
+		caches: make(map[int]*cache), routes: make(map[string]*transport.Route),
 	}, nil
 }
 
@@ -138,7 +142,7 @@ func (o *Options) transports() error {
 		o.IMDS = t
 	}
 	if o.Transport == nil {
-		t, err := transport.New(o.Config.Transport)
+		t, err := transport.NewRoute(o.Config.Transport)
 		if err != nil {
 			return err
 		}
@@ -154,6 +158,7 @@ func (m *Manager) CloseIdle() {
 			c.CloseIdleConnections()
 		}
 	}
+	m.closeRoutes()
 }
 
 // cache opens the credential cache of a uid, once.

@@ -44,20 +44,30 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 	if t, ok := recall(); ok {
 		return t, true, nil // whoever held the lock has kept one
 	}
-	if failure := c.m.memory.failure(name, c.number); failure != nil {
+	if failure := c.m.memory.failure(c.attempt(name), c.number); failure != nil {
 		return t, false, failure
 	}
 	t, err = c.Identity.Token(ctx, o)
 	if err == nil {
 		c.keep(name, t)
 	} else if ctx.Err() == nil { // who ran out of time says nothing of the others
-		err = c.m.memory.fail(name, &TokenError{c.line, c.m.Host.Now(), err})
+		err = c.m.memory.fail(c.attempt(name), &TokenError{c.line, c.m.Host.Now(), err})
 	}
 	return t, false, err
 }
 
+// attempt names what failed when there is no token: another proxy may lead to one.
+func (c *Call) attempt(name string) string {
+	if c.chosen.Proxy == nil {
+		return name
+	}
+	return name + " through " + c.chosen.Proxy.String()
+}
+
 func (c *Call) tokenOptions() identity.Options {
-	return TokenOptions(c.m.tokens, c.m.cfg, c.Endpoint, c.CRUID)
+	o := c.m.tokens
+	o.Transport = c.way
+	return TokenOptions(o, c.m.cfg, c.Endpoint, c.CRUID)
 }
 
 // TokenOptions are o as the configuration, an endpoint and a credential uid complete them: of which cloud, from

@@ -24,6 +24,9 @@ import (
 // request's: when its time is not over, the bound that was hit is that of connections.
 func Fault(ctx context.Context, err error, host string) *fault.Fault {
 	f := why(err, host).Because(err)
+	if fault.Is(f, fault.DNSFailed, fault.EndpointDown, fault.EndpointTimeout) {
+		f.Advise(Advice(err))
+	}
 	if !fault.Is(f, fault.EndpointTimeout) {
 		return f
 	}
@@ -48,7 +51,7 @@ func why(err error, host string) *fault.Fault {
 	case errors.Is(err, context.Canceled):
 		return fault.Interrupted.New()
 	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":
-		return fault.ProxyFailed.New(host)
+		return fault.ProxyFailed.New(host, source(err))
 	case errors.As(err, &dns):
 		return fault.DNSFailed.New(host)
 	case errors.As(err, &record):
@@ -71,6 +74,15 @@ func why(err error, host string) *fault.Fault {
 		return fault.AnswerInvalid.New(host, problem)
 	}
 	return fault.EndpointDown.New(host)
+}
+
+// source is who named the proxy that an error comes from.
+func source(err error) string {
+	var e *routeError
+	if !errors.As(err, &e) || e.source == "" {
+		return "the configuration"
+	}
+	return e.source
 }
 
 // untrusted reports whether the handshake failed over who the other side is.

@@ -27,6 +27,8 @@ type Options struct {
 	ConnectTimeout time.Duration // for a connection with its TLS handshake; zero is 10 s
 	Proxy          *url.URL      // an http or https URL; nil is none
 	NoProxy        string        // what is reached without Proxy, in the form of Exceptions; "" is nothing
+	Source         string        // who names Proxy, for messages
+	Ignored        string        // the variable of the environment that names a proxy and does not count, "" for none
 
 	Bundles []string // files with trusted certificates, of which the first counts; nil is those of distributions
 	Dial    DialFunc // nil is the dialer of package net

@@ -20,9 +20,9 @@ const patience = time.Minute
 // Command is a command of scripts.
 type Command = func(ts *testscript.TestScript, neg bool, args []string)
 
-// With adds the commands that every face has to its own: asked, order, clean, arrived.
+// With adds the commands that every face has to its own: asked, proxied, order, clean, arrived.
 func With(own map[string]Command) map[string]Command {
-	all := map[string]Command{"asked": asked, "order": order, "clean": clean, "arrived": arrived}
+	all := map[string]Command{"asked": asked, "proxied": proxied, "order": order, "clean": clean, "arrived": arrived}
 	for name, c := range own {
 		all[name] = c
 	}
@@ -79,6 +79,17 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want := number(ts, args[0]); len(requests) != want {
 		ts.Fatalf("%d requests, want %d: %+v", len(requests), want, requests)
+	}
+}
+
+// proxied N checks how many connections the proxy was asked for so far.
+func proxied(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: proxied N")
+	}
+	got := ts.Value(proxy).(*azurefake.Proxy).Requests()
+	if want := number(ts, args[0]); len(got) != want {
+		ts.Fatalf("%d connections by the proxy, want %d", len(got), want)
 	}
 }
 

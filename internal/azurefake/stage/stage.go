@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // Names of variables in the scripts' environment.
@@ -22,8 +23,11 @@ const (
 
 const authority = "ca.pem" // the file of the certificate authority
 
-// fake is the key of the script's Azure.
-const fake = "fake"
+// fake is the key of the script's Azure, proxy that of the proxy to it.
+const (
+	fake  = "fake"
+	proxy = "proxy"
+)
 
 // Open starts an Azure for a script. The script's programs reach it by Transport, its commands by Fake.
 func Open(env *testscript.Env, o azurefake.Options) (*azurefake.Fake, error) {
@@ -41,13 +45,24 @@ func Open(env *testscript.Env, o azurefake.Options) (*azurefake.Fake, error) {
 	return f, os.WriteFile(filepath.Join(env.WorkDir, authority), f.CA(), 0o600)
 }
 
-// Transport reaches the Azure of the script that started this program.
+// Transport reaches the Azure of the script that started this program, by the product's own transport.
 func Transport() (http.RoundTripper, error) {
-	ca, err := os.ReadFile(filepath.Join(os.Getenv("WORK"), authority))
+	return transport.NewRoute(transport.Options{
+		Bundles: []string{filepath.Join(os.Getenv("WORK"), authority)}, Dial: azurefake.Dial(os.Getenv(storage), os.Getenv(imds)),
+	})
+}
+
+// OpenProxy starts a CONNECT proxy to the script's Azure and gives its address as $PROXY. The command proxied counts
+// what it was asked.
+func OpenProxy(env *testscript.Env) error {
+	p, err := azurefake.StartProxy(env.Values[fake].(*azurefake.Fake).StorageAddr(), 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return azurefake.DialTransport(os.Getenv(storage), os.Getenv(imds), ca), nil
+	env.Defer(p.Close)
+	env.Values[proxy] = p
+	env.Setenv("PROXY", p.Addr)
+	return nil
 }
 
 // Fake is the Azure of a script.
