@@ -18,12 +18,12 @@ const (
 	handler = "/usr/sbin/azfiles.upcall"
 )
 
-func planFolders(p *planner) error {
-	users := p.host.own(isFolder, 0o711) // users pass through to their caches
-	if err := p.folder(host.RunDir, users.Mode, func(s state) bool { return s == users }); err != nil {
+func planDirectories(p *planner) error {
+	users := p.host.own(isDirectory, 0o711) // users pass through to their caches
+	if err := p.directory(host.RunDir, users.Mode, func(s state) bool { return s == users }); err != nil {
 		return err
 	}
-	return p.folder(host.ConfigDir, 0o755, func(s state) bool { return p.host.Trusts(uint32(s.UID)) && s.Mode&0o022 == 0 })
+	return p.directory(host.ConfigDir, 0o755, func(s state) bool { return p.host.Trusts(uint32(s.UID)) && s.Mode&0o022 == 0 })
 }
 
 // planConfig never touches a file that is there, whatever is wrong with it: only its author knows

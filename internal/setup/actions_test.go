@@ -154,12 +154,12 @@ func TestLinksStayBeneathRoot(t *testing.T) {
 
 // On a running machine the rule waits for the program that it names.
 func TestRuleWithoutHandler(t *testing.T) {
-	p := &planner{ctx: context.Background(), host: At("/"), planned: map[string]view{handler: {}, program: {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isFolder}}}}
+	p := &planner{ctx: context.Background(), host: At("/"), planned: map[string]view{handler: {}, program: {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isDirectory}}}}
 	if err := planRule(p); !fault.Is(err, fault.SetupProgram) {
 		t.Errorf("got %v", err)
 	}
 	p.planned[program] = view{state: &state{Kind: isFile}}
-	p.planned["/usr/sbin"] = view{state: &state{Kind: isFolder}}
+	p.planned["/usr/sbin"] = view{state: &state{Kind: isDirectory}}
 	must(t, errors.Join(planLinks(p), planRule(p)))
 	if len(p.changes) == 0 || p.changes[len(p.changes)-1].Path != rulePath {
 		t.Errorf("got %+v", p.changes)

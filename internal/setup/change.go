@@ -96,7 +96,7 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 	if !same(now.state, s.After) {
 		return errChanged
 	}
-	if s.Before == nil || s.Kind == isFolder {
+	if s.Before == nil || s.Kind == isDirectory {
 		return h.put(path, s.Before, nil)
 	}
 	if s.Edit == nil {

@@ -19,9 +19,9 @@ const journalSchema = 1
 
 // journal is what was done, in the order in which it was.
 type journal struct {
-	Schema  int      `json:"schema"`
-	Folders []string `json:"folders"` // made for the journal, outermost first
-	Entries []entry  `json:"entries"`
+	Schema      int      `json:"schema"`
+	Directories []string `json:"folders"` // made for the journal, outermost first
+	Entries     []entry  `json:"entries"`
 }
 
 type entry struct {
@@ -55,7 +55,7 @@ func (j *journal) write(h Host) error {
 	if len(j.Entries) == 0 {
 		return j.remove(h)
 	}
-	if err := j.makeFolders(h, filepath.Dir(JournalPath)); err != nil {
+	if err := j.makeDirectories(h, filepath.Dir(JournalPath)); err != nil {
 		return err
 	}
 	content, err := json.MarshalIndent(j, "", " ")
@@ -65,14 +65,14 @@ func (j *journal) write(h Host) error {
 	return h.Replace(JournalPath, h.Own(0o600), host.Content(append(content, '\n')))
 }
 
-func (j *journal) makeFolders(h Host, dir string) error {
+func (j *journal) makeDirectories(h Host, dir string) error {
 	if v, err := h.look(dir); err != nil || v.state != nil {
 		return err
 	}
-	if err := j.makeFolders(h, filepath.Dir(dir)); err != nil {
+	if err := j.makeDirectories(h, filepath.Dir(dir)); err != nil {
 		return err
 	}
-	j.Folders = append(j.Folders, dir)
+	j.Directories = append(j.Directories, dir)
 	return h.SetDir(dir, h.Own(0o755))
 }
 
@@ -80,11 +80,11 @@ func (j *journal) remove(h Host) error {
 	if err := os.Remove(h.Entry(JournalPath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for last := len(j.Folders) - 1; last >= 0; last-- {
-		if err := h.put(j.Folders[last], nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
+	for last := len(j.Directories) - 1; last >= 0; last-- {
+		if err := h.put(j.Directories[last], nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		j.Folders = j.Folders[:last]
+		j.Directories = j.Directories[:last]
 	}
 	return nil
 }

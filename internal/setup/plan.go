@@ -78,27 +78,27 @@ func by(s state) string {
 	return fmt.Sprintf("%s %04o", owner, s.Mode)
 }
 
-// folder plans a directory of root's with this mode. Missing parents are made with 0755. Of an existing
+// directory plans a directory of root's with this mode. Missing parents are made with 0755. Of an existing
 // one, ok says whether it may stay as it is.
-func (p *planner) folder(path string, mode uint32, ok func(state) bool) error {
+func (p *planner) directory(path string, mode uint32, ok func(state) bool) error {
 	v, err := p.look(path)
 	if err != nil {
 		return err
 	}
-	after := p.host.own(isFolder, mode)
+	after := p.host.own(isDirectory, mode)
 	what := "make the folder, " + by(after)
 	if v.state == nil {
 		if err := p.parents(path); err != nil {
 			return err
 		}
-	} else if v.state.Kind != isFolder {
+	} else if v.state.Kind != isDirectory {
 		return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrExist}
 	} else if ok(*v.state) {
 		return nil
 	} else {
 		what = fmt.Sprintf("make the folder %s, which is %s", by(after), by(*v.state))
 	}
-	p.add(path, what, "", step{Kind: isFolder, Before: v.state, After: &after}, nil)
+	p.add(path, what, "", step{Kind: isDirectory, Before: v.state, After: &after}, nil)
 	return nil
 }
 
@@ -109,7 +109,7 @@ func (p *planner) parents(path string) error {
 	if err != nil || dir == "/" || v.state != nil && v.state.Kind == isLink {
 		return err
 	}
-	return p.folder(dir, 0o755, func(state) bool { return true })
+	return p.directory(dir, 0o755, func(state) bool { return true })
 }
 
 // shipped plans a file with the content that packages install, which is name in etc.Files.

@@ -77,7 +77,7 @@ func TestPristine(t *testing.T) {
 	}
 
 	// Debian's own programs agree with what was done.
-	apply(t, h, Folders, User, Unit)
+	apply(t, h, Directories, User, Unit)
 	if got := command(t, "chroot", h.Root, "id", "azfilesuser"); got != "uid=999(azfilesuser) gid=999(azfilesuser) groups=999(azfilesuser)" && !strings.HasSuffix(got, "(azfilesuser)") {
 		t.Error(got)
 	}

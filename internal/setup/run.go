@@ -82,7 +82,7 @@ func (j *journal) do(ctx context.Context, h Host, c Change) error {
 
 // Undo takes back all that Run did, the last change first, and writes to out what it does. A file
 // that somebody changed since stays as it is, and in the journal; the error, a fault of the kind
-// SetupChanged, names all such files. A folder that is not empty stays.
+// SetupChanged, names all such files. A directory that is not empty stays.
 func Undo(ctx context.Context, h Host, out io.Writer) error {
 	j, err := h.readJournal()
 	if err != nil {

@@ -56,7 +56,7 @@ type Action struct {
 
 // The actions' ids.
 const (
-	Folders      = "folders"
+	Directories  = "folders"
 	Config       = "config"
 	Rule         = "request-key-rule"
 	Links        = "links"
@@ -71,7 +71,7 @@ const (
 // Actions are all actions, in the order in which they are run.
 func Actions() []Action {
 	return []Action{
-		{ID: Folders, Title: "the folders of tickets and configuration", plan: planFolders},
+		{ID: Directories, Title: "the folders of tickets and configuration", plan: planDirectories},
 		{ID: Config, Title: "a configuration, where there is none", plan: planConfig},
 		{ID: Links, Title: "the program's other names", plan: planLinks},
 		{ID: Rule, Title: "the rule by which the kernel's requests reach azfiles.upcall", plan: planRule},

@@ -27,10 +27,10 @@ type state struct {
 }
 
 const (
-	isFile   = "file"
-	isFolder = "folder"
-	isLink   = "link"
-	isOther  = "other"
+	isFile      = "file"
+	isDirectory = "folder"
+	isLink      = "link"
+	isOther     = "other"
 )
 
 // view is what a path holds, a nil state for nothing. A file whose content cannot be read, such as one
@@ -55,7 +55,7 @@ func (h Host) look(path string) (view, error) {
 	v := view{state: s}
 	switch info.Mode().Type() {
 	case fs.ModeDir:
-		s.Kind = isFolder
+		s.Kind = isDirectory
 	case fs.ModeSymlink:
 		s.Kind = isLink
 		s.Link, err = os.Readlink(name)
@@ -86,7 +86,7 @@ func (h Host) put(path string, want *state, content []byte) error {
 	switch want.Kind {
 	case isFile:
 		return h.Replace(path, f, host.Content(content))
-	case isFolder:
+	case isDirectory:
 		return h.SetDir(path, f)
 	case isLink:
 		return os.Symlink(want.Link, h.Entry(path))

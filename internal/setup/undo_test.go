@@ -17,7 +17,7 @@ import (
 func TestUndoLeavesWhatWasChanged(t *testing.T) {
 	h := tree(t, usual, map[string]string{rulePath: ourRule[:len(ourRule)-1]})
 	before := snapshot(t, h.Root)
-	apply(t, h, Folders, Config, Rule, Unit)
+	apply(t, h, Directories, Config, Rule, Unit)
 	const config = "/etc/azfilesauth/config.yaml"
 	shipped := h.content(t, config)
 	must(t, os.WriteFile(h.Root+config, []byte("USER_UID: 7\n"), 0o600))
