@@ -43,17 +43,15 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	var size int64
-	err = s.Replace(path, host.File{UID: s.EUID, GID: os.Getegid(), Mode: 0o600}, func(w io.Writer) error {
-		counted := &counter{Writer: w}
-		defer func() { size = counted.bytes }()
-		return pack(counted)
-	})
+	var info os.FileInfo
+	if err = s.Replace(path, host.File{UID: s.EUID, GID: os.Getegid(), Mode: 0o600}, pack); err == nil {
+		info, err = os.Stat(path)
+	}
 	if err != nil {
 		return fault.BundleFailed.New(file).Because(err)
 	}
-	return s.result(packed{file, size, report.Exit}, func(w io.Writer) {
-		_, _ = fmt.Fprintf(w, "%s: %d bytes; look through it before you send it\n", legible.Line(file), size)
+	return s.result(packed{file, info.Size(), report.Exit}, func(w io.Writer) {
+		_, _ = fmt.Fprintf(w, "%s: %d bytes; look through it before you send it\n", legible.Line(file), info.Size())
 	})
 }
 
@@ -65,16 +63,4 @@ func (s *session) statusText(ctx context.Context) (string, error) {
 	}
 	text, err := encode(o)
 	return string(text), err
-}
-
-// counter counts what is written.
-type counter struct {
-	io.Writer
-	bytes int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.Writer.Write(p)
-	c.bytes += int64(n)
-	return n, err
 }

@@ -88,11 +88,10 @@ func (s *session) endpointsAndMountpoints(cfg *config.Config) []string {
 			words = append(words, m.Target)
 		}
 	}
-	for _, l := range s.fstab() {
-		if src, err := mounts.ParseSource(l.Spec); err == nil {
-			if e, err := cfg.Resolver.Resolve(src.Host); err == nil {
-				words = append(words, e.Host(), l.Target)
-			}
+	lines, _ := mounts.Fstab(s.Host)
+	for _, l := range lines {
+		if e, err := mounts.Named(l.Spec, cfg.Resolver); err == nil {
+			words = append(words, e.Host(), l.Target)
 		}
 	}
 	return words

@@ -28,7 +28,7 @@ func (s *session) doctorOffline(c *cobra.Command, args []string) error {
 	return s.doctor(c, args)
 }
 
-// doctor examines, mends if that is asked for, and presents what was found at last.
+// doctor examines, repairs if that is asked for, and presents what was found at last.
 func (s *session) doctor(c *cobra.Command, args []string) error {
 	if s.fix && s.EUID != 0 {
 		return fault.NotRoot.New(program + " doctor --fix")
@@ -43,7 +43,7 @@ func (s *session) doctor(c *cobra.Command, args []string) error {
 	}
 	var changes []setup.Change
 	if s.fix {
-		if changes, err = s.mend(ctx, report); err != nil {
+		if changes, err = s.repair(ctx, report); err != nil {
 			return err
 		}
 	}
@@ -82,8 +82,8 @@ func (s *session) subject(endpoint string) (*doctor.Subject, error) {
 	})
 }
 
-// mend does what setup can for what was found.
-func (s *session) mend(ctx context.Context, r doctor.Report) ([]setup.Change, error) {
+// repair does what setup can for what was found.
+func (s *session) repair(ctx context.Context, r doctor.Report) ([]setup.Change, error) {
 	var todo []setup.Action
 	for _, id := range r.Actions() {
 		if a, ok := setup.ByID(id); ok {

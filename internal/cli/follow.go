@@ -92,12 +92,11 @@ func (s *session) changesOnly() func(overview) error {
 // away the times are.
 func (s *session) facts(o overview) map[string]string {
 	facts := map[string]string{"": "daemon: not running; start it: " + o.Start}
-	switch {
-	case o.Problem != "":
+	if o.Problem != "" {
 		facts[""] = "daemon: no answer (" + o.Problem + ")"
-	case o.Running && o.Active:
+	} else if o.Running && o.Active {
 		facts[""] = fmt.Sprintf("daemon: running, pid %d", o.PID)
-	case o.Running:
+	} else if o.Running {
 		facts[""] = fmt.Sprintf("daemon: waiting, pid %d", o.PID)
 	}
 	for _, e := range o.Endpoints {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -79,10 +80,9 @@ func describe(t tickets.Ticket, now time.Time, ccache string) listed {
 	if t.Known {
 		l.Identity = &t.Identity
 	}
-	switch {
-	case l.SecondsLeft <= 0:
+	if l.SecondsLeft <= 0 {
 		l.State = stateExpired
-	case !t.Known || !t.Trusted:
+	} else if !t.Known || !t.Trusted {
 		l.State = stateUnknown
 	}
 	return l
@@ -94,10 +94,9 @@ func (s *session) rows(all []listed) [][]string {
 	colours := map[string]string{stateOK: green, stateExpired: red, stateUnknown: yellow}
 	for _, l := range all {
 		identity := "?"
-		switch {
-		case l.Identity != nil && l.Trusted:
+		if l.Identity != nil && l.Trusted {
 			identity = *l.Identity
-		case l.Identity != nil:
+		} else if l.Identity != nil {
 			identity = *l.Identity + " ?"
 		}
 		rows = append(rows, []string{
@@ -115,17 +114,9 @@ func secondsLeft(now, end time.Time) int64 { return int64(end.Sub(now) / time.Se
 
 // encryption is the name of a Kerberos encryption type (RFC 3962, 8009 and 4757).
 func encryption(etype uint16) string {
-	switch etype {
-	case 17:
-		return "aes128-cts-hmac-sha1-96"
-	case 18:
-		return "aes256-cts-hmac-sha1-96"
-	case 19:
-		return "aes128-cts-hmac-sha256-128"
-	case 20:
-		return "aes256-cts-hmac-sha384-192"
-	case 23:
-		return "rc4-hmac"
-	}
-	return fmt.Sprintf("etype %d", etype)
+	name := map[uint16]string{
+		17: "aes128-cts-hmac-sha1-96", 18: "aes256-cts-hmac-sha1-96",
+		19: "aes128-cts-hmac-sha256-128", 20: "aes256-cts-hmac-sha384-192", 23: "rc4-hmac",
+	}[etype]
+	return cmp.Or(name, fmt.Sprintf("etype %d", etype))
 }

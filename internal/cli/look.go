@@ -48,25 +48,16 @@ func (s *session) mounted(cfg *config.Config) ([]account, error) {
 // named finds the endpoint that a person names: as mounts.Named, or by where it is mounted or is to be.
 func (s *session) named(text string, cfg *config.Config) (endpoint.Endpoint, error) {
 	mounted, _ := mounts.ListFrom(s.Mounts, cfg.Resolver) // a path that is not known is refused below
-	if source := mounts.SourceAt(text, mounted, s.fstab()); source != "" {
+	lines, _ := mounts.Fstab(s.Host)
+	if source := mounts.SourceAt(text, mounted, lines); source != "" {
 		text = source
 	}
 	return mounts.Named(text, cfg.Resolver)
 }
 
-// fstab gives the lines that can be read.
-func (s *session) fstab() []mounts.FstabLine {
-	lines, _ := mounts.Fstab(s.Host)
-	return lines
-}
-
 // look tells without the daemon what can be told: nothing of plans and attempts.
 func (s *session) look() (control.Status, error) {
-	cfg, err := s.load()
-	if err != nil {
-		return control.Status{}, err
-	}
-	m, err := s.manager(cfg, nil)
+	cfg, m, err := s.open()
 	if err != nil {
 		return control.Status{}, err
 	}

@@ -60,16 +60,14 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) (renewed, error) {
 	outcomes, err := control.NewClient(s.Socket).Refresh(ctx, one.Host())
 	var refused *control.Refused
-	switch {
-	case errors.Is(err, control.ErrNotRunning):
+	isRefused := errors.As(err, &refused)
+	notItsOwn := isRefused && refused.ID == string(fault.TicketUnknown.ID) || err == nil && len(outcomes) == 0 && !one.IsZero()
+	if errors.Is(err, control.ErrNotRunning) {
 		s.notes = append(s.notes, "the daemon is not running, so this was done without it; to start it: "+startDaemon)
-	case errors.As(err, &refused) && refused.ID == string(fault.TicketUnknown.ID):
-	case errors.As(err, &refused):
+	} else if isRefused && !notItsOwn {
 		return renewed{By: byDaemon, Outcomes: []control.Outcome{{Host: one.Host(), Fault: &refused.Fault}}}, nil
-	case err != nil:
-		return renewed{}, err
-	case len(outcomes) > 0 || one.IsZero():
-		return renewed{By: byDaemon, Outcomes: outcomes}, nil
+	} else if !notItsOwn {
+		return renewed{By: byDaemon, Outcomes: outcomes}, err
 	}
 	outcomes, err = s.renewHere(ctx, cfg, one)
 	return renewed{By: byItself, Outcomes: outcomes}, err

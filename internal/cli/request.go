@@ -48,11 +48,10 @@ func (s *session) choose(cfg *config.Config, e endpoint.Endpoint) (identity.Iden
 		ch.Name = string(identity.Token)
 	}
 	id, err := cfg.Choose(e.Host(), ch)
-	var unfit *config.ChoiceError
-	switch {
-	case errors.As(err, &unfit):
+	if unfit := (*config.ChoiceError)(nil); errors.As(err, &unfit) {
 		return wrong("--" + strings.ReplaceAll(unfit.Key, "_", "-") + ": " + unfit.Problem)
-	case err == nil && id.Kind == identity.Token && id.TokenFile == "" && !s.stdin:
+	}
+	if err == nil && id.Kind == identity.Token && id.TokenFile == "" && !s.stdin {
 		return wrong("--identity token needs --token-file or --token-stdin")
 	}
 	return id, err
@@ -61,10 +60,10 @@ func (s *session) choose(cfg *config.Config, e endpoint.Endpoint) (identity.Iden
 // readToken reads an access token. Whether it is one is looked at where it is used.
 func readToken(r io.Reader) (secret.Value, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxToken+1))
-	switch {
-	case err != nil:
+	if err != nil {
 		return secret.Value{}, fault.TokenInvalid.New("stdin", "it cannot be read").Because(err)
-	case len(bytes.TrimSpace(text)) == 0:
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
 		return secret.Value{}, fault.TokenInvalid.New("stdin", "it is empty")
 	}
 	return secret.New(text), nil

@@ -49,12 +49,11 @@ func (s *session) setup(c *cobra.Command, _ []string) error {
 		return err
 	}
 	return s.result(prepared{DryRun: s.dryRun, Changes: append([]setup.Change{}, changes...), Log: []string{}}, func(w io.Writer) {
-		switch {
-		case len(changes) == 0:
+		if len(changes) == 0 {
 			_, _ = fmt.Fprintln(w, "nothing is to be changed")
-		case s.dryRun:
+		} else if s.dryRun {
 			_, _ = fmt.Fprintf(w, "changes to be made: %d; nothing was written\n", len(changes))
-		default:
+		} else {
 			_, _ = fmt.Fprintf(w, "changes made: %d; azfilesauth setup --undo takes them back\n", len(changes))
 		}
 	})

@@ -77,10 +77,10 @@ func (s *session) overview(ctx context.Context) (overview, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	told, err := control.NewClient(s.Socket).Status(ctx)
-	switch {
-	case err == nil:
+	if err == nil {
 		return s.withLogins(overview{Running: true, Status: told}), nil
-	case errors.Is(err, fs.ErrPermission):
+	}
+	if errors.Is(err, fs.ErrPermission) {
 		return overview{}, err
 	}
 	o := overview{Start: startDaemon}
@@ -121,7 +121,8 @@ func (s *session) notMounted() (all []absent) {
 	if err != nil {
 		return nil
 	}
-	for _, l := range s.fstab() {
+	lines, _ := mounts.Fstab(s.Host)
+	for _, l := range lines {
 		_, later := l.Options.Get("noauto")
 		_, whenUsed := l.Options.Get("x-systemd.automount")
 		target := filepath.Clean(l.Target)
@@ -159,10 +160,10 @@ func (s *session) writeOverview(w io.Writer, o overview) {
 
 // daemonLine tells of the daemon itself.
 func (s *session) daemonLine(o overview) string {
-	switch {
-	case o.Problem != "":
+	if o.Problem != "" {
 		return s.colour(red, "no answer") + " (" + o.Problem + "); start it anew: " + o.Start
-	case !o.Running:
+	}
+	if !o.Running {
 		return s.colour(red, "not running") + ", so no ticket is replaced before a login needs it; start it: " + o.Start
 	}
 	text := fmt.Sprintf("running since %s, pid %d, version %s", s.when(o.Started), o.PID, legible.Line(o.Version))
@@ -187,16 +188,12 @@ func (s *session) overviewRows(o overview) [][]string {
 	}
 	rows := [][]string{{"STATE", "ENDPOINT", "MOUNTED ON", "TIME LEFT", "IDENTITY", "NEXT REFRESH", "LAST RESULT", "END"}}
 	for _, e := range o.Endpoints {
-		identity := "?"
-		if e.Identity != "" {
-			identity = e.Identity
-		}
 		left, end := "-", "-"
 		if !e.TicketEnd.IsZero() {
 			left, end = timeLeft(s.Now(), e.TicketEnd), localTime(e.TicketEnd)
 		}
 		rows = append(rows, []string{
-			legible.Line(string(e.State)), legible.Line(nameOf(e)), legible.Line(targets(e.Mounts)), left, legible.Line(identity),
+			legible.Line(string(e.State)), legible.Line(nameOf(e)), legible.Line(targets(e.Mounts)), left, legible.Line(cmp.Or(e.Identity, "?")),
 			s.when(e.NextRefresh), s.lastResult(e), end,
 		})
 	}
@@ -274,10 +271,10 @@ func nameOf(e mountedEndpoint) string {
 
 // targets is the first mount point and the number of the others.
 func targets(all []control.Mount) string {
-	switch len(all) {
-	case 0:
+	if len(all) == 0 {
 		return "-"
-	case 1:
+	}
+	if len(all) == 1 {
 		return all[0].Target
 	}
 	return fmt.Sprintf("%s and %d more", all[0].Target, len(all)-1)
@@ -285,18 +282,19 @@ func targets(all []control.Mount) string {
 
 // lastResult tells what came of the daemon's last attempt.
 func (s *session) lastResult(e mountedEndpoint) string {
-	switch {
-	case e.LastFault != nil && e.Failures > 1:
+	if e.LastFault != nil && e.Failures > 1 {
 		return fmt.Sprintf("failed %d times, last %s", e.Failures, s.when(e.LastFault.At))
-	case e.LastFault != nil:
+	}
+	if e.LastFault != nil {
 		return "failed " + s.when(e.LastFault.At)
-	case !e.LastSuccess.IsZero():
+	}
+	if !e.LastSuccess.IsZero() {
 		return "ok " + s.when(e.LastSuccess)
 	}
 	return "-"
 }
 
-// writeReasons tells why it stands with an endpoint as it does, and what mends it.
+// writeReasons tells why it stands with an endpoint as it does, and what fixes it.
 func (s *session) writeReasons(w io.Writer, e mountedEndpoint) {
 	name := legible.Line(nameOf(e))
 	if e.Why != "" && (e.LastFault == nil || e.LastFault.What != e.Why) {

@@ -76,7 +76,7 @@ type failure struct {
 	Retryable bool     `json:"retryable"`
 }
 
-// fail tells what happened and how to mend it.
+// fail tells what happened and how to fix it.
 func (s *session) fail(f *fault.Fault, exit int) {
 	if s.json {
 		_ = s.printJSON(struct {
@@ -163,12 +163,13 @@ func timeLeft(now, t time.Time) string {
 
 func span(d time.Duration) string {
 	s := int(d / time.Second)
-	switch {
-	case s < 60:
+	if s < 60 {
 		return fmt.Sprintf("%ds", s)
-	case s < 60*60:
+	}
+	if s < 60*60 {
 		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	case s < 48*60*60:
+	}
+	if s < 48*60*60 {
 		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
 	}
 	return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)

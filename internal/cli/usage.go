@@ -17,18 +17,12 @@ func usage(command, problem string) *fault.Fault {
 
 // flagError tells what is wrong with a flag, without its value.
 func flagError(cmd *cobra.Command, err error) error {
-	var (
-		unknown *pflag.NotExistError
-		bare    *pflag.ValueRequiredError
-		wrong   *pflag.InvalidValueError
-	)
 	problem := "it holds a flag that cannot be read"
-	switch {
-	case errors.As(err, &unknown):
+	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
 		problem = "there is no flag" + shown(dashes(unknown.GetSpecifiedName()))
-	case errors.As(err, &bare):
+	} else if bare := (*pflag.ValueRequiredError)(nil); errors.As(err, &bare) {
 		problem = dashes(bare.GetSpecifiedName()) + " needs a value"
-	case errors.As(err, &wrong):
+	} else if wrong := (*pflag.InvalidValueError)(nil); errors.As(err, &wrong) {
 		problem = "the value of --" + wrong.GetFlag().Name + " is no " + wrong.GetFlag().Value.Type()
 	}
 	return usage(cmd.CommandPath(), problem)

@@ -76,20 +76,21 @@ func (c *Client) ask(ctx context.Context, method, path string) (body []byte, err
 		return nil, err
 	}
 	resp, err := c.http.Do(r)
-	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED):
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w (%w)", ErrNotRunning, err)
-	case ctx.Err() != nil:
+	}
+	if ctx.Err() != nil {
 		return nil, fault.Ended(ctx).Because(err)
-	case err != nil:
+	}
+	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(body) > maxAnswer:
+	}
+	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("the answer of the daemon has more than %d bytes", maxAnswer)
 	}
 	switch resp.StatusCode {
