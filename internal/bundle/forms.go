@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -42,7 +43,7 @@ func either(forms ...form) form {
 	return func(value string) bool { return slices.ContainsFunc(forms, func(f form) bool { return f(value) }) }
 }
 
-var kinds = among("system", "user-assigned", "workload", "service-principal", "cli", "arc", "token", "")
+var kinds = among(append((&config.Config{}).IdentityNames(), "")...)
 
 // forms are those of the kinds of values that the configuration's table has.
 var forms = map[string]form{

@@ -18,19 +18,19 @@ var safeOptions = slices.Concat(mounts.Names(mounts.Own), strings.Fields(`vers u
 	backupuid backupgid esize rasize handletimeout max_credits min_enc_offload mode size`))
 
 var optionWords = among(strings.Fields(`root none strict loose krb5 krb5i krb5p ntlmssp ntlmsspi mount app utf8 default
-	1.0 2.0 2.1 3 3.0 3.02 3.1.1 system workload cli arc token service-principal user-assigned`)...)
+	1.0 2.0 2.1 3 3.0 3.02 3.1.1`)...)
 
 // optionForm is what the value of a safe option looks like.
 func optionForm(name string) form {
 	switch name {
 	case "identity": // a name that the user invents
-		return either(optionWords, matches(account))
+		return either(optionWords, kinds, matches(account))
 	case "user", "username":
-		return either(optionWords, matches(guid))
+		return either(optionWords, kinds, matches(guid))
 	case "resource_id":
 		return forms["id"]
 	}
-	return either(optionWords, matches(guid, number, octal, address, filePath, webPlace, domain))
+	return either(optionWords, kinds, matches(guid, number, octal, address, filePath, webPlace, domain))
 }
 
 var (

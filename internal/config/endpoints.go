@@ -52,7 +52,7 @@ func (p *parser) checkHosts() {
 	}
 	for _, h := range p.listed {
 		if err := p.assign(h); err != nil {
-			p.mistake(at(err, h.at, within("endpoints", h.key)))
+			p.mistake(h.at, within("endpoints", h.key), err)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (p *parser) assign(h *account) error {
 	id, err := p.named(h.identity)
 	if err != nil {
 		key := within("endpoints", h.key) + ".identity"
-		return at(err, p.places[key], key)
+		return located(err, p.places[key], key)
 	}
 	if other, ok := p.owners[e.Host()]; ok && other != id {
 		return errors.New("its account has another identity already, by another of its names")

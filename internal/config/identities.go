@@ -61,7 +61,7 @@ func (p *parser) checkIdentities() {
 	for _, name := range slices.Sorted(maps.Keys(p.identities)) {
 		e, key := p.identities[name], within("identities", name)
 		if err := p.complete(e, key); err != nil {
-			p.mistake(at(errors.New(err.Error()+p.mistyped(key)), e.at, key))
+			p.mistake(e.at, key, errors.New(err.Error()+p.mistyped(key)))
 		}
 	}
 	if p.fallbackText == "" {
@@ -69,7 +69,7 @@ func (p *parser) checkIdentities() {
 	}
 	id, err := p.named(p.fallbackText)
 	if err != nil {
-		p.mistake(at(err, p.places["default_identity"], "default_identity"))
+		p.mistake(p.places["default_identity"], "default_identity", err)
 	}
 	p.fallback = &id
 }

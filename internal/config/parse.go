@@ -66,7 +66,7 @@ func (p *parser) parse(content []byte) {
 		err = p.section("", "", root)
 	}
 	if err != nil {
-		p.mistake(p.at(err, 0, ""))
+		p.mistake(place{p.file, 0}, "", err)
 	}
 }
 
@@ -75,36 +75,36 @@ func (p *parser) parse(content []byte) {
 func (p *parser) section(way, row string, n *yaml.Node) error {
 	all, err := pairs(way, n)
 	if err != nil {
-		return p.at(err, n.Line, way)
+		return located(err, place{p.file, n.Line}, way)
 	}
 	for _, kv := range all {
-		key := within(way, kv.key)
+		key, at := within(way, kv.key), place{p.file, kv.line}
 		if kv.first > 0 {
-			p.warn(place{p.file, kv.line}, key, fmt.Sprintf("it is in line %d already, and that line counts", kv.first))
+			p.warn(at, key, fmt.Sprintf("it is in line %d already, and that line counts", kv.first))
 			continue
 		}
 		k := Find(row, kv.key)
 		if k == nil {
-			p.warn(place{p.file, kv.line}, key, "this key is unknown"+didYouMean(kv.key, keysOf(row)))
+			p.warn(at, key, "this key is unknown"+didYouMean(kv.key, keysOf(row)))
 			continue
 		}
-		if err := p.value(k, key, kv); err != nil {
-			p.mistake(p.at(err, kv.line, key))
+		if err := p.value(k, key, at, kv); err != nil {
+			p.mistake(at, key, err)
 		}
 	}
 	return nil
 }
 
 // value takes one value, which can be a mapping itself.
-func (p *parser) value(k *Key, way string, kv pair) error {
+func (p *parser) value(k *Key, way string, at place, kv pair) error {
 	if k.enter != nil {
-		if err := k.enter(p, kv.key, place{p.file, kv.line}); err != nil {
+		if err := k.enter(p, kv.key, at); err != nil {
 			return err
 		}
 	}
 	if k.take == nil {
 		if k.enter != nil {
-			p.places[way] = place{p.file, kv.line}
+			p.places[way] = at
 		}
 		return p.section(way, k.Path, kv.value)
 	}
@@ -117,9 +117,9 @@ func (p *parser) value(k *Key, way string, kv pair) error {
 		err = k.take(p, text)
 	}
 	if err == nil {
-		p.places[way] = place{p.file, kv.line}
+		p.places[way] = at
 	} else if k.lenient || k.optional && (errors.Is(err, errNoValue) || errors.Is(err, errIsEmpty)) {
-		p.warn(place{p.file, kv.line}, way, err.Error()+"; "+cmp.Or(k.show(p), "the default")+" holds instead")
+		p.warn(at, way, err.Error()+"; "+cmp.Or(k.show(p), "the default")+" holds instead")
 		return nil
 	}
 	return err
@@ -159,9 +159,9 @@ func (p *parser) sentences(problems []problem) []string {
 }
 
 // mistake notes what no configuration can have, of which the first ones are enough.
-func (p *parser) mistake(err error) {
-	if w := (*problem)(nil); errors.As(err, &w) && len(p.mistakes) < maxWarnings {
-		p.mistakes = append(p.mistakes, *w)
+func (p *parser) mistake(where place, key string, err error) {
+	if len(p.mistakes) < maxWarnings {
+		p.mistakes = append(p.mistakes, *located(err, where, key))
 	}
 }
 
@@ -173,10 +173,8 @@ func (p *parser) warn(where place, key, text string) {
 	p.warnings = append(p.warnings, problem{where, key, text})
 }
 
-// at makes a problem of an error that does not know its place.
-func (p *parser) at(err error, line int, key string) error { return at(err, place{p.file, line}, key) }
-
-func at(err error, where place, key string) error {
+// located makes a problem of an error that does not know its place.
+func located(err error, where place, key string) *problem {
 	var p *problem
 	if !errors.As(err, &p) {
 		return &problem{where, key, err.Error()}
