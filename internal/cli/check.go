@@ -16,13 +16,13 @@ import (
 
 // The results of status --check, which are its exit statuses, for probes and monitoring.
 const (
-	checkFresh     = iota
-	checkDegraded  // something fails, and every mount has a ticket for a while
-	checkWithout   // a mount is, or will soon be, without a ticket
-	checkNoDaemon  // none runs, or it did not answer within checkTimeout
-	checkTimeout   = 2 * time.Second
-	checkEndsSoon  = 10 * time.Minute // before its end a ticket that nobody replaces counts as gone
-	checkFromFirst = "1"              // the level without a value
+	checkFresh       = iota
+	checkDegraded    // something fails, and every mount has a ticket for a while
+	checkWithout     // a mount is, or will soon be, without a ticket
+	checkNoDaemon    // none runs, or it did not answer within checkTimeout
+	checkTimeout     = 2 * time.Second
+	checkExpiresSoon = 10 * time.Minute // before it expires a ticket that nobody replaces counts as gone
+	checkFromFirst   = "1"              // the level without a value
 )
 
 var checkNames = [...]string{"fresh", "degraded", "without a ticket", "no daemon"}
@@ -101,7 +101,7 @@ func judgeEndpoint(e control.Endpoint, now time.Time) int {
 		return checkWithout
 	}
 	replaced := e.State != control.Failing && e.State != control.Foreign
-	if !replaced && e.TicketEnd.Sub(now) < checkEndsSoon {
+	if !replaced && e.TicketEnd.Sub(now) < checkExpiresSoon {
 		return checkWithout
 	}
 	if e.State == control.Failing || e.State == control.Foreign && e.LastFault != nil {

@@ -25,13 +25,13 @@ type listed struct {
 	Encryption  string   `json:"encryption"`   // of the session key, as RFC 3961 names it
 	ObtainedAt  *string  `json:"obtained_at"`  // RFC 3339, null when that is not known
 	StartsAt    *string  `json:"starts_at"`    // RFC 3339
-	EndsAt      *string  `json:"ends_at"`      // RFC 3339
+	ExpiresAt   *string  `json:"ends_at"`      // RFC 3339
 	SecondsLeft int64    `json:"seconds_left"` // to ends_at, negative after it
 	Trusted     bool     `json:"trusted"`      // nobody but root can have written this
 	Aliases     []string `json:"aliases"`      // the other hosts under which it is stored
 	CCache      string   `json:"ccache"`       // path of the credential cache
 
-	ends time.Time
+	expires time.Time
 }
 
 // The states of a ticket.
@@ -70,9 +70,9 @@ func describe(t tickets.Ticket, now time.Time, ccache string) listed {
 	l := listed{
 		Endpoint: ticketHost(t), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
 		State: stateOK, Encryption: encryption(t.Key.Etype),
-		ObtainedAt: stamp(t.ObtainedAt), StartsAt: stamp(t.StartTime), EndsAt: stamp(t.EndTime),
+		ObtainedAt: stamp(t.ObtainedAt), StartsAt: stamp(t.StartTime), ExpiresAt: stamp(t.EndTime),
 		SecondsLeft: secondsLeft(now, t.EndTime), Trusted: t.Trusted,
-		Aliases: append([]string{}, t.Aliases...), CCache: ccache, ends: t.EndTime,
+		Aliases: append([]string{}, t.Aliases...), CCache: ccache, expires: t.EndTime,
 	}
 	if t.StartTime.IsZero() { // then it starts with the login (RFC 4120, 5.3)
 		l.StartsAt = stamp(t.AuthTime)
@@ -100,7 +100,7 @@ func (s *session) rows(all []listed) [][]string {
 			identity = *l.Identity + " ?"
 		}
 		rows = append(rows, []string{
-			legible.Line(l.Endpoint), legible.Line(identity), timeLeft(s.Now(), l.ends), localTime(l.ends),
+			legible.Line(l.Endpoint), legible.Line(identity), timeLeft(s.Now(), l.expires), localTime(l.expires),
 			l.Encryption, s.colour(colours[l.State], l.State),
 		})
 	}
@@ -110,7 +110,7 @@ func (s *session) rows(all []listed) [][]string {
 // ticketHost is the host that a ticket is for.
 func ticketHost(t tickets.Ticket) string { return t.Server.Components[1] }
 
-func secondsLeft(now, end time.Time) int64 { return int64(end.Sub(now) / time.Second) }
+func secondsLeft(now, expiry time.Time) int64 { return int64(expiry.Sub(now) / time.Second) }
 
 // encryption is the name of a Kerberos encryption type (RFC 3962, 8009 and 4757).
 func encryption(etype uint16) string {

@@ -24,7 +24,7 @@ type granted struct {
 	Server      string   `json:"server"`       // the service principal
 	Identity    string   `json:"identity"`     // on one line
 	Refreshable bool     `json:"refreshable"`  // a new ticket can be had without a person
-	EndsAt      *string  `json:"ends_at"`      // RFC 3339
+	ExpiresAt   *string  `json:"ends_at"`      // RFC 3339
 	SecondsLeft int64    `json:"seconds_left"` // to ends_at
 	CCache      string   `json:"ccache"`       // path of the credential cache
 	Warnings    []string `json:"warnings,omitempty"`
@@ -91,7 +91,7 @@ func changes(before tickets.Listing, err error, r tickets.Request, got tickets.R
 func (s *session) grant(r tickets.Request, got tickets.Result, warnings []string) error {
 	g := granted{
 		Endpoint: r.Endpoint.Host(), Server: got.Server, Identity: r.Identity.String(), Refreshable: r.Identity.Refreshable(),
-		EndsAt: stamp(got.EndTime), SecondsLeft: secondsLeft(s.Now(), got.EndTime), CCache: got.CCache, Warnings: warnings,
+		ExpiresAt: stamp(got.EndTime), SecondsLeft: secondsLeft(s.Now(), got.EndTime), CCache: got.CCache, Warnings: warnings,
 	}
 	if !g.Refreshable {
 		g.Warnings = append(g.Warnings, "nobody can renew it: it ends for good unless you set a new one")

@@ -77,7 +77,7 @@ func TestDescribeAStrangeTicket(t *testing.T) {
 		AuthTime: start.Add(-time.Hour),
 	}}
 	got := describe(ticket, start, "/cc")
-	if got.State != stateExpired || got.EndsAt != nil || got.Identity != nil || got.ObtainedAt != nil ||
+	if got.State != stateExpired || got.ExpiresAt != nil || got.Identity != nil || got.ObtainedAt != nil ||
 		*got.StartsAt != "2026-11-23T11:00:00Z" || got.Encryption != "etype 99" || got.Aliases == nil {
 		t.Errorf("got %+v", got)
 	}
