@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/azfilesauth/azfilesauth/internal/reply"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 const (
@@ -19,7 +20,8 @@ const (
 
 // ask sends the request once. Its errors are those of the network.
 func (x *exchange) ask(ctx context.Context) (*reply.Answer, error) {
-	target := url.URL{Scheme: "https", Host: x.endpoint.Host(), Path: "/", RawQuery: "restype=service&comp=kerbticket"}
+	ctx = transport.WithDetour(ctx, x.host(), x.endpoint.Alias())
+	target := url.URL{Scheme: "https", Host: x.host(), Path: "/", RawQuery: "restype=service&comp=kerbticket"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), http.NoBody)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,8 @@
 // Invariants: a ticket is returned only when it is for the endpoint that was asked, now valid, and of
 // an encryption type that we use; the access token goes to the endpoint's canonical host by https
 // and nowhere else, since redirects are not followed; no error holds the token, even when the other
-// side repeats it; what is read of an answer is bounded.
+// side repeats it; what is read of an answer is bounded. Where the canonical host's addresses cannot be reached,
+// the connection goes to those of the name that the share is mounted by, with the same certificate.
 //
 // It speaks net/http without the pipeline of azcore: there is one request to make, and azcore's
 // retries sleep through a Retry-After that ends after the caller's deadline, where we must return
@@ -165,7 +166,7 @@ func (x *exchange) passing(f *fault.Fault) bool {
 	if fault.Is(f, fault.NotAzure) { // a gateway on the way passes too, a block page does not
 		return x.busy
 	}
-	return fault.Is(f, fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.DNSFailed, fault.ProxyFailed)
+	return fault.Is(f, fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.IPv6Only, fault.DNSFailed, fault.ProxyFailed)
 }
 
 // fits reports whether a wait is short enough and leaves ctx time for another attempt. That ctx was

@@ -27,7 +27,7 @@ func (c *Client) Greet(ctx context.Context, e endpoint.Endpoint) (Greeting, erro
 		return Greeting{}, fault.Internal.New().Because(errors.New("a greeting needs a transport and an endpoint"))
 	}
 	target := url.URL{Scheme: "https", Host: e.Host(), Path: "/"}
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, target.String(), http.NoBody)
+	req, err := http.NewRequestWithContext(transport.WithDetour(ctx, e.Host(), e.Alias()), http.MethodHead, target.String(), http.NoBody)
 	if err != nil {
 		return Greeting{}, fault.Internal.New().Because(err)
 	}

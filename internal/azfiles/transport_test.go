@@ -7,8 +7,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
@@ -260,5 +262,44 @@ func TestTrustIsReadLate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		tr.CloseIdleConnections()
+	}
+}
+
+// TestNameForIPv6: where the account's own addresses cannot be reached, the name that the share is mounted by is
+// used, with the account's certificate and for the account's ticket; a failure is told of the account.
+func TestNameForIPv6(t *testing.T) {
+	b := newBench(t, azurefake.Options{})
+	there := routes(t, b.fake)
+	var dialled []string
+	reachable := true
+	unreached := func(addr string) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, Err: os.NewSyscallError("connect "+addr, syscall.ENETUNREACH)}
+	}
+	rt, err := transport.New(transport.Options{Bundles: []string{bundle(t, b.fake)}, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dialled = append(dialled, addr)
+		if strings.HasPrefix(addr, testHost) || !reachable {
+			return nil, unreached(addr)
+		}
+		return there(ctx, network, addr)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.client.Transport = rt
+	const name = "acct-ipv6.file.core.windows.net"
+	cred, err := b.client.Exchange(t.Context(), resolve(t, name), b.token, Caller{})
+	if want := []string{testHost + ":443", name + ":443"}; err != nil || !slices.Equal(dialled, want) || strings.Join(cred.Server.Components, "/") != "cifs/"+testHost {
+		t.Errorf("%v: %v, %v", dialled, cred.Server, err)
+	}
+	rt.CloseIdleConnections()
+	if _, err := b.client.Greet(t.Context(), resolve(t, name)); err != nil {
+		t.Error(err)
+	}
+	rt.CloseIdleConnections()
+	reachable = false
+	for _, host := range []string{name, testHost} {
+		if _, err := b.client.Exchange(t.Context(), resolve(t, host), b.token, Caller{}); !fault.Is(err, fault.EndpointDown, fault.IPv6Only) || !strings.Contains(err.Error(), testHost) {
+			t.Errorf("%s: %v", host, err)
+		}
 	}
 }

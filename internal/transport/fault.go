@@ -67,6 +67,8 @@ func why(err error, host string) *fault.Fault {
 		return fault.EndpointTimeout.New(host)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.AzureBusy.New(host)
+	case onlyIPv6(err):
+		return fault.IPv6Only.New(host)
 	}
 	if problem := shaking(err); incompatibleWords.MatchString(problem) {
 		return fault.TLSVersion.New(host)

@@ -51,6 +51,7 @@ func New(o Options) (*http.Transport, error) {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext
 	}
+	o.Dial = detouring(o.Dial)
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	// Called right before any handshake that uses config, hence before anybody else reads the field.
 	trust := sync.OnceFunc(func() { config.RootCAs = firstBundle(o.Bundles) })

@@ -116,3 +116,42 @@ func TestBundleWithoutCertificates(t *testing.T) {
 		t.Error("there are certificates where none are")
 	}
 }
+
+// onMachine gives this machine other addresses.
+func onMachine(t *testing.T, cidrs ...string) {
+	t.Helper()
+	var addrs []net.Addr
+	for _, c := range cidrs {
+		ip, n, err := net.ParseCIDR(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addrs = append(addrs, &net.IPNet{IP: ip, Mask: n.Mask})
+	}
+	t.Cleanup(func() { interfaceAddrs = net.InterfaceAddrs })
+	interfaceAddrs = func() ([]net.Addr, error) { return addrs, nil }
+}
+
+func TestIPv6Alone(t *testing.T) {
+	dial := func(address string, errno syscall.Errno) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.ParseIP(address), Port: 443}, Err: os.NewSyscallError("connect", errno)}
+	}
+	v6 := []string{"127.0.0.1/8", "169.254.3.4/16", "::1/128", "fe80::1/64", "2001:db8::7/64"}
+	for name, c := range map[string]struct {
+		addrs []string
+		err   error
+		want  fault.Named
+	}{
+		"IPv6 alone":        {v6, dial("192.0.2.1", syscall.ENETUNREACH), fault.IPv6Only},
+		"no source address": {v6, dial("192.0.2.1", syscall.EADDRNOTAVAIL), fault.IPv6Only},
+		"both":              {append(v6, "10.0.0.4/24"), dial("192.0.2.1", syscall.ENETUNREACH), fault.EndpointDown},
+		"none":              {v6[:4], dial("192.0.2.1", syscall.ENETUNREACH), fault.EndpointDown},
+		"to IPv6":           {v6, dial("2001:db8::1", syscall.ENETUNREACH), fault.EndpointDown},
+		"refused":           {v6, dial("192.0.2.1", syscall.ECONNREFUSED), fault.EndpointDown},
+	} {
+		onMachine(t, c.addrs...)
+		if f := Fault(t.Context(), c.err, "host"); !fault.Is(f, c.want) {
+			t.Errorf("%s: %v, want %v", name, f, c.want)
+		}
+	}
+}
