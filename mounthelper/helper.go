@@ -129,6 +129,7 @@ func (h *Helper) Run(args []string) int {
 		defer stop()
 	}
 	status := h.mount(ctx, &j)
+	h.remember(&j, status)
 	h.sayDoctor(&j, status)
 	return status
 }

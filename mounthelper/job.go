@@ -30,6 +30,8 @@ type job struct {
 	tryTarget bool   // with the option that not every kernel knows
 	decided   bool   // the configuration has been put to use
 	recorded  bool   // the failure is in the journal, which is all that standard error is
+
+	failure *fault.Fault // that was told last, nil for none
 }
 
 // read understands the command line and finds out what is mounted.

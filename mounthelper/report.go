@@ -10,6 +10,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // step tells what is being done, to those who want to know.
@@ -28,6 +29,7 @@ func (h *Helper) say(format string, a ...any) {
 // one that people look at.
 func (h *Helper) fail(err error, j *job) int {
 	f := fault.From(err)
+	j.failure = f
 	j.recorded = h.record(f, j) == nil && h.Journaled
 	if !j.recorded {
 		h.say("%s: %s", f.ID(), f.Sentence())
@@ -37,6 +39,24 @@ func (h *Helper) fail(err error, j *job) int {
 		}
 	}
 	return int(f.Exit())
+}
+
+// remember leaves the failure for the doctor, since a mount by hand has no line in fstab, or takes the last one
+// back. Nothing depends on it: where it cannot be left, as in a /run that is full, the doctor knows less.
+func (h *Helper) remember(j *job, status int) {
+	target, err := absolute(j.inv.dir)
+	if err != nil || j.inv.fake {
+		return
+	}
+	if status == 0 {
+		lastfault.ClearAttempt(h.Host, target)
+		return
+	}
+	if j.failure == nil || fault.Is(j.failure, fault.Interrupted) {
+		return
+	}
+	options := mounts.ParseOptions(j.inv.options).WithoutSecrets().String()
+	_ = lastfault.SaveAttempt(h.Host, lastfault.Attempt{Source: mounts.Presentable(j.inv.spec), Target: target, Options: options}, j.failure)
 }
 
 // record sends a failure to the system's log: at boot nobody sees stderr, and later nobody remembers it.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -70,6 +71,10 @@ type grant struct {
 func (s *Subject) token(ctx context.Context, e endpoint.Endpoint, use login) grant {
 	w := s.ways(e)
 	o := tickets.TokenOptions(identity.Options{Transport: w.azure, IMDS: w.imds, Host: s.Host, Attempts: tries}, s.Config, e, use.cruid)
+	if e.IsZero() { // of no account, hence of the cloud that nearly all are in
+		o.Cloud.Name, o.Cloud.Resource = endpoint.Public.Name, endpoint.Public.Resource
+		o.Cloud.Authority = cmp.Or(o.Cloud.Authority, endpoint.Public.Authority)
+	}
 	return once(s, "token "+use.identity.TokenName(o), func() grant {
 		if w.err != nil {
 			return grant{err: w.err}

@@ -69,6 +69,9 @@ type Check struct {
 	Offline bool
 	// PerEndpoint tells that it is made for each endpoint under test, which is Subject.Target.
 	PerEndpoint bool
+	// Alone tells that one for each endpoint is made for the machine where there is no endpoint: Subject.Target
+	// is then one without an Endpoint, at which the configuration's default identity logs in.
+	Alone bool
 
 	Former []ID // of checks that went into this one; explain knows them for ever
 

@@ -20,6 +20,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
@@ -78,10 +79,14 @@ type Subject struct {
 	Flaws     []mounts.FstabFlaw // lines of fstab that mount(8) ignores
 	FstabErr  error
 
+	Attempts    []lastfault.Attempt // mounts that failed, the newest last
+	AttemptsErr error
+
 	Targets []Target // the endpoints under test
 	Target  *Target  // of a check per endpoint, nil otherwise
 
-	memo *memo
+	alone []Target // one without an Endpoint, see Check.Alone
+	memo  *memo
 }
 
 // memo keeps what several checks need and is costly to get, each by its name.
@@ -111,8 +116,9 @@ type Target struct {
 	From     []Origin
 }
 
-// Origin is one place that names an endpoint. Exactly one of Mount, Fstab and the two Booleans is set.
+// Origin is one place that names an endpoint. Exactly one of the pointers and the two Booleans is set.
 type Origin struct {
+	Attempt  *lastfault.Attempt
 	Mount    *mounts.Mount
 	Fstab    *mounts.FstabLine
 	Config   bool   // an entry of endpoints
@@ -134,7 +140,7 @@ func New(o Options) (*Subject, error) {
 	if o.Kernel == nil {
 		o.Kernel = kernel{}
 	}
-	s := &Subject{Options: o, memo: &memo{}}
+	s := &Subject{Options: o, alone: make([]Target, 1), memo: &memo{}}
 	s.Config, s.ConfigErr = config.Read(s.Host)
 	if s.ConfigErr != nil { // so that what does not depend on it is looked at all the same
 		s.Config = config.Defaults(s.Host)
@@ -149,6 +155,7 @@ func New(o Options) (*Subject, error) {
 		}
 		_ = fstab.Close() // only read
 	}
+	s.Attempts, s.AttemptsErr = lastfault.Attempts(s.Host)
 	var err error
 	s.Targets, err = s.targets(resolver)
 	return s, err
@@ -165,10 +172,14 @@ func (s *Subject) each(c Check) []*Subject {
 	if !c.PerEndpoint {
 		return []*Subject{s}
 	}
+	targets := s.Targets
+	if len(targets) == 0 && c.Alone {
+		targets = s.alone
+	}
 	var all []*Subject
-	for i := range s.Targets {
+	for i := range targets {
 		one := *s
-		one.Target = &s.Targets[i]
+		one.Target = &targets[i]
 		all = append(all, &one)
 	}
 	return all

@@ -152,6 +152,23 @@ func sameFile(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
+func checkLastMount(_ context.Context, s *Subject) Result {
+	if s.AttemptsErr != nil {
+		return s.CannotSee(lastfault.Dir(s.Host), s.AttemptsErr)
+	}
+	found := []Result{Good("there was none")}
+	for _, a := range s.Attempts {
+		e, err := s.Config.Resolver.Resolve(hostOf(a.Source))
+		if !s.matters(a) || err != nil && s.Endpoint != "" || err == nil && !s.tests(e.Host()) {
+			continue
+		}
+		r := Warned(a.Fix, "%s on %s with the options %q, %d s ago: %s: %s", a.Source, a.Target, a.Options, int(s.Now().Sub(a.At).Seconds()), a.ID, a.Text)
+		r.Fault = a.ID
+		found = append(found, r)
+	}
+	return worst(found...)
+}
+
 func checkLastFault(_ context.Context, s *Subject) Result {
 	found := []Result{Good("there was none")}
 	entries, err := s.ReadDir(lastfault.Dir(s.Host))

@@ -43,12 +43,12 @@ var table = []Check{
 		Why:    "The kernel shares a session by server and credential uid: the second would run as the first and, after a reconnect, the first as the second. The mount of the second is refused.",
 	},
 	{
-		ID: "imds", Group: Identity, Title: "machine's identity service (IMDS)", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity-choice"}, Run: checkIMDS,
+		ID: "imds", Group: Identity, Title: "machine's identity service (IMDS)", Severity: Fails, PerEndpoint: true, Alone: true, Needs: []ID{"identity-choice"}, Run: checkIMDS,
 		Proves: "The identity service of the machine answers, and no proxy stands before it.",
 		Why:    "It gives the tokens of managed identities to this machine alone; a proxy would see them, and answers for another machine.",
 	},
 	{
-		ID: "identity", Group: Identity, Title: "access token", Severity: Fails, PerEndpoint: true, Needs: []ID{"identity-choice", "imds"}, Timeout: azureTimeout, Run: checkIdentity, Former: []ID{"identity-system"},
+		ID: "identity", Group: Identity, Title: "access token", Severity: Fails, PerEndpoint: true, Alone: true, Needs: []ID{"identity-choice", "imds"}, Timeout: azureTimeout, Run: checkIdentity, Former: []ID{"identity-system"},
 		Proves: "The identity obtains an access token for Azure Storage; identity=system that of the machine's own identity.",
 		Why:    "The storage account issues a ticket to nobody else. A machine with a single user-assigned identity and no other answers identity=system with that one; as soon as a second is assigned, or a system-assigned one, somebody else logs in or nobody.",
 	},
@@ -211,6 +211,11 @@ var table = []Check{
 		ID: "kernel-log", Group: Surroundings, Title: "the kernel's log", Severity: Tells, Run: checkKernelLog, Former: []ID{"server-side"},
 		Proves: "The kernel has not complained of SMB logins within the last hour, and tells of none that the server refused.",
 		Why:    "What the kernel logs tells on which side the last failure was. The server can refuse a ticket that it has issued itself: by the role, the settings for SMB or the clock.",
+	},
+	{
+		ID: "last-mount", Group: Surroundings, Title: "mounts that failed", Severity: Latent, Offline: true, Run: checkLastMount,
+		Proves: "The last mount by mount.azfiles at every mount point succeeded.",
+		Why:    "A mount by hand that failed leaves no line of fstab; what it was and why it failed is kept until the machine restarts or a mount there succeeds.",
 	},
 	{
 		ID: "last-fault", Group: Surroundings, Title: "failures of the kernel's upcall", Severity: Latent, Offline: true, Run: checkLastFault,

@@ -3,12 +3,16 @@ package doctor
 import (
 	"errors"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -60,6 +64,11 @@ func (s *Subject) known(add func(host string, from Origin)) {
 			add(hostOf(l.Spec), Origin{Fstab: &s.Fstab[i]})
 		}
 	}
+	for i, a := range s.Attempts {
+		if s.matters(a) {
+			add(hostOf(a.Source), Origin{Attempt: &s.Attempts[i]})
+		}
+	}
 	for host := range s.Config.Resolver.Custom {
 		add(host, Origin{Config: true})
 	}
@@ -71,6 +80,11 @@ func (s *Subject) named(known map[string]*Target) string {
 	if source := mounts.SourceAt(s.Endpoint, s.Mounts, s.Fstab); source != "" {
 		return hostOf(source)
 	}
+	for _, a := range slices.Backward(s.Attempts) {
+		if filepath.Clean(s.Endpoint) == a.Target {
+			return hostOf(a.Source)
+		}
+	}
 	host := hostOf(s.Endpoint)
 	if !endpoint.IsAccount(host) {
 		return host
@@ -81,6 +95,13 @@ func (s *Subject) named(known map[string]*Target) string {
 		}
 	}
 	return host + ".file.core.windows.net"
+}
+
+// matters reports whether a mount that failed is still of interest: nothing else is mounted there or to be, and it
+// was not long ago unless somebody asks for it.
+func (s *Subject) matters(a lastfault.Attempt) bool {
+	const lately = time.Hour
+	return mounts.SourceAt(a.Target, s.Mounts, s.Fstab) == "" && (s.Endpoint != "" || s.Now().Sub(a.At) < lately)
 }
 
 // hostOf takes the host out of a share, an https URL or a host, whatever else is wrong with it.
@@ -108,6 +129,11 @@ type login struct {
 // logins gives the uses of a target that log in with a ticket. A target that is not used yet, but
 // named by a person or in the configuration, has the use that a mount without options would be.
 func (s *Subject) logins(t *Target) []login {
+	if t.Endpoint.IsZero() {
+		use := login{where: "the configuration", cruid: s.Config.CredentialUID}
+		use.identity, use.err = s.Config.Choose("", config.Choice{})
+		return []login{use}
+	}
 	var all []login
 	for _, from := range t.From {
 		if l := from.Fstab; l != nil && l.IsOurs() {
@@ -116,6 +142,11 @@ func (s *Subject) logins(t *Target) []login {
 			all = append(all, s.cifsLine(t.Endpoint, *l))
 		} else if m := from.Mount; m != nil && strings.HasPrefix(m.Sec, "krb5") {
 			all = append(all, s.mounted(t.Endpoint, m))
+		}
+	}
+	for _, from := range t.From {
+		if from.Attempt != nil {
+			all = append(all, s.attempted(t.Endpoint, from.Attempt))
 		}
 	}
 	named := slices.ContainsFunc(t.From, func(o Origin) bool { return o.Config || o.Argument })
@@ -135,6 +166,13 @@ func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Lin
 func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
 	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Host)
+	return use
+}
+
+// attempted is the use that a mount would have made that failed.
+func (s *Subject) attempted(e endpoint.Endpoint, a *lastfault.Attempt) login {
+	use := login{where: "the mount on " + a.Target + " that failed", target: a.Target}
+	use.identity, use.cruid, use.err = mounts.ParseOptions(a.Options).Login().Resolve(s.Config, e, s.Host)
 	return use
 }
 

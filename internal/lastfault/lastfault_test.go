@@ -2,6 +2,7 @@ package lastfault_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,5 +120,34 @@ func TestLastThatCannotBeTrusted(t *testing.T) {
 	}
 	if err := lastfault.Save(h, lastHost, fault.Internal.New()); err == nil {
 		t.Error("a link is followed")
+	}
+}
+
+// What is kept of mounts has a bound, and what is damaged, or somebody else's, is not there.
+func TestAttempts(t *testing.T) {
+	h, dir := machine(t)
+	if all, err := lastfault.Attempts(h); len(all) != 0 || err != nil {
+		t.Errorf("%v, %v", all, err)
+	}
+	at := h.Now()
+	for i := range 70 {
+		h.Now = func() time.Time { return at.Add(time.Duration(i) * time.Second) }
+		if err := lastfault.SaveAttempt(h, lastfault.Attempt{Source: "//h/s\x1b[1m", Target: fmt.Sprint("/mnt/", i)}, fault.CIFSModule.New()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := lastfault.Attempts(h)
+	if err != nil || len(all) != 64 || all[63].Target != "/mnt/69" || all[0].Target != "/mnt/6" || all[0].ID != fault.CIFSModule.ID || strings.Contains(all[0].Source, "\x1b") {
+		t.Errorf("%d, %+v, %v", len(all), all, err)
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(dir), "last-mount", "*"))
+	if err != nil || len(files) != 64 {
+		t.Fatal(files, err)
+	}
+	if err := errors.Join(os.WriteFile(files[0], []byte("{"), 0o600), os.WriteFile(files[1], []byte(`{"Target":"/elsewhere"}`), 0o600), os.Chmod(files[2], 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if all, err = lastfault.Attempts(h); err != nil || len(all) != 61 {
+		t.Errorf("%d, %v", len(all), err)
 	}
 }

@@ -69,6 +69,26 @@ func (all Options) String() string {
 	return strings.Join(items, ",")
 }
 
+// WithoutSecrets leaves out what may be a secret in the wrong place: the value of an option that is neither ours
+// nor one of the kernel's, and a word that is no option at all, such as the rest of a password with a comma.
+func (all Options) WithoutSecrets() Options {
+	const hidden = "..."
+	shown := make(Options, len(all))
+	for i, o := range all {
+		rule, ruled := ruleOf(o)
+		_, known := lookUp(strings.ToLower(o.Name))
+		switch {
+		case ruled && (rule.Fate == Own || !o.Valued), !ruled && known:
+			shown[i] = o
+		case o.Valued:
+			shown[i] = Option{Name: o.Name, Value: hidden, Valued: true}
+		default:
+			shown[i] = Option{Name: hidden}
+		}
+	}
+	return shown
+}
+
 // Get gives the value of an option as mount(8) reads it, "" for one without a value. Of several the
 // last one wins. ok is false when there is none.
 func (all Options) Get(name string) (value string, ok bool) {

@@ -35,7 +35,7 @@ type Source struct {
 func ParseSource(text string) (Source, error) {
 	unc, typed, problem := toUNC(text)
 	if problem != "" {
-		return Source{}, sourceInvalid(presentable(text), problem)
+		return Source{}, sourceInvalid(Presentable(text), problem)
 	}
 	host, share, dir := split(unc)
 	if problem := examine(unc, host, share, dir); problem != "" {
@@ -138,8 +138,8 @@ func toUNC(text string) (unc string, typed bool, problem string) {
 	return unc, typed, ""
 }
 
-// presentable is a source without what may be a password or a signature.
-func presentable(text string) string {
+// Presentable is a source, in whatever form, without what may be a password or a signature.
+func Presentable(text string) string {
 	text, _, _ = strings.Cut(text, "?")
 	if i := strings.LastIndexByte(text, '@'); i >= 0 {
 		return "..." + text[i:]

@@ -33,7 +33,7 @@ func (o *outcome) judge(r doctor.Report) {
 		if f.Status == doctor.Problem && r.First != nil && f.ID != r.First.ID {
 			o.blame("called broken too: %s", tell(f))
 		}
-		if f.Status == doctor.Warning && f.ID != o.first && f.ID != "last-fault" && !o.may(f.ID) {
+		if f.Status == doctor.Warning && f.ID != o.first && f.ID != "last-fault" && f.ID != "last-mount" && !o.may(f.ID) {
 			o.blame("called wrong too: %s", tell(f))
 		}
 	}
