@@ -263,6 +263,11 @@ repo: deps ## makes signed repositories for apt and dnf of the packages in dist/
 	@[ -n "$(KEY)" ] || { echo "make: name the signing key: make repo KEY=FINGERPRINT" >&2; exit 1; }
 	packaging/repository dist dist/repository $(URL) $(KEY)
 
+.PHONY: docs
+docs: NEEDS = mkdocs:mkdocs
+docs: deps ## makes the site of README and docs, below dist/site
+	packaging/site/build dist/site
+
 # Without times and numbers of its own, and with a tool (its checksum is told) that no path changes.
 .PHONY: sbom
 sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
@@ -271,7 +276,7 @@ sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
 
 .PHONY: test-packages
 test-packages: NEEDS += $(DEBNEEDS) $(RPMNEEDS) lintian:lintian rpmlint:rpmlint qemu-aarch64-static:qemu-user-static \
-  apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm dnf:dnf
+  apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm dnf:dnf mkdocs:mkdocs
 test-packages: deps ## installs, upgrades and removes the packages in roots of Debian 12 and 13
 	$(GO) test -tags packages -count=1 -timeout 30m -v ./packaging
 

@@ -158,6 +158,26 @@ func TestInstallScriptRefusesWhatItDoesNotKnow(t *testing.T) {
 	r.sameFiles(t, before)
 }
 
+// TestSite makes the site; mkdocs fails at a link that leads nowhere.
+func TestSite(t *testing.T) {
+	r := root(t.TempDir())
+	command(t, "site/build", r.path("site"))
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	for _, page := range pages {
+		if name := strings.TrimSuffix(filepath.Base(page), ".md"); !r.has("site/" + name + "/index.html") {
+			t.Errorf("%s is not on the site", page)
+		}
+	}
+	for _, want := range []string{`href="install/"`, `href="https://github.com/azfilesauth/azfilesauth/blob/main/SECURITY.md"`} {
+		if !strings.Contains(r.read(t, "site/index.html"), want) {
+			t.Errorf("the first page has no %s", want)
+		}
+	}
+}
+
 func TestUninstallTakesBackWhatInstallPut(t *testing.T) {
 	r := root(t.TempDir())
 	r.write(t, "usr/bin/other", "")
