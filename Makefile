@@ -268,6 +268,11 @@ docs: NEEDS = mkdocs:mkdocs
 docs: deps ## makes the site of README and docs, below dist/site
 	packaging/site/build dist/site
 
+.PHONY: picture
+picture: ## runs the demo and draws what it prints: docs/demo.svg
+	$(MAKE) --no-print-directory demo | sed -n '/^Linux .* mounts/,$$p' | packaging/site/picture > bin/demo.svg
+	mv bin/demo.svg docs/demo.svg
+
 # Without times and numbers of its own, and with a tool (its checksum is told) that no path changes.
 .PHONY: sbom
 sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
