@@ -16,14 +16,13 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 )
 
 const (
 	azTimeout = time.Minute // az needs two seconds or three, and more to renew a login
 	maxAzText = maxAnswer   // bytes of each output
 	maxAzLine = 300         // bytes of what az says that are shown
-	maxAzWord = 36          // bytes of a word that is shown: a GUID
 	azPath    = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	azHint    = "nobody can renew this ticket when it ends: name the user who has run az login with user="
 )
@@ -106,23 +105,11 @@ func azFault(user string, err error, text []byte) error {
 	for line := range strings.Lines(string(text)) {
 		if strings.Contains(line, "AADSTS") || strings.HasPrefix(line, "ERROR:") || strings.HasPrefix(line, "fork/exec ") ||
 			strings.HasPrefix(line, "the program was not started:") {
-			err = fmt.Errorf("%w: %s", err, azLine(line))
+			err = fmt.Errorf("%w: %s", err, reply.Guarded(line, maxAzLine))
 			break
 		}
 	}
 	return fault.CLIFailed.New(user).Because(err)
-}
-
-// azLine is a line without what can be a token: words that are longer than a GUID and no plain path.
-func azLine(line string) string {
-	words := strings.Fields(line)
-	for n, word := range words {
-		if strings.Contains(word, "eyJ") || len(word) > maxAzWord && strings.Trim(word, lower+"/.:-_'\",") != "" {
-			words[n] = secret.Redacted
-		}
-	}
-	line = strings.Join(words, " ")
-	return line[:min(len(line), maxAzLine)]
 }
 
 // runAz gives both outputs of az. All of its processes end with it.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -37,6 +38,11 @@ func (h Hidden) Text(text string, limit int) string {
 	for _, s := range h.forms() {
 		text = blot(text, s)
 	}
+	return cut(text, limit)
+}
+
+// cut gives at most limit bytes, whole characters.
+func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
@@ -44,6 +50,31 @@ func (h Hidden) Text(text string, limit int) string {
 		limit--
 	}
 	return text[:limit]
+}
+
+// plain are the characters of words that are shown however long they are: paths, hosts and names.
+const plain = "abcdefghijklmnopqrstuvwxyz0123456789/.:-_'\","
+
+// maxPlain bounds any other word, in bytes: a GUID.
+const maxPlain = 36
+
+// Guarded gives a text of somebody who can repeat secrets that we do not know, such as az: one printable line of at
+// most limit bytes, in which each word that can be a token is replaced. The order is that of Hidden.Text. What cannot be
+// seen is left out and does not part a word, since it would make two short ones of a token.
+func Guarded(text string, limit int) string {
+	visible := strings.Map(func(r rune) rune {
+		if !unicode.IsSpace(r) && !unicode.IsGraphic(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, text)
+	words := strings.Fields(fault.Line(visible))
+	for n, word := range words {
+		if strings.Contains(word, "eyJ") || len(word) > maxPlain && strings.Trim(word, plain) != "" {
+			words[n] = secret.Redacted
+		}
+	}
+	return cut(strings.Join(words, " "), limit)
 }
 
 // blot replaces a secret in a line, also where spaces are between its characters: pages wrap long words.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
@@ -161,6 +162,40 @@ func FuzzHidden(f *testing.F) {
 		}
 		if fl := h.Redact(fault.AnswerInvalid.New("h", before+token[:cut]+within+token[cut:])); fault.Line(within) == "" && strings.Contains(fl.Error(), token) {
 			t.Fatalf("%v shows it", fl)
+		}
+	})
+}
+
+// FuzzGuarded: no token is shown, whatever that cannot be seen is in it and wherever it stands; and nothing is taken from a
+// line in which there is none.
+func FuzzGuarded(f *testing.F) {
+	const jwt, refresh = "eyJ0eXAi.c2VjcmV0LXBheWxvYWQ.c2lnbmF0dXJl", "0.AXoAabcdefghijklmnopqrstuvwxyz0123456789-s3cr3t"
+	f.Add("ERROR: got ", "\ufeff", " after", uint8(1), false)
+	f.Add("", "\x1b", "", uint8(20), true)
+	f.Add("AADSTS700082: ", "\u200b", "\u2028", uint8(9), true)
+	f.Add("\"", "\xff", "\"", uint8(2), false)
+	f.Fuzz(func(t *testing.T, before, within, after string, at uint8, second bool) {
+		token := jwt
+		if second {
+			token = refresh
+		}
+		place := int(at) % len(token)
+		text := Guarded(before+token[:place]+within+token[place:]+after, MaxText)
+		if strings.Contains(text, token) || strings.Contains(strings.ReplaceAll(text, " ", ""), token) && !strings.ContainsFunc(within, unicode.IsSpace) {
+			t.Fatalf("%q shows it", text)
+		}
+		if text != fault.Line(text) || len(text) > MaxText {
+			t.Fatalf("%q is not clean", text)
+		}
+		var plain []string
+		for _, word := range strings.Fields(fault.Line(before)) {
+			if len(word) <= 36 && !strings.Contains(word, "eyJ") {
+				plain = append(plain, word)
+			}
+		}
+		line := strings.Join(append(plain, "AADSTS700082: see https://login.microsoftonline.com/common/oauth2/token, user 00000000-0000-0000-0000-000000000000"), " ")
+		if got := Guarded(line, len(line)); got != line && !strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsSpace(r) && !unicode.IsGraphic(r) }) {
+			t.Fatalf("%q became %q", line, got)
 		}
 	})
 }
