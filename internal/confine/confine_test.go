@@ -29,9 +29,15 @@ var other = &syscall.Credential{Uid: nobody, Gid: nobody}
 const attack = "CONFINE_TEST_ATTACK"
 
 func TestMain(m *testing.M) {
+	if how := os.Getenv(handler); how != "" {
+		handle(how, os.Args[1])
+		return
+	}
 	switch os.Getenv(attack) {
 	case "":
 		os.Exit(m.Run())
+	case "key":
+		attackKey()
 	case "tty":
 		attackTerminal()
 	case "keys":
