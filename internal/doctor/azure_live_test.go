@@ -152,7 +152,7 @@ func TestLiveFindings(t *testing.T) {
 		"no name":            {change: func(o *Options) { o.Lookup = names{} }, id: "dns", fault: fault.DNSFailed, says: "getent hosts " + acct},
 		"port 445 closed":    {change: func(o *Options) { o.Dial = refusing }, id: "port-445", fault: fault.SMBUnreachable, says: "refused"},
 		"port 445 dropped":   {change: func(o *Options) { o.Dial = silent }, id: "port-445", fault: fault.SMBUnreachable, says: "no answer"},
-		"no IMDS":            {change: func(o *Options) { o.IMDS = broken{} }, id: "imds", fault: fault.IMDSUnreachable, says: "--noproxy"},
+		"no IMDS":            {change: func(o *Options) { o.IMDS = broken{} }, id: "imds", fault: fault.IMDSUnreachable, says: "identity=arc"},
 		"no IMDS, client id": {files: map[string]string{"etc/fstab": user, "proc/1/mountinfo": ""}, change: func(o *Options) { o.IMDS = broken{} }, id: "imds", fault: fault.IMDSUnreachable},
 		"another client's cache": {
 			files: map[string]string{cachePath[1:]: string(strangersCache()), "etc/azfilesauth/config.yaml": healthyFiles()["etc/azfilesauth/config.yaml"] + "default_identity: system\n", "proc/1/mountinfo": ""},
