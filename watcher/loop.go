@@ -3,8 +3,6 @@ package watcher
 import (
 	"context"
 	"log/slog"
-	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -34,44 +32,6 @@ type watcher struct {
 	claim
 	work
 	notices
-}
-
-// events are those that come from our own goroutines.
-type events struct {
-	calls   chan func()   // to be run by run
-	results chan result   // of the jobs
-	changed chan struct{} // a cache has
-	ended   chan struct{} // run has
-
-	quiet    *time.Timer // runs for merge after a look
-	quieting bool
-	again    bool // something happened meanwhile
-}
-
-// seen is what the last look has seen, and what follows from it.
-type seen struct {
-	live    atomic.Pointer[[]mounts.Mount] // the mount table, shared with the jobs
-	blind   string                         // why it cannot be read
-	mounts  map[Key][]mounts.Mount
-	paths   map[int]string // of the caches in use, by uid
-	caches  map[string]context.CancelFunc
-	tickets map[Key]Ticket
-	memos   map[Key]*memo // of what is mounted
-	plan    []Decision
-	next    time.Time
-	backoffs
-}
-
-// memo is what is kept of an endpoint as long as it is mounted.
-type memo struct {
-	Attempt
-	sign  string // what its owner was found by, to notice a change
-	owner string // its identity as a line of text, as long as it was known
-	asks  string // the identity that will ask, as far as it can be told before
-	told  string // what was logged last
-
-	fought int       // so many tickets in a row were taken away
-	lost   time.Time // the success whose ticket was
 }
 
 func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
@@ -237,47 +197,16 @@ func (w *watcher) rest() {
 	w.exposeMetrics()
 }
 
-// reload is what SIGHUP asks for.
-func (w *watcher) reload() {
-	w.notify(reloading())
-	if w.Reopen != nil {
-		w.Reopen()
-	}
-	delete(w.said, w.Host.Config) // whoever asks again is told again
-	w.forgive(anything)
-	w.loadConfig()
-	w.look()
-	w.notify(ready)
-}
-
-// loadConfig reads the configuration again. One that is broken changes nothing.
-func (w *watcher) loadConfig() {
-	cfg, err := config.Read(w.Host)
-	if err == nil {
-		err = w.adopt(cfg)
-	}
-	if err != nil {
-		w.tell(w.Host.Config, err.Error(), func() {
-			w.Log.Error("the configuration stays as it was: " + err.Error())
-		})
+// repaired takes a change of the surroundings.
+func (w *watcher) repaired(c cause) {
+	if c == network {
+		w.forgive(ofNetwork)
+		w.event()
 		return
 	}
-	delete(w.said, w.Host.Config)
-	w.Log.Info("the configuration was read again", "config", cfg.Path)
-	for _, m := range w.memos {
-		m.sign = ""
-	}
-	w.forgive(anything)
-	w.claimCache()
-}
-
-// loadMissing reads a configuration that was missing when the daemon was started.
-func (w *watcher) loadMissing() {
-	if !w.cfg.Missing {
-		return
-	}
-	if _, err := os.Stat(w.Host.Path(w.Host.Config)); err == nil {
-		w.loadConfig()
+	before := w.cfg
+	if w.loadConfig(); w.cfg != before {
+		w.event()
 	}
 }
 

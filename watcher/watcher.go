@@ -20,20 +20,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/internal/ccache"
-	"github.com/azfilesauth/azfilesauth/internal/config"
-	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
-	"github.com/azfilesauth/azfilesauth/internal/metrics"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
-	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 const (
@@ -66,21 +59,6 @@ type Options struct {
 	OpenRing func() (keyring.Ring, error)
 	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
 	ForgetFailures func() (bool, error)
-}
-
-// machine is what the watcher hears and sees of the machine.
-type machine struct {
-	alarm      alarm
-	mounted    func(endpoint.Resolver) ([]mounts.Mount, error)
-	remounted  <-chan struct{} // the mount table has changed
-	watchCache func(ctx context.Context, path string) (<-chan struct{}, error)
-	changes    <-chan cause // of what can repair something
-	late       error        // why some of those are not told of
-	hangups    <-chan os.Signal
-	notify     func(state string)
-	alive      time.Duration // how often systemd wants to hear; zero is never
-	seed       string
-	upcalls    func() map[string]uint64 // the kernel's requests by result, see package metrics
 }
 
 // Run is the daemon. It ends when ctx does, by SIGTERM or by SIGINT, and gives the exit status.
@@ -118,69 +96,4 @@ func failed(err error) int {
 	f := fault.From(err)
 	_, _ = fmt.Fprintln(os.Stderr, f.Error())
 	return int(f.Exit())
-}
-
-// real is this machine.
-func real(ctx context.Context, h host.Host, hangups <-chan os.Signal) (machine, error) {
-	clock, err := newTimer()
-	if err != nil {
-		return machine{}, err
-	}
-	watch := mounts.Watch
-	if !strings.HasPrefix(h.Mounts, "/proc/") {
-		watch = ccache.Watch // an ordinary file tells of its changes by inotify, the kernel's tables do not
-	}
-	remounted, err := watch(ctx, h.Mounts)
-	if err != nil {
-		clock.close()
-		return machine{}, noticedLate(h.Mounts, err)
-	}
-	changes, late := surroundings(ctx, h)
-	return machine{
-		alarm:      clock,
-		mounted:    func(r endpoint.Resolver) ([]mounts.Mount, error) { return mounts.ListFrom(h.Mounts, r) },
-		remounted:  remounted,
-		watchCache: ccache.Watch,
-		changes:    changes,
-		late:       late,
-		hangups:    hangups,
-		notify:     notify,
-		alive:      watchdog(),
-		seed:       machineID(),
-		upcalls:    func() map[string]uint64 { return metrics.Upcalls(h) },
-	}, nil
-}
-
-// machineID differs from machine to machine; in a container, which may have none, its name does as well.
-func machineID() string {
-	if id, err := os.ReadFile("/etc/machine-id"); err == nil && len(id) > 0 {
-		return string(id)
-	}
-	name, _ := os.Hostname() // without either, the hosts' names still spread
-	return name
-}
-
-// adopt makes cfg the configuration in effect, unless it cannot be.
-func (w *watcher) adopt(cfg *config.Config) (err error) {
-	if w.manager == nil {
-		h := w.Host
-		h.Now = w.now
-		w.manager, err = tickets.New(tickets.Options{
-			Host: h, Config: cfg, Transport: w.Transport, IMDS: w.IMDS, OpenRing: w.OpenRing,
-			Mounted:  func() ([]mounts.Mount, error) { return *w.live.Load(), nil },
-			Attempts: 1, // the plan is what tries again
-		})
-	} else if next, failure := w.manager.With(cfg); failure != nil {
-		err = failure
-	} else {
-		w.manager = next
-	}
-	if err != nil {
-		return err
-	}
-	w.cfg = cfg
-	for _, problem := range cfg.Warnings {
-		w.Log.Warn("the configuration: "+problem, "file", cfg.Path)
-	}
-	return nil
 }

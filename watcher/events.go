@@ -17,14 +17,26 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
-// cause is something beside mounts and caches whose change can repair what failed.
-type cause int
+// events are those that come from our own goroutines.
+type events struct {
+	calls   chan func()   // to be run by run
+	results chan result   // of the jobs
+	changed chan struct{} // a cache has
+	ended   chan struct{} // run has
+
+	quiet    *time.Timer // runs for merge after a look
+	quieting bool
+	again    bool // something happened meanwhile
+}
 
 // The causes.
 const (
 	network       cause = iota // the default route, or who resolves names
 	configuration              // a file of it
 )
+
+// cause is something beside mounts and caches whose change can repair what failed.
+type cause int
 
 // configQuiet is how long the files of the configuration are left alone before they are read: some who write
 // them make them empty first.
@@ -127,19 +139,6 @@ func watchFiles(ctx context.Context, h host.Host, out chan<- cause) error {
 		}
 	}()
 	return nil
-}
-
-// repaired takes a change of the surroundings.
-func (w *watcher) repaired(c cause) {
-	if c == network {
-		w.forgive(ofNetwork)
-		w.event()
-		return
-	}
-	before := w.cfg
-	if w.loadConfig(); w.cfg != before {
-		w.event()
-	}
 }
 
 // noticedLate is why changes of a file are not told of.

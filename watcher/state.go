@@ -5,10 +5,39 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
+
+// seen is what the last look has seen, and what follows from it.
+type seen struct {
+	live    atomic.Pointer[[]mounts.Mount] // the mount table, shared with the jobs
+	blind   string                         // why it cannot be read
+	mounts  map[Key][]mounts.Mount
+	paths   map[int]string // of the caches in use, by uid
+	caches  map[string]context.CancelFunc
+	tickets map[Key]Ticket
+	memos   map[Key]*memo // of what is mounted
+	plan    []Decision
+	next    time.Time
+	backoffs
+}
+
+// memo is what is kept of an endpoint as long as it is mounted.
+type memo struct {
+	Attempt
+	sign  string // what its owner was found by, to notice a change
+	owner string // its identity as a line of text, as long as it was known
+	asks  string // the identity that will ask, as far as it can be told before
+	told  string // what was logged last
+
+	fought int       // so many tickets in a row were taken away
+	lost   time.Time // the success whose ticket was
+}
 
 // readMounts reads the mount table. While it cannot be read the last one counts: a share does not go
 // away because we cannot see it. What belongs to endpoints that are not mounted any more is forgotten;
