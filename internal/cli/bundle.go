@@ -44,7 +44,7 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 		return err
 	}
 	var info os.FileInfo
-	if err = s.Replace(path, host.File{UID: s.EUID, GID: os.Getegid(), Mode: 0o600}, pack); err == nil {
+	if err = s.Replace(path, host.File{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o600}, pack); err == nil {
 		info, err = os.Stat(path)
 	}
 	if err != nil {

@@ -73,7 +73,7 @@ func (s *session) subject(endpoint string) (*doctor.Subject, error) {
 		if err != nil {
 			return nil, err
 		}
-		machine = host.Beneath(root)
+		machine = host.Beneath(root).Trusting(s.UID)
 		machine.Now = s.Now
 	}
 	self, _ := os.Executable() // without it a binary of another name is not known to be ours
