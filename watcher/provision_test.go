@@ -113,7 +113,7 @@ func TestProvisionGoesOn(t *testing.T) {
 		"AZF-ACCOUNT-NOT-FOUND", "", "AZF-IDENTITY-CONFLICT",
 	} {
 		line := logLine(log, i+1)
-		if id == "" && !strings.HasPrefix(line, "[INFO]") || id != "" && (!strings.HasPrefix(line, "[ERROR]") || !strings.Contains(line, "id="+id) || !strings.Contains(line, "fix=")) {
+		if id == "" && !strings.HasPrefix(line, "[INFO]") || id != "" && (!strings.HasPrefix(line, "[ERROR]") || !strings.Contains(line, "fault="+id) || !strings.Contains(line, "fix=")) {
 			t.Errorf("line %d: %q, want %s", i+1, line, id)
 		}
 	}
@@ -164,7 +164,7 @@ func TestProvisionWithoutAnything(t *testing.T) {
 		}
 	}
 	line := share(1) + " /mnt azfiles identity=system\n"
-	for what, want := range map[string]string{"config": "id=AZF-CONFIG-INVALID", "folder": "[ERROR] the table of file systems cannot be read"} {
+	for what, want := range map[string]string{"config": "fault=AZF-CONFIG-INVALID", "folder": "[ERROR] the table of file systems cannot be read"} {
 		if log, _ := provisioned(t, line, "", broken(what)); !strings.Contains(log, want) || strings.Count(log, "\n") != 1 {
 			t.Errorf("%s: %s", what, log)
 		}
