@@ -65,7 +65,7 @@ func build(t testing.TB, files map[string]string) string {
 		path := filepath.Join(root, name)
 		mode := os.FileMode(0o644)
 		if strings.Contains(name, "krb5cc") {
-			mode = 0o640
+			mode = 0o600
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
