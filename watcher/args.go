@@ -49,17 +49,20 @@ func parseArgs(args []string) (arguments, error) {
 		name, value, valued := strings.Cut(args[0], "=")
 		args = args[1:]
 		on, path := switches[name], paths[name]
-		switch {
-		case on != nil && !valued:
+		if on != nil && valued {
+			return a, wrongArgs(name + " takes no value")
+		}
+		if on != nil {
 			*on = true
 			continue
-		case on != nil:
-			return a, wrongArgs(name + " takes no value")
-		case path == nil:
+		}
+		if path == nil {
 			return a, wrongArgs("there is no argument " + name)
-		case !valued && len(args) == 0:
+		}
+		if !valued && len(args) == 0 {
 			return a, wrongArgs(name + " needs a path")
-		case !valued:
+		}
+		if !valued {
 			value, args = args[0], args[1:]
 		}
 		if !filepath.IsAbs(value) {

@@ -39,7 +39,7 @@ func (w *watcher) reload() {
 	if w.Reopen != nil {
 		w.Reopen()
 	}
-	delete(w.said, w.Host.Config) // whoever asks again is told again
+	delete(w.logged, w.Host.Config) // whoever asks again hears it again
 	w.forgive(anything)
 	w.loadConfig()
 	w.look()
@@ -53,12 +53,12 @@ func (w *watcher) loadConfig() {
 		err = w.adopt(cfg)
 	}
 	if err != nil {
-		w.tell(w.Host.Config, err.Error(), func() {
+		w.logOnce(w.Host.Config, err.Error(), func() {
 			w.Log.Error("the configuration stays as it was: " + err.Error())
 		})
 		return
 	}
-	delete(w.said, w.Host.Config)
+	delete(w.logged, w.Host.Config)
 	w.Log.Info("the configuration was read again", "config", cfg.Path)
 	for _, m := range w.memos {
 		m.sign = ""

@@ -28,7 +28,7 @@ type watcher struct {
 	started time.Time
 
 	events events
-	seen
+	state
 	claim
 	work
 	notices
@@ -51,7 +51,7 @@ func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
 	w.live.Store(new([]mounts.Mount))
 	w.caches, w.memos, w.backoffs = map[string]context.CancelFunc{}, map[Key]*memo{}, backoffs{}
 	w.work = work{jobs: ctx, busy: map[Key]*job{}}
-	w.notices = notices{said: map[string]string{}, counts: metrics.New()}
+	w.notices = notices{logged: map[string]string{}, counts: metrics.New()}
 	cfg, err := config.Read(o.Host)
 	if err != nil {
 		return nil, err

@@ -118,15 +118,15 @@ func group(mounted []mounts.Mount) ([]Key, map[Key][]mounts.Mount) {
 
 func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, known bool, a Attempt) Decision {
 	d := Decision{Key: k}
-	switch why := p.foreign(now, mounted, t, known, a); {
-	case why != "":
+	if why := p.foreign(now, mounted, t, known, a); why != "" {
 		d.State, d.Why, d.When = control.Foreign, why, p.nextChange(now, t, known)
 		return d
-	case !known:
+	}
+	if !known {
 		d.State, d.Late, d.When = control.Missing, true, now
-	case !t.End.After(now):
+	} else if !t.End.After(now) {
 		d.State, d.Late, d.When = control.Expired, true, now
-	default:
+	} else {
 		d = p.current(now, d, mounted, t, a)
 	}
 	if d.Acts() && a.Failures > 0 {
@@ -136,18 +136,17 @@ func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, k
 	return d
 }
 
-// current decides about a ticket that has not ended.
+// current decides about a ticket that has not expired.
 func (p Policy) current(now time.Time, d Decision, mounted []mounts.Mount, t Ticket, a Attempt) Decision {
 	d.State, d.When = control.Fresh, p.due(t)
 	if at := p.paced(t, a); p.Before > 0 && at.Before(d.When) {
 		d.When = at
 	}
-	switch name := lacking(mounted, t); {
-	case t.Start.Sub(now) > skew:
+	if t.Start.Sub(now) > skew {
 		d.State, d.When, d.Why = control.Due, now, "its ticket begins in the future, so the clock was set back"
-	case !d.When.After(now):
+	} else if !d.When.After(now) {
 		d.State, d.When = control.Due, now
-	case name != "":
+	} else if name := lacking(mounted, t); name != "" {
 		d.State, d.When, d.Alias, d.Why = control.Due, now, true, "it is also mounted as "+name
 	}
 	return d
@@ -178,10 +177,10 @@ func (p Policy) foreign(now time.Time, mounted []mounts.Mount, t Ticket, known b
 	if !known || t.Identity == "" || t.Refreshable {
 		return ""
 	}
-	switch {
-	case !t.End.After(now):
+	if !t.End.After(now) {
 		return "its token was handed over once, and the ticket has ended: azfilesauth set gets the next"
-	case !p.due(t).After(now):
+	}
+	if !p.due(t).After(now) {
 		return "its token was handed over once, and the ticket ends soon: azfilesauth set gets the next"
 	}
 	return "its token was handed over once, only a person can get the next ticket"

@@ -47,8 +47,8 @@ func TestTenThousandRefreshes(t *testing.T) {
 		if n := atMost(descriptors, files); n > files {
 			t.Errorf("%d descriptors, then %d", files, n)
 		}
-		if len(w.memos) != hosts || len(w.said) != 0 || len(w.busy) != 0 {
-			t.Errorf("it remembers %d, %d, %d", len(w.memos), len(w.said), len(w.busy))
+		if len(w.memos) != hosts || len(w.logged) != 0 || len(w.busy) != 0 {
+			t.Errorf("it remembers %d, %d, %d", len(w.memos), len(w.logged), len(w.busy))
 		}
 		w.stop()
 	})

@@ -19,7 +19,7 @@ import (
 
 // notices is what others were told last.
 type notices struct {
-	said    map[string]string // in the log about a file, by its path
+	logged  map[string]string // in the log about a file, by its path
 	status  string            // to systemd
 	exposed []byte            // in the file of the metrics
 	counts  *metrics.Set      // shared
@@ -52,18 +52,18 @@ func (w *watcher) report(d Decision) {
 	default:
 		return
 	}
-	if m.told != state {
-		m.told = state
+	if m.logged != state {
+		m.logged = state
 		w.Log.Log(context.Background(), level, text, attrs...)
 	}
 }
 
-// tell calls log if the text is another one than the last about a file.
-func (w *watcher) tell(file, text string, log func()) {
-	if last, known := w.said[file]; known && last == text {
+// logOnce calls log if the text is another one than the last about a file.
+func (w *watcher) logOnce(file, text string, log func()) {
+	if last, known := w.logged[file]; known && last == text {
 		return
 	}
-	w.said[file] = text
+	w.logged[file] = text
 	log()
 }
 
@@ -106,7 +106,7 @@ func (w *watcher) exposeMetrics() {
 	}
 	var reason unix.Errno // the text names another temporary file each time
 	_ = errors.As(err, &reason)
-	w.tell(path, reason.Error(), func() {
+	w.logOnce(path, reason.Error(), func() {
 		if err != nil {
 			w.Log.Warn("the metrics cannot be written: "+err.Error(), "file", path)
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
-// seen is what the last look has seen, and what follows from it.
-type seen struct {
+// state is what the last look has seen, and what follows from it.
+type state struct {
 	live    atomic.Pointer[[]mounts.Mount] // the mount table, shared with the jobs
 	blind   string                         // why it cannot be read
 	mounts  map[Key][]mounts.Mount
@@ -30,10 +30,10 @@ type seen struct {
 // memo is what is kept of an endpoint as long as it is mounted.
 type memo struct {
 	Attempt
-	sign  string // what its owner was found by, to notice a change
-	owner string // its identity as a line of text, as long as it was known
-	asks  string // the identity that will ask, as far as it can be told before
-	told  string // what was logged last
+	sign   string // what its owner was found by, to notice a change
+	owner  string // its identity as a line of text, as long as it was known
+	asks   string // the identity that will ask, as far as it can be told before
+	logged string // the state that was logged last
 
 	fought int       // so many tickets in a row were taken away
 	lost   time.Time // the success whose ticket was
@@ -60,7 +60,7 @@ func (w *watcher) readMounts() {
 	}
 	for k := range w.mounts {
 		if w.memos[k] == nil {
-			w.memos[k] = &memo{told: "new"}
+			w.memos[k] = &memo{logged: "new"}
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (w *watcher) follow(path string) {
 	if err != nil {
 		stop()
 		err = noticedLate(path, err)
-		w.tell(path, err.Error(), func() {
+		w.logOnce(path, err.Error(), func() {
 			w.Log.Warn("changes of the credential cache are noticed late: "+err.Error(), "ccache", path)
 		})
 		return

@@ -194,7 +194,7 @@ func (w *watcher) finishJob(r result) {
 func (w *watcher) remember(m *memo, r result) {
 	if r.err == nil {
 		m.Attempt = Attempt{At: r.at, Success: r.at}
-		m.owner, m.told = r.got.Identity, ""
+		m.owner, m.logged = r.got.Identity, ""
 		return
 	}
 	f := fault.From(r.err)
