@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -195,7 +196,7 @@ func TestCachePath(t *testing.T) {
 				needs.Root(t)
 				root := build(t, files)
 				path := filepath.Join(root, "run/azfilesauth/krb5cc_1000")
-				if err := os.Chown(path, 0, 1000); err != nil {
+				if err := errors.Join(os.Chown(path, 0, 1000), os.Chmod(path, 0o640)); err != nil {
 					t.Fatal(err)
 				}
 				r := reported(t, Options{Host: machine(root)})
