@@ -34,8 +34,17 @@ func (p Principal) Equal(o Principal) bool {
 
 func (p Principal) isZero() bool { return p.Realm == "" && len(p.Components) == 0 }
 
-// service is the first component of every service principal that we deal with (MS-SMB2, 3.2.4.2.3).
-const service = "cifs"
+// The first components of the service principals that we deal with. cifs is what libkrb5 looks for (MS-SMB2,
+// 3.2.4.2.3). Under private, as azfiles/<host>/<user name>, stand the tickets of an account's further identities, which
+// klist shows and every other reader overlooks.
+const (
+	service = "cifs"
+	private = "azfiles"
+)
+
+// Private names, without a realm, the ticket that an identity has at a canonical host beside the one of
+// cifs/<host>. user is what the mounts of the identity call themselves.
+func Private(host, user string) string { return private + "/" + host + "/" + user }
 
 // host is the lower-case host of a principal cifs/host in any realm, "" for any other principal
 // and for configuration entries. The host names of the DNS know no case, and older tools stored
@@ -47,11 +56,38 @@ func (p Principal) host() string {
 	return strings.ToLower(p.Components[1])
 }
 
-// hostOf is the lower-case host of a service principal's name without realm, "" when it is no cifs service.
-func hostOf(spn string) string {
-	name, host, _ := strings.Cut(spn, "/")
-	if !strings.EqualFold(name, service) {
+// place tells the tickets of a cache apart in whatever realm: the host of cifs/host, "host/user" of a private one, and
+// "" for everything else. No host has a slash.
+func (p Principal) place() string {
+	if len(p.Components) == 3 && p.Realm != configRealm && p.Components[0] == private {
+		return strings.ToLower(p.Components[1]) + "/" + p.Components[2]
+	}
+	return p.host()
+}
+
+// placeOf is the place that a name without realm means, "" when it is no service of ours.
+func placeOf(name string) string {
+	kind, place, _ := strings.Cut(name, "/")
+	if strings.EqualFold(kind, service) {
+		return strings.ToLower(place)
+	}
+	host, user, isPrivate := strings.Cut(place, "/")
+	if kind != private || !isPrivate {
 		return ""
 	}
-	return strings.ToLower(host)
+	return strings.ToLower(host) + "/" + user
+}
+
+// nameOf is the reverse of placeOf.
+func nameOf(place string) string {
+	if strings.Contains(place, "/") {
+		return private + "/" + place
+	}
+	return service + "/" + place
+}
+
+// hostOfPlace is the account's host.
+func hostOfPlace(place string) string {
+	host, _, _ := strings.Cut(place, "/")
+	return host
 }

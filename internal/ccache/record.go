@@ -20,8 +20,8 @@ const (
 	nameTypePrincipal = 1 // KRB5_NT_PRINCIPAL
 )
 
-// maxRecord bounds a record's text, in bytes: a path of PATH_MAX and some names beside it.
-const maxRecord = 8 << 10
+// maxRecord bounds a record's text, in bytes: two paths of PATH_MAX, or some dozens of usual ones.
+const maxRecord = 16 << 10
 
 // Record says who obtained a ticket.
 type Record struct {
@@ -33,38 +33,54 @@ type Record struct {
 	// Proxy is the proxy that the caller of azfilesauthmanager chose by its environment, a URL without a login; "" is
 	// none. NoProxy is what is reached without it, in the form of transport.Exceptions.
 	Proxy, NoProxy string
+
+	// Files are further token files of the same principal, newest first: absolute paths. Their owners come and go.
+	Files []string
+
+	// Principal is who the identity is to Entra, as its last access token said; empty when none did.
+	Principal Claimed
 }
 
+// Claimed is what an access token says of whose it is: claims of the Microsoft identity platform, GUIDs in lower case.
+type Claimed struct{ Tenant, Object, App string }
+
 // A record's text is one line that klist -C shows as it is (it would escape spaces), with the
-// identity last because only that may hold a semicolon:
+// identity last because only that may hold a semicolon. The fields before it may be missing, those that
+// are not known are passed over, and a later version may add some:
 //
-//	v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;identity=system
-//
-// Before the identity there can be proxy=URL and noproxy=LIST; what else stands there belongs to another version and
-// is passed over.
+//	v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;tid=...;oid=...;appid=...;files=/a,/b;identity=system
 const (
-	recordVersion   = "v1"
-	fieldEnd        = ";"
-	obtainedField   = "obtained="
-	refreshField    = "refreshable="
-	proxyField      = "proxy="
-	exceptField     = "noproxy="
-	identityField   = "identity="
-	yes             = "yes"
-	no              = "no"
-	recordFieldsLen = 4 // version, obtained, refreshable and the rest
+	recordVersion = "v1"
+	fieldEnd      = ";"
+	obtainedField = "obtained"
+	refreshField  = "refreshable"
+	tenantField   = "tid"
+	objectField   = "oid"
+	appField      = "appid"
+	filesField    = "files"
+	proxyField    = "proxy"
+	exceptField   = "noproxy"
+	identityField = "identity"
+	yes           = "yes"
+	no            = "no"
 )
 
-// Record gives what is known of who obtained the ticket of spn, a canonical cifs/host. A record
+// fileEnd stands between files. escapeFile keeps it, and the end of a field, out of a path.
+const fileEnd = ","
+
+var escapeFile = strings.NewReplacer("%", "%25", fileEnd, "%2C", fieldEnd, "%3B")
+var unescapeFile = strings.NewReplacer("%25", "%", "%2C", fileEnd, "%3B", fieldEnd)
+
+// Record gives what is known of who obtained the ticket of name, cifs/<canonical host> or a Private one. A record
 // that we cannot read is absent. It is only as trustworthy as the file it came from: see
 // Snapshot.Trusted. The aliases are not in the record's text but are found from the tickets
 // themselves, so the two cannot disagree.
-func (c *Cache) Record(spn string) (Record, bool) {
-	host := hostOf(spn)
+func (c *Cache) Record(name string) (Record, bool) {
+	place := placeOf(name)
 	for i := range c.Credentials {
-		if cred := &c.Credentials[i]; host != "" && recordHost(cred) == host {
+		if cred := &c.Credentials[i]; place != "" && recordPlace(cred) == place {
 			if rec, ok := parseRecord(cred.Ticket.RevealString()); ok {
-				rec.Aliases = c.aliases(host)
+				rec.Aliases = c.aliases(place)
 				return rec, true
 			}
 		}
@@ -72,52 +88,56 @@ func (c *Cache) Record(spn string) (Record, bool) {
 	return Record{}, false
 }
 
-// Records gives all records by canonical cifs/host, as Record gives one, in a single pass.
+// Records gives all records by the name without realm of their ticket, as Record gives one, in a single pass.
 func (c *Cache) Records() map[string]Record {
 	records := make(map[string]Record, len(c.Credentials)/2)
 	for i := range c.Credentials {
-		host := recordHost(&c.Credentials[i])
-		if _, seen := records[host]; host == "" || seen {
+		place := recordPlace(&c.Credentials[i])
+		if _, seen := records[place]; place == "" || seen {
 			continue
 		}
 		if rec, ok := parseRecord(c.Credentials[i].Ticket.RevealString()); ok {
-			records[host] = rec
+			records[place] = rec
 		}
 	}
-	bySPN := make(map[string]Record, len(records))
+	byName := make(map[string]Record, len(records))
 	for i, owner := range c.owners() {
 		rec, known := records[owner]
-		if alias := c.Credentials[i].Server.host(); known && alias != owner && !slices.Contains(rec.Aliases, alias) {
+		if alias := c.Credentials[i].Server.host(); known && alias != "" && alias != owner && !slices.Contains(rec.Aliases, alias) {
 			rec.Aliases = append(rec.Aliases, alias)
 			records[owner] = rec
 		}
 	}
-	for host, rec := range records {
-		bySPN[service+"/"+host] = rec
+	for place, rec := range records {
+		byName[nameOf(place)] = rec
 	}
-	return bySPN
+	return byName
 }
 
-// recordHost is the host that a record of ours is about, whatever the realm of its ticket; "" for
+// recordPlace is the place of the ticket that a record of ours is about, whatever its realm; "" for
 // every other credential.
-func recordHost(c *Credential) string {
+func recordPlace(c *Credential) string {
 	parts := c.Server.Components
 	if c.Server.Realm != configRealm || len(parts) != 3 || parts[0] != configName || parts[1] != recordKey {
 		return ""
 	}
-	spn, _, _ := strings.Cut(parts[2], "@")
-	return hostOf(spn)
+	name, _, _ := strings.Cut(parts[2], "@")
+	return placeOf(name)
 }
 
 // entry is the configuration entry that stores the record of the ticket server. It is absent when
-// nothing is known, or nothing that could be read back.
+// nothing is known, or nothing that could be read back. The oldest files go when there are too many.
 func (r Record) entry(client, server Principal) (Credential, bool) {
 	text := r.text()
+	for len(text) > maxRecord && len(r.Files) > 0 {
+		r.Files = r.Files[:len(r.Files)-1]
+		text = r.text()
+	}
 	if _, ok := parseRecord(text); !ok && (r.Proxy != "" || r.NoProxy != "") { // who obtained it counts for more
 		r.Proxy, r.NoProxy = "", ""
 		text = r.text()
 	}
-	if _, ok := parseRecord(text); !ok {
+	if back, ok := parseRecord(text); !ok || back.Identity != r.Identity || back.Principal != r.Principal {
 		return Credential{}, false
 	}
 	return Credential{
@@ -132,61 +152,60 @@ func (r Record) entry(client, server Principal) (Credential, bool) {
 }
 
 func (r Record) text() string {
-	refreshable := no
+	fields := []string{recordVersion, obtainedField + "=" + r.ObtainedAt.UTC().Format(time.RFC3339), refreshField + "=" + no}
 	if r.Refreshable {
-		refreshable = yes
+		fields[2] = refreshField + "=" + yes
 	}
-	fields := []string{
-		recordVersion,
-		obtainedField + r.ObtainedAt.UTC().Format(time.RFC3339),
-		refreshField + refreshable,
+	files := make([]string, len(r.Files))
+	for i, f := range r.Files {
+		files[i] = escapeFile.Replace(f)
 	}
-	for _, optional := range [][2]string{{proxyField, r.Proxy}, {exceptField, r.NoProxy}} {
-		if value := optional[1]; value != "" && !strings.Contains(value, fieldEnd) {
-			fields = append(fields, optional[0]+value)
+	for _, f := range [][2]string{
+		{tenantField, r.Principal.Tenant}, {objectField, r.Principal.Object}, {appField, r.Principal.App},
+		{filesField, strings.Join(files, fileEnd)},
+		{proxyField, r.Proxy}, {exceptField, r.NoProxy},
+	} {
+		if f[1] != "" && !strings.Contains(f[1], fieldEnd) {
+			fields = append(fields, f[0]+"="+f[1])
 		}
 	}
-	return strings.Join(append(fields, identityField+r.Identity), fieldEnd)
+	return strings.Join(append(fields, identityField+"="+r.Identity), fieldEnd)
 }
 
-func parseRecord(text string) (Record, bool) {
-	fields := strings.SplitN(text, fieldEnd, recordFieldsLen)
-	if len(text) > maxRecord || len(fields) != recordFieldsLen || fields[0] != recordVersion {
+func parseRecord(text string) (r Record, ok bool) {
+	version, rest, more := strings.Cut(text, fieldEnd)
+	if len(text) > maxRecord || version != recordVersion {
 		return Record{}, false
 	}
-	obtained, okO := strings.CutPrefix(fields[1], obtainedField)
-	refreshable, okR := strings.CutPrefix(fields[2], refreshField)
-	optional, identity, okI := optionalFields(fields[3])
-	at, err := time.Parse(time.RFC3339, obtained)
+	seen := map[string]string{}
+	for more {
+		if line, last := strings.CutPrefix(rest, identityField+"="); last {
+			r.Identity = line
+			break
+		}
+		var field string
+		field, rest, more = strings.Cut(rest, fieldEnd)
+		key, value, _ := strings.Cut(field, "=")
+		if _, twice := seen[key]; twice {
+			return Record{}, false
+		}
+		seen[key] = value
+	}
+	at, err := time.Parse(time.RFC3339, seen[obtainedField])
 	if at = at.UTC(); at.Year() < 1 || at.Year() > 9999 { // could not be written again
 		return Record{}, false
 	}
-	if !okO || !okR || !okI || err != nil || refreshable != yes && refreshable != no || !oneLine(identity) {
-		return Record{}, false
+	refreshable := seen[refreshField]
+	r.ObtainedAt, r.Refreshable = at, refreshable == yes
+	r.Proxy, r.NoProxy = seen[proxyField], seen[exceptField]
+	r.Principal = Claimed{seen[tenantField], seen[objectField], seen[appField]}
+	for file := range strings.SplitSeq(seen[filesField], fileEnd) {
+		if file != "" {
+			r.Files = append(r.Files, unescapeFile.Replace(file))
+		}
 	}
-	return Record{
-		Identity: identity, ObtainedAt: at, Refreshable: refreshable == yes, Proxy: optional[proxyField], NoProxy: optional[exceptField],
-	}, true
-}
-
-// optionalFields cuts a record's text, from behind the fields that are always there, before its identity.
-func optionalFields(text string) (optional map[string]string, identity string, ok bool) {
-	optional = map[string]string{}
-	for {
-		if identity, ok = strings.CutPrefix(text, identityField); ok {
-			return optional, identity, true
-		}
-		field, rest, more := strings.Cut(text, fieldEnd)
-		if !more {
-			return nil, "", false
-		}
-		for _, name := range []string{proxyField, exceptField} {
-			if value, ours := strings.CutPrefix(field, name); ours && oneLine(value) {
-				optional[name] = value
-			}
-		}
-		text = rest
-	}
+	ok = err == nil && (r.Refreshable || refreshable == no) && oneLine(r.Identity) && oneLine(text)
+	return r, ok
 }
 
 // oneLine reports whether s can be the identity's line: some text without control characters.

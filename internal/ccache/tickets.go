@@ -14,13 +14,22 @@ import (
 // the service's realm is another, because libkrb5 looks there when krb5.conf does not map the host.
 // The labels hold the same ticket, byte by byte. That is how they are recognised: the first label
 // of a ticket in the file owns it, the others are its aliases. A host that has a record is never one.
+//
+// The tickets of an account's further identities have one label each, a Private name, and no aliases: only our own
+// handler looks for them.
 
-// Ticket gives the service ticket labelled spn ("cifs/host", canonical or alias, in any realm)
+// Bounds of the private tickets: those of one account, and of all. Beyond them what ends first goes.
+const (
+	maxPrivateHere = 16
+	maxPrivate     = 512
+)
+
+// Ticket gives the service ticket with a name ("cifs/host", canonical or alias, or a Private one, in any realm)
 // that ends last. Like libkrb5 it overlooks entries of another client than the cache's.
-func (c *Cache) Ticket(spn string) (Credential, bool) {
-	host, best := hostOf(spn), -1
+func (c *Cache) Ticket(name string) (Credential, bool) {
+	place, best := placeOf(name), -1
 	for i := range c.Credentials {
-		if host == "" || c.Credentials[i].Server.host() != host || !c.usable(i) {
+		if place == "" || c.Credentials[i].Server.place() != place || !c.usable(i) {
 			continue
 		}
 		if best < 0 || c.Credentials[i].EndTime.After(c.Credentials[best].EndTime) {
@@ -33,20 +42,25 @@ func (c *Cache) Ticket(spn string) (Credential, bool) {
 	return c.Credentials[best], true
 }
 
-// Tickets gives the service tickets, one for each canonical host, without their aliases and
-// without configuration entries, in the order of the file.
+// Tickets gives the service tickets that every reader finds, one for each canonical host, without their aliases, private
+// tickets and configuration entries, in the order of the file.
 func (c *Cache) Tickets() []Credential {
+	return slices.DeleteFunc(c.AllTickets(), func(cred Credential) bool { return cred.Server.host() == "" })
+}
+
+// AllTickets is Tickets with the private ones.
+func (c *Cache) AllTickets() []Credential {
 	owners := c.owners()
 	tickets := make([]Credential, 0, len(owners)/2) // the other half are records
 	index := make(map[string]int, cap(tickets))
 	for i := range c.Credentials {
 		cred := &c.Credentials[i]
-		host := cred.Server.host()
-		if host == "" || owners[i] != host || !c.usable(i) {
+		place := cred.Server.place()
+		if place == "" || owners[i] != place || !c.usable(i) {
 			continue
 		}
-		if n, seen := index[host]; !seen {
-			index[host] = len(tickets)
+		if n, seen := index[place]; !seen {
+			index[place] = len(tickets)
 			tickets = append(tickets, *cred)
 		} else if cred.EndTime.After(tickets[n].EndTime) {
 			tickets[n] = *cred
@@ -60,7 +74,7 @@ func (c *Cache) usable(i int) bool {
 	return !c.Credentials[i].IsSKey && c.Credentials[i].Client.Equal(c.Principal)
 }
 
-// owners gives for each credential the host under which its ticket is stored first, "" for what is
+// owners gives for each credential the place where its ticket is stored first, "" for what is
 // no service ticket.
 func (c *Cache) owners() []string {
 	type digest struct {
@@ -71,20 +85,26 @@ func (c *Cache) owners() []string {
 	first := make(map[digest]string, len(c.Credentials))
 	recorded := make(map[string]bool, len(c.Credentials))
 	for i := range c.Credentials {
-		recorded[recordHost(&c.Credentials[i])] = true
+		recorded[recordPlace(&c.Credentials[i])] = true
 	}
 	owners := make([]string, len(c.Credentials))
 	for i := range c.Credentials {
-		host, ticket := c.Credentials[i].Server.host(), c.Credentials[i].Ticket.Reveal()
-		if host == "" {
+		place, ticket := c.Credentials[i].Server.place(), c.Credentials[i].Ticket.Reveal()
+		if place == "" {
 			continue
+		}
+		if recorded[place] || strings.Contains(place, "/") {
+			owners[i] = place
+		}
+		if c.Credentials[i].Server.host() == "" {
+			continue // a private ticket has no aliases
 		}
 		d := digest{maphash.Bytes(seed, ticket), len(ticket)}
 		if _, seen := first[d]; !seen {
-			first[d] = host
+			first[d] = place
 		}
-		if owners[i] = first[d]; recorded[host] {
-			owners[i] = host
+		if owners[i] == "" {
+			owners[i] = first[d]
 		}
 	}
 	return owners
@@ -95,7 +115,7 @@ func (c *Cache) aliases(host string) []string {
 	var list []string
 	for i, owner := range c.owners() {
 		alias := c.Credentials[i].Server.host()
-		if owner == host && alias != host && !slices.Contains(list, alias) {
+		if owner == host && alias != "" && alias != host && !slices.Contains(list, alias) {
 			list = append(list, alias)
 		}
 	}
@@ -104,7 +124,7 @@ func (c *Cache) aliases(host string) []string {
 
 // Put stores the service ticket cred, whose server is cifs/<canonical host>, and its record. It
 // replaces that host's ticket in whatever realm, its record, and every alias: those of rec and
-// those the old ticket had. Nothing of other hosts is touched. A rec without identity is not
+// those the old ticket had. Nothing of other hosts is touched, nor a private ticket. A rec without identity is not
 // stored.
 //
 // The first ticket makes its client the cache's default principal. A cache of another client stays
@@ -122,7 +142,46 @@ func (c *Cache) Put(cred Credential, rec Record) {
 			hosts = append(hosts, alias)
 		}
 	}
-	old := about(hosts)
+	c.put(cred, labels(cred, rec, hosts), about(hosts))
+}
+
+// PutPrivate is Put for a further identity of the account, whose mounts call themselves user: the ticket stands under
+// its Private name alone. Of too many, here or in the cache, those that end first go.
+func (c *Cache) PutPrivate(user string, cred Credential, rec Record) {
+	host := cred.Server.host()
+	if host == "" || !oneLine(user) || strings.ContainsAny(user, "/@\\") {
+		c.refused = fmt.Errorf("%s is no service of Azure Files, or its user has no name", cred.Server)
+		return
+	}
+	cred.Server.Components = []string{private, host, user}
+	entries := []Credential{cred}
+	if entry, ok := rec.entry(cred.Client, cred.Server); ok {
+		entries = append(entries, entry)
+	}
+	c.put(cred, entries, about([]string{cred.Server.place()}))
+	c.evict(cred.Server.place(), func(place string) bool { return hostOfPlace(place) == host }, maxPrivateHere)
+	c.evict(cred.Server.place(), func(string) bool { return true }, maxPrivate)
+}
+
+// SetAside gives the ticket of cifs/host and its record a Private name besides, where they stay when another identity's
+// ticket takes the place.
+func (c *Cache) SetAside(host, user string) {
+	name := service + "/" + host
+	rec, known := c.Record(name)
+	if !known {
+		return
+	}
+	rec.Aliases = nil
+	if cred, ok := c.Ticket(name); ok {
+		cred.Server = Principal{NameType: cred.Server.NameType, Realm: cred.Server.Realm, Components: []string{service, host}}
+		c.PutPrivate(user, cred, rec)
+		return
+	}
+	c.Note(Private(host, user), rec)
+}
+
+// put stores the entries of the ticket cred in the place of what old finds.
+func (c *Cache) put(cred Credential, entries []Credential, old func(Credential) bool) {
 	follow := !cred.Client.Equal(c.Principal)
 	if follow && !c.mayAdopt(cred.Client, old) {
 		c.refused = &clientError{have: c.Principal, want: cred.Client}
@@ -137,7 +196,50 @@ func (c *Cache) Put(cred Credential, rec Record) {
 	if at < 0 || follow {
 		at = len(c.Credentials)
 	}
-	c.Credentials = slices.Insert(c.Credentials, at, labels(cred, rec, hosts)...)
+	c.Credentials = slices.Insert(c.Credentials, at, entries...)
+}
+
+// evict drops private tickets, of those that among names, until there are at most so many. keep stays.
+func (c *Cache) evict(keep string, among func(place string) bool, most int) {
+	for {
+		first, n := -1, 0
+		for i := range c.Credentials {
+			place := c.Credentials[i].Server.place()
+			if !strings.Contains(place, "/") || !among(place) {
+				continue
+			}
+			n++
+			if place != keep && (first < 0 || c.Credentials[i].EndTime.Before(c.Credentials[first].EndTime)) {
+				first = i
+			}
+		}
+		if n <= most || first < 0 {
+			return
+		}
+		c.Credentials = slices.DeleteFunc(c.Credentials, about([]string{c.Credentials[first].Server.place()}))
+	}
+}
+
+// unproven is the client of a cache that holds identities and no ticket yet. The first ticket says who it is.
+var unproven = Principal{NameType: nameTypePrincipal, Realm: "FILES.AZURE.STORAGE.MICROSOFT.COM", Components: []string{"AzureFileClient"}}
+
+// Note stores who is to obtain the ticket of name, cifs/<canonical host> or a Private one, in whatever realm, and
+// leaves the ticket that may be there.
+func (c *Cache) Note(name string, rec Record) {
+	if c.Principal.isZero() {
+		c.Principal = unproven
+	}
+	server := Principal{NameType: nameTypePrincipal, Realm: unproven.Realm, Components: strings.Split(name, "/")}
+	if cred, ok := c.Ticket(name); ok {
+		server.Realm = cred.Server.Realm
+	}
+	entry, ok := rec.entry(c.Principal, server)
+	if !ok {
+		return
+	}
+	place := placeOf(name)
+	c.Credentials = slices.DeleteFunc(c.Credentials, func(cred Credential) bool { return recordPlace(&cred) == place })
+	c.Credentials = append(c.Credentials, entry)
 }
 
 // labels gives the entries that store cred under all hosts, the canonical one first, and the record.
@@ -160,10 +262,10 @@ func labels(cred Credential, rec Record, hosts []string) []Credential {
 	return list
 }
 
-// about finds the tickets and records of hosts.
-func about(hosts []string) func(Credential) bool {
+// about finds the tickets and records of places.
+func about(places []string) func(Credential) bool {
 	return func(cred Credential) bool {
-		return slices.Contains(hosts, cred.Server.host()) || slices.Contains(hosts, recordHost(&cred))
+		return slices.Contains(places, cred.Server.place()) || slices.Contains(places, recordPlace(&cred))
 	}
 }
 
@@ -174,7 +276,7 @@ func (c *Cache) mayAdopt(client Principal, old func(Credential) bool) bool {
 		return true
 	}
 	others := slices.ContainsFunc(c.Credentials, func(cred Credential) bool { return !old(cred) && !isConfig(cred) })
-	return !others && slices.Equal(client.Components, c.Principal.Components)
+	return !others && (slices.Equal(client.Components, c.Principal.Components) || c.Principal.Equal(unproven))
 }
 
 func isConfig(c Credential) bool { return c.Server.Realm == configRealm }
@@ -186,27 +288,40 @@ func (e *clientError) Error() string {
 	return fmt.Sprintf("its client is %s, the new ticket's is %s", e.have, e.want)
 }
 
-// Remove drops the ticket of spn, a canonical cifs/host, in every realm, its aliases and its
-// record, and reports whether there was anything. Of an alias it drops that name alone.
-func (c *Cache) Remove(spn string) bool {
-	host, before := hostOf(spn), len(c.Credentials)
-	if host == "" {
+// Remove drops the ticket of name in every realm, its aliases and its record, and reports whether there was anything.
+// That of cifs/<canonical host> takes the private ones of the account with it; of an alias it drops that name alone.
+func (c *Cache) Remove(name string) bool {
+	place, before := placeOf(name), len(c.Credentials)
+	if place == "" {
 		return false
 	}
-	c.remove(map[string]bool{host: true})
+	gone := map[string]bool{place: true}
+	for i := range c.Credentials {
+		for _, other := range []string{c.Credentials[i].Server.place(), recordPlace(&c.Credentials[i])} {
+			if hostOfPlace(other) == place {
+				gone[other] = true
+			}
+		}
+	}
+	c.remove(gone)
 	return len(c.Credentials) != before
+}
+
+// RemovePrivate drops a further identity's ticket and record.
+func (c *Cache) RemovePrivate(host, user string) {
+	c.Credentials = slices.DeleteFunc(c.Credentials, about([]string{placeOf(Private(host, user))}))
 }
 
 // RemoveAll drops all service tickets, with their aliases and records.
 func (c *Cache) RemoveAll() {
-	c.Credentials = slices.DeleteFunc(c.Credentials, func(cred Credential) bool { return cred.Server.host() != "" || recordHost(&cred) != "" })
+	c.Credentials = slices.DeleteFunc(c.Credentials, func(cred Credential) bool { return cred.Server.place() != "" || recordPlace(&cred) != "" })
 }
 
-// remove drops the tickets of hosts, their aliases and their records, in one pass.
-func (c *Cache) remove(hosts map[string]bool) {
+// remove drops the tickets of places, their aliases and their records, in one pass.
+func (c *Cache) remove(places map[string]bool) {
 	owners, kept := c.owners(), c.Credentials[:0:0]
 	for i, cred := range c.Credentials {
-		if !hosts[cmp.Or(owners[i], recordHost(&cred))] && !hosts[cred.Server.host()] {
+		if !places[cmp.Or(owners[i], recordPlace(&cred))] && !places[cred.Server.place()] {
 			kept = append(kept, cred)
 		}
 	}
@@ -214,25 +329,25 @@ func (c *Cache) remove(hosts map[string]bool) {
 }
 
 // DropExpired removes, with their aliases and records, the service tickets that have ended by now,
-// and records whose ticket is gone. What keep names, by canonical cifs/host, stays; a nil keep
+// and records whose ticket is gone. What keep names, by cifs/<canonical host> or a Private name, stays; a nil keep
 // names nothing.
-func (c *Cache) DropExpired(now time.Time, keep func(spn string) bool) {
+func (c *Cache) DropExpired(now time.Time, keep func(name string) bool) {
 	live, gone := map[string]bool{}, map[string]bool{}
-	drop := func(host string) {
-		if keep == nil || !keep(service+"/"+host) {
-			gone[host] = true
+	drop := func(place string) {
+		if keep == nil || !keep(nameOf(place)) {
+			gone[place] = true
 		}
 	}
-	for _, t := range c.Tickets() {
-		host := t.Server.host()
-		live[host] = true
+	for _, t := range c.AllTickets() {
+		place := t.Server.place()
+		live[place] = true
 		if !t.EndTime.After(now) {
-			drop(host)
+			drop(place)
 		}
 	}
 	for i := range c.Credentials {
-		if host := recordHost(&c.Credentials[i]); host != "" && !live[host] {
-			drop(host)
+		if place := recordPlace(&c.Credentials[i]); place != "" && !live[place] {
+			drop(place)
 		}
 	}
 	if len(gone) > 0 {

@@ -281,16 +281,19 @@ func TestUnreadableRecordsAreAbsent(t *testing.T) {
 		"v1;obtained=2026-11-23T15:48:24Z;refreshable=yes;identity=x": true,
 		"":                                    false,
 		"v2" + strings.TrimPrefix(good, "v1"): false,
-		"v1;obtained=2026-11-23T15:48:24Z;refreshable=no":            false,
-		"v1;obtained=2026-11-23T15:48:24Z;refreshable=no;identity=":  false,
-		"v1;obtained=yesterday;refreshable=no;identity=system":       false,
-		"v1;obtained=2026-11-23T15:48:24Z;refreshable=1;identity=x":  false,
-		"v1;refreshable=no;obtained=2026-11-23T15:48:24Z;identity=x": false,
-		good + "\n":                      false,
-		good + "\x1b[2J":                 false,
-		good + "\xff":                    false,
-		good + strings.Repeat("x", 8192): false,
-		"\x00\x01\x02":                   false,
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=no":                            false,
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=no;identity=":                  false,
+		"v1;obtained=yesterday;refreshable=no;identity=system":                       false,
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=1;identity=x":                  false,
+		"v1;refreshable=no;obtained=2026-11-23T15:48:24Z;identity=x":                 true, // the fields have names
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=no;later=1;identity=x":         true, // of a later version
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=no;later=1;later=2;identity=x": false,
+		"v1;obtained=2026-11-23T15:48:24Z;refreshable=no;files=/a\x1b[2J;identity=x": false,
+		good + "\n":                        false,
+		good + "\x1b[2J":                   false,
+		good + "\xff":                      false,
+		good + strings.Repeat("x", 16<<10): false,
+		"\x00\x01\x02":                     false,
 	} {
 		var c ccache.Cache
 		c.Put(ticket(host, realm, 1), record)
@@ -307,7 +310,7 @@ func TestUnreadableRecordsAreAbsent(t *testing.T) {
 }
 
 func TestRecordsThatCouldNotBeReadAreNotWritten(t *testing.T) {
-	for _, identity := range []string{"", "two\nlines", "\x00", strings.Repeat("x", 9000)} {
+	for _, identity := range []string{"", "two\nlines", "\x00", strings.Repeat("x", 16<<10)} {
 		var c ccache.Cache
 		c.Put(ticket(host, realm, 1), record)
 		c.Put(ticket(host, realm, 2), ccache.Record{Identity: identity})
