@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strconv"
@@ -31,13 +30,6 @@ func stockHandlers() []string {
 // rules are the files of the rules of request-key.
 func (s *Subject) rules() requestkey.Files {
 	return requestkey.Files{Directory: s.Path(requestkey.Directory), Last: s.Path(requestkey.LastFile)}
-}
-
-// wanted is what the kernel asks for at a login to host (cifs_get_spnego_key in
-// fs/smb/client/cifs_spnego.c).
-func wanted(host string) requestkey.Request {
-	return requestkey.Request{Op: "create", Type: "cifs.spnego", Description: fmt.Sprintf(
-		"ver=0x2;host=%s;ip4=192.0.2.1;sec=krb5;uid=0x0;creduid=0x0;user=root;pid=0x1000;upcall_target=mount", host)}
 }
 
 // hosts are the names by which the endpoints under test are mounted, or would be.
@@ -72,7 +64,7 @@ type winner struct {
 func (s *Subject) winner() winner {
 	return once(s, "winner", func() (w winner) {
 		for _, host := range s.hosts() {
-			rule, err := s.rules().Winner(wanted(host), nil)
+			rule, err := s.rules().Winner(requestkey.Login(host), nil)
 			w = winner{host, rule, err}
 			if err != nil || !s.ourRule(rule) {
 				break

@@ -102,7 +102,7 @@ func checkRule(_ context.Context, s *Subject) Result {
 	if s.ourRule(w.rule) {
 		return Good("%s", s.shown(w.rule))
 	}
-	ours, err := s.rules().Winner(wanted(w.host), func(r requestkey.Rule) bool { return !s.ourRule(r) })
+	ours, err := s.rules().Winner(requestkey.Login(w.host), func(r requestkey.Rule) bool { return !s.ourRule(r) })
 	if err == nil {
 		return Broken(fmt.Sprintf("remove line %d of %s", w.rule.Line, s.beneath(w.rule.Path)), "for %s, %s", w.host, s.shown(w.rule)).
 			And("it fits better than, or as well as, our rule in %s", s.fileLine(ours.Path, ours.Line))
@@ -133,7 +133,7 @@ func (s *Subject) fileLine(path string, line int) string { return fileLine(s.ben
 
 // runs tries whether request-key can run the command of a rule for a login to a host.
 func runs(rule requestkey.Rule, host string) error {
-	_, _, _, err := rule.Argv(requestkey.Macros{Request: wanted(host), Key: "1", UID: "0", GID: "0"})
+	_, _, _, err := rule.Argv(requestkey.Macros{Request: requestkey.Login(host), Key: "1", UID: "0", GID: "0"})
 	return err
 }
 
@@ -151,7 +151,7 @@ const otherServer = "fileserver.example.com"
 
 func checkRuleTies(_ context.Context, s *Subject) Result {
 	for _, host := range []string{s.hosts()[0], otherServer} {
-		all, err := s.rules().Matching(wanted(host))
+		all, err := s.rules().Matching(requestkey.Login(host))
 		if err != nil {
 			return s.CannotSee(requestkey.Directory, err)
 		}
@@ -178,7 +178,7 @@ func tied(rules []requestkey.Rule) (a, b requestkey.Rule, ok bool) {
 // checkSpnegoConf looks for the rule that other servers' logins go by, wherever it is.
 func checkSpnegoConf(_ context.Context, s *Subject) Result {
 	fix := s.reinstall("cifs-utils")
-	rule, err := s.rules().Winner(wanted(otherServer), s.ourRule)
+	rule, err := s.rules().Winner(requestkey.Login(otherServer), s.ourRule)
 	if errors.Is(err, requestkey.ErrNoRule) && s.FirstOf(stockHandlers()...) == "" {
 		return Known("there is neither %s nor cifs.upcall, as on distributions that do not package them; Azure Files does not need them", requestkey.StockFile)
 	}

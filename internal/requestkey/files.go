@@ -40,6 +40,31 @@ type Files struct {
 // System gives the files that the kernel's requests go by.
 func System() Files { return Files{Directory: Directory, Last: LastFile} }
 
+// Node gives the files that count for the kernel's requests when this process is in a container: request-key runs where
+// the machine's first process is. Without a container they are System's. Programs are beneath root.
+func Node() (f Files, root string) {
+	const first = "/proc/1/root"
+	return Files{Directory: first + Directory, Last: first + LastFile}, first
+}
+
+// Login is what the kernel asks for at a login to a host (cifs_get_spnego_key in
+// fs/smb/client/cifs_spnego.c).
+func Login(host string) Request {
+	return Request{Op: "create", Type: "cifs.spnego", Description: fmt.Sprintf(
+		"ver=0x2;host=%s;ip4=192.0.2.1;sec=krb5;uid=0x0;creduid=0x0;user=root;pid=0x1000;upcall_target=mount", host)}
+}
+
+// AnswersOurs reports whether azfiles.upcall answers the kernel's logins at a host: its rule wins and the program is
+// there, beneath root. Whatever cannot be read means that it does not.
+func (f Files) AnswersOurs(host, root string) bool {
+	rule, err := f.Winner(Login(host), nil)
+	if err != nil || !rule.RunsOurs(func(string) bool { return false }) {
+		return false
+	}
+	_, err = os.Lstat(filepath.Join(root, rule.Handler())) // a link of a container's root leads elsewhere from here
+	return err == nil
+}
+
 // Ours is the path of the file with our own rule.
 func (f Files) Ours() string { return filepath.Join(f.Directory, ourName) }
 
