@@ -38,6 +38,7 @@ type issued struct {
 	expiry     time.Time // with a fraction of a second, as the service tells it
 	sessionKey []byte
 	cred       []byte // KRB-CRED
+	ticket     []byte // the Ticket in it
 }
 
 // issue makes the tickets for a canonical host, as an order wants them.
@@ -65,7 +66,7 @@ func (f *Fake) issue(host string, o Order, now time.Time) (issued, error) {
 	if err != nil {
 		return issued{}, err
 	}
-	answer := issued{expiry: right.end.Add(fraction(now)), sessionKey: right.key.KeyValue, cred: cred}
+	answer := issued{expiry: right.end.Add(fraction(now)), sessionKey: right.key.KeyValue, cred: cred, ticket: right.ticket}
 	if o.SessionKeyMismatch {
 		answer.sessionKey = newKey(0, len(answer.sessionKey)).KeyValue
 	}

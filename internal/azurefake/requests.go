@@ -2,6 +2,8 @@ package azurefake
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +24,7 @@ type Request struct {
 	Proxied  bool       `json:"proxied"`  // it bears the marks of a proxy
 	Status   int        `json:"status"`   // of the answer; 0 while there is none
 	TokenID  string     `json:"tokenID"`  // which token it was or which was issued; never the token itself
+	Ticket   string     `json:"ticket"`   // TicketID of the service ticket that was issued, "" when none was
 }
 
 // requestLog keeps requests in the order of their arrival.
@@ -108,6 +111,18 @@ func (w *answerWriter) WriteHeader(status int) {
 	w.entry.Status = status
 	w.log.mu.Unlock()
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// TicketID names a service ticket, the DER of a Ticket (RFC 4120, 5.3), without telling it.
+func TicketID(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
+
+func (w *answerWriter) granted(ticket []byte) {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	w.entry.Ticket = TicketID(ticket)
 }
 
 func (w *answerWriter) issued(tokenID string) {

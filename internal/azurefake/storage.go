@@ -123,12 +123,13 @@ func xmlText(s string) string {
 // timeText is a time with the seven decimals that the service writes.
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }
 
-func (f *Fake) sendTicket(w http.ResponseWriter, host string, o Order) {
+func (f *Fake) sendTicket(w *answerWriter, host string, o Order) {
 	answer, err := f.issue(host, o, f.now().Add(o.Skew))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	w.granted(answer.ticket)
 	w.Header().Set("x-ms-request-id", rand.Text())
 	w.Header().Set("x-ms-version", apiVersion)
 	succeed(w, o, objectJSON(o, []pair{
