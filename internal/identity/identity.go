@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -131,14 +132,33 @@ var kinds = map[Kind]rules{
 	Token: {takes: []string{"token_file"}, once: func(i Identity) bool { return i.TokenFile == "" }, token: fromFile},
 }
 
-// Username is what mount.cifs gets as username=: the client id, or root for identities that have
-// none. Kernels share SMB sessions by it, so that two identities must not have the same needlessly.
-// An object id would do for the kernel, but whoever meets a GUID there takes it for a client id.
+// Username is what mount.cifs gets as username=: the client id, or a label for identities that have
+// none. The kernel repeats it at every login, which is how the login's identity is told, and kernels share SMB sessions
+// by it. The label is the kind and a hash of the text form, in letters, digits and dashes; it is no longer than a client
+// id, which every mount.cifs takes. An object id would do as well, but whoever meets a GUID there takes it for a client id.
 func (i Identity) Username() string {
 	if i.ClientID != "" {
 		return i.ClientID
 	}
-	return "root"
+	sum := sha256.Sum256([]byte(i.String()))
+	return labelStart + string(i.Kind) + "-" + hex.EncodeToString(sum[:labelHash])
+}
+
+// The parts of a label: azfiles-system-0123456789ab.
+const (
+	labelStart = "azfiles-"
+	labelHash  = 6 // bytes
+)
+
+var selectorForm = regexp.MustCompile("^" + labelStart + "[a-z-]+-[0-9a-f]{12}$")
+
+// Selector gives the identity's Username that a mount was made with, "" when the user name of the mount, such as root,
+// tells nothing of an identity.
+func Selector(username string) string {
+	if selectorForm.MatchString(username) {
+		return username
+	}
+	return ClientID(username)
 }
 
 // ClientID gives a user name in the form of a client id if it is one, else "".

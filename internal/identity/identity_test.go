@@ -18,11 +18,11 @@ func TestText(t *testing.T) {
 		username    string
 		refreshable bool
 	}{
-		"system": {Identity{Kind: System}, "root", true},
-		"system resource=https://storage.example": {Identity{Kind: System, Resource: "https://storage.example"}, "root", true},
+		"system": {Identity{Kind: System}, "label", true},
+		"system resource=https://storage.example": {Identity{Kind: System, Resource: "https://storage.example"}, "label", true},
 		"user-assigned client_id=" + guid:         {Identity{Kind: UserAssigned, ClientID: guid}, guid, true},
-		"user-assigned object_id=" + guid:         {Identity{Kind: UserAssigned, ObjectID: guid}, "root", true},
-		"user-assigned resource_id=" + resourceID: {Identity{Kind: UserAssigned, ResourceID: resourceID}, "root", true},
+		"user-assigned object_id=" + guid:         {Identity{Kind: UserAssigned, ObjectID: guid}, "label", true},
+		"user-assigned resource_id=" + resourceID: {Identity{Kind: UserAssigned, ResourceID: resourceID}, "label", true},
 		"workload client_id=" + guid + " tenant_id=" + guid + " token_file=/run/t": {
 			Identity{Kind: Workload, ClientID: guid, TenantID: guid, TokenFile: "/run/t"}, guid, true,
 		},
@@ -38,15 +38,15 @@ func TestText(t *testing.T) {
 		"service-principal client_id=" + guid + " tenant_id=" + guid + " certificate_file=/etc/a%20b.pem": {
 			Identity{Kind: ServicePrincipal, ClientID: guid, TenantID: guid, CertificateFile: "/etc/a b.pem"}, guid, true,
 		},
-		"cli":                                  {Identity{Kind: CLI}, "root", false},
-		"cli user=ann":                         {Identity{Kind: CLI, User: "ann"}, "root", true},
-		`cli user=CONTOSO\ann.b@contoso.com`:   {Identity{Kind: CLI, User: `CONTOSO\ann.b@contoso.com`}, "root", true},
-		"arc":                                  {Identity{Kind: Arc}, "root", true},
-		"arc resource=https://storage.example": {Identity{Kind: Arc, Resource: "https://storage.example"}, "root", true},
-		"token":                                {Identity{Kind: Token}, "root", false},
-		"token token_file=/run/a":              {Identity{Kind: Token, TokenFile: "/run/a"}, "root", true},
+		"cli":                                  {Identity{Kind: CLI}, "label", false},
+		"cli user=ann":                         {Identity{Kind: CLI, User: "ann"}, "label", true},
+		`cli user=CONTOSO\ann.b@contoso.com`:   {Identity{Kind: CLI, User: `CONTOSO\ann.b@contoso.com`}, "label", true},
+		"arc":                                  {Identity{Kind: Arc}, "label", true},
+		"arc resource=https://storage.example": {Identity{Kind: Arc, Resource: "https://storage.example"}, "label", true},
+		"token":                                {Identity{Kind: Token}, "label", false},
+		"token token_file=/run/a":              {Identity{Kind: Token, TokenFile: "/run/a"}, "label", true},
 		"token token_file=/a%20b%25%3D%0A%C3%A4 resource=https://storage.example:8443/x%3Dy": {
-			Identity{Kind: Token, TokenFile: "/a b%=\nä", Resource: "https://storage.example:8443/x=y"}, "root", true,
+			Identity{Kind: Token, TokenFile: "/a b%=\nä", Resource: "https://storage.example:8443/x=y"}, "label", true,
 		},
 	} {
 		if got := c.id.String(); got != text {
@@ -56,8 +56,12 @@ func TestText(t *testing.T) {
 		if err != nil || back != c.id {
 			t.Errorf("%q: Parse gives %+v, %v", text, back, err)
 		}
-		if c.id.Username() != c.username || c.id.Refreshable() != c.refreshable {
-			t.Errorf("%q: username %s, refreshable %v", text, c.id.Username(), c.id.Refreshable())
+		got := c.id.Username()
+		if strings.HasPrefix(got, "azfiles-"+string(c.id.Kind)+"-") && len(got) <= len(guid) && Selector(got) == got {
+			got = "label"
+		}
+		if got != c.username || c.id.Refreshable() != c.refreshable {
+			t.Errorf("%q: username %s, refreshable %v", text, got, c.id.Refreshable())
 		}
 	}
 }
@@ -227,5 +231,20 @@ func readsBack(t *testing.T, id Identity) {
 	back, err := Parse(text)
 	if err != nil || back != id || back.String() != text || back.Clean() != back {
 		t.Fatalf("%+v -> %q -> %+v, %v", id, text, back, err)
+	}
+}
+
+func TestSelector(t *testing.T) {
+	const label = "azfiles-system-bbc5e661e106"
+	if got := (Identity{Kind: System}).Username(); got != label { // live mounts have it
+		t.Errorf("the machine's label has become %s", got)
+	}
+	for username, want := range map[string]string{
+		"root": "", "": "", label: label, strings.ToUpper(guid): guid, label + "0": "", "azfiles-": "", label + "\n": "", "a" + label: "",
+		guid + " ": "", "azfiles-system-BBC5E661E106": "",
+	} {
+		if got := Selector(username); got != want {
+			t.Errorf("%q: %q, want %q", username, got, want)
+		}
 	}
 }
