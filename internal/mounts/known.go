@@ -42,6 +42,50 @@ var kernelOptions = map[string]string{
 	"6.14": "symlinkroot unicode",
 }
 
+// UnsharedSocket gives a mount a connection and a session of its own.
+const UnsharedSocket = "nosharesock"
+
+// tellsUsers are the first releases of each of the kernel's branches that share an SMB session only between mounts of
+// the same user name when the login is by Kerberos: commit 12b4c5d98cd7, "smb: client: fix krb5 mount with username
+// option", of March 2026. Those of the stable branches are the first ones whose source was read with it; in between it
+// may be there already. Later branches than the last one have it.
+var tellsUsers = []string{"6.1.192", "6.12.117", "7.0.0"}
+
+// TellsUsers reports whether a kernel shares no session between mounts of different user names. release and version are
+// what uname(2) says: Debian's release is that of its packages, and its version has the kernel's.
+func TellsUsers(release, version string) bool {
+	kernel := numbers(release)
+	if _, after, debian := strings.Cut(version, " Debian "); debian {
+		kernel = numbers(after)
+	}
+	last := numbers(tellsUsers[len(tellsUsers)-1])
+	if slices.Compare(kernel, last) >= 0 {
+		return true
+	}
+	return slices.ContainsFunc(tellsUsers, func(first string) bool {
+		f := numbers(first)
+		return len(kernel) == len(f) && slices.Equal(kernel[:2], f[:2]) && kernel[2] >= f[2]
+	})
+}
+
+// numbers are the three that a kernel's release begins with; fewer when it does not.
+func numbers(release string) (all []int) {
+	for part := range strings.SplitSeq(release, ".") {
+		end := strings.IndexFunc(part, func(r rune) bool { return r < '0' || r > '9' })
+		if end < 0 {
+			end = len(part)
+		}
+		n, err := strconv.Atoi(part[:end])
+		if err != nil || len(all) == 3 {
+			return all
+		}
+		if all = append(all, n); end < len(part) {
+			return all
+		}
+	}
+	return all
+}
+
 // UpcallTarget makes the kernel's helper stay in the host's namespaces when a process in a container has
 // the share log in again. Ours stays there in any case, cifs.upcall does not. Kernels that do not know the
 // option refuse it like any other, which is only found out by trying.

@@ -37,3 +37,30 @@ func TestSince(t *testing.T) {
 		}
 	}
 }
+
+func TestTellsUsers(t *testing.T) {
+	for _, c := range []struct {
+		release, version string
+		want             bool
+	}{
+		{"7.0.0", "", true},
+		{"7.3.4+deb13-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 7.3.4-1~bpo13+1 (2026-10-01)", true},
+		{"8.0.0-rc1", "", true},
+		{"6.1.0-56-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-10-01)", true},
+		{"6.1.0-38-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.147-1 (2025-08-02)", false},
+		{"6.1.192", "#1 SMP", true},
+		{"6.1.191", "#1 SMP", false},
+		{"6.12.117+deb13-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.12.117-1 (2026-10-01)", true},
+		{"6.12.0", "", false},
+		{"6.18.44", "", false},
+		{"5.10.0-40-amd64", "#1 SMP Debian 5.10.262-1 (2026-10-01)", false},
+		{"5.15.0-1100-azure", "#109-Ubuntu SMP", false},
+		{"6.99", "", false},
+		{"", "", false},
+		{"x.y.z", "Debian", false},
+	} {
+		if got := TellsUsers(c.release, c.version); got != c.want {
+			t.Errorf("%s, %s: %v", c.release, c.version, got)
+		}
+	}
+}
