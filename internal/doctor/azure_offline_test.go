@@ -81,7 +81,7 @@ func TestOfflineFindings(t *testing.T) {
 		"another client's": {change: map[string]string{
 			"etc/fstab": "-", cachePath[1:]: string(aCache(noon.Add(time.Hour), 18, "user-assigned client_id="+someClient)),
 			"proc/1/mountinfo": mountLine(acct, "/mnt/share", "cruid=0,username="+oneClient),
-		}, id: "identity-choice", status: Problem, says: oneClient, fault: fault.IdentityConflict},
+		}, id: "identity-choice", status: OK, says: oneClient},
 		"colliding lines": {change: unmounted(fstabHead + "_netdev,identity=system\n//" + acct + "/two /two azfiles _netdev,client_id=" + oneClient + "\n"), id: "identity-collisions", status: Problem, says: "/etc/fstab:3", fault: fault.IdentityConflict},
 		"colliding mount": {change: put("etc/fstab", fstabHead+"_netdev,identity=system\n//"+acct+"/two /two azfiles _netdev,client_id="+oneClient+"\n"), id: "identity-collisions", status: Problem, says: "cruid="},
 		"a link":          {change: put(cachePath[1:], "-"), after: func(t *testing.T, root string) { link(t, "/etc/passwd", filepath.Join(root, cachePath)) }, id: "ccache-file", status: Problem, says: "symbolic link", action: "ccache", also: []ID{"identity-choice"}, fault: fault.CCacheForeign},

@@ -1,41 +1,120 @@
 package tickets
 
 import (
+	"context"
+	"strings"
+
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
-// conflict refuses a second identity for an account that is mounted: the kernel shares sessions by
-// server and credential uid, so the second would silently run as the first and, after a reconnect,
-// the first as the second. The record tells whose the session is, and so does a mount whose user name
-// is a client id. Another user name, such as root, can be anybody's but a managed identity's, which is
-// mounted under its client id by everyone.
-func (c *Call) conflict(rec ccache.Record, known bool) error {
-	if c.Replace {
+// meet looks at the live mounts of the account, and refuses an identity that could not be told from that of one of them.
+func (c *Call) meet(ctx context.Context, snap ccache.Snapshot) error {
+	if c.Replace || c.owned && c.user == "" {
 		return nil
 	}
 	all, err := c.m.mounted()
+	if err != nil && c.owned { // then no place is changed that could be a mount's
+		c.unnamed = true
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	live := mountsOf(all, c.Endpoint, c.CRUID)
-	if len(live) == 0 {
+	c.unnamed = hasUnnamed(live)
+	if len(live) == 0 || c.owned {
 		return nil
 	}
-	other := ""
+	c.separated = c.m.separates(c.Endpoint)
 	for _, mnt := range live {
-		client := identity.ClientID(mnt.Username)
-		unnamed := client == "" && mnt.Username != "" && !known && c.Identity.Kind == identity.UserAssigned
-		if unnamed || client != "" && client != c.Identity.Username() {
-			other = "username=" + mnt.Username
+		other := c.otherThan(identity.Selector(mnt.Username), mnt.Username, snap.Cache)
+		if other == nil || c.provesSame(ctx, other.rec) {
+			continue
 		}
+		if c.separated {
+			return fault.IdentityUnnamed.New(c.Endpoint.Host(), other.who, c.line)
+		}
+		return fault.IdentityConflict.New(c.Endpoint.Host(), other.who, c.line)
 	}
-	if known && !identity.SamePrincipal(rec.Identity, c.line) {
-		other = rec.Identity
+	return nil
+}
+
+// other is a second identity.
+type other struct {
+	who string
+	rec ccache.Record
+}
+
+// otherThan gives whose live mount it is, by its user name, if the call's identity cannot be mounted beside it.
+//
+// Where our handler answers, a mount is told by its user name: two identities only conflict when they have the same one,
+// or none that tells. Where a stock handler answers, the second identity would silently run as the first and, after a
+// reconnect, the first as the second. The record tells whose the session is, and so does a mount whose user name
+// is a client id. Another user name, such as root, can be anybody's but a managed identity's, which is
+// mounted under its client id by everyone.
+func (c *Call) otherThan(user, shown string, cache *ccache.Cache) *other {
+	own := c.Identity.Username()
+	if c.separated {
+		p := placeOf(cache, c.Endpoint, user)
+		if user != own && (user != "" || c.tells()) || !p.recorded || c.isSame(p.rec) {
+			return nil
+		}
+		return &other{p.rec.Identity, p.rec}
 	}
-	if other == "" {
-		return nil
+	first := placeAt(cache, c.Endpoint.SPN())
+	if first.recorded && !c.isSame(first.rec) {
+		return &other{first.rec.Identity, first.rec}
 	}
-	return fault.IdentityConflict.New(c.Endpoint.Host(), other, c.line)
+	unnamed := user == "" && shown != "" && !first.recorded && c.Identity.Kind == identity.UserAssigned
+	if unnamed || user != "" && user != own && !(first.answersTo(user) && first.recorded && c.isSame(first.rec)) {
+		return &other{who: "username=" + shown}
+	}
+	return nil
+}
+
+// isSame reports whether a record's identity and the call's are one principal: by their text, or by what a token says.
+func (c *Call) isSame(rec ccache.Record) bool {
+	if claims := claimed(c.Token); claims.Object != "" && rec.Principal.Object != "" {
+		return claims.Object == rec.Principal.Object && claims.Tenant == rec.Principal.Tenant
+	}
+	if c.Identity.Kind == identity.Token && rec.Principal.Object != "" {
+		return false // a token file can be anybody's: see provesSame
+	}
+	if identity.SamePrincipal(rec.Identity, c.line) {
+		return true
+	}
+	p := rec.Principal
+	return p.App != "" && p.App == c.Identity.ClientID || p.Object != "" && p.Object == c.Identity.ObjectID
+}
+
+// provesSame asks for the access token of an identity that would be refused, when that can show that it is the
+// principal of the record under another name. The token is kept for what follows.
+func (c *Call) provesSame(ctx context.Context, rec ccache.Record) bool {
+	if rec.Principal.Object == "" || !c.Token.Empty() || !c.Identity.Refreshable() {
+		return false
+	}
+	token, _, err := c.token(ctx, c.Token)
+	if err != nil {
+		return false
+	}
+	defer token.Value.Wipe()
+	return claimed(token.Value) == rec.Principal
+}
+
+// claimed is what an access token says of its principal.
+func claimed(token secret.Value) ccache.Claimed {
+	claims, ok := identity.ClaimsOf(token)
+	if !ok {
+		return ccache.Claimed{}
+	}
+	id := func(text string) string { // anything else is nothing to compare, and might be long
+		if text = strings.ToLower(text); identity.ClientID(text) == text {
+			return text
+		}
+		return ""
+	}
+	return ccache.Claimed{Tenant: id(claims.TenantID), Object: id(claims.ObjectID), App: id(claims.AppID)}
 }

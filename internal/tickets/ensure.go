@@ -2,7 +2,10 @@ package tickets
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -35,9 +38,9 @@ type Request struct {
 	Fresh    Freshness
 
 	// Identity obtains the ticket. The zero one stands for whoever Owner finds when the call has its
-	// turn, whose ticket takes the place of any other.
+	// turn.
 	Identity identity.Identity
-	Username string            // what the mount calls itself, for Owner
+	Username string            // what the mount calls itself, or will; "" is not known
 	Former   identity.Identity // who it was before the cache was gone or damaged; the zero one is nobody
 
 	// Choice is the proxy that the caller chose, which counts where the configuration names none and is left in the
@@ -45,7 +48,8 @@ type Request struct {
 	Choice *transport.Choice
 
 	Token   secret.Value  // an access token that the caller was handed; none: Identity obtains one
-	Replace bool          // take the place of another identity even while its mount is live
+	Replace bool          // take the first place of another identity even while its mount is live
+	Keep    bool          // who the identity is, even when it is refused a ticket: others try again
 	Aliases []string      // hosts under which the ticket is stored as well, beside the endpoint's own alias
 	Limit   time.Duration // CURL_TOTAL_TIMEOUT, which bounds the call once it has its turn; zero does not
 }
@@ -57,6 +61,7 @@ type Result struct {
 	Server   string    // the service principal
 	Cached   bool      // the ticket was there, Azure was not asked
 	EndTime  time.Time // of the ticket
+	Private  bool      // it is a further identity's, which only our own handler finds
 	Ticket   ccache.Credential
 	Failure  error // why the ticket is one that Usable would not accept; see LastResort
 }
@@ -86,6 +91,13 @@ type Call struct {
 	waited bool         // it had to wait, or could have, for others that ask for the same
 	chosen transport.Choice
 	way    http.RoundTripper // to Entra and the storage account
+
+	owned     bool           // the identity is that of a login or a renewal, not of somebody's order
+	user      string         // the selector of its mounts; "" logs in with what is in the first place
+	separated bool           // our own handler tells the account's mounts apart; known once there are any
+	unnamed   bool           // a live mount's user name tells nothing
+	private   bool           // the ticket went to a private place
+	principal ccache.Claimed // whom the access token named
 
 	Began time.Time // when it had its turn; set by Ensure
 }
@@ -126,6 +138,9 @@ func (c *Call) open() (err error) {
 		return err
 	}
 	c.line = c.Identity.String()
+	if !c.owned {
+		c.user = c.Identity.Username()
+	}
 	if c.cache, err = c.m.cache(c.CRUID); err == nil {
 		c.m.Step("credential cache: %s", c.cache.Path())
 	}
@@ -133,8 +148,11 @@ func (c *Call) open() (err error) {
 }
 
 func (c *Call) findOwner() (err error) {
-	c.Replace = true // whatever else is there
-	c.Identity, err = c.m.Owner(c.Endpoint, c.CRUID, c.Username)
+	c.owned = true
+	if c.Identity, err = c.m.Owner(c.Endpoint, c.CRUID, c.Username); err == nil {
+		found, _ := c.m.evidence(c.Endpoint, c.CRUID, c.Username) // it was gathered a moment ago
+		c.user = found.selector()
+	}
 	if c.Former == (identity.Identity{}) || !fault.Is(err, fault.IdentityUnknown) && !fault.Is(err, fault.CCacheDamaged) {
 		return err
 	}
@@ -170,36 +188,30 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	if err != nil && !fault.Is(err, fault.CCacheDamaged) { // a damaged one is moved aside at the write
 		return Result{}, false, err
 	}
-	c.choose(snap)
-	var rec ccache.Record
-	var known bool
+	p := placeOf(snap.Cache, c.Endpoint, c.user)
+	c.choose(snap, p.name)
+	if c.waited && c.shares(snap, p) {
+		return c.share(ctx, snap, p)
+	}
+	var cred ccache.Credential
+	held := false
 	if snap.Cache != nil {
-		rec, known = snap.Cache.Record(c.Endpoint.SPN())
+		cred, held = snap.Cache.Ticket(p.name)
+		c.before = cred.Ticket
 	}
-	if c.waited && c.shares(snap) {
-		return c.share(ctx, snap)
-	}
-	if snap.Cache != nil {
-		old, _ := snap.Cache.Ticket(c.Endpoint.SPN())
-		c.before = old.Ticket
-	}
-	if c.Fresh == Always && c.Replace {
-		return Result{}, false, nil // whatever is there
-	}
-	if err := c.conflict(rec, known); err != nil {
+	if err := c.meet(ctx, snap); err != nil {
 		return Result{}, false, err
 	}
-	if snap.Cache == nil || !known || rec.Identity != c.line || c.Fresh == Always {
+	if !held || p.rec.Identity != c.line || c.Fresh == Always || stale(cred, c.m.Host.Now()) {
 		return Result{}, false, nil
 	}
-	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
-	if !ok || stale(cred, c.m.Host.Now()) {
-		return Result{}, false, nil
+	first := p.name == c.Endpoint.SPN()
+	if !first && !c.owned && !c.m.separates(c.Endpoint) {
+		return Result{}, false, nil // a stock handler does not find it there
 	}
-	if all := c.aliases(rec.Aliases); len(all) > len(rec.Aliases) {
-		rec.Aliases = all
-		c.cache.writer.expect()
-		if err := c.cache.writer.put(ctx, c.cache.Store, cred, rec); err != nil {
+	if all := c.aliases(p.rec.Aliases); first && len(all) > len(p.rec.Aliases) {
+		p.rec.Aliases = all
+		if err := c.write(ctx, cred, p.rec); err != nil {
 			return Result{}, false, err
 		}
 	}
@@ -208,41 +220,63 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 }
 
 // choose finds the proxy that the call goes through.
-func (c *Call) choose(snap ccache.Snapshot) {
-	if c.chosen = Chosen(snap, c.Endpoint.SPN()); c.Choice != nil {
+func (c *Call) choose(snap ccache.Snapshot, name string) {
+	if c.chosen = Chosen(snap, name); c.Choice != nil {
 		c.chosen = *c.Choice
 	}
+}
+
+// write puts a ticket and its record into the cache.
+func (c *Call) write(ctx context.Context, cred ccache.Credential, rec ccache.Record) error {
+	c.cache.writer.expect()
+	return c.cache.writer.put(ctx, c.cache.Store, func(cache *ccache.Cache) { c.put(cache, cred, rec) })
 }
 
 // shares reports whether another call of the same principal has put a ticket into the cache while this one waited, so
 // that 40 volumes of an account that are staged at once make one or two exchanges. Whose ticket the caller's
 // own token gives is not known before it is used, so such a call shares nothing.
-func (c *Call) shares(snap ccache.Snapshot) bool {
-	if !snap.Trusted || c.Fresh != Always || !c.Token.Empty() || c.Identity.Kind == identity.Token {
+func (c *Call) shares(snap ccache.Snapshot, p place) bool {
+	if !snap.Trusted || c.Fresh != Always || !c.Token.Empty() || c.Identity.Kind == identity.Token || !p.recorded {
 		return false
 	}
-	rec, known := snap.Cache.Record(c.Endpoint.SPN())
-	cred, ok := snap.Cache.Ticket(c.Endpoint.SPN())
-	return known && ok && !cred.Ticket.Equal(c.before) && identity.SamePrincipal(rec.Identity, c.line) && !stale(cred, c.m.Host.Now())
+	cred, ok := snap.Cache.Ticket(p.name)
+	return ok && !cred.Ticket.Equal(c.before) && identity.SamePrincipal(p.rec.Identity, c.line) && !stale(cred, c.m.Host.Now())
 }
 
-// share takes that ticket. The last one who asked is the one who renews it: the token file of a volume goes with the
-// volume.
-func (c *Call) share(ctx context.Context, snap ccache.Snapshot) (Result, bool, error) {
-	rec, _ := snap.Cache.Record(c.Endpoint.SPN())
-	cred, _ := snap.Cache.Ticket(c.Endpoint.SPN())
+// share takes that ticket. The last one who asked is the one who renews it first: the token file of a volume goes with
+// the volume.
+func (c *Call) share(ctx context.Context, snap ccache.Snapshot, p place) (Result, bool, error) {
+	cred, _ := snap.Cache.Ticket(p.name)
 	c.m.Step("ticket: obtained by another call meanwhile, ends at %s", cred.EndTime.Format(time.RFC3339))
+	rec := p.rec
+	rec.Files = c.files(p)
 	rec.Identity, rec.Refreshable, rec.Aliases = c.line, c.Identity.Refreshable(), c.aliases(rec.Aliases)
-	c.cache.writer.expect()
-	if err := c.cache.writer.put(ctx, c.cache.Store, cred, note(rec, c.chosen)); err != nil {
+	if err := c.write(ctx, cred, note(rec, c.chosen)); err != nil {
 		return Result{}, false, err
 	}
 	return c.result(cred, true), true, nil
 }
 
+// files are the token files of the principal beside the call's own, newest first, without those that are gone.
+func (c *Call) files(old place) []string {
+	if !old.recorded || c.Identity.TokenFile == "" || !identity.SamePrincipal(old.rec.Identity, c.line) {
+		return nil
+	}
+	var files []string
+	for _, f := range append([]string{old.id.TokenFile}, old.rec.Files...) {
+		if f != "" && f != c.Identity.TokenFile && !slices.Contains(files, f) {
+			files = append(files, f)
+		}
+	}
+	return slices.DeleteFunc(files, func(f string) bool {
+		_, err := os.Lstat(c.m.Host.Path(f))
+		return errors.Is(err, fs.ErrNotExist)
+	})
+}
+
 func (c *Call) result(cred ccache.Credential, cached bool) Result {
 	res := cachedResult(c.line, c.cache.Path(), cred)
-	res.Cached = cached
+	res.Cached, res.Private = cached, res.Private || c.private
 	return res
 }
 
@@ -268,11 +302,16 @@ func (c *Call) fetch(ctx context.Context) (Result, error) {
 	c.turn.leave() // while the cache is written others can ask, and more tickets go out in one write
 	if err != nil {
 		c.cache.writer.giveUp()
+		c.note(ctx)
 		return Result{}, err
 	}
 	c.m.Step("ticket: obtained from %s, ends at %s", c.Endpoint, cred.EndTime.Format(time.RFC3339))
-	rec := ccache.Record{Identity: c.line, ObtainedAt: c.m.Host.Now(), Refreshable: c.Identity.Refreshable(), Aliases: c.aliases(nil)}
-	if err := c.cache.writer.put(ctx, c.cache.Store, cred, note(rec, c.chosen)); err != nil {
+	put := func(cache *ccache.Cache) {
+		rec := c.record(placeOf(cache, c.Endpoint, c.user))
+		rec.ObtainedAt, rec.Aliases, rec.Principal = c.m.Host.Now(), c.aliases(nil), c.principal
+		c.put(cache, cred, rec)
+	}
+	if err := c.cache.writer.put(ctx, c.cache.Store, put); err != nil {
 		return Result{}, err
 	}
 	if c.m.ForgetFailures != nil {
@@ -281,6 +320,39 @@ func (c *Call) fetch(ctx context.Context) (Result, error) {
 		}
 	}
 	return c.result(cred, false), nil
+}
+
+// record is what the call writes of its identity in the place of an old record.
+func (c *Call) record(old place) ccache.Record {
+	return note(ccache.Record{
+		Identity: c.line, ObtainedAt: old.rec.ObtainedAt, Refreshable: c.Identity.Refreshable(), Principal: old.rec.Principal, Files: c.files(old),
+	}, c.chosen)
+}
+
+// note leaves who was to get a ticket, so that the handler and the daemon can try again once the role is assigned. When
+// that fails the refusal is what counts.
+func (c *Call) note(ctx context.Context) {
+	if !c.Keep || !c.Identity.Refreshable() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	defer cancel()
+	_ = c.cache.Update(ctx, func(cache *ccache.Cache) error {
+		p := placeOf(cache, c.Endpoint, c.user)
+		if p.name == "" { // nobody else's place is taken
+			p.name = ccache.Private(c.Endpoint.Host(), c.user)
+			_, taken := cache.Ticket(c.Endpoint.SPN())
+			if !taken && !placeAt(cache, c.Endpoint.SPN()).recorded && c.isFirst(cache) {
+				p.name = c.Endpoint.SPN()
+			}
+		}
+		rec := c.record(p)
+		if rec.ObtainedAt.IsZero() {
+			rec.ObtainedAt = c.m.Host.Now()
+		}
+		cache.Note(p.name, rec)
+		return nil
+	})
 }
 
 // exchange gets a ticket for a token. When one that was kept is refused it asks for another, once.
@@ -293,6 +365,7 @@ func (c *Call) exchange(ctx context.Context) (ccache.Credential, error) {
 			return ccache.Credential{}, err
 		}
 		c.tellToken(token, kept)
+		c.principal = claimed(token.Value)
 		caller := azfiles.Caller{Identity: c.line}
 		if claims, ok := identity.ClaimsOf(token.Value); ok {
 			caller.Principal = claims.ObjectID

@@ -18,10 +18,10 @@ type Login struct {
 	Username string // what the mount calls itself
 }
 
-// Held gives the ticket of the login's cache if it lasts long enough, whoever obtained it: a login that can be
+// Held gives the ticket that the login's identity has in the cache if it lasts long enough: a login that can be
 // answered waits for nobody and needs nothing but the cache. The cache is root's or the credential uid's. A ticket
-// without a record, as the incumbent left it, serves its account; one that somebody else than the mount's owner
-// obtained does not (see OwnerOf).
+// without a record, as the incumbent left it, serves its account until there is a record; one that somebody else than
+// the mount's owner obtained does not (see OwnerOf).
 func Held(h host.Host, cfg *config.Config, l Login) (Result, bool) {
 	res, cred, ok := held(h, cfg, l)
 	return res, ok && !stale(cred, h.Now())
@@ -42,35 +42,41 @@ func held(h host.Host, cfg *config.Config, l Login) (Result, ccache.Credential, 
 	if err != nil || snap.Cache == nil {
 		return Result{}, ccache.Credential{}, false
 	}
-	cred, ok := snap.Cache.Ticket(l.Endpoint.SPN())
 	e := Evidence{Endpoint: l.Endpoint, CRUID: l.CRUID, Config: cfg, Cache: snap, Path: store.Path(), Username: l.Username}
-	if !ok || !e.serves() {
+	p := placeOf(snap.Cache, l.Endpoint, identity.Selector(l.Username))
+	if p.name == "" {
+		if anyRecord(snap.Cache, l.Endpoint) {
+			return Result{}, ccache.Credential{}, false
+		}
+		p.name = l.Endpoint.SPN()
+	}
+	cred, ok := snap.Cache.Ticket(p.name)
+	if !ok || !e.serves(p) {
 		return Result{}, ccache.Credential{}, false
 	}
-	record, recorded := e.record()
 	line := ""
-	if recorded {
-		line = record.String()
+	if p.recorded {
+		line = p.id.String()
 	}
 	return cachedResult(line, store.Path(), cred), cred, true
 }
 
-// serves reports whether the ticket of the cache is one for this login.
-func (e Evidence) serves() bool {
-	record, recorded := e.record()
-	if !recorded {
+// serves reports whether the ticket of a place is one for this login.
+func (e Evidence) serves(p place) bool {
+	if !p.recorded {
 		return true
 	}
 	owner, err := OwnerOf(e)
 	if fault.Is(err, fault.IdentityConflict) {
 		return false
 	}
-	return err != nil || identity.SamePrincipal(owner.String(), record.String())
+	return err != nil || identity.SamePrincipal(owner.String(), p.id.String())
 }
 
 func cachedResult(line, path string, cred ccache.Credential) Result {
 	return Result{
 		Identity: line, CCache: path, Server: cred.Server.String(), Cached: true, EndTime: cred.EndTime, Ticket: cred,
+		Private: cred.Server.Components[0] != "cifs",
 	}
 }
 

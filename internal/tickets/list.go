@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
@@ -21,6 +22,7 @@ type Ticket struct {
 type Listing struct {
 	CCache  string   // its path
 	Tickets []Ticket // without aliases, in the order of the file; none when there is no file
+	Further []Ticket // those of the accounts' further identities, which only our own handler finds
 }
 
 // Bare gives the service tickets of the cache of a credential uid without what is known of them, and its path. Its
@@ -52,12 +54,16 @@ func (m *Manager) List(cruid int) (Listing, error) {
 	if snap.Cache == nil {
 		return l, nil
 	}
-	records, found := snap.Cache.Records(), snap.Cache.Tickets()
+	records, found := snap.Cache.Records(), snap.Cache.AllTickets()
 	l.Tickets = make([]Ticket, 0, len(found))
 	for _, cred := range found {
 		t := Ticket{Credential: cred, Trusted: snap.Trusted}
-		t.Record, t.Known = records[spn(cred)]
-		l.Tickets = append(l.Tickets, t)
+		t.Record, t.Known = records[strings.Join(cred.Server.Components, "/")]
+		if cachedResult("", "", cred).Private {
+			l.Further = append(l.Further, t)
+		} else {
+			l.Tickets = append(l.Tickets, t)
+		}
 	}
 	return l, nil
 }
@@ -76,7 +82,7 @@ func (m *Manager) Clear(ctx context.Context, cruid int, e endpoint.Endpoint) err
 func (m *Manager) ClearAll(ctx context.Context, cruid int) (erased []string, err error) {
 	err = m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
 		erased = nil
-		for _, cred := range c.Tickets() {
+		for _, cred := range c.AllTickets() {
 			erased = append(erased, cred.Server.String())
 		}
 		c.RemoveAll()
@@ -97,14 +103,9 @@ func (m *Manager) erase(ctx context.Context, cruid int, change func(c *ccache.Ca
 	return c.Update(ctx, func(cc *ccache.Cache) error { return change(cc, c.Path()) })
 }
 
-// spn is the label that Record and Remove look for: service and host, in any realm.
-func spn(c ccache.Credential) string {
-	return c.Server.Components[0] + "/" + c.Server.Components[1]
-}
-
 // DropExpired erases the tickets of a cache that have expired, unless keep names them by their service
-// principal, cifs/<canonical host>. A cache that is not there is not made. Its errors are faults.
-func (m *Manager) DropExpired(ctx context.Context, cruid int, keep func(spn string) bool) error {
+// principal, cifs/<canonical host>, or a ccache.Private name. A cache that is not there is not made. Its errors are faults.
+func (m *Manager) DropExpired(ctx context.Context, cruid int, keep func(name string) bool) error {
 	return m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
 		c.DropExpired(m.Host.Now(), keep)
 		return nil

@@ -1,6 +1,9 @@
 package tickets
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
@@ -28,22 +31,23 @@ type Evidence struct {
 
 // OwnerOf finds the identity that logs in. It is pure: it reads no file, no clock and no network.
 //
-// It is the identity of a trusted record; else the one whose client id the mount has as its
-// username=; else what the configuration says of the endpoint or in general. Any other user name,
-// such as root, tells nothing. An untrusted record, which any user can have forged, selects nothing
+// A user name that tells an identity, its client id or a label that mount.azfiles gave, selects it: among the trusted
+// records of the account, else in the configuration. Any other user name, such as root, tells nothing: then it is the
+// identity of the ticket that every reader finds, else what the configuration says of the endpoint or in general. An
+// untrusted record, which any user can have forged, selects nothing
 // but one of several identities of the configuration that have the mount's client id.
 //
 // Errors are faults: RecordUntrusted, IdentityUnknown and e.Damage when there is no such identity,
 // IdentityConflict when the mount was made with another client id than the one that was found.
 func OwnerOf(e Evidence) (identity.Identity, error) {
-	client := e.client()
-	record, recorded := e.record()
-	id, found := e.find(record, recorded, client)
+	user := e.selector()
+	p := placeOf(e.Cache.Cache, e.Endpoint, user)
+	id, found := e.find(p, user)
 	if !found {
-		return id, e.unknown(recorded)
+		return id, e.unknown(p.recorded)
 	}
-	if client != "" && id.ClientID != "" && id.ClientID != client {
-		return id, fault.IdentityConflict.New(e.Endpoint.Host(), "username="+client, id.String())
+	if user != "" && id.Username() != user && !(p.recorded && p.id == id) {
+		return id, fault.IdentityConflict.New(e.Endpoint.Host(), "username="+user, id.String())
 	}
 	return id, nil
 }
@@ -58,43 +62,41 @@ func (e Evidence) unknown(recorded bool) error {
 	return fault.IdentityUnknown.New(e.Endpoint.Host())
 }
 
-// record gives the identity that obtained the ticket of the cache. A record that cannot be parsed is none.
-func (e Evidence) record() (id identity.Identity, recorded bool) {
-	if e.Cache.Cache == nil {
-		return id, false
-	}
-	rec, known := e.Cache.Cache.Record(e.Endpoint.SPN())
-	if !known {
-		return id, false
-	}
-	id, err := identity.Parse(rec.Identity)
-	return id, err == nil
-}
-
-// client gives the client id that the mount has as its user name, "" when it has another one. Without
+// selector gives what the mount's user name tells of its identity, "" when it tells nothing. Without
 // a user name it is the one that all live mounts share.
-func (e Evidence) client() string {
+func (e Evidence) selector() string {
 	if e.Username != "" {
-		return identity.ClientID(e.Username)
+		return identity.Selector(e.Username)
 	}
 	live := mountsOf(e.Mounted, e.Endpoint, e.CRUID)
 	if len(live) == 0 || slices.ContainsFunc(live, func(m mounts.Mount) bool { return m.Username != live[0].Username }) {
 		return ""
 	}
-	return identity.ClientID(live[0].Username)
+	return identity.Selector(live[0].Username)
 }
 
-func (e Evidence) find(record identity.Identity, recorded bool, client string) (identity.Identity, bool) {
+func (e Evidence) find(p place, user string) (identity.Identity, bool) {
 	named := e.Config.NamedIdentities()
+	client := identity.ClientID(user)
 	byClient, one := identityOf(client, named)
 	// Of several entries with the client id that the mount names, an untrusted record may choose.
-	if recorded && (e.Cache.Trusted || client != "" && record.ClientID == client && slices.Contains(named, record)) {
-		return record, true
+	if p.recorded && (e.Cache.Trusted || client != "" && p.id.ClientID == client && slices.Contains(named, p.id)) {
+		return p.id, true
 	}
 	if one {
 		return byClient, true
 	}
-	return e.Config.IdentityFor(e.Endpoint.Host())
+	said, found := e.Config.IdentityFor(e.Endpoint.Host())
+	if user == "" || client != "" {
+		return said, found
+	}
+	// A label tells what it was made of.
+	for _, id := range slices.Concat([]identity.Identity{said}, named, []identity.Identity{{Kind: identity.System}, {Kind: identity.Arc}}) {
+		if id.Username() == user {
+			return id, true
+		}
+	}
+	return identity.Identity{}, false
 }
 
 // identityOf gives the identity with a client id: the only one that the configuration has with it, or
@@ -134,23 +136,49 @@ func OwnerOfLine(l mounts.FstabLine, id identity.Identity, err error) (identity.
 }
 
 // Owner gathers the evidence on this machine and gives what OwnerOf makes of it. username is what the
-// mount calls itself, "" when that is not known. Its errors are faults, those of OwnerOf among them.
+// mount calls itself, "" when that is not known. Of the token files of a record it takes the newest that is there.
+// Its errors are faults, those of OwnerOf among them.
 func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
-	c, err := m.cache(cruid)
+	found, err := m.evidence(e, cruid, username)
 	if err != nil {
 		return identity.Identity{}, err
+	}
+	id, err := OwnerOf(found)
+	if p := placeOf(found.Cache.Cache, e, found.selector()); err == nil && p.recorded && p.id == id {
+		id.TokenFile = m.presentFile(id.TokenFile, p.rec.Files)
+	}
+	return id, err
+}
+
+func (m *Manager) evidence(e endpoint.Endpoint, cruid int, username string) (Evidence, error) {
+	c, err := m.cache(cruid)
+	if err != nil {
+		return Evidence{}, err
 	}
 	found := Evidence{Endpoint: e, CRUID: cruid, Config: m.cfg, Path: c.Path(), Username: username}
 	if found.Cache, err = c.Load(); err != nil {
 		if !fault.Is(err, fault.CCacheDamaged) {
-			return identity.Identity{}, err
+			return Evidence{}, err
 		}
 		found.Damage = err
 	}
-	if username == "" {
-		if found.Mounted, err = m.mounted(); err != nil {
-			return identity.Identity{}, err
+	if username != "" {
+		return found, nil
+	}
+	found.Mounted, err = m.mounted()
+	return found, err
+}
+
+// presentFile is the first of some token files that is there. The CSI driver deletes a volume's file with its volume;
+// when all are gone the first one's absence is what is to be told.
+func (m *Manager) presentFile(file string, others []string) string {
+	for _, f := range append([]string{file}, others...) {
+		if f == "" {
+			break
+		}
+		if _, err := os.Lstat(m.Host.Path(f)); !errors.Is(err, fs.ErrNotExist) {
+			return f
 		}
 	}
-	return OwnerOf(found)
+	return file
 }

@@ -29,9 +29,16 @@ func TestOwner(t *testing.T) {
 		"trusted record":                     {record: "system", trusted: true, username: "root", want: "system"},
 		"trusted record of a file":           {record: "token token_file=/x", trusted: true, username: "root", want: "token token_file=/x"},
 		"trusted record before config":       {config: "default_identity: system", record: mine, trusted: true, username: "root", want: mine},
-		"trusted record, any user name":      {record: "system", trusted: true, username: client, want: "system"},
+		"trusted record, a client's mount":   {record: "system", trusted: true, username: client, want: mine},
+		"trusted record, the user of it":     {record: "system", trusted: true, username: system.Username(), want: "system"},
+		"trusted record, another label":      {record: "cli user=ann", trusted: true, username: "azfiles-cli-0123456789ab", want: string(fault.IdentityUnknown.ID)},
+		"a label of the machine":             {username: system.Username(), want: "system"},
+		"a label of the configuration":       {config: "identities: {a: {kind: cli, user: ann}}", username: identity.Identity{Kind: identity.CLI, User: "ann"}.Username(), want: "cli user=ann"},
+		"a label of nobody":                  {config: "default_identity: system", username: "azfiles-cli-0123456789ab", want: string(fault.IdentityUnknown.ID)},
+		"almost a label":                     {config: "default_identity: system", username: "azfiles-cli-0123456789abc", want: "system"},
 		"trusted record, its own client":     {record: mine, trusted: true, username: client, want: mine},
-		"trusted record, another client":     {record: mine, trusted: true, username: other, want: string(fault.IdentityConflict.ID)},
+		"trusted record, another client":     {record: mine, trusted: true, username: other, want: "user-assigned client_id=" + other},
+		"client of two, another of the host": {config: "identities: {a: {client_id: " + client + "}, b: {client_id: " + client + ", resource: https://storage.azure.com}}\nendpoints: {" + acct + ": {identity: system}}", username: client, want: string(fault.IdentityConflict.ID)},
 		"record that cannot be read":         {record: "unheard-of", trusted: true, username: "root", want: string(fault.IdentityUnknown.ID)},
 		"untrusted record":                   {record: "system", username: "root", want: string(fault.RecordUntrusted.ID)},
 		"untrusted record of a file":         {record: "token token_file=/x", username: client, want: mine},
@@ -136,19 +143,18 @@ func TestOwnerOfNeedsNoManager(t *testing.T) {
 		Endpoint: resolve(t, acct), Config: read(w.conf), Path: w.path,
 		Cache: must(must(ccache.Open(machine(w.path), w.path, 0)).Load()),
 	}
-	for username, want := range map[string]fault.Named{"root": nil, client: nil, other: fault.IdentityConflict} {
+	for username, want := range map[string]string{"root": client, client: client, other: other} {
 		e.Username = username
-		id, err := OwnerOf(e)
-		if want == nil && err != nil || want != nil && !fault.Is(err, want) {
-			t.Errorf("%s: %s, %v, want %v", username, id, err, want)
+		if id, err := OwnerOf(e); err != nil || id.ClientID != want {
+			t.Errorf("%s: %s, %v, want %s", username, id, err, want)
 		}
 	}
 	e.Username, e.Mounted = "", []mounts.Mount{{Endpoint: e.Endpoint, Username: other}}
-	if _, err := OwnerOf(e); !fault.Is(err, fault.IdentityConflict) {
-		t.Errorf("a live mount of another client id: %v", err)
+	if id, err := OwnerOf(e); err != nil || id.ClientID != other {
+		t.Errorf("a live mount of another client id: %s, %v", id, err)
 	}
 	e.CRUID = 1
-	if _, err := OwnerOf(e); err != nil {
-		t.Errorf("a live mount of another credential uid: %v", err)
+	if id, err := OwnerOf(e); err != nil || id.ClientID != client {
+		t.Errorf("a live mount of another credential uid: %s, %v", id, err)
 	}
 }

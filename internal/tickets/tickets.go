@@ -48,8 +48,13 @@ type Options struct {
 	// is called after a new ticket, or applications would see up to a minute of ENOKEY for nothing
 	// where a stock cifs.upcall answers. Its error counts for nothing: the kernel forgets in time.
 	ForgetFailures func() (cleared bool, err error)
-	NoPrograms     bool // never run az, which is another user's program; a token that is kept counts
-	Attempts       int  // how often to ask a storage account at most; zero is azfiles.Client's own number
+
+	// Handles reports whether azfiles.upcall answers the kernel's logins at a host; nil asks the rules of request-key of
+	// the machine on which the kernel starts its programs, which is the node where this is a container.
+	Handles func(host string) bool
+
+	NoPrograms bool // never run az, which is another user's program; a token that is kept counts
+	Attempts   int  // how often to ask a storage account at most; zero is azfiles.Client's own number
 }
 
 // Manager makes calls of Ensure, and holds what they share. It is safe for concurrent use.

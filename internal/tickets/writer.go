@@ -31,9 +31,8 @@ type writer struct {
 }
 
 type write struct {
-	cred ccache.Credential
-	rec  ccache.Record
-	done chan error
+	change func(*ccache.Cache)
+	done   chan error
 }
 
 func newWriter() *writer { return &writer{all: make(chan struct{}, 1)} }
@@ -63,10 +62,10 @@ func (w *writer) arrived() {
 	}
 }
 
-// put returns when the ticket is in the cache. The first caller writes for all that come meanwhile, but
+// put returns when the ticket is in the cache, where change puts it. The first caller writes for all that come meanwhile, but
 // does not wait for those that come later.
-func (w *writer) put(ctx context.Context, store *ccache.Store, cred ccache.Credential, rec ccache.Record) error {
-	mine := &write{cred, rec, make(chan error, 1)}
+func (w *writer) put(ctx context.Context, store *ccache.Store, change func(*ccache.Cache)) error {
+	mine := &write{change, make(chan error, 1)}
 	ctx = context.WithoutCancel(ctx)
 	w.mu.Lock()
 	w.pending = append(w.pending, mine)
@@ -140,7 +139,7 @@ func update(ctx context.Context, store *ccache.Store, batch []*write) error {
 	defer cancel()
 	return store.Update(ctx, func(c *ccache.Cache) error {
 		for _, b := range batch {
-			c.Put(b.cred, b.rec)
+			b.change(c)
 		}
 		return nil
 	})

@@ -27,7 +27,7 @@ func TestWriterGathers(t *testing.T) {
 			Client: ccache.Principal{Realm: "R", Components: []string{"c"}}, Server: name,
 			Ticket: secret.FromString(fmt.Sprint("ticket ", begun.UnixNano(), n)),
 		}
-		if err := w.put(t.Context(), store, cred, ccache.Record{}); err != nil {
+		if err := w.put(t.Context(), store, func(c *ccache.Cache) { c.Put(cred, ccache.Record{}) }); err != nil {
 			t.Error(err)
 		}
 		return time.Since(begun)
