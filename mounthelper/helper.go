@@ -60,6 +60,7 @@ type Helper struct {
 	Host           host.Host // its trusted user is who may run the program
 	RequestKey     string    // the program that the kernel runs to obtain a key
 	BootID         string    // as /proc/sys/kernel/random/boot_id
+	Kernel         string    // as /proc/sys/kernel
 
 	// Syslog is the socket of the system's log, to which failures go as well; "" is none.
 	Syslog string
@@ -89,7 +90,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
 		Syslog: log.System, Journaled: journaled,
 		Confined:   func() bool { return isConfined(host.Real()) },
-		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
+		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id", Kernel: "/proc/sys/kernel",
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	}
 	h.Host.Ignored = ignored

@@ -3,7 +3,10 @@ package mounthelper
 import (
 	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -30,6 +33,7 @@ type job struct {
 	tryTarget bool   // with the option that not every kernel knows
 	decided   bool   // the configuration has been put to use
 	recorded  bool   // the failure is in the journal, which is all that standard error is
+	alone     bool   // with a session of its own
 
 	failure *fault.Fault // that was told last, nil for none
 }
@@ -81,6 +85,9 @@ func (h *Helper) decide(j *job) (err error) {
 	}
 	j.ccache = j.cfg.CCacheName(j.CRUID)
 	j.tryTarget = h.wantsTarget(j)
+	if j.alone, err = h.standsAlone(j); err != nil {
+		return err
+	}
 	if j.mountCIFS, err = h.Host.Program("mount.cifs"); err != nil {
 		return fault.MountCIFSMissing.New()
 	}
@@ -93,6 +100,7 @@ func (h *Helper) login(j *job) (err error) {
 		return err
 	}
 	j.who, j.username = j.Identity.String(), j.Identity.Username()
+	j.Username = j.username
 	h.step(j, "identity: %s, credential uid: %d", j.who, j.CRUID)
 	if len(j.live) > 0 {
 		return nil // the folder must not be touched
@@ -125,6 +133,29 @@ func (h *Helper) keep(j *job) error {
 	return nil
 }
 
+// standsAlone reports whether the mount needs a session of its own: where another identity has the account mounted for
+// the same credential uid, and where the kernel would share a session with the next one that has. A remount keeps its.
+func (h *Helper) standsAlone(j *job) (bool, error) {
+	if j.opts.Remount {
+		return false, nil
+	}
+	if !h.tellsUsers() {
+		return true, nil
+	}
+	all, err := h.mounts(j)
+	return slices.ContainsFunc(all, func(m mounts.Mount) bool {
+		return m.Endpoint.Host() == j.Endpoint.Host() && m.CRUID == j.CRUID && m.Username != j.username
+	}), err
+}
+
+func (h *Helper) tellsUsers() bool {
+	text := func(name string) string {
+		b, _ := os.ReadFile(filepath.Join(h.Kernel, name)) // without it the kernel is one that does not
+		return strings.TrimSpace(string(b))
+	}
+	return mounts.TellsUsers(text("osrelease"), text("version"))
+}
+
 // mounted reports whether the mount point has the very share and directory.
 func (j *job) mounted() bool {
 	for _, m := range j.live {
@@ -153,6 +184,9 @@ func (j *job) args() []string {
 func (j *job) options() string {
 	added := mounts.ParseOptions(fmt.Sprintf("sec=%s,cruid=%d", cmp.Or(j.opts.Sec, "krb5"), j.CRUID))
 	added = append(added, mounts.Option{Name: "username", Value: j.username, Valued: true})
+	if _, given := j.opts.Rest.Get(mounts.UnsharedSocket); j.alone && !given {
+		added = append(added, mounts.Option{Name: mounts.UnsharedSocket})
+	}
 	if j.tryTarget {
 		added = append(added, mounts.Option{Name: mounts.UpcallTarget, Value: "mount", Valued: true})
 	}

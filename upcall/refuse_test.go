@@ -208,9 +208,13 @@ func TestUnexpiredTicketAnswers(t *testing.T) {
 	}
 	cred.EndTime = time.Now().Add(time.Hour).Truncate(time.Second)
 	w.store(0, cred, "user-assigned client_id=99999999-2222-3333-4444-555555555555")
-	w.rejected(describe(host, "user=root", "user="+clientID), 3, "AZF-IDENTITY-CONFLICT")
 	if n := len(w.fake.Requests()); n != 0 {
 		t.Errorf("%d requests to Azure", n)
+	}
+	w.rejected(describe(host, "user=root", "user=azfiles-cli-0123456789ab"), 3, "AZF-IDENTITY-UNKNOWN") // a label of nobody
+	w.good(describe(host, "user=root", "user="+clientID), host)
+	if all := w.fake.Requests(); len(all) == 0 || all[len(all)-1].Identity != clientID {
+		t.Errorf("another identity's ticket answered: %+v", all)
 	}
 }
 

@@ -131,8 +131,9 @@ func (r *request) login(text string) (err error) {
 			return err
 		}
 	}
-	// cifs.upcall reads the description itself, and fails without a host in it.
-	if r.cfg.Upcall.Mode == "cifs" && r.desc.host != "" {
+	// cifs.upcall reads the description itself, and fails without a host in it. A further identity's ticket it does not
+	// find: it would answer with that of the first.
+	if r.cfg.Upcall.Mode == "cifs" && r.desc.host != "" && !got.Private {
 		err = r.delegate(got)
 	} else {
 		err = r.answer(got, mech)

@@ -57,7 +57,7 @@ func (s *session) set(c *cobra.Command, args []string) error {
 	}
 	before, beforeErr := m.List(r.CRUID)
 	got, err := m.Ensure(ctx, r)
-	if fault.Is(err, fault.IdentityConflict) {
+	if fault.Is(err, fault.IdentityConflict, fault.IdentityUnnamed) {
 		s.notes = append(s.notes, "with --force the new ticket is stored all the same")
 	}
 	if err != nil {

@@ -26,7 +26,7 @@ func (s *session) finish(err error) int {
 	}
 	_, _ = io.WriteString(s.Stderr, s.failure(f)+"\n")
 	s.record(slog.LevelError, f.What(), "fault", string(f.ID()), "cause", f.Cause(), "fix", fix(f))
-	if fault.Is(f, fault.IdentityConflict) {
+	if fault.Is(f, fault.IdentityConflict, fault.IdentityUnnamed) {
 		return exitConflict
 	}
 	return exitFailure
@@ -59,8 +59,6 @@ func fix(f *fault.Fault) string {
 		return program + " --help"
 	case fault.HostUnknown.ID:
 		return "use https://<account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.d/90-local.yaml"
-	case fault.IdentityConflict.ID:
-		return "umount the share that uses the other identity, or replace it with --force"
 	case fault.TicketUnknown.ID:
 		return program + " list"
 	}

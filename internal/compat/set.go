@@ -95,7 +95,7 @@ func (s *session) request() (tickets.Request, error) {
 	}
 	r := tickets.Request{
 		Endpoint: e, Identity: id, CRUID: s.cfg.CredentialUID,
-		Fresh: tickets.Always, Token: s.inv.token, Replace: s.inv.flags.force,
+		Fresh: tickets.Always, Token: s.inv.token, Replace: s.inv.flags.force, Keep: true,
 	}
 	// The driver names the account's own host even where it then mounts by way of the private endpoint,
 	// and a stock cifs.upcall looks for a ticket of the host that is mounted.
