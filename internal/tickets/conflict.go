@@ -96,6 +96,11 @@ func (c *Call) provesSame(ctx context.Context, rec ccache.Record) bool {
 	if rec.Principal.Object == "" || !c.Token.Empty() || !c.Identity.Refreshable() {
 		return false
 	}
+	way, err := c.m.route(c.chosen)
+	if err != nil {
+		return false
+	}
+	c.way = way
 	token, _, err := c.token(ctx, c.Token)
 	if err != nil {
 		return false
