@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -45,7 +46,9 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 
 // hungUp reports whether the daemon closed the connection before it had answered.
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
+	const idle = "server closed idle connection" // of net/http, which exports no such error
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) ||
+		err != nil && strings.Contains(err.Error(), idle)
 }
 
 // Refresh asks for new tickets now and waits for them; host "" is all that are mounted. The errors
