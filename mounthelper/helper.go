@@ -36,9 +36,10 @@ const program = "mount.azfiles"
 const usageText = `usage: mount.azfiles SOURCE MOUNTPOINT [-fnsv] [-o OPTIONS]
        mount -t azfiles //ACCOUNT.file.core.windows.net/SHARE MOUNTPOINT -o identity=system
 
-options of its own, all others go to mount.cifs:
+options of its own; all others go to mount.cifs, but one that looks like a mistyped
+option is refused:
 %s
-switches: -f check only, -n no mtab, -s ignore unknown options, -v tell each step, -h or --help,
+switches: -f check only, -n no mtab, -s ignore unknown options, -v show each step, -h or --help,
           -V or --version; -t TYPE and -N NAMESPACE are ignored
 `
 

@@ -43,7 +43,7 @@ func checkTarget(target string) error {
 		return targetInvalid(target, errors.Unwrap(err)) // the path is in the text already
 	}
 	if !info.IsDir() && info.Mode()&os.ModeSymlink == 0 {
-		return targetInvalid(target, errors.New("it is not a folder"))
+		return targetInvalid(target, errors.New("it is not a directory"))
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func cache(t *testing.T) string {
 	return dir
 }
 
-// root is the folder of a Debian without our package.
+// root is the directory of a Debian without our package.
 type root string
 
 // newRoot unpacks a small Debian that has what our package depends on, and more.

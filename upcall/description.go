@@ -64,7 +64,7 @@ func parseDescription(text string) (description, error) {
 	d.pid = p.number("pid")
 	p.others()
 	if p.err == nil && d.creduid == math.MaxUint32 { // (uid_t)-1 is nobody
-		p.fail("creduid", "is no uid")
+		p.fail("creduid", "is not a uid")
 	}
 	return d, p.err
 }
@@ -117,7 +117,7 @@ func (p *fields) address() netip.Addr {
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Is4() != (key == "ip4") || addr.Zone() != "" {
-		p.fail(key, "is no address")
+		p.fail(key, "is not an address")
 	}
 	p.seen["ip4"], p.seen["ip6"] = true, true
 	return addr.Unmap()
@@ -132,7 +132,7 @@ func (p *fields) number(key string) uint32 {
 	digits, ok := strings.CutPrefix(text, "0x")
 	n, err := strconv.ParseUint(digits, 16, 32)
 	if !ok || err != nil || strconv.FormatUint(n, 16) != digits {
-		p.fail(key, "is no number")
+		p.fail(key, "is not a number")
 	}
 	return uint32(n)
 }
@@ -148,7 +148,7 @@ func (p *fields) others() {
 			return
 		}
 		if !isKey(key) {
-			p.fail(strconv.Quote(key), "is no field")
+			p.fail(strconv.Quote(key), "is not a field")
 			return
 		}
 		p.take(key)

@@ -22,7 +22,7 @@ const help = `usage: azfilesrefresh [--mountinfo PATH] [--socket PATH] [--config
        azfilesrefresh --provision [--config PATH]
 
 Keeps the Kerberos tickets of mounted Azure Files shares fresh, in the foreground, until SIGTERM.
-SIGHUP reads the configuration again and opens the log file anew.
+SIGHUP reads the configuration again and reopens the log file.
 
   --provision       get the tickets of the shares in /etc/fstab that want this service, and end
   --mountinfo PATH  the mount table to follow (` + defaultMountinfo + `)

@@ -29,7 +29,7 @@ func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
 				return
 			}
 			if !told {
-				w.Log.Warn("nobody can ask for the status: "+unserved(w.Socket, err).Error(), "socket", w.Socket)
+				w.Log.Warn("the status socket is not available: "+unserved(w.Socket, err).Error(), "socket", w.Socket)
 			}
 			if !errors.Is(err, control.ErrInUse) {
 				return

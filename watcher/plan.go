@@ -65,7 +65,7 @@ type Attempt struct {
 // Policy says when tickets are replaced.
 type Policy struct {
 	config.Refresh
-	// Before, unless zero, is how long before its end a ticket is replaced at the latest, even if the next
+	// Before, unless zero, is how long before it expires a ticket is replaced at the latest, even if the next
 	// one is due at once: then it is replaced as often as Pace allows.
 	Before, Pace time.Duration
 	Seed         string // differs from machine to machine, so that a fleet does not ask at the same moment
@@ -178,10 +178,10 @@ func (p Policy) foreign(now time.Time, mounted []mounts.Mount, t Ticket, known b
 		return ""
 	}
 	if !t.End.After(now) {
-		return "its token was handed over once, and the ticket has ended: azfilesauth set gets the next"
+		return "its token was handed over once, and the ticket has expired: azfilesauth set gets the next"
 	}
 	if !p.due(t).After(now) {
-		return "its token was handed over once, and the ticket ends soon: azfilesauth set gets the next"
+		return "its token was handed over once, and the ticket expires soon: azfilesauth set gets the next"
 	}
 	return "its token was handed over once, only a person can get the next ticket"
 }

@@ -121,7 +121,7 @@ func (p provisioner) ensure(ctx context.Context, m *tickets.Manager, all []wante
 	done.Wait()
 }
 
-// fail logs a fault and what mends it.
+// fail logs a fault and how to fix it.
 func (p provisioner) fail(what string, err error, attrs ...any) {
 	f := fault.From(err)
 	attrs = append(attrs, "fault", string(f.ID()), "what", f.What(), "fix", f.Fix())

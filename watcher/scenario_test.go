@@ -211,7 +211,7 @@ func (w *world) disturb(cache string, f []string) {
 	}
 }
 
-// folder is what happens to the folder of the cache: a file system of its own that is small.
+// folder is what happens to the directory of the cache: a file system of its own that is small.
 func (w *world) folder(what string) {
 	dir := w.path("cc")
 	switch what {
@@ -234,6 +234,6 @@ func (w *world) folder(what string) {
 	case "writable":
 		check(unix.Unmount(dir, 0))
 	default:
-		w.t.Fatalf("there is no folder %s", what)
+		w.t.Fatalf("there is not a directory %s", what)
 	}
 }

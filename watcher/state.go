@@ -54,7 +54,7 @@ func (w *watcher) readMounts() {
 	_, w.mounts = group(*w.live.Load())
 	for k := range w.memos {
 		if w.mounts[k] == nil {
-			w.Log.Info("no longer mounted, its ticket stays until it ends", "host", k.Host, "cruid", k.CRUID)
+			w.Log.Info("no longer mounted, its ticket stays until it expires", "host", k.Host, "cruid", k.CRUID)
 			delete(w.memos, k)
 		}
 	}

@@ -47,7 +47,7 @@ type Options struct {
 	Socket  string // where others reach it; "" is nowhere
 
 	Log    *slog.Logger
-	Reopen func() // opens the log file anew; nil does nothing
+	Reopen func() // reopens the log file; nil does nothing
 
 	Look         time.Duration // the longest time between two looks; zero is 10 min
 	BeforeExpiry time.Duration // zero is what the configuration says

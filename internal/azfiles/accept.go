@@ -51,14 +51,14 @@ func krbCred(a *reply.Answer) ([]byte, error) {
 		Ticket *string `json:"kerberosServiceTicket"`
 	}
 	if json.Unmarshal(bytes.TrimPrefix(a.Body, []byte("\ufeff")), &doc) != nil {
-		return nil, errors.New("it is no JSON of the expected form")
+		return nil, errors.New("it is not JSON of the expected form")
 	}
 	if doc.Ticket == nil || *doc.Ticket == "" {
 		return nil, errors.New("kerberosServiceTicket is missing")
 	}
 	raw, err := base64.StdEncoding.DecodeString(*doc.Ticket)
 	if err != nil {
-		return nil, fmt.Errorf("kerberosServiceTicket is no base64: %w", err) // says where, not what
+		return nil, fmt.Errorf("kerberosServiceTicket is not base64: %w", err) // says where, not what
 	}
 	return raw, nil
 }

@@ -112,7 +112,7 @@ func (g *grant) check() error {
 	case i.EndTime.IsZero() || i.StartTime.IsZero() && i.AuthTime.IsZero():
 		return errors.New("the ticket's times are missing")
 	case i.EndTime.Before(i.StartTime):
-		return errors.New("the ticket ends before it starts")
+		return errors.New("the ticket expires before it starts")
 	}
 	for _, t := range []time.Time{i.AuthTime, i.StartTime, i.EndTime, i.RenewTill} {
 		if !t.IsZero() && (t.Unix() <= 0 || t.Unix() > math.MaxUint32) { // what a cache can hold

@@ -236,7 +236,7 @@ func TestFederatedAssertions(t *testing.T) {
 		"right":           {token, ""},
 		"line end":        {token + "\n", "AADSTS50027"},
 		"two parts":       {token[:strings.LastIndexByte(token, '.')], "AADSTS50027"},
-		"no JSON":         {"e.e.e", "AADSTS50027"},
+		"not JSON":        {"e.e.e", "AADSTS50027"},
 		"other's":         {f.FederatedToken(otherID), "AADSTS70021"},
 		"forged":          {head + "." + segment(t, map[string]any{"iss": "i", "sub": "s", "aud": "a"}) + ".AAAA", "AADSTS70021"},
 		"an access token": {f.MintToken(azurefake.MintOptions{AppID: appID}), "AADSTS70021"},

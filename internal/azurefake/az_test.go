@@ -156,7 +156,7 @@ func TestAzOrders(t *testing.T) {
 	}{
 		"code":      {azurefake.Order{Code: "AADSTS70043", Message: "The refresh token has expired."}, 1, "ERROR: AADSTS70043: The refresh token has expired.\n"},
 		"dropped":   {azurefake.Order{Drop: true}, 1, ""},
-		"no JSON":   {azurefake.Order{Garbage: azurefake.GarbageJSON}, 0, "<html>"},
+		"not JSON":  {azurefake.Order{Garbage: azurefake.GarbageJSON}, 0, "<html>"},
 		"truncated": {azurefake.Order{Garbage: azurefake.GarbageTruncatedJSON}, 0, `{"accessToken":"`},
 		"lifetime":  {azurefake.Order{Lifetime: time.Minute}, 0, `"expires_on":1795435260,`},
 		"spaces":    {azurefake.Order{Spaces: true}, 0, "\\u0065xpires_on\" :\r\n 1795438800"},

@@ -185,7 +185,7 @@ func TestEntraOrders(t *testing.T) {
 		"another identity": {azurefake.Order{Identity: otherID, Status: 500}, 200, "", nil},
 		"redirect":         {azurefake.Order{Redirect: "https://evil.example/"}, 302, "Location: https://evil.example/", nil},
 		"body":             {azurefake.Order{Body: ptr("<html>sign in</html>"), ContentType: "text/html"}, 200, "Content-Type: text/html", []string{"<html>sign in"}},
-		"no JSON":          {azurefake.Order{Garbage: azurefake.GarbageJSON}, 200, "", []string{"It works"}},
+		"not JSON":         {azurefake.Order{Garbage: azurefake.GarbageJSON}, 200, "", []string{"It works"}},
 		"spaces":           {azurefake.Order{Spaces: true}, 200, "", []string{"\" :\r\n 3600"}},
 		"lifetime":         {azurefake.Order{Lifetime: 5 * time.Minute}, 200, "", []string{`"expires_in":300,`}},
 		"expired":          {azurefake.Order{Lifetime: -5 * time.Minute}, 200, "", []string{`"expires_in":0,`}},

@@ -35,7 +35,7 @@ func TestOrderedAnswers(t *testing.T) {
 		{"body", storage(azurefake.Order{Body: ptr("{}")}), 200, "Content-Type: application/json", "{}"},
 		{"body with status", storage(azurefake.Order{Body: ptr("gone"), ContentType: "text/plain", Status: 410}), 410, "Content-Type: text/plain", "gone"},
 		{"empty body", storage(azurefake.Order{Body: ptr("")}), 200, "", "-"},
-		{"no JSON", storage(azurefake.Order{Garbage: azurefake.GarbageJSON}), 200, "", "<html>"},
+		{"not JSON", storage(azurefake.Order{Garbage: azurefake.GarbageJSON}), 200, "", "<html>"},
 		{"empty", storage(azurefake.Order{Garbage: azurefake.GarbageEmpty}), 200, "", "-"},
 		{"skew", storage(azurefake.Order{Skew: -time.Hour}), 200, "Date: Mon, 23 Nov 2026 11:00:00 GMT", "expirationTime"},
 		{"skewed error", storage(azurefake.Order{Skew: time.Hour, Status: 401, Code: "InvalidAuthenticationInfo"}), 401, "Date: Mon, 23 Nov 2026 13:00:00 GMT", "Time:2026-11-23T13:00:00"},

@@ -48,7 +48,7 @@ func (m *machine) configuration(context.Context) (string, error) {
 		if err != nil {
 			problem := reason(err)
 			if problem.Error() == err.Error() { // yaml's, which can repeat the text
-				problem = errors.New("the file is no YAML, and is left out")
+				problem = errors.New("the file is not YAML, and is left out")
 			}
 			c.line(0, "("+problem.Error()+")")
 		}

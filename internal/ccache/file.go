@@ -62,7 +62,7 @@ func (s *Store) accept(st *unix.Stat_t) error {
 	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 		problem = "it is a symbolic link"
 	} else if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		problem = "it is no regular file"
+		problem = "it is not a regular file"
 	} else if !s.ours(st) {
 		problem = "it is not root's nor the credential uid's"
 	} else if st.Mode&othersWrite != 0 {

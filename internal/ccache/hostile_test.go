@@ -40,13 +40,13 @@ func TestForeignCaches(t *testing.T) {
 			[]string{"symbolic link"},
 		},
 		"hard link": {func(t *testing.T, path, victim string) { must(t, os.Link(victim, path)) }, []string{"2 names"}},
-		"folder":    {func(t *testing.T, path, _ string) { must(t, os.Mkdir(path, 0o755)) }, []string{"no regular file"}},
-		"pipe":      {func(t *testing.T, path, _ string) { must(t, unix.Mkfifo(path, 0o600)) }, []string{"no regular file"}},
+		"folder":    {func(t *testing.T, path, _ string) { must(t, os.Mkdir(path, 0o755)) }, []string{"not a regular file"}},
+		"pipe":      {func(t *testing.T, path, _ string) { must(t, unix.Mkfifo(path, 0o600)) }, []string{"not a regular file"}},
 		"device": {func(t *testing.T, path, _ string) {
 			needs.Root(t)
 			must(t, unix.Mknod(path, unix.S_IFCHR|0o600, 0x103))
-		}, []string{"no regular file"}},
-		"socket": {func(t *testing.T, path, _ string) { must(t, unix.Mknod(path, unix.S_IFSOCK|0o600, 0)) }, []string{"no regular file"}},
+		}, []string{"not a regular file"}},
+		"socket": {func(t *testing.T, path, _ string) { must(t, unix.Mknod(path, unix.S_IFSOCK|0o600, 0)) }, []string{"not a regular file"}},
 	} {
 		for kind, dir := range map[string]string{"root's folder": folder(t), "shared folder": shared(t)} {
 			t.Run(name+" in "+kind, func(t *testing.T) {
@@ -109,12 +109,12 @@ func TestFolders(t *testing.T) {
 		"below a file": {func(t *testing.T, s scene) string {
 			must(t, os.WriteFile(s.root+"/f", nil, 0o600))
 			return s.root + "/f/d"
-		}, "f is no folder"},
+		}, "f is not a directory"},
 		"a file": {func(t *testing.T, s scene) string {
 			must(t, os.WriteFile(s.root+"/f", nil, 0o600))
 			return s.root + "/f"
-		}, "f is no folder"},
-		"a pipe": {func(t *testing.T, s scene) string { must(t, unix.Mkfifo(s.root+"/p", 0o600)); return s.root + "/p" }, "p is no folder"},
+		}, "f is not a directory"},
+		"a pipe": {func(t *testing.T, s scene) string { must(t, unix.Mkfifo(s.root+"/p", 0o600)); return s.root + "/p" }, "p is not a directory"},
 		"root's link": {func(t *testing.T, s scene) string {
 			must(t, os.Symlink(mkdir(t, s.root+"/d", 0, 0o755), s.root+"/l"))
 			return s.root + "/l"

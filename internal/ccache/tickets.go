@@ -133,7 +133,7 @@ func (c *Cache) aliases(host string) []string {
 func (c *Cache) Put(cred Credential, rec Record) {
 	host := cred.Server.host()
 	if host == "" {
-		c.refused = fmt.Errorf("%s is no service of Azure Files", cred.Server)
+		c.refused = fmt.Errorf("%s is not a service of Azure Files", cred.Server)
 		return
 	}
 	hosts := []string{host}
@@ -150,7 +150,7 @@ func (c *Cache) Put(cred Credential, rec Record) {
 func (c *Cache) PutPrivate(user string, cred Credential, rec Record) {
 	host := cred.Server.host()
 	if host == "" || !oneLine(user) || strings.ContainsAny(user, "/@\\") {
-		c.refused = fmt.Errorf("%s is no service of Azure Files, or its user has no name", cred.Server)
+		c.refused = fmt.Errorf("%s is not a service of Azure Files, or its user has no name", cred.Server)
 		return
 	}
 	cred.Server.Components = []string{private, host, user}

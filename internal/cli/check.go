@@ -35,7 +35,7 @@ type verdict struct {
 }
 
 func checkFlag(f *pflag.FlagSet, s *session) {
-	f.StringVar(&s.level, "check", "", "tell by the exit status: 0 fresh, 1 degraded, 2 a mount is or will be without ticket, 3 no daemon; below `LEVEL` it is 0")
+	f.StringVar(&s.level, "check", "", "exit status: 0 fresh, 1 degraded, 2 a mount is or will be without ticket, 3 no daemon; below `LEVEL` it is 0")
 	f.Lookup("check").NoOptDefVal = checkFromFirst
 }
 

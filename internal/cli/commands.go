@@ -57,7 +57,7 @@ var commands = []row{
 			"    azfilesauth set acct.file.core.windows.net --token-stdin",
 		wrong: func(_ *session, args []string) string { // of those who come from azfilesauthmanager
 			if len(args) == 2 {
-				return "there are too many arguments; an access token belongs to --token-stdin, where nobody else sees it"
+				return "there are too many arguments; an access token belongs to --token-stdin, where no other user sees it"
 			}
 			return ""
 		},
@@ -71,7 +71,7 @@ var commands = []row{
 		flags: cruidFlag, do: (*session).list,
 	},
 	{
-		use: "clear ENDPOINT | --all | --tokens", short: "Erase tickets", words: []string{"[endpoint]"}, rootOnly: true,
+		use: "clear ENDPOINT | --all | --tokens", short: "Delete tickets", words: []string{"[endpoint]"}, rootOnly: true,
 		long: "Erase the ticket of an endpoint, or all tickets of a credential cache. A mount that is live keeps\n" +
 			"its connection, and needs a new ticket at the next login. With --tokens, forget the access tokens that are\n" +
 			"kept, of all identities, so that the next ticket is asked for with a new one; tickets stay.",
@@ -95,16 +95,16 @@ var commands = []row{
 		propose: (*session).placeFirst, do: (*session).clear,
 	},
 	{
-		use: "status [flags]", short: "Show how it stands with the shares that are mounted",
+		use: "status [flags]", short: "Show mounted shares and their tickets",
 		long: "Show the endpoints whose shares are mounted: who logs in there, how long the ticket lasts, when it\n" +
-			"will be replaced and what came of the last attempt. The daemon tells; without it, what the credential\n" +
-			"caches and the mount table tell is shown.\n\n" +
-			"With --watch, a terminal shows it anew each second, and elsewhere there is a line for each change,\n" +
+			"will be replaced and what came of the last attempt. The daemon reports this; without it, what the credential\n" +
+			"caches and the mount table hold is shown.\n\n" +
+			"With --watch, a terminal shows it again each second, and elsewhere there is a line for each change,\n" +
 			"until SIGINT.\n\n" +
-			"With --check, it asks the daemon alone, for 2 seconds at most, and the exit status tells.",
+			"With --check, it asks the daemon alone, for 2 seconds at most, and gives the result as exit status.",
 		wrong: wrongCheck,
 		flags: func(f *pflag.FlagSet, s *session) {
-			f.BoolVarP(&s.live, "watch", "w", false, "go on until interrupted")
+			f.BoolVarP(&s.live, "watch", "w", false, "repeat until interrupted")
 			checkFlag(f, s)
 			socketFlag(f, s)
 		},
@@ -122,12 +122,12 @@ var commands = []row{
 		propose: (*session).placeFirst, do: (*session).refresh,
 	},
 	{
-		use: "doctor [ENDPOINT|MOUNTPOINT] [flags]", short: "Find out why a share would not mount, and how to mend it",
+		use: "doctor [ENDPOINT|MOUNTPOINT] [flags]", short: "Find out why a share cannot be mounted, and how to fix it",
 		words: []string{"[endpoint]"},
-		long: "Find out why a share would not mount, and how to mend it: for one endpoint, given by its host, a URL,\n" +
+		long: "Find out why a share cannot be mounted, and how to fix it: for one endpoint, given by its host, a URL,\n" +
 			"a share or a mount point, or for every one that is mounted, in fstab or in the configuration.\n" +
 			"Nothing is changed, unless --fix is given.\n\n" +
-			"The exit status is 0 when all is well, 1 when mounts work but something is to be mended, and 2 when a\n" +
+			"The exit status is 0 when all is well, 1 when mounts work but something should be fixed, and 2 when a\n" +
 			"mount would fail now. The last line names the first broken link of the chain and its fix.",
 		wrong: func(_ *session, args []string) string {
 			if len(args) > 1 {
@@ -138,7 +138,7 @@ var commands = []row{
 		flags: func(f *pflag.FlagSet, s *session) {
 			f.StringVar(&s.root, "root", "", "look at the machine whose files are in this `DIR`, such as an image; ask nothing else")
 			offlineFlag(f, s)
-			f.BoolVar(&s.fix, "fix", false, "mend what setup can mend, as root, and look again; setup --undo takes it back")
+			f.BoolVar(&s.fix, "fix", false, "fix what setup can fix, as root, and check again; setup --undo reverts it")
 		},
 		propose: (*session).placeFirst, do: (*session).doctor,
 		below: []row{{use: "config", short: "Look at the files of this machine alone", below: []row{{
@@ -171,7 +171,7 @@ var commands = []row{
 	},
 	{use: "version [flags]", short: "Show the version", do: (*session).showVersion},
 	{
-		use: "completion bash|zsh|fish", short: "Print the completions for a shell", words: []string{"name of a shell"},
+		use: "completion bash|zsh|fish", short: "Print the completion script of a shell", words: []string{"name of a shell"},
 		long: "Print the completions for a shell. To have them in this shell:\n\n" +
 			"  bash:  source <(azfilesauth completion bash)\n" +
 			"  zsh:   source <(azfilesauth completion zsh)\n" +
@@ -191,10 +191,10 @@ var commands = []row{
 		flags: watchFlags, wrong: relativePath, do: (*session).watchMounts,
 	},
 	{
-		use: "setup [flags]", short: "Prepare this machine for mounts, or take that back", rootOnly: true,
-		long: "Prepare this machine for mounts: folders, configuration, the rule for the kernel's requests, the\n" +
+		use: "setup [flags]", short: "Prepare this machine for mounts, or revert that", rootOnly: true,
+		long: "Prepare this machine for mounts: directories, configuration, the rule for the kernel's requests, the\n" +
 			"program's names, the system user where the configuration needs one, and the service. What is as it\n" +
-			"should be stays. Every change is shown before any is made, and --undo takes all of them back: bytes,\n" +
+			"should be stays. Every change is shown before any is made, and --undo reverts all of them: bytes,\n" +
 			"owner and mode. No file of another package is changed, but for those that a flag asks for:\n\n" +
 			"--edit-krb5-conf gives /etc/krb5.conf a default_realm if it has none. azfiles.upcall does without.\n" +
 			"Where a stock cifs.upcall answers, it makes every failed login wait for a search for that realm's\n" +
@@ -209,7 +209,7 @@ var commands = []row{
 		},
 		flags: func(f *pflag.FlagSet, s *session) {
 			f.BoolVar(&s.dryRun, "dry-run", false, "show the changes and make none")
-			f.BoolVar(&s.undo, "undo", false, "take back what setup and doctor --fix did")
+			f.BoolVar(&s.undo, "undo", false, "revert what setup and doctor --fix did")
 			f.BoolVar(&s.krb5, "edit-krb5-conf", false, "also set default_realm in /etc/krb5.conf and keep a copy")
 			f.BoolVar(&s.stockHandler, "stock-handler", false, "also tell a stock cifs.upcall the realm of Azure Files")
 			f.StringVar(&s.root, "root", "", "prepare the machine whose files are in this `DIR`, such as an image; start nothing")
@@ -217,8 +217,8 @@ var commands = []row{
 		do: (*session).setup,
 	},
 	{
-		use: "bundle [flags]", short: "Pack what somebody who helps needs to see, without secrets", rootOnly: true,
-		long: "Pack what somebody who helps needs to see into a tar.gz with mode 0600: what the doctor finds,\n" +
+		use: "bundle [flags]", short: "Collect a support bundle (no secrets)", rootOnly: true,
+		long: "Collect a support bundle, a tar.gz with mode 0600: what the doctor finds,\n" +
 			"versions, configuration, mounts, rules, krb5.conf, the service, logs, and what tickets there are.\n" +
 			"Tokens, keys, tickets and passwords are left out; names of accounts, hosts and identities are not.",
 		flags: func(f *pflag.FlagSet, s *session) {
@@ -229,9 +229,9 @@ var commands = []row{
 		do: (*session).bundle,
 	},
 	{
-		use: "explain ID | --list", short: "Tell what a failure or a check of the doctor means", words: []string{"[id]"},
-		long: "Tell what a failure, such as AZF-ROLE-MISSING, or a check of the doctor, such as request-key-rule,\n" +
-			"means and how to mend it. Words in <> stand for what the failure itself names.",
+		use: "explain ID | --list", short: "Explain a failure or a check of the doctor", words: []string{"[id]"},
+		long: "Explain a failure, such as AZF-ROLE-MISSING, or a check of the doctor, such as request-key-rule:\n" +
+			"its meaning and how to fix it. Words in <> stand for what the failure itself names.",
 		wrong: func(s *session, args []string) string {
 			if s.all && len(args) > 0 {
 				return "there are too many arguments"
@@ -239,7 +239,7 @@ var commands = []row{
 			return either(s.all, args, "id (or --list)")
 		},
 		flags: func(f *pflag.FlagSet, s *session) {
-			f.BoolVar(&s.all, "list", false, "tell about all of them, in one line each")
+			f.BoolVar(&s.all, "list", false, "list all of them, in one line each")
 		},
 		propose: func(*session) completer { return completeExplained }, do: (*session).explain,
 	},
@@ -248,7 +248,7 @@ var commands = []row{
 
 // help is "azfilesauth help COMMAND". Cobra's own ends well for a command that is not there.
 var help = row{
-	use: "help [COMMAND]", short: "Tell about a command", words: []string{"[command]", "[command]", "[command]"},
+	use: "help [COMMAND]", short: "Show the help of a command", words: []string{"[command]", "[command]", "[command]"},
 	propose: func(*session) completer { return completeCommand },
 	do: func(_ *session, c *cobra.Command, args []string) error {
 		about, rest, err := c.Root().Find(args)
@@ -285,7 +285,7 @@ func setFlags(f *pflag.FlagSet, s *session) {
 	cruidFlag(f, s)
 	f.BoolVar(&s.force, "force", false, "replace another identity even while its mount is live")
 	timeoutFlag(f, defaultTimeout)
-	f.BoolVarP(&s.verbose, "verbose", "v", false, "tell each step")
+	f.BoolVarP(&s.verbose, "verbose", "v", false, "show each step")
 }
 
 func cruidFlag(f *pflag.FlagSet, s *session) {

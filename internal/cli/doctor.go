@@ -34,7 +34,7 @@ func (s *session) doctor(c *cobra.Command, args []string) error {
 		return fault.NotRoot.New(program + " doctor --fix")
 	}
 	if info, err := os.Stat(s.root); s.root != "" && (err != nil || !info.IsDir()) {
-		return usage(program+" doctor", "what --root names is not a folder")
+		return usage(program+" doctor", "the path for --root must be a directory")
 	}
 	ctx, endpoint := c.Context(), strings.Join(args, "")
 	report, err := s.diagnose(ctx, endpoint)

@@ -77,7 +77,7 @@ func (s *session) step() func(format string, a ...any) {
 // changes tells what became of the cache as it was before, when looking at it gave err.
 func changes(before tickets.Listing, err error, r tickets.Request, got tickets.Result) []string {
 	if fault.Is(err, fault.CCacheDamaged) {
-		return []string{"the credential cache was damaged; it is kept as " + got.CCache + ".damaged, and a new one is begun"}
+		return []string{"the credential cache was damaged; it is kept as " + got.CCache + ".damaged, and a new one is created"}
 	}
 	for _, t := range before.Tickets {
 		if ticketHost(t) == r.Endpoint.Host() && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
@@ -94,7 +94,7 @@ func (s *session) grant(r tickets.Request, got tickets.Result, warnings []string
 		ExpiresAt: stamp(got.EndTime), SecondsLeft: secondsLeft(s.Now(), got.EndTime), CCache: got.CCache, Warnings: warnings,
 	}
 	if !g.Refreshable {
-		g.Warnings = append(g.Warnings, "nobody can renew it: it ends for good unless you set a new one")
+		g.Warnings = append(g.Warnings, "it cannot be renewed: it expires unless you set a new one")
 	}
 	if !s.json {
 		for _, w := range g.Warnings {

@@ -44,7 +44,7 @@ func (s *session) setup(c *cobra.Command, _ []string) error {
 	changes, err := do(ctx, host, s.actions(), out)
 	if err != nil {
 		if len(changes) > 0 {
-			s.notes = append(s.notes, fmt.Sprintf("%d changes were made before; azfilesauth setup --undo takes them back", len(changes)))
+			s.notes = append(s.notes, fmt.Sprintf("%d changes were made before; azfilesauth setup --undo reverts them", len(changes)))
 		}
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *session) setup(c *cobra.Command, _ []string) error {
 		} else if s.dryRun {
 			_, _ = fmt.Fprintf(w, "changes to be made: %d; nothing was written\n", len(changes))
 		} else {
-			_, _ = fmt.Fprintf(w, "changes made: %d; azfilesauth setup --undo takes them back\n", len(changes))
+			_, _ = fmt.Fprintf(w, "changes made: %d; azfilesauth setup --undo reverts them\n", len(changes))
 		}
 	})
 }
@@ -85,7 +85,7 @@ func (s *session) undoSetup(ctx context.Context, host setup.Host) error {
 	return s.result(prepared{Undone: true, Changes: []setup.Change{}, Log: log}, func(w io.Writer) {
 		_, _ = w.Write(out.Bytes())
 		if len(log) == 0 {
-			_, _ = fmt.Fprintln(w, "there is nothing to take back")
+			_, _ = fmt.Fprintln(w, "there is nothing to revert")
 		}
 	})
 }

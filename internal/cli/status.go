@@ -161,7 +161,7 @@ func (s *session) writeOverview(w io.Writer, o overview) {
 // daemonLine tells of the daemon itself.
 func (s *session) daemonLine(o overview) string {
 	if o.Problem != "" {
-		return s.colour(red, "no answer") + " (" + o.Problem + "); start it anew: " + o.Start
+		return s.colour(red, "no answer") + " (" + o.Problem + "); restart it: " + o.Start
 	}
 	if !o.Running {
 		return s.colour(red, "not running") + ", so no ticket is replaced before a login needs it; start it: " + o.Start

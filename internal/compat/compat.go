@@ -3,7 +3,7 @@
 //
 // Its grammar and its output on success are those of the Python program of the same name. The driver
 // mixes both streams and pastes them into a pod's event when a call fails, so a failure is one line
-// on stderr that says what happened, why and what mends it.
+// on stderr that says what happened, why and how to fix it.
 //
 // Invariants: the exit status is 0, 1 for every failure, and 3 when the mount of another identity is
 // in the way; a line on stderr has at most 1 KiB and never a secret; what may be an access token is

@@ -32,7 +32,7 @@ func (s *session) finish(err error) int {
 	return exitFailure
 }
 
-// failure is the line that says what happened, why and what mends it, and what was used: in a
+// failure is the line that says what happened, why and how to fix it, and what was used: in a
 // container another file may have been read than the one that people look at. When that is too long
 // the least useful parts go first.
 func (s *session) failure(f *fault.Fault) string {

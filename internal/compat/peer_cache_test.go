@@ -218,7 +218,7 @@ func cacheRows() []peerRow {
 			m.idle()
 			return text
 		}},
-		{"row_other_client", "`set` with a cache of another client", lib + "; no way out is told", func(m *machine) string {
+		{"row_other_client", "`set` with a cache of another client", lib + "; no fix is given", func(m *machine) string {
 			m.stored(fixed(other, "OtherClient"))
 			return m.fails(fault.CCachePrincipal, "set", uri, m.token)
 		}},

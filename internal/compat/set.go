@@ -35,7 +35,7 @@ func (s *session) set() error {
 	}
 	s.record(slog.LevelInfo, "ticket obtained", "server", got.Server, "identity", r.Identity.String(), "ccache", got.CCache, "ends", got.EndTime)
 	if fault.Is(listError, fault.CCacheDamaged) {
-		s.warn("the credential cache was damaged; it is now %s.damaged and a new one is begun", s.ccache)
+		s.warn("the credential cache was damaged; it is now %s.damaged and a new one is created", s.ccache)
 	}
 	if others != "" {
 		s.warn("the ticket for %s was that of the identity %s, and is now that of %s", r.Endpoint, others, r.Identity)

@@ -111,7 +111,7 @@ func (p *parser) complete(e *entry, key string) error {
 // usable says what keeps an identity from being used by a process that runs by itself.
 func usable(id identity.Identity) error {
 	if !id.Refreshable() {
-		return errors.New("its token_file or its user is missing, without which nobody can renew its tickets")
+		return errors.New("its token_file or its user is missing, without which its tickets cannot be renewed")
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (p *parser) named(name string) (identity.Identity, error) {
 		return identity.Identity{}, errors.New(fault.From(err).What())
 	}
 	known := append(slices.Sorted(maps.Keys(p.identities)), string(identity.System))
-	return identity.Identity{}, errors.New(shown(name) + " is no name under identities" + didYouMean(name, known))
+	return identity.Identity{}, errors.New(shown(name) + " is not a name under identities" + didYouMean(name, known))
 }
 
 // NamedIdentities gives every identity that the configuration names, each once, in the order of their

@@ -196,15 +196,15 @@ func TestEndpointsThatDisagree(t *testing.T) {
 		"  acct.file.core.windows.net: {identity: a}\n  ACCT.file.core.windows.net: {identity: a}\n":                       "line 4: endpoints.ACCT.file.core.windows.net: the same host is there already",
 		"  x.example: {canonical: y.example}\n  y.example: {canonical: acct.file.core.windows.net}\n":                      "line 3: endpoints.x.example: ",
 		"  acct.file.core.windows.net: {identity: w}\n":                                                                    "line 3: endpoints.acct.file.core.windows.net.identity: w is not usable: line 1: identities.w: ",
-		"  acct.file.core.windows.net: {identity: bb}\n":                                                                   "line 3: endpoints.acct.file.core.windows.net.identity: bb is no name under identities",
+		"  acct.file.core.windows.net: {identity: bb}\n":                                                                   "line 3: endpoints.acct.file.core.windows.net.identity: bb is not a name under identities",
 		"  acct.file.core.window.net: {identity: a}\n":                                                                     "line 3: endpoints.acct.file.core.window.net: it is in none of the domains of Azure Files; another name of an account needs canonical:",
 		"  x.example: {resource: https://storage.example}\n":                                                               "line 3: endpoints.x.example: it is in none of the domains",
 	}
 	for content, want := range tests {
 		refused(t, head+content, want)
 	}
-	refused(t, "default_identity: bakup\nidentities: {backup: {client_id: "+guid+"}}", "line 1: default_identity: bakup is no name under identities; did you mean backup?")
-	refused(t, "default_identity: sytem", "line 1: default_identity: sytem is no name under identities; did you mean system?")
+	refused(t, "default_identity: bakup\nidentities: {backup: {client_id: "+guid+"}}", "line 1: default_identity: bakup is not a name under identities; did you mean backup?")
+	refused(t, "default_identity: sytem", "line 1: default_identity: sytem is not a name under identities; did you mean system?")
 	refused(t, "identities: {a: {client_id: "+guid+", token_file: /x}}", "line 1: identities.a: the identity is not usable: the kind token takes no client_id")
 	refused(t, "identities: {a: {}}", "line 1: identities.a: its kind is missing")
 	refused(t, "identities:\n  a:\n", "line 2: identities.a: its kind is missing")

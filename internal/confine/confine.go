@@ -102,7 +102,7 @@ func credential(text string) (*syscall.Credential, error) {
 		ids = append(ids, uint32(id))
 	}
 	if len(ids) < 2 {
-		return nil, fmt.Errorf("%q is no user and group", text)
+		return nil, fmt.Errorf("%q is not a user and group", text)
 	}
 	return &syscall.Credential{Uid: ids[0], Gid: ids[1], Groups: ids[2:]}, nil
 }

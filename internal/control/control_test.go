@@ -516,8 +516,8 @@ func TestStrangeAnswers(t *testing.T) {
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
 	for name, a := range map[string]http.HandlerFunc{
-		"no JSON": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
-		"500":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"not JSON": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"500":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.Copy(w, io.LimitReader(endless{}, maxAnswer+1<<20))
 		},

@@ -23,7 +23,7 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 		return s.aside(c, Failed(c.err))
 	}
 	if s.isUnmade(c.path) {
-		return Good("%s is not there yet; its folder is made when it is needed", c.path)
+		return Good("%s is not there yet; its directory is created when it is needed", c.path)
 	}
 	if c.info == nil {
 		return Good("%s is not there yet; it is made with the first ticket", c.path)

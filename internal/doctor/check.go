@@ -1,4 +1,4 @@
-// Package doctor finds out why a share would not mount, or would stop working later, and says how to
+// Package doctor finds out why a share cannot be mounted, or would stop working later, and says how to
 // mend it.
 //
 // It is a table of checks, in the order in which a mount meets what they look at, and a file of functions

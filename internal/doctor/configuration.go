@@ -96,7 +96,7 @@ func checkStateFolders(_ context.Context, s *Subject) Result {
 			}
 		}
 		if !info.IsDir() {
-			return Broken("mv "+dir+" "+dir+".moved && "+fix, "%s is not a folder", dir)
+			return Broken("mv "+dir+" "+dir+".moved && "+fix, "%s is not a directory", dir)
 		}
 		if exposed := s.Exposed(info); exposed != nil {
 			return secured(dir, "others than root can change %s: %v", dir, exposed).By("folders")

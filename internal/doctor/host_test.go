@@ -64,7 +64,7 @@ func configFindings() []wrong {
 		},
 		{
 			name: "a file for a folder", tree: "-- run/azfilesauth --\n",
-			id: "state-folders", status: Problem, text: "not a folder", fix: "mv /run/azfilesauth",
+			id: "state-folders", status: Problem, text: "not a directory", fix: "mv /run/azfilesauth",
 		},
 		{
 			name: "a link to nowhere", tree: "-- run/azfilesauth -> /nowhere --\n",
@@ -247,7 +247,7 @@ func krb5Findings() []wrong {
 			name: "syntax, and the stock handler", tree: noOurs + "-- etc/krb5.conf --\n[libdefaults]\n  default_realm\n", id: "krb5-conf", status: Problem, text: "there is no =", fix: "correct",
 			also: []string{"request-key-rule"}, skipped: after,
 		},
-		{name: "no includedir", tree: "-- etc/krb5.conf.d/ REMOVED --\n", id: "krb5-conf", status: Warning, text: "/etc/krb5.conf:3: the folder /etc/krb5.conf.d", fix: "mkdir -p /etc/krb5.conf.d"},
+		{name: "no includedir", tree: "-- etc/krb5.conf.d/ REMOVED --\n", id: "krb5-conf", status: Warning, text: "/etc/krb5.conf:3: the directory /etc/krb5.conf.d", fix: "mkdir -p /etc/krb5.conf.d"},
 		{name: "no default_realm", tree: "-- etc/krb5.conf --\n[libdefaults]\n  rdns = false\n", id: "default-realm", status: Info, text: "not needed"},
 		{name: "default_realm commented out", tree: "-- etc/krb5.conf --\n[libdefaults]\n#  default_realm = EXAMPLE.COM\n", id: "default-realm", status: Info, text: "commented out in /etc/krb5.conf:2"},
 		{

@@ -42,13 +42,13 @@ func (s *Subject) examineLogin(l login) Result {
 	r := Failed(l.err).at(l.where)
 	if fault.Is(l.err, fault.IdentityUnknown, fault.RecordUntrusted, fault.CCacheDamaged) {
 		r.Status = Warning
-		r = r.And("nobody can renew the ticket")
+		r = r.And("the ticket cannot be renewed")
 	}
 	return r
 }
 
 // nobody is the result where there is no identity to look at.
-func nobody() Result { return NotChecked("nothing says with which identity to log in") }
+func nobody() Result { return NotChecked("no identity is configured") }
 
 func checkIdentityCollisions(_ context.Context, s *Subject) Result {
 	uses := s.logins(s.Target)

@@ -128,7 +128,7 @@ func parseRecord(record string) LogLine {
 	fields := strings.SplitN(head, ",", 4)
 	var at int64
 	if len(fields) > 2 {
-		at, _ = strconv.ParseInt(fields[2], 10, 64) // 0 for what is no number: long ago
+		at, _ = strconv.ParseInt(fields[2], 10, 64) // 0 for what is not a number: long ago
 	}
 	return LogLine{At: time.Duration(at) * time.Microsecond, Text: text}
 }

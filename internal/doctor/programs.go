@@ -63,7 +63,7 @@ func atLeast(version, want string) bool {
 	for i, part := range strings.Split(want, ".") {
 		n, w := 0, 0
 		if i < len(have) {
-			n, _ = strconv.Atoi(have[i]) // what is no number is 0
+			n, _ = strconv.Atoi(have[i]) // what is not a number is 0
 		}
 		if w, _ = strconv.Atoi(part); n != w {
 			return n > w

@@ -113,7 +113,7 @@ func checkKubernetes(_ context.Context, s *Subject) Result {
 	}
 	found := []Result{Good("the CSI driver has left no trace"), container, s.overwrittenKrb5Conf()}
 	if strings.HasPrefix(strings.TrimPrefix(s.Config.CCacheName(0), "FILE:"), kubeletCaches+"/") && s.ConfigErr == nil {
-		theirs := Known("%s names the credential cache of the CSI driver, which writes the file anew whenever its pod starts", s.Host.Config)
+		theirs := Known("%s names the credential cache of the CSI driver, which rewrites the file whenever its pod starts", s.Host.Config)
 		found = slices.Insert(found, 2, theirs)
 	}
 	return worst(found...)
@@ -230,7 +230,7 @@ func (s *Subject) examineKept(e control.Endpoint) Result {
 	if e.State == control.Expired || e.State == control.Missing {
 		return Warned("azfilesauth refresh "+e.Host, "%s has no valid ticket: %s %s", e.Host, e.State, e.Why)
 	}
-	return Good("%s: the ticket ends at %s", e.Host, s.left(e.TicketEnd))
+	return Good("%s: the ticket expires at %s", e.Host, s.left(e.TicketEnd))
 }
 
 func checkNamespaces(_ context.Context, s *Subject) Result {

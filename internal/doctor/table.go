@@ -19,7 +19,7 @@ var table = []Check{
 	},
 	{
 		ID: "state-folders", Group: Configuration, Title: "folders", Severity: Fails, Offline: true, Run: checkStateFolders,
-		Proves: "The folders of azfilesauth are root's alone, and no link leads somewhere else.",
+		Proves: "Only root can write to the directories of azfilesauth, and no link leads out of them.",
 		Why:    "Whoever can write to them can put tickets, notes and configuration of their own in place.",
 	},
 	{
@@ -79,12 +79,12 @@ var table = []Check{
 	},
 	{
 		ID: "ccache-file", Group: Cache, Title: "credential cache", Severity: Fails, Offline: true, Run: eachCache((*Subject).examineFile), Former: []ID{"ccache-content"},
-		Proves: "The credential cache is a file that nobody but root or the credential uid can write, in folders that are root's; it can be read from its beginning to its end and holds the tickets of Azure Files alone.",
+		Proves: "The credential cache is a file that nobody but root or the credential uid can write, in directories that belong to root; it can be read from its beginning to its end and holds the tickets of Azure Files alone.",
 		Why:    "A cache that somebody else can write could hold forged tickets; it is refused, and so is every mount. A damaged cache is set aside with its tickets; libkrb5 finds no ticket of another client than the cache's own.",
 	},
 	{
 		ID: "ccache-path", Group: Cache, Title: "credential cache in reach of its user", Severity: CIFSMode, Offline: true, Needs: []ID{"ccache-file"}, Run: eachCache((*Subject).examinePath),
-		Proves: "The credential uid can pass through the folders of its credential cache and read the file.",
+		Proves: "The credential uid can pass through the directories of its credential cache and read the file.",
 		Why:    "cifs.upcall, klist and kvno read the cache as that user.",
 	},
 	{
@@ -144,13 +144,13 @@ var table = []Check{
 	},
 	{
 		ID: "handler", Group: Upcall, Title: "azfiles.upcall", Severity: Fails, Offline: true, Run: checkHandler,
-		Proves: "The handler that our rule names is there, is azfilesauth, runs, and only root can change it or the folders that it is in.",
+		Proves: "The handler that our rule names is there, is azfilesauth, runs, and only root can change it or the directories that it is in.",
 		Why:    "request-key runs it as root for every login; if it cannot, the login fails with error 126.",
 	},
 	{
 		ID: "request-key-ties", Group: Upcall, Title: "rules that compete", Severity: Latent, Offline: true, Needs: []ID{"request-key-files"}, Run: checkRuleTies,
 		Proves: "No two rules for logins fit equally well.",
-		Why:    "Of such rules the one wins that the folder happens to list first, which a copy of the machine may do in another order.",
+		Why:    "Of such rules the one wins that the directory happens to list first, which a copy of the machine may do in another order.",
 	},
 	{
 		ID: "cifs-spnego-conf", Group: Upcall, Title: "cifs.spnego.conf", Severity: Latent, Offline: true, Needs: []ID{"request-key-files"}, Run: checkSpnegoConf,
@@ -165,17 +165,17 @@ var table = []Check{
 	{
 		ID: "dns-resolver", Group: Upcall, Title: "names at a reconnect", Severity: Latent, Offline: true, Needs: []ID{"request-key", "request-key-files"}, Run: checkDNSResolver,
 		Proves: "The rule by which the kernel looks up a host name is there, and its program too.",
-		Why:    "At a reconnect the kernel asks for the server's address anew; without it a mount stays with an address that may be gone.",
+		Why:    "At a reconnect the kernel asks for the server's address again; without it a mount stays with an address that may be gone.",
 	},
 	{
 		ID: "negative-keys", Group: Upcall, Title: "failures that the kernel remembers", Severity: Latent, Run: checkNegativeKeys,
 		Proves: "The kernel remembers no failed login.",
-		Why:    "For up to a minute it fails the same login again without asking, also after the cause is mended.",
+		Why:    "For up to a minute it fails the same login again without asking, even after the cause is fixed.",
 	},
 	{
 		ID: "krb5-conf", Group: Kerberos, Title: "krb5.conf", Severity: CIFSMode, Offline: true, Run: checkKrb5Conf,
 		Proves: "libkrb5 can read /etc/krb5.conf and all that it includes.",
-		Why:    "One wrong line, or a missing folder that is included, stops every program that uses libkrb5. azfiles.upcall does not, and gives cifs.upcall a file of its own.",
+		Why:    "One wrong line, or a missing directory that is included, stops every program that uses libkrb5. azfiles.upcall does not, and gives cifs.upcall a file of its own.",
 	},
 	{
 		ID: "default-realm", Group: Kerberos, Title: "default_realm", Severity: Latent, Offline: true, Needs: []ID{"krb5-conf"}, Run: checkDefaultRealm,
@@ -235,6 +235,6 @@ var table = []Check{
 	{
 		ID: "kubernetes", Group: Surroundings, Title: "Kubernetes node", Severity: Latent, Offline: true, Run: checkKubernetes,
 		Proves: "On a node of Kubernetes, the Azure Files CSI driver and this program get along.",
-		Why:    "The driver overwrites the configuration and krb5.conf whenever its pod starts, and its containers see other folders than the node.",
+		Why:    "The driver overwrites the configuration and krb5.conf whenever its pod starts, and its containers see other directories than the node.",
 	},
 }

@@ -82,7 +82,7 @@ func TestExhausted(t *testing.T) {
 
 func TestValuesDoNotExpandAgain(t *testing.T) {
 	f := SourceInvalid.New("{problem}{", "p")
-	if got, want := f.What(), "{problem}{ is no Azure Files share: p"; got != want {
+	if got, want := f.What(), "{problem}{ is not an Azure Files share: p"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

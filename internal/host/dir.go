@@ -193,7 +193,7 @@ func (d *Dir) become(fd int, path string) error {
 	if err != nil {
 		err = dirError(err, "%s cannot be looked at", path)
 	} else if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		err = dirError(nil, "%s is no folder", path)
+		err = dirError(nil, "%s is not a directory", path)
 	} else if d.strict {
 		err = d.judge(&st, path)
 	}

@@ -63,7 +63,7 @@ func TestOpenDir(t *testing.T) {
 		os.Symlink("/good", in("link")), os.Symlink("/good", in("shared/link")), os.Symlink("../..", in("good/up")), os.Symlink("loop", in("loop"))))
 	for path, problem := range map[string]string{
 		"/good/below": "", "/link/below": "", "/good/up/good": "", "/shared": "", "/": "",
-		"/open": "others than root can write", "/open/below": "others than root can write", "/file": "no folder",
+		"/open": "others than root can write", "/open/below": "others than root can write", "/file": "not a directory",
 		"/shared/link": "link that others", "/loop": "too many links", "/none": "/none does not exist", "/run/azfilesauth": "does not exist",
 	} {
 		d, err := h.OpenDir(path)

@@ -43,7 +43,7 @@ func parseCertificate(text []byte) ([]*x509.Certificate, crypto.PrivateKey, erro
 	}
 	private, ok := key.(*rsa.PrivateKey)
 	if !ok {
-		return nil, nil, errors.New("its key is no RSA key, and Entra takes no other")
+		return nil, nil, errors.New("its key is not an RSA key; Entra accepts only RSA keys")
 	}
 	for _, c := range certs {
 		if private.PublicKey.Equal(c.PublicKey) {

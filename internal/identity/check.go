@@ -25,10 +25,10 @@ const (
 )
 
 var (
-	checkGUID   = matching(guidForm, "is no GUID in lower case, such as 00000000-0000-0000-0000-000000000000")
-	checkDomain = matching(labelForm+`(\.`+labelForm+`)+`, "is no name of a domain in lower case")
+	checkGUID   = matching(guidForm, "must be a lowercase GUID, such as 00000000-0000-0000-0000-000000000000")
+	checkDomain = matching(labelForm+`(\.`+labelForm+`)+`, "must be a lowercase domain name")
 
-	checkName       = matching(nameForm, "is no name of a resource")
+	checkName       = matching(nameForm, "must be the name of a resource")
 	checkResourceID = matching(fmt.Sprintf(resourceIDForm, guidForm, nameForm, nameForm), "is not of the form "+fmt.Sprintf(resourceIDForm, "<GUID>", "<name>", "<name>"))
 
 	// checkUser accepts names as useradd(8) and directories make them, with a domain or without. What the
@@ -75,7 +75,7 @@ func cleanResourceID(v string) string {
 
 func checkPath(v string) string {
 	if !path.IsAbs(v) || path.Clean(v) != v || v == "/" || strings.IndexByte(v, 0) >= 0 {
-		return "is no absolute path without needless parts"
+		return "must be an absolute path in its shortest form"
 	}
 	return ""
 }
@@ -84,7 +84,7 @@ func checkURL(v string) string {
 	u, err := url.Parse(v)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		strings.ContainsAny(v, "?#") || strings.HasSuffix(v, "/") {
-		return "is no https URL without a trailing slash"
+		return "must be an https URL without a trailing slash"
 	}
 	return ""
 }
@@ -95,7 +95,7 @@ func checkAuthority(v string) string {
 		return problem
 	}
 	if host := strings.TrimPrefix(v, "https://"); strings.Trim(host, lower+"-.:[]") != "" {
-		return "is no https URL of a host in lower case and nothing else"
+		return "must be an https URL with a lowercase host and nothing else"
 	}
 	return ""
 }

@@ -24,7 +24,7 @@ const (
 	maxAzText = maxAnswer   // bytes of each output
 	maxAzLine = 300         // bytes of what az says that are shown
 	azPath    = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-	azHint    = "nobody can renew this ticket when it ends: name the user who has run az login with user="
+	azHint    = "this ticket cannot be renewed when it expires: name the user who has run az login with user="
 )
 
 // azDirs are where az is beside azPath: the places of pip and of the installation script in the user's

@@ -106,7 +106,7 @@ func TestEntraCodes(t *testing.T) {
 		"not in the table":     {pass, azurefake.Order{Code: "AADSTS4711", Message: "Nobody knows."}, fault.EntraRefused, 2, []string{"AADSTS4711: Nobody knows.", "https://login.microsoftonline.com/error?code=4711", "secret_file="}},
 		"no number":            {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "No."}, fault.EntraRefused, 2, []string{"invalid_grant: No."}},
 		"odd number":           {pass, azurefake.Order{Status: 400, Code: "invalid_grant", Message: "AADSTS99999999999999999999x"}, fault.EntraRefused, 2, []string{"AADSTS9999"}},
-		"no JSON":              {pass, azurefake.Order{Status: 403, Body: new("<h1>Blocked\nby a\x1b[1m proxy")}, fault.NotAzure, 2, []string{"403 Forbidden, it says: Blocked by a [1m proxy"}},
+		"not JSON":             {pass, azurefake.Order{Status: 403, Body: new("<h1>Blocked\nby a\x1b[1m proxy")}, fault.NotAzure, 2, []string{"403 Forbidden, it says: Blocked by a [1m proxy"}},
 		"redirect":             {pass, azurefake.Order{Redirect: "https://evil.test/"}, fault.NotAzure, 2, []string{"it points to evil.test", public}},
 		"seen: certificate":    {cert, azurefake.Order{Answer: "entra-1000502"}, fault.EntraCertificate, 2, []string{"the certificate has expired or is not yet valid: invalid_client: AADSTS1000502"}},
 		"seen: policy":         {pass, azurefake.Order{Answer: "entra-53003"}, fault.EntraPolicy, 2, []string{"a Conditional Access policy blocks it", "AADSTS53003", guid}},

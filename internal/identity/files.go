@@ -44,7 +44,7 @@ func problemOf(text []byte, limit int, err error) string {
 		return e.Err.Error()
 	}
 	if errors.Is(err, host.ErrNotRegular) {
-		return "it is no regular file"
+		return "it is not a regular file"
 	}
 	if errors.Is(err, host.ErrTooLarge) {
 		return fmt.Sprintf("it is longer than %d bytes", limit)
@@ -76,4 +76,4 @@ func repair(name string, err error, mode string) string {
 }
 
 // writeAnew is what repairs a file whose content is wrong.
-const writeAnew = "have it written anew"
+const writeAnew = "have it rewritten"

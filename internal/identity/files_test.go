@@ -47,8 +47,8 @@ func TestFilesOfSecrets(t *testing.T) {
 		{at("blank", " \n", 0o600), "is empty", false},
 		{at("long", strings.Repeat("x", 64<<10+1), 0o600), "longer than 65536", false},
 		{filepath.Join(dir, "none"), "no such file", false},
-		{fifo, "no regular file", false},
-		{dir, "no regular file", false},
+		{fifo, "not a regular file", false},
+		{dir, "not a regular file", false},
 	} {
 		for _, id := range []Identity{a.secret, a.certificate} {
 			if id.SecretFile = c.file; id.CertificateFile != "" {
@@ -79,7 +79,7 @@ func TestFilesOfSecrets(t *testing.T) {
 		{at("no-cert", key, 0o600), "found no certificate"},
 		{at("two-keys", cert+key+key, 0o600), "multiple private keys"},
 		{at("other-key", ecCert+key, 0o600), "none of its certificates"},
-		{at("ec", ecCert+string(pkcs8(t, ec)), 0o600), "no RSA key"},
+		{at("ec", ecCert+string(pkcs8(t, ec)), 0o600), "not an RSA key"},
 		{at("encrypted", cert+strings.ReplaceAll(key, "PRIVATE KEY", "ENCRYPTED PRIVATE KEY"), 0o600), "encrypted with a password"},
 		{at("cut", cert+key[:len(key)/2], 0o600), "no certificate and key"},
 		{at("cut-inside", cert+string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: block.Bytes[:200]})), 0o600), "no certificate and key"},

@@ -141,7 +141,7 @@ func TestIMDSRefusals(t *testing.T) {
 			[]string{"400 invalid_request: Multiple user assigned identities exist", "no system-assigned one", "client_id=", "default_identity:", "az vm identity show -g <resource-group> -n <vm>"},
 		},
 		"forbidden":         {user, azurefake.Order{Status: 403, Code: "forbidden", Message: "Not from here"}, fault.IMDSRefused, 1, []string{"403 forbidden: Not from here"}},
-		"no JSON":           {user, azurefake.Order{Status: 403, Body: new("Blocked\nby a proxy")}, fault.IMDSForeign, 1, []string{"403 Forbidden, it says: Blocked by a proxy"}},
+		"not JSON":          {user, azurefake.Order{Status: 403, Body: new("Blocked\nby a proxy")}, fault.IMDSForeign, 1, []string{"403 Forbidden, it says: Blocked by a proxy"}},
 		"unauthorized":      {machine, azurefake.Order{Status: 401}, fault.IMDSRefused, 1, []string{"401"}},
 		"redirect":          {machine, azurefake.Order{Redirect: "http://169.254.169.254/elsewhere"}, fault.IMDSForeign, 1, []string{"302"}},
 		"seen: several":     {machine, azurefake.Order{Answer: "imds-several"}, fault.IdentitySeveral, 1, []string{"client_id="}},

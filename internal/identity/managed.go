@@ -164,7 +164,7 @@ func (w *wire) ask(a asked, s service) (*http.Response, error) {
 	return resp, nil
 }
 
-const noToken = "the answer is no JSON with an access_token"
+const noToken = "the answer is not JSON with an access_token"
 
 // tokenOf reads the answer of a service of this machine, in which numbers can be texts. who is for messages.
 func tokenOf(resp *http.Response, who string, now time.Time) (AccessToken, error) {

@@ -161,16 +161,16 @@ func TestBadTokenFiles(t *testing.T) {
 		part string
 	}{
 		at("none"):      {fault.TokenFile, "no such file"},
-		dir:             {fault.TokenFile, "no regular file"},
-		at("fifo"):      {fault.TokenFile, "no regular file"},
-		"/dev/zero":     {fault.TokenFile, "no regular file"},
+		dir:             {fault.TokenFile, "not a regular file"},
+		at("fifo"):      {fault.TokenFile, "not a regular file"},
+		"/dev/zero":     {fault.TokenFile, "not a regular file"},
 		at("loop"):      {fault.TokenFile, "too many levels"},
 		at("empty"):     {fault.TokenFile, "empty"},
 		at("blank"):     {fault.TokenFile, "empty"},
 		at("long"):      {fault.TokenFile, "longer than 65536"},
 		at("binary"):    {fault.TokenInvalid, "one word"},
 		at("ended"):     {fault.TokenExpired, "ago"},
-		at("empty/sub"): {fault.TokenFile, "is no folder"},
+		at("empty/sub"): {fault.TokenFile, "is not a directory"},
 	} {
 		token, err := Identity{Kind: Token, TokenFile: name}.Token(t.Context(), Options{Host: mine()})
 		if !fault.Is(err, c.want) || !strings.Contains(err.Error(), c.part) || !strings.Contains(err.Error(), name) || !token.Value.Empty() {

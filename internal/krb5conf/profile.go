@@ -191,7 +191,7 @@ func (r *reading) includeDir(path, place string) {
 		if errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(path) {
 			fix = "mkdir -p " + path
 		}
-		r.refuse(place, fmt.Sprintf("the folder %s that it includes cannot be read%s", path, because(err)), fix)
+		r.refuse(place, fmt.Sprintf("the directory %s that it includes cannot be read%s", path, because(err)), fix)
 		return
 	}
 	for _, e := range entries {

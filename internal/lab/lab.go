@@ -36,7 +36,7 @@ import (
 	"syscall"
 )
 
-// Lab is the folder of one Debian suite and what it is built from.
+// Lab is the directory of one Debian suite and what it is built from.
 type Lab struct {
 	Repo  string    // the top of the repository
 	Cache string    // .cache/lab/<suite>, or the same below $AZFILES_CACHE

@@ -88,7 +88,7 @@ func Foreground(h host.Host, stderr io.Writer, s Settings, toJournal bool) *Daem
 	return NewDaemon(text, system)
 }
 
-// Reopen opens the log file anew before the next line, for SIGHUP after the file was renamed.
+// Reopen reopens the log file before the next line, for SIGHUP after the file was renamed.
 func (d *Daemon) Reopen() {
 	if d.file != nil {
 		d.file.stale.Store(true)

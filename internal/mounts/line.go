@@ -79,7 +79,7 @@ func fields(line string) (info *mountinfo.Info, options string, ok bool) {
 	}
 	one := head + separator + parts[0] + " " + parts[1] + " -"
 	infos, err := mountinfo.GetMountsFromReader(strings.NewReader(one), nil)
-	if err != nil || len(infos) != 1 || infos[0].ID <= 0 { // the library reads an id that is no number as 0
+	if err != nil || len(infos) != 1 || infos[0].ID <= 0 { // the library reads an id that is not a number as 0
 		return nil, "", false
 	}
 	return infos[0], parts[2], true

@@ -61,7 +61,7 @@ func Mountable(text string, res endpoint.Resolver) (Source, endpoint.Endpoint, e
 		return Source{}, endpoint.Endpoint{}, hostUnknown(s.Host, err)
 	}
 	if s.Typed && strings.Contains(s.Host, ":") {
-		return Source{}, endpoint.Endpoint{}, sourceInvalid(s.UNC, "a port does not belong there")
+		return Source{}, endpoint.Endpoint{}, sourceInvalid(s.UNC, "ports are not supported here")
 	}
 	if !s.Typed {
 		host := e.Alias()
@@ -177,7 +177,7 @@ func examine(unc, host, share, dir string) string {
 	}
 	for component := range strings.SplitSeq(share+"/"+dir, "/") {
 		if component == "." || component == ".." {
-			return `"." and ".." are no names`
+			return `"." and ".." are not valid names`
 		}
 	}
 	return ""

@@ -19,7 +19,7 @@ func (r Rule) Argv(m Macros) (program string, argv []string, pipe bool, err erro
 	program, pipe = strings.CutPrefix(r.Command[0], "|")
 	slash := strings.LastIndexByte(program, '/')
 	if slash < 0 {
-		return "", nil, false, r.problem("the program is no path")
+		return "", nil, false, r.problem("the program is not a path")
 	}
 	if len(r.Command) > maxArgs {
 		return "", nil, false, r.problem("it has too many arguments")

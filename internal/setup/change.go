@@ -37,8 +37,8 @@ const (
 )
 
 var (
-	errChanged = errors.New("it was changed by somebody else") // a path does not hold what it should
-	errKept    = errors.New("it is not empty")                 // a directory stays because it holds something
+	errChanged = errors.New("it was changed by another program or person") // a path does not hold what it should
+	errKept    = errors.New("it is not empty")                             // a directory stays because it holds something
 )
 
 func failed(path string, err error) error {

@@ -86,7 +86,7 @@ func (p *planner) directory(path string, mode uint32, ok func(state) bool) error
 		return err
 	}
 	after := p.host.own(isDirectory, mode)
-	what := "make the folder, " + by(after)
+	what := "create the directory, " + by(after)
 	if v.state == nil {
 		if err := p.parents(path); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (p *planner) directory(path string, mode uint32, ok func(state) bool) error
 	} else if ok(*v.state) {
 		return nil
 	} else {
-		what = fmt.Sprintf("make the folder %s, which is %s", by(after), by(*v.state))
+		what = fmt.Sprintf("create the directory %s, which is %s", by(after), by(*v.state))
 	}
 	p.add(path, what, "", step{Kind: isDirectory, Before: v.state, After: &after}, nil)
 	return nil
@@ -163,7 +163,7 @@ func (p *planner) put(path string, v view, content []byte, after state, diff str
 		}
 	} else {
 		if v.state.Kind != isFile {
-			return fmt.Errorf("%s is no regular file", path)
+			return fmt.Errorf("%s is not a regular file", path)
 		}
 		if *v.state == after {
 			return nil

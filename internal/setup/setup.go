@@ -71,13 +71,13 @@ const (
 // Actions are all actions, in the order in which they are run.
 func Actions() []Action {
 	return []Action{
-		{ID: Directories, Title: "the folders of tickets and configuration", plan: planDirectories},
+		{ID: Directories, Title: "the directories of tickets and configuration", plan: planDirectories},
 		{ID: Config, Title: "a configuration, where there is none", plan: planConfig},
 		{ID: Links, Title: "the program's other names", plan: planLinks},
 		{ID: Rule, Title: "the rule by which the kernel's requests reach azfiles.upcall", plan: planRule},
 		{ID: User, Title: "the system user of a configuration without USER_UID", plan: planUser},
 		{ID: Unit, Title: "the service that renews tickets", plan: planUnit},
-		{ID: CCache, Title: "a credential cache that is damaged or somebody else's, out of the way", plan: planCCache},
+		{ID: CCache, Title: "a credential cache that is damaged or belongs to another user, out of the way", plan: planCCache},
 		{ID: UserGroups, Title: "the system user out of the groups that may become root", asked: true, plan: planGroups},
 		{ID: KRB5Conf, Title: "a default_realm in krb5.conf", asked: true, plan: planKRB5},
 		{ID: StockHandler, Title: "the realm of Azure Files for cifs.upcall", asked: true, plan: planDomainRealm},

@@ -47,12 +47,12 @@ func TestRefused(t *testing.T) {
 		{"rc4 with a long key", setKey(23, 17), rc4, fault.TicketEtype, "17 bytes, not 16"},
 		{"ended", func(c *ccache.Credential) { c.EndTime = c.StartTime }, rc4, fault.TicketExpired, "2026-11-23T15:48:24Z"},
 		{"no end", func(c *ccache.Credential) { c.EndTime = time.Time{} }, rc4, fault.TicketExpired, testHost},
-		{"no ticket", setTicket(nil), rc4, fault.TicketDamaged, "no ticket"},
-		{"text", setTicket([]byte("not a ticket")), rc4, fault.TicketDamaged, "no ticket"},
-		{"another type", setTicket([]byte{0x62, 1, 0}), rc4, fault.TicketDamaged, "no ticket"},
-		{"cut short", setTicket([]byte{0x61, 2, 0}), rc4, fault.TicketDamaged, "no ticket"},
-		{"length of no DER", setTicket([]byte{0x61, 0x81, 1, 0}), rc4, fault.TicketDamaged, "no ticket"},
-		{"length of no end", setTicket([]byte{0x61, 0x80, 0, 0}), rc4, fault.TicketDamaged, "no ticket"},
+		{"no ticket", setTicket(nil), rc4, fault.TicketDamaged, "not a ticket"},
+		{"text", setTicket([]byte("not a ticket")), rc4, fault.TicketDamaged, "not a ticket"},
+		{"another type", setTicket([]byte{0x62, 1, 0}), rc4, fault.TicketDamaged, "not a ticket"},
+		{"cut short", setTicket([]byte{0x61, 2, 0}), rc4, fault.TicketDamaged, "not a ticket"},
+		{"length of no DER", setTicket([]byte{0x61, 0x81, 1, 0}), rc4, fault.TicketDamaged, "not a ticket"},
+		{"length of no end", setTicket([]byte{0x61, 0x80, 0, 0}), rc4, fault.TicketDamaged, "not a ticket"},
 		{"two tickets", func(c *ccache.Credential) {
 			c.Ticket = secret.New(bytes.Repeat(c.Ticket.Reveal(), 2))
 		}, rc4, fault.TicketDamaged, "bytes follow the ticket"},
@@ -62,7 +62,7 @@ func TestRefused(t *testing.T) {
 		{"client without name", func(c *ccache.Credential) { c.Client.Components = nil }, rc4, fault.TicketDamaged, "whose"},
 		{"client without realm", func(c *ccache.Credential) { c.Client.Realm = "" }, rc4, fault.TicketDamaged, "whose"},
 		{"70 KB", setTicket(append([]byte{0x61, 0x83, 1, 0x11, 0x70}, make([]byte, 70_000)...)), rc4, fault.TicketTooLarge, "limit is 65535"},
-		{"no server", func(c *ccache.Credential) { c.Server = ccache.Principal{}; c.Ticket = secret.Value{} }, rc4, fault.TicketDamaged, "no ticket"},
+		{"no server", func(c *ccache.Credential) { c.Server = ccache.Principal{}; c.Ticket = secret.Value{} }, rc4, fault.TicketDamaged, "not a ticket"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

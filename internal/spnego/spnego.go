@@ -99,7 +99,7 @@ func damage(cred ccache.Credential) string {
 	rest := cryptobyte.String(cred.Ticket.Reveal())
 	var ticket cryptobyte.String
 	if !rest.ReadASN1Element(&ticket, ticketTag) {
-		return "its bytes are no ticket"
+		return "its bytes are not a ticket"
 	}
 	if !rest.Empty() {
 		return fmt.Sprintf("%d bytes follow the ticket", len(rest))

@@ -22,7 +22,7 @@ import (
 )
 
 // TestWritePathUnderFaults replaces a ticket and lets strace kill the process at each system call
-// that touches the folder of the cache, and lets each call that changes or opens something fail. (A
+// that touches the directory of the cache, and lets each call that changes or opens something fail. (A
 // process that is killed at a call does not carry it out, but has carried out the one before.)
 // Afterwards MIT's klist shows every ticket that was there before.
 func TestWritePathUnderFaults(t *testing.T) {

@@ -22,7 +22,7 @@ func proxyFunc(proxy *url.URL, except string) (func(*http.Request) (*url.URL, er
 		return nil, nil
 	}
 	if proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
-		return nil, fault.ConfigInvalid.New("the configuration", fmt.Sprintf("proxy: %s is no http or https URL", proxy.Redacted()))
+		return nil, fault.ConfigInvalid.New("the configuration", fmt.Sprintf("proxy: %s must be an http or https URL", proxy.Redacted()))
 	}
 	rules := httpproxy.Config{HTTPProxy: proxy.String(), HTTPSProxy: proxy.String(), NoProxy: except}
 	choose := rules.ProxyFunc()

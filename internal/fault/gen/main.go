@@ -79,7 +79,7 @@ func (s section) renew(text []byte) ([]byte, error) {
 	return bytes.Join([][]byte{before, []byte(s.begin), []byte(s.content()), []byte(s.end), after}, nil), nil
 }
 
-// docsTable is what docs/faults.md says: of faults what happened and how to mend it, of checks what they
+// docsTable is what docs/faults.md says: of faults what happened and how to fix it, of checks what they
 // prove.
 func docsTable() string {
 	var b strings.Builder
@@ -126,7 +126,7 @@ func manualPage() string {
 .Os azfilesauth
 .Sh NAME
 .Nm azfilesauth-faults
-.Nd what can go wrong with an Azure Files mount, and how to mend it
+.Nd what can go wrong with an Azure Files mount, and how to fix it
 .Sh DESCRIPTION
 Every failure of
 .Xr mount.azfiles 8 ,

@@ -11,7 +11,7 @@ import (
 // kubeletFolder is what the containers of the driver's pod share with the node, mounts included.
 const kubeletFolder = "/var/lib/kubelet"
 
-// kubelet makes the folder of the kubelet, whose mounts every container sees. It ends with the story.
+// kubelet makes the directory of the kubelet, whose mounts every container sees. It ends with the story.
 func kubelet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: kubelet")

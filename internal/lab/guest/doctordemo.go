@@ -9,7 +9,7 @@ var doctorSteps = []struct{ why, command string }{
 		`r=/etc/request-key.d/azfiles.conf; printf %s "$(cat $r)" >$r.new && mv $r.new $r`,
 	},
 	{"The share does not mount. mount.cifs alone would say no more than: error 126.", "! mount /mnt/share"},
-	{"The doctor's last line names the first broken link of the chain, and the command that mends it.", "azfilesauth doctor >/tmp/report; tail -n 1 /tmp/report"},
+	{"The doctor's last line names the first broken link of the chain, and the command that fixes it.", "azfilesauth doctor >/tmp/report; tail -n 1 /tmp/report"},
 }
 
 // showDoctor breaks one thing and has the doctor find it; it runs the command that the doctor names.
