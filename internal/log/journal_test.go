@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,17 +19,29 @@ import (
 //go:linkname journalSocket github.com/coreos/go-systemd/v22/journal.journalSocket
 var journalSocket string
 
+// TestMain sets the socket once: a sender that was not waited for may still read the variable when its test is over.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "journal")
+	if err != nil {
+		panic(err)
+	}
+	journalSocket = filepath.Join(dir, "socket")
+	status := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
+
 // journald listens where the library sends entries to.
 func journald(t *testing.T) *net.UnixConn {
 	t.Helper()
-	was := journalSocket
-	journalSocket = filepath.Join(t.TempDir(), "socket")
-	t.Cleanup(func() { journalSocket = was })
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: journalSocket, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() })
+	t.Cleanup(func() {
+		_ = l.Close()
+		_ = os.Remove(journalSocket)
+	})
 	return l
 }
 
