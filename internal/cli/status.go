@@ -309,7 +309,11 @@ func (s *session) writeReasons(w io.Writer, e mountedEndpoint) {
 		*control.Fault
 	}{{"the refresh", e.LastFault}, {"a login", login}} {
 		if f.Fault != nil {
-			_, _ = fmt.Fprintf(w, "\n%s: %s failed %s: %s: %s\n  fix: %s\n", name, f.what, s.when(f.At), legible.Line(f.ID), legible.Line(f.What), legible.Line(f.Fix))
+			what := f.what + " failed " + s.when(f.At)
+			if f.At.IsZero() { // nothing was tried: it cannot be
+				what = "problem"
+			}
+			_, _ = fmt.Fprintf(w, "\n%s: %s: %s: %s\n  fix: %s\n", name, what, legible.Line(f.ID), legible.Line(f.What), legible.Line(f.Fix))
 		}
 	}
 }

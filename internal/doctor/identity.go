@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 // azureTimeout bounds the checks that ask Azure: a connection is allowed 10 s.
@@ -39,7 +40,7 @@ func (s *Subject) examineLogin(l login) Result {
 	if unread && !fault.Is(c.err, fault.CCacheDamaged) {
 		return s.CannotSee(c.path, c.err)
 	}
-	r := Failed(l.err).at(l.where)
+	r := Failed(tickets.AdviseMachine(l.err, s.Target.Endpoint, s.Config, s.Mounts, s.Fstab)).at(l.where)
 	if fault.Is(l.err, fault.IdentityUnknown, fault.RecordUntrusted, fault.CCacheDamaged) {
 		r.Status = Warning
 		r = r.And("the ticket cannot be renewed")

@@ -144,6 +144,11 @@ func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identi
 		return identity.Identity{}, err
 	}
 	id, err := OwnerOf(found)
+	if fault.Is(err, fault.IdentityUnknown) {
+		live, _ := m.mounted() // what cannot be read gives no advice
+		fstab, _ := mounts.Fstab(m.Host)
+		return identity.Identity{}, AdviseMachine(err, e, m.cfg, live, fstab)
+	}
 	if p := placeOf(found.Cache.Cache, e, found.selector()); err == nil && p.recorded && p.id == id {
 		id.TokenFile = m.presentFile(id.TokenFile, p.rec.Files)
 	}

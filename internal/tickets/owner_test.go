@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -156,5 +157,26 @@ func TestOwnerOfNeedsNoManager(t *testing.T) {
 	e.CRUID = 1
 	if id, err := OwnerOf(e); err != nil || id.ClientID != client {
 		t.Errorf("a live mount of another credential uid: %s, %v", id, err)
+	}
+}
+
+// TestMachineIsAdvised: until a default identity exists, what is said of such a mount names the drop-in. One of the CSI
+// driver, and one that names somebody, are not told to log in as the machine.
+func TestMachineIsAdvised(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		target, username string
+		advised          bool
+	}{
+		{"/mnt/share", "root", true}, {"/mnt/share", "", true}, {"/mnt/share", "alice", false}, {"/var/lib/kubelet/pods/x/mount", "root", false},
+	} {
+		w.live = []mounts.Mount{{Endpoint: resolve(t, acct), Sec: "krb5", Target: c.target, Username: c.username}}
+		_, err := w.Owner(resolve(t, acct), 0, c.username)
+		if !fault.Is(err, fault.IdentityUnknown) {
+			t.Fatalf("%+v: %v", c, err)
+		}
+		if fix := fault.From(err).Fix(); strings.Contains(fix, "write default_identity: system into /etc/azfilesauth/config.d/50-upgrade.yaml") != c.advised {
+			t.Errorf("%+v: %s", c, fix)
+		}
 	}
 }

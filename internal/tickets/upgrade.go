@@ -41,3 +41,14 @@ func LeftToTheMachine(cfg *config.Config, live []mounts.Mount, fstab []mounts.Fs
 	slices.Sort(hosts)
 	return slices.Compact(hosts)
 }
+
+// sayMachine is the fix for such mounts until an upgrade, or a person, has made it.
+const sayMachine = "where AzFilesAuthenticator logged in as the machine, write default_identity: system into /etc/azfilesauth/config.d/50-upgrade.yaml"
+
+// AdviseMachine adds to an error of OwnerOf, that nobody says who logs in, how the mounts that LeftToTheMachine finds go on.
+func AdviseMachine(err error, e endpoint.Endpoint, cfg *config.Config, live []mounts.Mount, fstab []mounts.FstabLine) error {
+	if fault.Is(err, fault.IdentityUnknown) && slices.Contains(LeftToTheMachine(cfg, live, fstab), e.Host()) {
+		return fault.From(err).Advise(sayMachine)
+	}
+	return err
+}
