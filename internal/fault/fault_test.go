@@ -40,7 +40,7 @@ func TestError(t *testing.T) {
 	f := RoleMissing.New("system", "acct", "").Because(errors.New("403 AuthorizationFailure"))
 	want := `AZF-ROLE-MISSING: the identity system has no role on acct that allows SMB (403 AuthorizationFailure); ` +
 		`fix: az role assignment create --assignee <principal> --role "Storage File Data SMB MI Admin" ` +
-		`--scope $(az storage account show -n acct --query id -o tsv); it counts after up to ten minutes; whose object id: azfilesauth doctor acct`
+		`--scope $(az storage account show -n acct --query id -o tsv); an assignment takes up to ten minutes; azfilesauth doctor acct shows the object id`
 	if got := f.Error(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

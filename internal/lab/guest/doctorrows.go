@@ -70,7 +70,7 @@ func azureRows() []row {
 	unassigned.breaks = "line _netdev,client_id=11111111-1111-1111-1111-111111111111"
 	return []row{
 		ordered("role missing", `{"target":"storage","status":403,"code":"AuthorizationPermissionMismatch"}`,
-			"exchange", `^az role assignment create --assignee 5e570000-0000-4000-8000-000000000002 --role "Storage File Data SMB MI Admin" --scope \$\(az storage account show -n acct --query id -o tsv\)$`),
+			"exchange", `^az role assignment create --assignee 5e570000-0000-4000-8000-000000000002 --role "Storage File Data SMB MI Admin" --scope \$\(az storage account show -n acct --query id -o tsv\);`),
 		ordered("SMBOAuth off", `{"target":"storage","status":403,"code":"FeatureNotEnabled","message":"SMB OAuth is not enabled for this account."}`,
 			"exchange", "^az storage account update -n acct -g <resource-group> --enable-smb-oauth true$"),
 		unassigned,
