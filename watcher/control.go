@@ -87,7 +87,7 @@ func (w *watcher) serveMetrics(ctx context.Context) (done <-chan struct{}) {
 			return
 		}
 		if err := control.ServeMetrics(ctx, address, w.writeMetrics); err != nil {
-			w.Log.Warn("nobody can ask for the metrics: "+err.Error(), "address", address)
+			w.Log.Warn("the address of the metrics is not available: "+err.Error(), "address", address)
 		}
 	}()
 	return ended
