@@ -40,9 +40,12 @@ func newAzure(t testing.TB, hosts ...string) *azure {
 	a := &azure{slots: make(chan *slot, 64), shut: make(chan struct{}), given: map[int]bool{}}
 	a.clock.Store(time.Now().UnixNano())
 	a.Fake = must(azurefake.Start(azurefake.Options{
-		Hosts:      hosts,
-		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: "99999999-2222-3333-4444-555555555555"}},
-		Now:        func() time.Time { return time.Unix(0, a.clock.Load()) },
+		Hosts: hosts,
+		Identities: []azurefake.ManagedIdentity{
+			{ClientID: clientID, ObjectID: "99999999-2222-3333-4444-555555555555"},
+			{ClientID: "22222222-3333-4444-5555-666666666666", ObjectID: "99999999-3333-4444-5555-666666666666"},
+		},
+		Now: func() time.Time { return time.Unix(0, a.clock.Load()) },
 	}))
 	var workers sync.WaitGroup
 	transport := a.Transport()

@@ -162,14 +162,16 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 		}
 		named = e
 	}
-	for k := range w.tickets {
-		if host != "" && k.Host == named.Host() {
-			found[k] = []endpoint.Endpoint{named}
-		}
-	}
+	mounted := map[Key]bool{} // whoever logs in
 	for k := range w.mounts {
 		if names := w.names(k); len(names) > 0 && (host == "" || k.Host == named.Host()) {
 			found[k] = names
+			mounted[Key{Host: k.Host, CRUID: k.CRUID}] = true
+		}
+	}
+	for k, t := range w.tickets {
+		if host != "" && k.Host == named.Host() && !mounted[Key{Host: k.Host, CRUID: k.CRUID}] && (t.Trusted || !t.Private) {
+			found[k] = []endpoint.Endpoint{named}
 		}
 	}
 	if host != "" && len(found) == 0 {

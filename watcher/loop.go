@@ -49,6 +49,7 @@ func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
 	}
 	w.events.quiet.Stop()
 	w.live.Store(new([]mounts.Mount))
+	w.same = map[Key]Key{}
 	w.caches, w.memos, w.backoffs = map[string]context.CancelFunc{}, map[Key]*memo{}, backoffs{}
 	w.work = work{jobs: ctx, busy: map[Key]*job{}}
 	w.notices = notices{logged: map[string]string{}, counts: metrics.New()}
@@ -154,6 +155,7 @@ func (w *watcher) look() {
 	}
 	w.readMounts()
 	w.readTickets()
+	w.keepMemos()
 	w.findOwners()
 	w.decide()
 	w.startDue()
@@ -172,7 +174,7 @@ func (w *watcher) decide() {
 	for k := range w.memos {
 		history[k] = w.history(k)
 	}
-	w.plan = Plan(now, *w.live.Load(), w.tickets, history, policy)
+	w.plan = Plan(now, w.mounts, w.tickets, history, policy)
 	w.next = now.Add(w.Look)
 	for _, d := range w.plan {
 		if d.State == control.Fresh {

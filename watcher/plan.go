@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
@@ -35,15 +37,19 @@ const (
 	fightWait = time.Minute
 )
 
-// Key names a ticket: the canonical host of the endpoint and whose cache it is in.
+// Key names what one ticket serves: the canonical host of an endpoint, whose cache it is in, and as whom the mounts log
+// in.
 type Key struct {
 	Host  string
 	CRUID int
+	User  string // the identity.Selector of the mounts' user name; "" tells no identity
 }
 
 // Ticket is what is known of one service ticket in a cache.
 type Ticket struct {
 	Key
+	Name        string // in the cache, without a realm
+	Private     bool   // only our own handler finds it, which knows the aliases
 	Start, End  time.Time
 	Obtained    time.Time // by our clock; zero is not known for sure
 	Identity    string    // the record's line, "" without a record
@@ -84,36 +90,36 @@ type Decision struct {
 // Acts reports whether the decision is to get a ticket.
 func (d Decision) Acts() bool { return d.State != control.Fresh && d.State != control.Foreign }
 
-// Plan decides about every endpoint that mounts name, by host and credential uid. It knows no clock but
+// Plan decides about every key that mounts name. It knows no clock but
 // now and reads nothing: the same arguments give the same decisions.
 //
 // Without a failure, an endpoint's ticket is due when it has used up the share p.At of its lifetime, at
 // the latest p.BeforeExpiry before its end, spread by p.Jitter. A ticket that lives less than twice that
 // margin is used for half of its life. After failures the wait doubles. What the other side asks for makes
 // it longer, up to a bound, and the end of the ticket shorter.
-func Plan(now time.Time, mounted []mounts.Mount, tickets map[Key]Ticket, history map[Key]Attempt, p Policy) []Decision {
-	keys, byKey := group(mounted)
-	plan := make([]Decision, 0, len(keys))
-	for _, k := range keys {
+func Plan(now time.Time, mounted map[Key][]mounts.Mount, tickets map[Key]Ticket, history map[Key]Attempt, p Policy) []Decision {
+	plan := make([]Decision, 0, len(mounted))
+	for _, k := range sorted(mounted) {
 		t, known := tickets[k]
-		plan = append(plan, p.decide(now, k, byKey[k], t, known, history[k]))
+		plan = append(plan, p.decide(now, k, mounted[k], t, known, history[k]))
 	}
 	return plan
 }
 
-// group collects the mounts of each key, which are sorted.
-func group(mounted []mounts.Mount) ([]Key, map[Key][]mounts.Mount) {
+// group collects the mounts of each key.
+func group(mounted []mounts.Mount) map[Key][]mounts.Mount {
 	byKey := make(map[Key][]mounts.Mount, len(mounted))
-	var keys []Key
 	for _, m := range mounted {
-		k := Key{m.Endpoint.Host(), m.CRUID}
-		if len(byKey[k]) == 0 {
-			keys = append(keys, k)
-		}
+		k := Key{m.Endpoint.Host(), m.CRUID, identity.Selector(m.Username)}
 		byKey[k] = append(byKey[k], m)
 	}
-	slices.SortFunc(keys, func(a, b Key) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.CRUID, b.CRUID)) })
-	return keys, byKey
+	return byKey
+}
+
+func sorted(mounted map[Key][]mounts.Mount) []Key {
+	return slices.SortedFunc(maps.Keys(mounted), func(a, b Key) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.CRUID, b.CRUID), cmp.Compare(a.User, b.User))
+	})
 }
 
 func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, known bool, a Attempt) Decision {
@@ -155,7 +161,7 @@ func (p Policy) current(now time.Time, d Decision, mounted []mounts.Mount, t Tic
 // lacking is a name that the endpoint is mounted by and its ticket is not stored under. Without a record
 // nobody knows whose ticket would get the name.
 func lacking(mounted []mounts.Mount, t Ticket) string {
-	if t.Identity == "" {
+	if t.Identity == "" || t.Private {
 		return ""
 	}
 	for _, m := range mounted {

@@ -14,7 +14,7 @@ import (
 
 var (
 	epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	one   = Key{"acct1.file.core.windows.net", 0}
+	one   = Key{Host: "acct1.file.core.windows.net"}
 	// punctual is a policy without chance.
 	punctual = Policy{Refresh: config.Refresh{At: 0.6, BeforeExpiry: 5 * time.Minute}}
 )
@@ -56,9 +56,36 @@ func TestPlanBefore(t *testing.T) {
 		if c.success > 0 {
 			history = map[Key]Attempt{one: {Success: epoch.Add(c.success)}}
 		}
-		d := Plan(epoch, []mounts.Mount{mounted(one.Host)}, map[Key]Ticket{one: hour}, history, p)[0]
+		d := Plan(epoch, group([]mounts.Mount{mounted(one.Host)}), map[Key]Ticket{one: hour}, history, p)[0]
 		if got := d.When.Sub(epoch); got != c.want || d.State != control.Fresh {
 			t.Errorf("%+v: %s after %s", c, d.State, got)
+		}
+	}
+}
+
+// TestPlanByIdentity: each identity of an account has its own ticket, and its own failures.
+func TestPlanByIdentity(t *testing.T) {
+	as := func(user string) mounts.Mount {
+		m := mounted(one.Host)
+		m.Username = user
+		return m
+	}
+	const other = "22222222-3333-4444-5555-666666666666"
+	table := []mounts.Mount{as(other), as("root"), as(clientID), as("ROOT"), as(clientID), as("azfiles-system-0123456789ab")}
+	key := func(user string) Key { return Key{one.Host, 0, user} }
+	known := map[Key]Ticket{key(""): live(time.Hour), key(clientID): live(30 * time.Minute), key("not mounted"): live(time.Minute)}
+	history := map[Key]Attempt{key(other): {At: epoch, Failures: 1, Fault: busyFor(0)}}
+	plan := Plan(epoch.Add(30*time.Minute), group(table), known, history, punctual)
+	want := []struct {
+		Key
+		state control.State
+	}{{key(""), control.Fresh}, {key(clientID), control.Expired}, {key(other), control.Failing}, {key("azfiles-system-0123456789ab"), control.Missing}}
+	if len(plan) != len(want) {
+		t.Fatalf("%d decisions about %d identities", len(plan), len(want))
+	}
+	for i, d := range plan {
+		if d.Key != want[i].Key || d.State != want[i].state {
+			t.Errorf("%v is %s, want %v to be %s", d.Key, d.State, want[i].Key, want[i].state)
 		}
 	}
 }
@@ -110,7 +137,7 @@ func TestPlan(t *testing.T) {
 				tickets[one] = *c.ticket
 			}
 			now := epoch.Add(c.after)
-			plan := Plan(now, []mounts.Mount{m, m}, tickets, map[Key]Attempt{{one.Host, m.CRUID}: c.attempt}, punctual)
+			plan := Plan(now, group([]mounts.Mount{m, m}), tickets, map[Key]Attempt{{Host: one.Host, CRUID: m.CRUID}: c.attempt}, punctual)
 			if len(plan) != 1 {
 				t.Fatalf("%d decisions about one endpoint", len(plan))
 			}
@@ -191,7 +218,7 @@ func TestDue(t *testing.T) {
 			{At: 0.6, BeforeExpiry: 5 * time.Minute, Jitter: 0.1}, {At: 0.05, Jitter: 0.5}, {At: 0.95, Jitter: 0.5, BeforeExpiry: 24 * time.Hour}, {At: 0.95},
 		} {
 			for i := range 100 {
-				k := Key{fmt.Sprintf("acct%d.file.core.windows.net", i), 0}
+				k := Key{Host: fmt.Sprintf("acct%d.file.core.windows.net", i)}
 				p := Policy{Refresh: r, Seed: "seed"}
 				ticket := live(life)
 				ticket.Key = k
@@ -242,7 +269,7 @@ func TestJitterIsStableAndSpreads(t *testing.T) {
 
 func TestClockSetBack(t *testing.T) {
 	for behind, want := range map[time.Duration]control.State{4 * time.Minute: control.Fresh, 6 * time.Minute: control.Due, 2 * time.Hour: control.Due} {
-		plan := Plan(epoch.Add(-behind), []mounts.Mount{mounted(one.Host)}, map[Key]Ticket{one: live(time.Hour)}, nil, punctual)
+		plan := Plan(epoch.Add(-behind), group([]mounts.Mount{mounted(one.Host)}), map[Key]Ticket{one: live(time.Hour)}, nil, punctual)
 		if plan[0].State != want || plan[0].Late {
 			t.Errorf("%s behind: %+v", behind, plan[0])
 		}
@@ -259,7 +286,7 @@ func TestAliases(t *testing.T) {
 		want     bool
 	}{{"system", nil, true}, {"system", []string{private}, false}, {"", nil, false}} {
 		ticket.Identity, ticket.Aliases = c.identity, c.aliases
-		d := Plan(epoch, table, map[Key]Ticket{one: ticket}, nil, punctual)[0]
+		d := Plan(epoch, group(table), map[Key]Ticket{one: ticket}, nil, punctual)[0]
 		if d.Alias != c.want || d.Acts() != c.want || d.Late {
 			t.Errorf("%+v: %+v", c, d)
 		}
@@ -269,8 +296,8 @@ func TestAliases(t *testing.T) {
 func TestPlanIsSortedAndByUID(t *testing.T) {
 	a, b, c := mounted("bbb.file.core.windows.net"), mounted("aaa.file.core.windows.net"), mounted("aaa.file.core.windows.net")
 	c.CRUID = 7
-	plan := Plan(epoch, []mounts.Mount{a, c, b, a}, nil, nil, punctual)
-	want := []Key{{b.Endpoint.Host(), 0}, {b.Endpoint.Host(), 7}, {a.Endpoint.Host(), 0}}
+	plan := Plan(epoch, group([]mounts.Mount{a, c, b, a}), nil, nil, punctual)
+	want := []Key{{b.Endpoint.Host(), 0, ""}, {b.Endpoint.Host(), 7, ""}, {a.Endpoint.Host(), 0, ""}}
 	if len(plan) != len(want) {
 		t.Fatalf("%+v", plan)
 	}
@@ -285,7 +312,7 @@ func TestHandedOver(t *testing.T) {
 	ticket := live(time.Hour)
 	ticket.Identity, ticket.Refreshable = "token", false
 	for after, next := range map[time.Duration]time.Duration{0: 36 * time.Minute, 40 * time.Minute: time.Hour, 2 * time.Hour: -1} {
-		d := Plan(epoch.Add(after), []mounts.Mount{mounted(one.Host)}, map[Key]Ticket{one: ticket}, nil, punctual)[0]
+		d := Plan(epoch.Add(after), group([]mounts.Mount{mounted(one.Host)}), map[Key]Ticket{one: ticket}, nil, punctual)[0]
 		if d.State != control.Foreign || d.Acts() || next < 0 != d.When.IsZero() || next >= 0 && d.When != epoch.Add(next) {
 			t.Errorf("after %s: %+v", after, d)
 		}

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -186,8 +188,19 @@ func (w *world) command(line string, out *strings.Builder) {
 			fmt.Fprintf(out, "%d ", w.exchanges(host(strconv.Itoa(i))))
 		}
 		fmt.Fprintln(out)
+	case "exchanges": // HOST: as whom it was asked how often, by Azure's own log
+		asked := map[string]int{}
+		for _, r := range w.azure.Requests() {
+			if r.Target == azurefake.TargetStorage && r.Host == host(f[1]) {
+				asked[r.Identity]++
+			}
+		}
+		for _, who := range slices.Sorted(maps.Keys(asked)) {
+			fmt.Fprintf(out, "exchanges: %d as %s\n", asked[who], who)
+		}
 	case "list": // the cache
-		for _, t := range must(w.manager.List(0)).Tickets {
+		all := must(w.manager.List(0))
+		for _, t := range slices.Concat(all.Tickets, all.Further) {
 			fmt.Fprintf(out, "ticket: %s identity=%q ends=%s\n", t.Server, t.Identity, t.EndTime.Sub(w.begun).Round(time.Second))
 		}
 	default:

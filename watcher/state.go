@@ -1,14 +1,17 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -18,6 +21,7 @@ type state struct {
 	live    atomic.Pointer[[]mounts.Mount] // the mount table, shared with the jobs
 	blind   string                         // why it cannot be read
 	mounts  map[Key][]mounts.Mount
+	same    map[Key]Key    // keys whose mounts log in as another key's
 	paths   map[int]string // of the caches in use, by uid
 	caches  map[string]context.CancelFunc
 	tickets map[Key]Ticket
@@ -40,8 +44,7 @@ type memo struct {
 }
 
 // readMounts reads the mount table. While it cannot be read the last one counts: a share does not go
-// away because we cannot see it. What belongs to endpoints that are not mounted any more is forgotten;
-// their tickets stay.
+// away because we cannot see it.
 func (w *watcher) readMounts() {
 	table, err := w.mounted(w.cfg.Resolver)
 	if err == nil {
@@ -51,10 +54,21 @@ func (w *watcher) readMounts() {
 		w.Log.Error("the mount table cannot be read: "+problem, "mountinfo", w.Host.Mounts)
 		w.blind = problem
 	}
-	_, w.mounts = group(*w.live.Load())
-	for k := range w.memos {
-		if w.mounts[k] == nil {
-			w.Log.Info("no longer mounted, its ticket stays until it expires", "host", k.Host, "cruid", k.CRUID)
+	w.mounts = group(*w.live.Load())
+}
+
+// keepMemos forgets what belongs to endpoints that are not mounted any more; their tickets stay.
+func (w *watcher) keepMemos() {
+	for k, m := range w.memos {
+		if to, joined := w.same[k]; joined && w.mounts[to] != nil {
+			delete(w.memos, k)
+			w.memos[to] = cmp.Or(w.memos[to], m)
+		} else if w.mounts[k] == nil {
+			attrs := []any{"host", k.Host, "cruid", k.CRUID}
+			if k.User != "" {
+				attrs = append(attrs, "user", k.User)
+			}
+			w.Log.Info("no longer mounted, its ticket stays until it expires", attrs...)
 			delete(w.memos, k)
 		}
 	}
@@ -73,18 +87,66 @@ func (w *watcher) readTickets() {
 		w.paths[uid] = strings.TrimPrefix(w.cfg.CCacheName(uid), "FILE:")
 		w.follow(w.paths[uid]) // before it is read, so that no change is missed
 		list, err := w.manager.List(uid)
-		if err != nil {
-			continue
+		if err == nil {
+			w.findSame(uid, list)
 		}
-		for _, t := range list.Tickets {
-			ticket := ticketOf(t, uid)
-			w.tickets[ticket.Key] = ticket
+		for k, to := range w.same {
+			if mounted := w.mounts[k]; k.CRUID == uid && mounted != nil {
+				delete(w.mounts, k)
+				w.mounts[to] = append(w.mounts[to], mounted...)
+			}
+		}
+		if err == nil {
+			w.takeTickets(uid, list)
 		}
 	}
 	for path, stop := range w.caches {
 		if !slices.Contains(valuesOf(w.paths), path) { // it is not in use any more
 			stop()
 			delete(w.caches, path)
+		}
+	}
+}
+
+// findSame finds the mounts of a credential uid that log in as the same identity under different user names: they
+// share a ticket.
+func (w *watcher) findSame(uid int, list tickets.Listing) {
+	maps.DeleteFunc(w.same, func(k, _ Key) bool { return k.CRUID == uid })
+	first := map[Key]string{} // the identities, by the keys that stand for them
+	for _, k := range sorted(w.mounts) {
+		if k.CRUID != uid {
+			continue
+		}
+		line := ""
+		if id, err := list.Owner(w.mounts[k][0].Endpoint, k.User); err == nil {
+			line = id.String()
+		} else if m := w.memos[k]; m != nil {
+			line = m.owner
+		}
+		for other, its := range first {
+			if line != "" && other.Host == k.Host && identity.SamePrincipal(its, line) {
+				w.same[k] = other
+			}
+		}
+		if _, joined := w.same[k]; !joined {
+			first[k] = line
+		}
+	}
+}
+
+// takeTickets finds the ticket of each key, and those that nobody mounts.
+func (w *watcher) takeTickets(uid int, list tickets.Listing) {
+	used := map[string]bool{}
+	for k, mounted := range w.mounts {
+		if t, found := list.Serving(mounted[0].Endpoint, k.User); found && k.CRUID == uid {
+			w.tickets[k] = ticketOf(t, k)
+			used[t.Name()] = true
+		}
+	}
+	for _, t := range slices.Concat(list.Tickets, list.Further) {
+		k := Key{t.Server.Components[1], uid, t.User()}
+		if !used[t.Name()] && w.mounts[k] == nil {
+			w.tickets[k] = ticketOf(t, k)
 		}
 	}
 }
@@ -96,8 +158,8 @@ func valuesOf(paths map[int]string) (all []string) {
 	return all
 }
 
-func ticketOf(t tickets.Ticket, uid int) Ticket {
-	ticket := Ticket{Key: Key{t.Server.Components[1], uid}, Start: t.StartTime, End: t.EndTime, Trusted: t.Trusted}
+func ticketOf(t tickets.Ticket, k Key) Ticket {
+	ticket := Ticket{Key: k, Name: t.Name(), Private: t.Private(), Start: t.StartTime, End: t.EndTime, Trusted: t.Trusted}
 	if ticket.Start.IsZero() {
 		ticket.Start = t.AuthTime
 	}
@@ -166,7 +228,7 @@ func (w *watcher) findOwners() {
 		} else if names := w.names(k); len(names) > 0 && (known || memo.owner == "") {
 			// Only the configuration or the mount can tell. If they do not, a person shall hear of it
 			// before the ticket expires, and nobody be asked when there is none.
-			id, err := w.manager.Owner(names[0], k.CRUID, "")
+			id, err := w.manager.Owner(names[0], k.CRUID, k.User)
 			if forbids(err) {
 				memo.Foreign = fault.From(err)
 			} else if err == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -36,7 +37,7 @@ type job struct {
 	call    *tickets.Call
 	manager *tickets.Manager
 	late    bool            // applications may have been refused
-	keep    map[string]bool // the service principals in use, if tickets that have expired are to go
+	keep    map[string]bool // the names and hosts in use, if tickets that have expired are to go
 	waiters []chan<- control.Outcome
 }
 
@@ -83,7 +84,7 @@ func (w *watcher) names(k Key) []endpoint.Endpoint {
 
 // start queues a job for the account of names, whose ticket is stored under each of them.
 func (w *watcher) start(k Key, names []endpoint.Endpoint, fresh tickets.Freshness, late bool) *job {
-	r := tickets.Request{Endpoint: names[0], CRUID: k.CRUID, Fresh: fresh, Limit: w.cfg.TotalTimeout}
+	r := tickets.Request{Endpoint: names[0], CRUID: k.CRUID, Username: k.User, Fresh: fresh, Limit: w.cfg.TotalTimeout}
 	for _, e := range names[1:] {
 		r.Aliases = append(r.Aliases, e.Alias())
 	}
@@ -117,8 +118,16 @@ func (w *watcher) sweep(uid int) map[string]bool {
 	}
 	keep := map[string]bool{}
 	for k := range w.mounts {
-		if k.CRUID == uid {
+		if k.CRUID != uid {
+			continue
+		}
+		keep[k.Host] = true
+		t, known := w.tickets[k]
+		if keep[t.Name] = known; !known || k.User == "" {
 			keep["cifs/"+k.Host] = true
+		}
+		if k.User != "" { // where there may be only a record
+			keep[ccache.Private(k.Host, k.User)] = true
 		}
 	}
 	return keep
@@ -145,8 +154,9 @@ func (w *watcher) perform(ctx context.Context, j *job) (r result) {
 	}
 	if j.keep != nil {
 		sessions := openSessions()
-		_ = j.manager.DropExpired(ctx, j.CRUID, func(spn string) bool {
-			return j.keep[spn] || bytes.Contains(sessions, []byte(strings.TrimPrefix(spn, "cifs/")))
+		_ = j.manager.DropExpired(ctx, j.CRUID, func(name string) bool {
+			host := strings.Split(name, "/")[1]
+			return j.keep[name] || !j.keep[host] && bytes.Contains(sessions, []byte(host))
 		})
 	}
 	return r

@@ -149,8 +149,8 @@ func (c *Call) open() (err error) {
 
 func (c *Call) findOwner() (err error) {
 	c.owned = true
-	if c.Identity, err = c.m.Owner(c.Endpoint, c.CRUID, c.Username); err == nil {
-		found, _ := c.m.evidence(c.Endpoint, c.CRUID, c.Username) // it was gathered a moment ago
+	c.Identity, err = c.m.Owner(c.Endpoint, c.CRUID, c.Username)
+	if found, problem := c.m.evidence(c.Endpoint, c.CRUID, c.Username); problem == nil {
 		c.user = found.selector()
 	}
 	if c.Former == (identity.Identity{}) || !fault.Is(err, fault.IdentityUnknown) && !fault.Is(err, fault.CCacheDamaged) {

@@ -43,15 +43,8 @@ func held(h host.Host, cfg *config.Config, l Login) (Result, ccache.Credential, 
 		return Result{}, ccache.Credential{}, false
 	}
 	e := Evidence{Endpoint: l.Endpoint, CRUID: l.CRUID, Config: cfg, Cache: snap, Path: store.Path(), Username: l.Username}
-	p := placeOf(snap.Cache, l.Endpoint, identity.Selector(l.Username))
-	if p.name == "" {
-		if anyRecord(snap.Cache, l.Endpoint) {
-			return Result{}, ccache.Credential{}, false
-		}
-		p.name = l.Endpoint.SPN()
-	}
-	cred, ok := snap.Cache.Ticket(p.name)
-	if !ok || !e.serves(p) {
+	p, cred, ok := e.serving()
+	if !ok {
 		return Result{}, ccache.Credential{}, false
 	}
 	line := ""
@@ -59,6 +52,22 @@ func held(h host.Host, cfg *config.Config, l Login) (Result, ccache.Credential, 
 		line = p.id.String()
 	}
 	return cachedResult(line, store.Path(), cred), cred, true
+}
+
+// serving gives the ticket that serves a login with the user name, however near its end it is, and its place.
+func (e Evidence) serving() (p place, cred ccache.Credential, ok bool) {
+	if e.Cache.Cache == nil {
+		return p, cred, false
+	}
+	p = placeOf(e.Cache.Cache, e.Endpoint, identity.Selector(e.Username))
+	if p.name == "" {
+		if anyRecord(e.Cache.Cache, e.Endpoint) {
+			return p, cred, false
+		}
+		p.name = e.Endpoint.SPN()
+	}
+	cred, ok = e.Cache.Cache.Ticket(p.name)
+	return p, cred, ok && e.serves(p)
 }
 
 // serves reports whether the ticket of a place is one for this login.
@@ -76,7 +85,7 @@ func (e Evidence) serves(p place) bool {
 func cachedResult(line, path string, cred ccache.Credential) Result {
 	return Result{
 		Identity: line, CCache: path, Server: cred.Server.String(), Cached: true, EndTime: cred.EndTime, Ticket: cred,
-		Private: cred.Server.Components[0] != "cifs",
+		Private: Ticket{Credential: cred}.Private(),
 	}
 }
 

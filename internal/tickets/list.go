@@ -2,11 +2,13 @@ package tickets
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 )
 
 // Ticket is one service ticket of a cache and what is known of who obtained it. Its Credential holds
@@ -23,6 +25,51 @@ type Listing struct {
 	CCache  string   // its path
 	Tickets []Ticket // without aliases, in the order of the file; none when there is no file
 	Further []Ticket // those of the accounts' further identities, which only our own handler finds
+
+	seen Evidence // of a login at any endpoint
+}
+
+// Name is where the ticket is in its cache, without the realm: cifs/<canonical host> or a ccache.Private name.
+func (t Ticket) Name() string { return strings.Join(t.Server.Components, "/") }
+
+// Private reports whether the ticket is a further identity's, which only our own handler finds.
+func (t Ticket) Private() bool { return t.Server.Components[0] != "cifs" }
+
+// User is the selector of the mounts that the ticket is for, "" when its owner is not known for sure.
+func (t Ticket) User() string {
+	if t.Private() {
+		return t.Server.Components[len(t.Server.Components)-1]
+	}
+	id, err := identity.Parse(t.Identity)
+	if !t.Known || !t.Trusted || err != nil {
+		return ""
+	}
+	return id.Username()
+}
+
+// Serving gives the ticket that a login at an endpoint with the mount's user name is answered with, as Held does, but
+// also one that has expired.
+func (l Listing) Serving(e endpoint.Endpoint, username string) (Ticket, bool) {
+	at := l.seen
+	at.Endpoint, at.Username = e, username
+	_, cred, ok := at.serving()
+	if !ok {
+		return Ticket{}, false
+	}
+	name := Ticket{Credential: cred}.Name()
+	for _, t := range slices.Concat(l.Tickets, l.Further) {
+		if t.Name() == name {
+			return t, true
+		}
+	}
+	return Ticket{}, false
+}
+
+// Owner is OwnerOf for mounts with a user name.
+func (l Listing) Owner(e endpoint.Endpoint, username string) (identity.Identity, error) {
+	at := l.seen
+	at.Endpoint, at.Username = e, username
+	return OwnerOf(at)
 }
 
 // Bare gives the service tickets of the cache of a credential uid without what is known of them, and its path. Its
@@ -50,7 +97,7 @@ func (m *Manager) List(cruid int) (Listing, error) {
 	if err != nil {
 		return Listing{}, err
 	}
-	l := Listing{CCache: path}
+	l := Listing{CCache: path, seen: Evidence{CRUID: cruid, Config: m.cfg, Cache: snap, Path: path}}
 	if snap.Cache == nil {
 		return l, nil
 	}
@@ -58,8 +105,8 @@ func (m *Manager) List(cruid int) (Listing, error) {
 	l.Tickets = make([]Ticket, 0, len(found))
 	for _, cred := range found {
 		t := Ticket{Credential: cred, Trusted: snap.Trusted}
-		t.Record, t.Known = records[strings.Join(cred.Server.Components, "/")]
-		if cachedResult("", "", cred).Private {
+		t.Record, t.Known = records[t.Name()]
+		if t.Private() {
 			l.Further = append(l.Further, t)
 		} else {
 			l.Tickets = append(l.Tickets, t)
