@@ -88,7 +88,7 @@ func newMachine(s scenario, at times, i int, into counts) *machine {
 
 // plan is when the daemon acts next.
 func (m *machine) plan(now time.Time) time.Time {
-	return watcher.Plan(now, m.mounted, m.tickets, m.history, m.policy)[0].When
+	return watcher.Plan(now, map[watcher.Key][]mounts.Mount{m.key: m.mounted}, m.tickets, m.history, m.policy)[0].When
 }
 
 // refresh is what the daemon does.
