@@ -25,7 +25,7 @@ func main() {
 	ignored := config.IgnoreEnvironment()
 	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
 	debug.SetGCPercent(400)
-	var face func(args []string, version string, ignored map[string]string) int = commands
+	face := commands
 	switch filepath.Base(os.Args[0]) {
 	case "mount.azfiles":
 		face = mounthelper.Main

@@ -68,8 +68,10 @@ const (
 // fileEnd stands between files. escapeFile keeps it, and the end of a field, out of a path.
 const fileEnd = ","
 
-var escapeFile = strings.NewReplacer("%", "%25", fileEnd, "%2C", fieldEnd, "%3B")
-var unescapeFile = strings.NewReplacer("%25", "%", "%2C", fileEnd, "%3B", fieldEnd)
+var (
+	escapeFile   = strings.NewReplacer("%", "%25", fileEnd, "%2C", fieldEnd, "%3B")
+	unescapeFile = strings.NewReplacer("%25", "%", "%2C", fileEnd, "%3B", fieldEnd)
+)
 
 // Record gives what is known of who obtained the ticket of name, cifs/<canonical host> or a Private one. A record
 // that we cannot read is absent. It is only as trustworthy as the file it came from: see

@@ -107,7 +107,7 @@ type mark struct {
 func (f *follower) look() (m mark) {
 	var st unix.Stat_t
 	if unix.Lstat(f.path, &st) == nil {
-		m.device, m.inode, m.changed = uint64(st.Dev), st.Ino, st.Ctim
+		m.device, m.inode, m.changed = st.Dev, st.Ino, st.Ctim
 	}
 	if unix.Stat(filepath.Dir(f.path), &st) == nil {
 		m.folder, m.mode, m.uid, m.gid = st.Ino, st.Mode, st.Uid, st.Gid

@@ -51,8 +51,8 @@ func (s *session) list(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	all := make([]listed, 0, len(listing.Tickets))
-	for _, t := range listing.Tickets {
+	all := make([]listed, 0, len(listing.Tickets)+len(listing.Further))
+	for _, t := range slices.Concat(listing.Tickets, listing.Further) {
 		all = append(all, describe(t, s.Now(), listing.CCache))
 	}
 	slices.SortStableFunc(all, func(a, b listed) int { return strings.Compare(a.Endpoint, b.Endpoint) })

@@ -11,6 +11,7 @@ package metrics
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -83,7 +84,7 @@ func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]uint6
 	t.set(buildInfo, labels("version", status.Version), 1)
 	t.set(active, "", truth(status.Active))
 	t.set(startTime, "", seconds(status.Started))
-	for _, e := range status.Endpoints {
+	for _, e := range merge(status.Endpoints) {
 		at := labels("endpoint", e.Host, "uid", strconv.Itoa(e.CRUID))
 		t.set(ticketEnd, at, seconds(e.TicketEnd))
 		t.set(nextRefresh, at, seconds(e.NextRefresh))
@@ -95,6 +96,34 @@ func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]uint6
 	}
 	s.counted(t)
 	t.write(w)
+}
+
+// merge makes one of the rows of an endpoint and credential uid, whose shares can be mounted by several identities:
+// the earliest times, all mounts and the most failures. A ticket that is missing counts as the earliest end.
+func merge(rows []control.Endpoint) (merged []control.Endpoint) {
+	type series struct {
+		host  string
+		cruid int
+	}
+	at := make(map[series]int, len(rows))
+	for _, e := range rows {
+		i, known := at[series{e.Host, e.CRUID}]
+		if !known {
+			at[series{e.Host, e.CRUID}] = len(merged)
+			merged = append(merged, e)
+			continue
+		}
+		m := &merged[i]
+		if e.TicketEnd.Before(m.TicketEnd) {
+			m.TicketEnd = e.TicketEnd
+		}
+		if m.NextRefresh.IsZero() || !e.NextRefresh.IsZero() && e.NextRefresh.Before(m.NextRefresh) {
+			m.NextRefresh = e.NextRefresh
+		}
+		m.Mounts = slices.Concat(m.Mounts, e.Mounts)
+		m.Failures = max(m.Failures, e.Failures)
+	}
+	return merged
 }
 
 // counted adds what was counted.

@@ -67,6 +67,36 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+func TestIdentitiesOfOneEndpointAreOneSeries(t *testing.T) {
+	soon, late := time.Unix(1700000100, 0), time.Unix(1700000900, 0)
+	for _, rows := range [][]control.Endpoint{
+		{
+			{Host: "a", Identity: "system", TicketEnd: late, NextRefresh: soon, Mounts: make([]control.Mount, 2)},
+			{Host: "a", Identity: "user-assigned", TicketEnd: soon, NextRefresh: late, Mounts: make([]control.Mount, 1), Failures: 3},
+			{Host: "a", CRUID: 7, Identity: "arc"},
+		},
+		{
+			{Host: "a", Identity: "arc", TicketEnd: soon, Failures: 3, Mounts: make([]control.Mount, 3)},
+			{Host: "a", Identity: "system", TicketEnd: late, NextRefresh: soon},
+			{Host: "a", CRUID: 7},
+		},
+	} {
+		var b strings.Builder
+		New().Write(&b, control.Status{Endpoints: rows}, nil)
+		for _, line := range []string{
+			`azfilesauth_ticket_expiry_timestamp_seconds{endpoint="a",uid="0"} 1700000100`,
+			`azfilesauth_next_refresh_timestamp_seconds{endpoint="a",uid="0"} 1700000100`,
+			`azfilesauth_mounts{endpoint="a",uid="0"} 3`,
+			`azfilesauth_refresh_failures{endpoint="a",uid="0"} 3`,
+			`azfilesauth_ticket_expiry_timestamp_seconds{endpoint="a",uid="7"} 0`,
+		} {
+			if strings.Count(b.String(), line+"\n") != 1 {
+				t.Errorf("not once %s in\n%s", line, b.String())
+			}
+		}
+	}
+}
+
 // TestPromtool asks Prometheus' own tool whether it can read and likes the text.
 func TestPromtool(t *testing.T) {
 	for name, s := range map[string]*Set{"new": New(), "counted": counted()} {

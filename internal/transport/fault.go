@@ -25,7 +25,7 @@ import (
 func Fault(ctx context.Context, err error, host string) *fault.Fault {
 	f := why(err, host).Because(err)
 	if fault.Is(f, fault.DNSFailed, fault.EndpointDown, fault.EndpointTimeout) {
-		f.Advise(Advice(err))
+		f = f.Advise(Advice(err))
 	}
 	if !fault.Is(f, fault.EndpointTimeout) {
 		return f
