@@ -163,9 +163,12 @@ func (r Record) text() string {
 		files[i] = escapeFile.Replace(f)
 	}
 	for _, f := range [][2]string{
-		{tenantField, r.Principal.Tenant}, {objectField, r.Principal.Object}, {appField, r.Principal.App},
+		{tenantField, r.Principal.Tenant},
+		{objectField, r.Principal.Object},
+		{appField, r.Principal.App},
 		{filesField, strings.Join(files, fileEnd)},
-		{proxyField, r.Proxy}, {exceptField, r.NoProxy},
+		{proxyField, r.Proxy},
+		{exceptField, r.NoProxy},
 	} {
 		if f[1] != "" && !strings.Contains(f[1], fieldEnd) {
 			fields = append(fields, f[0]+"="+f[1])
