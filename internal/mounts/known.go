@@ -15,7 +15,8 @@ import (
 // Sources: smb3_fs_parameters in the kernel's fs/smb/client/fs_context.c (before 5.11 cifs_mount_option_tokens
 // in fs/cifs/connect.c), parse_options in mount.cifs.c of cifs-utils 7.4, and mount(8) for the flags of every
 // file system. The releases are those of the file's history and of https://wiki.samba.org/index.php/LinuxCIFSKernel;
-// Debian's module of 6.1 has every name up to 6.0 and none of the later ones but upcall_target.
+// Debian's module of 6.1 has every name up to 6.0 and none of the later ones but upcall_target. Not verified there: the
+// releases of modesid, max_cached_dirs and retrans, and that esize and rootfs are as old as 5.4.
 var kernelOptions = map[string]string{
 	"": `user_xattr xattr forceuid forcegid noblocksend noautotune nolease hard soft perm mapposix
 		mapchars sfu nodfs posixpaths unix linux posix nocase ignorecase brl handlecache forcemandatorylock
