@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -95,6 +96,7 @@ func TestWhatIsRepairedIsNoticed(t *testing.T) {
 			w.trouble[account(0)] = "dns"
 			w.start()
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			delete(w.trouble, account(0))
 			repair(w)
 			settle()

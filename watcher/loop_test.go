@@ -86,7 +86,7 @@ func TestLoopSleepsWhenNothingHappens(t *testing.T) {
 		if n := w.looks.Load() - looks; n != 3 {
 			t.Errorf("%d looks in half an hour", n)
 		}
-		if n := runtime.NumGoroutine(); n != goroutines {
+		if n := runtime.NumGoroutine(); n > goroutines { // those of an earlier test can end meanwhile
 			t.Errorf("%d goroutines, then %d", goroutines, n)
 		}
 		w.stop()

@@ -120,7 +120,7 @@ func defectRows() []peerRow {
 			}
 			return "none"
 		}},
-		{"defect_34_messages_on_stdout", "where failures are told", "stdout, and `/var/log/syslog`, which many systems do not have", func(m *machine) string {
+		{"defect_34_messages_on_stdout", "where failures are reported", "stdout, and `/var/log/syslog`, which many systems do not have", func(m *machine) string {
 			m.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Status: 403})
 			r := m.run("set", uri, m.token)
 			if r.status != 1 || r.out != "" || !strings.Contains(r.err, "used: configuration "+m.in("config.yaml")+", credential cache "+m.ccache) {
