@@ -17,9 +17,11 @@ func TestDebDependsOnTwoPackages(t *testing.T) {
 }
 
 // Tags with a reason are in azfilesauth.lintian-overrides; an override that is no longer used is a tag, too.
+// Spelling is not judged in binaries: what lintian takes for a word there is in dependencies or compressed data, and
+// comes and goes with every build.
 func TestDebIsLintianClean(t *testing.T) {
 	for _, deb := range []string{debAMD64, debARM64} {
-		out := command(t, "lintian", "--allow-root", "--display-info", "--fail-on=error,warning,info", built(t, deb))
+		out := command(t, "lintian", "--allow-root", "--display-info", "--suppress-tags=spelling-error-in-binary", "--fail-on=error,warning,info", built(t, deb))
 		if tags := regexp.MustCompile(`(?m)^[EWI]: .*`).FindAllString(out, -1); tags != nil {
 			t.Errorf("%s:\n%s", deb, strings.Join(tags, "\n"))
 		}
