@@ -55,6 +55,9 @@ func parseUser(fields []string, want string) (User, bool) {
 	}
 	uid, errUID := strconv.ParseUint(fields[2], 10, 32)
 	gid, errGID := strconv.ParseUint(fields[3], 10, 32)
+	if uid == noID || gid == noID { // chown(2) takes it for: leave it as it is
+		return User{}, false
+	}
 	return User{fields[0], int(uid), int(gid), fields[5]}, errUID == nil && errGID == nil
 }
 
