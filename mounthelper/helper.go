@@ -48,7 +48,7 @@ func help() string {
 	var options strings.Builder
 	for _, r := range mounts.Rules() {
 		if r.Fate == mounts.Own && r.Text != "" {
-			fmt.Fprintf(&options, "  %-20s %s\n", r.Name+"="+r.Value, r.Text)
+			fmt.Fprintf(&options, "  %-21s %s\n", r.Name+"="+r.Value, r.Text)
 		}
 	}
 	return fmt.Sprintf(usageText, options.String())
@@ -61,7 +61,6 @@ type Helper struct {
 	Host           host.Host // its trusted user is who may run the program
 	RequestKey     string    // the program that the kernel runs to obtain a key
 	BootID         string    // as /proc/sys/kernel/random/boot_id
-	Kernel         string    // as /proc/sys/kernel
 
 	// Syslog is the socket of the system's log, to which failures go as well; "" is none.
 	Syslog string
@@ -91,7 +90,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
 		Syslog: log.System, Journaled: journaled,
 		Confined:   func() bool { return isConfined(host.Real()) },
-		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id", Kernel: "/proc/sys/kernel",
+		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	}
 	h.Host.Ignored = ignored

@@ -3,10 +3,7 @@ package mounthelper
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -28,12 +25,13 @@ type job struct {
 	username        string // for mount.cifs
 	ccache          string // the credential cache
 
-	mountCIFS string // the program
-	confined  bool   // this is a container that may forbid mounts
-	tryTarget bool   // with the option that not every kernel knows
-	decided   bool   // the configuration has been put to use
-	recorded  bool   // the failure is in the journal, which is all that standard error is
-	alone     bool   // with a session of its own
+	given     mounts.Options // that the line does not have
+	mountCIFS string         // the program
+	confined  bool           // this is a container that may forbid mounts
+	tryTarget bool           // with the option that not every kernel knows
+	decided   bool           // the configuration has been put to use
+	recorded  bool           // the failure is in the journal, which is all that standard error is
+	alone     bool           // with a session of its own
 
 	failure *fault.Fault // that was told last, nil for none
 }
@@ -84,6 +82,12 @@ func (h *Helper) decide(j *job) (err error) {
 		return err
 	}
 	j.ccache = j.cfg.CCacheName(j.CRUID)
+	if j.given, err = j.opts.Given(j.cfg, j.Endpoint, h.Host.KernelRelease()); err != nil {
+		return err
+	}
+	if len(j.given) > 0 {
+		h.step(j, "options by default: %s (azfilesauth explain options tells why; azfiles_defaults=none leaves them out)", j.given)
+	}
 	j.tryTarget = h.wantsTarget(j)
 	if j.alone, err = h.standsAlone(j); err != nil {
 		return err
@@ -139,21 +143,13 @@ func (h *Helper) standsAlone(j *job) (bool, error) {
 	if j.opts.Remount {
 		return false, nil
 	}
-	if !h.tellsUsers() {
+	if !mounts.TellsUsers(h.Host.KernelRelease(), h.Host.KernelVersion()) { // not even where nothing is known of it
 		return true, nil
 	}
 	all, err := h.mounts(j)
 	return slices.ContainsFunc(all, func(m mounts.Mount) bool {
 		return m.Endpoint.Host() == j.Endpoint.Host() && m.CRUID == j.CRUID && m.Username != j.username
 	}), err
-}
-
-func (h *Helper) tellsUsers() bool {
-	text := func(name string) string {
-		b, _ := os.ReadFile(filepath.Join(h.Kernel, name)) // without it the kernel is one that does not
-		return strings.TrimSpace(string(b))
-	}
-	return mounts.TellsUsers(text("osrelease"), text("version"))
 }
 
 // mounted reports whether the mount point has the very share and directory.
@@ -180,7 +176,7 @@ func (j *job) args() []string {
 	return append(args, "-o", j.options())
 }
 
-// options is what mount.cifs gets behind -o: what is not ours, and the login.
+// options is what mount.cifs gets behind -o: what is not ours, what the line leaves to us, and the login.
 func (j *job) options() string {
 	added := mounts.ParseOptions(fmt.Sprintf("sec=%s,cruid=%d", cmp.Or(j.opts.Sec, "krb5"), j.CRUID))
 	added = append(added, mounts.Option{Name: "username", Value: j.username, Valued: true})
@@ -190,5 +186,5 @@ func (j *job) options() string {
 	if j.tryTarget {
 		added = append(added, mounts.Option{Name: mounts.UpcallTarget, Value: "mount", Valued: true})
 	}
-	return slices.Concat(j.opts.Rest, added).String()
+	return slices.Concat(j.opts.Rest, j.given, added).String()
 }

@@ -37,11 +37,11 @@ func helperMain() {
 	must(err)
 	h := Helper{
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0", Host: host.Real().Trusting(os.Geteuid()),
-		RequestKey: in("sbin/request-key"), BootID: in("boot_id"), Kernel: in("kernel"), Transport: transport, IMDS: transport,
+		RequestKey: in("sbin/request-key"), BootID: in("boot_id"), Transport: transport, IMDS: transport,
 		Confined: func() bool { _, err := os.Stat(in("confined")); return err == nil },
 	}
 	h.Host.Run, h.Host.Config, h.Host.Mounts, h.Host.Passwd = in("run"), in("config.yaml"), in("mountinfo"), in("passwd")
-	h.Host.Programs = []string{in("nowhere"), in("sbin")}
+	h.Host.Programs, h.Host.Kernel = []string{in("nowhere"), in("sbin")}, in("kernel")
 	isolate()
 	os.Exit(h.Run(os.Args))
 }
@@ -175,7 +175,7 @@ func setup(env *testscript.Env) error {
 			"passwd":               "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
 			"sbin/request-key":     "",
 			"boot_id":              "this boot\n",
-			"kernel/osrelease":     "7.3.4\n",
+			"kernel/osrelease":     "6.1.192\n",
 			"run/no-upcall-target": "this boot\n", // as if the kernel had refused it before
 		}),
 		os.Symlink(self, in("sbin/mount.cifs")),

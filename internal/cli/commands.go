@@ -229,9 +229,10 @@ var commands = []row{
 		do: (*session).bundle,
 	},
 	{
-		use: "explain ID | --list", short: "Explain a failure or a check of the doctor", words: []string{"[id]"},
+		use: "explain ID | options | --list", short: "Explain a failure or a check of the doctor", words: []string{"[id]"},
 		long: "Explain a failure, such as AZF-ROLE-MISSING, or a check of the doctor, such as request-key-rule:\n" +
-			"its meaning and how to fix it. Words in <> stand for what the failure itself names.",
+			"its meaning and how to fix it. Words in <> stand for what the failure itself names.\n" +
+			"The word options explains the default mount options on this machine.",
 		wrong: func(s *session, args []string) string {
 			if s.all && len(args) > 0 {
 				return "there are too many arguments"

@@ -119,6 +119,7 @@ func completeCommand(cmd *cobra.Command, args []string, _ string) ([]string, cob
 func completeExplained(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var words []string
 	if len(args) == 0 {
+		words = append(words, optionsWord+"\tthe mount options that are used by default here, and why")
 		for _, e := range explanations() {
 			words = append(words, e.ID+"\t"+e.What)
 		}

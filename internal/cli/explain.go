@@ -50,6 +50,9 @@ func explanations() []explained {
 
 // explain tells about the id in args, or about all without one.
 func (s *session) explain(_ *cobra.Command, args []string) error {
+	if len(args) > 0 && strings.EqualFold(args[0], optionsWord) {
+		return s.explainOptions()
+	}
 	all := explanations()
 	if len(args) == 0 {
 		return s.result(all, func(w io.Writer) {

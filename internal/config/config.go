@@ -55,6 +55,7 @@ type Config struct {
 	// HTTPS_PROXY under ENVIRONMENT, and may hold a password. The services of managed identities have its ConnectTimeout alone.
 	Transport transport.Options
 
+	mountOptions string           // mount_options, "" is none
 	places       map[string]place // where a key is set
 	ccache       string           // KRB5_CC_NAME, "" is the default
 	identities   map[string]*entry

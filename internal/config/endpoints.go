@@ -18,6 +18,7 @@ type account struct {
 	name     string // in lower case
 	custom   endpoint.Custom
 	identity string
+	options  string // mount_options
 }
 
 // enterHost begins an entry of endpoints, or goes on with the one of an earlier file.
@@ -83,4 +84,22 @@ func (p *parser) assign(h *account) error {
 	}
 	p.owners[e.Host()] = id
 	return nil
+}
+
+// MountOptionsOf gives the default options of a site for the mounts of an account, by its canonical host: what its own
+// entries say, then what is said for all. Each is a list as it follows -o of mount(8), which is not examined here.
+func (c *Config) MountOptionsOf(host string) []string {
+	var all []string
+	for _, h := range c.listed {
+		if h.options == "" {
+			continue
+		}
+		if e, err := c.Resolver.Resolve(h.name); err == nil && e.Host() == host {
+			all = append(all, h.options)
+		}
+	}
+	if c.mountOptions != "" {
+		all = append(all, c.mountOptions)
+	}
+	return all
 }

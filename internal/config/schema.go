@@ -94,8 +94,14 @@ func ownKeys() []Key {
 		"An address and a port, such as `127.0.0.1:9799` , where azfilesauth-watch(8) answers /metrics over HTTP, and nothing else. "+
 			"Whoever reaches it reads them: they name accounts and faults, and hold no secret.")
 	listen.AtStart = true
+	options := row("mount_options", mountOptions, "", func(p *parser) *string { return &p.mountOptions },
+		"The site's own default options for mount.cifs(8), a list or one text with commas. They take the place of those of the "+
+			"program, and a line of fstab(5) that says something of the same takes theirs; `azfiles_defaults=none` there "+
+			"leaves out the program's. `azfilesauth explain options` shows what comes of it.")
+	options.form = joined
 	return []Key{
 		fallback,
+		options,
 		{Path: "refresh", Doc: "When azfilesauth-watch(8) replaces a ticket:"},
 		row("refresh.at", share(0.05, 0.95), "0.6", func(p *parser) *float64 { return &p.Refresh.At },
 			"The share of its lifetime after which it is due."),
@@ -132,6 +138,9 @@ func inventedKeys() []Key {
 	of := func(key string, k kind[string], place func(*account) *string, doc string) Key {
 		return row("endpoints.*."+key, k, "", func(p *parser) *string { return place(p.account) }, doc)
 	}
+	perAccount := of("mount_options", mountOptions, func(h *account) *string { return &h.options },
+		"Options for its mounts, as in `mount_options` for all, of which they take the place.")
+	perAccount.form = joined
 	return []Key{
 		{Path: "identities", Doc: "A mapping from names to identities, see IDENTITIES. A name has at most 64 letters, digits, dots, hyphens and underscores."},
 		{Path: "identities.*", enter: (*parser).enterIdentity},
@@ -152,6 +161,7 @@ func inventedKeys() []Key {
 		{Path: "endpoints", Doc: "A mapping from hosts to"},
 		{Path: "endpoints.*", enter: (*parser).enterHost},
 		of("identity", identityText, func(h *account) *string { return &h.identity }, "Who logs in there, as in `default_identity` ."),
+		perAccount,
 		of("canonical", hostName, func(h *account) *string { return &h.custom.Canonical }, "The account's own host, when this is another name of it."),
 		of("authority", httpsURL, func(h *account) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
 		of("resource", httpsURL, func(h *account) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),

@@ -25,7 +25,7 @@ func lines(c *Config) []string {
 func TestSettingsByDefault(t *testing.T) {
 	want := []string{
 		"0 USER_UID 0", "0 KRB5_CC_NAME /tmp/krb5cc_0", "0 LOG_DESTINATION syslog", "0 LOG_FILE_PATH /var/log/azfilesauth.log", "0 LOG_FORMAT text", "0 LOG_LEVEL info",
-		"0 CURL_CONNECT_TIMEOUT 10s", "0 CURL_TOTAL_TIMEOUT 30s", "0 default_identity system",
+		"0 CURL_CONNECT_TIMEOUT 10s", "0 CURL_TOTAL_TIMEOUT 30s", "0 default_identity system", "0 mount_options ",
 		"0 refresh.at 60%", "0 refresh.before_expiry 5m0s", "0 refresh.jitter 10%", "0 refresh.concurrency 8",
 		"0 upcall.mode native", "0 upcall.deadline 5s", "0 metrics.socket off", "0 metrics.textfile ", "0 metrics.listen ", "0 proxy ", "0 no_proxy ", "0 token_cache keyring",
 	}
@@ -70,7 +70,7 @@ no_proxy: [acct.file.core.windows.net, 10.0.0.0/8]
 `)
 	want := []string{
 		"1 USER_UID 1001", "2 KRB5_CC_NAME /run/azfilesauth/krb5cc_1001", "4 LOG_DESTINATION journal", "5 LOG_FILE_PATH /x.log", "0 LOG_FORMAT text", "0 LOG_LEVEL info",
-		"6 CURL_CONNECT_TIMEOUT 7s", "7 CURL_TOTAL_TIMEOUT 1m39s", "11 default_identity user-assigned client_id=" + guid,
+		"6 CURL_CONNECT_TIMEOUT 7s", "7 CURL_TOTAL_TIMEOUT 1m39s", "11 default_identity user-assigned client_id=" + guid, "0 mount_options ",
 		"19 refresh.at 7%", "19 refresh.before_expiry 1m30s", "20 refresh.jitter 25%", "20 refresh.concurrency 3",
 		"21 upcall.mode cifs", "21 upcall.deadline 4.5s", "23 metrics.socket on", "23 metrics.textfile /var/lib/x/azfilesauth.prom", "0 metrics.listen ", "22 proxy http://REDACTED@proxy.example:3128", "24 no_proxy acct.file.core.windows.net,10.0.0.0/8", "0 token_cache keyring",
 		"15 identities.app not usable: its kind is not known to this version",

@@ -248,6 +248,14 @@ func share(lowest, highest float64) kind[float64] {
 // proxyURL is proxy:. It is shown without the login, which holds a password.
 var proxyURL = kind[*url.URL]{name: "URL", show: withoutLogin, read: transport.ParseProxy}
 
+// mountOptions are what follows -o. What they mean, those know who make mounts.
+var mountOptions = texts("options", func(s string) (string, error) {
+	if strings.ContainsAny(s, " \t") {
+		return "", errors.New("there is a space in it")
+	}
+	return s, nil
+})
+
 // exceptions are no_proxy:.
 var exceptions = texts("hosts", transport.Exceptions)
 

@@ -44,7 +44,7 @@ func checkCIFSModule(_ context.Context, s *Subject) Result {
 }
 
 // release is that of the running kernel, "" when the root is not that of a running machine.
-func (s *Subject) release() string { return s.text("/proc/sys/kernel/osrelease") }
+func (s *Subject) release() string { return s.KernelRelease() }
 
 // kernels are the running kernel or, of another root without one, all that have modules there.
 func (s *Subject) kernels() []string {

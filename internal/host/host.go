@@ -17,6 +17,7 @@ package host
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,7 @@ const (
 	fstab     = "/etc/fstab"                   // fstab(5)
 	mountinfo = "/proc/self/mountinfo"         // proc_pid_mountinfo(5)
 	initMount = "/proc/1/mountinfo"            // of another machine's first process
+	kernelDir = "/proc/sys/kernel"             // proc_sys_kernel(5)
 )
 
 // Host is a machine. It is copied freely and changed only before it is used.
@@ -41,6 +43,7 @@ type Host struct {
 	Fstab    string   // the path of fstab(5)
 	Passwd   string   // the path of the users
 	Group    string   // the path of the groups
+	Kernel   string   // the directory in which the kernel describes itself
 	Programs []string // the directories of the system's programs; PATH is not root's word
 
 	// UID is the trusted user: the owner of files that are believed, and of those that are made. Root
@@ -60,7 +63,7 @@ func Real() Host { return Beneath("/") }
 // Beneath is the machine whose files are beneath root, such as an image that is being built.
 func Beneath(root string) Host {
 	h := Host{
-		Root: filepath.Clean(root), Run: RunDir, Config: Config, Mounts: mountinfo, Fstab: fstab, Passwd: Passwd, Group: groupFile,
+		Root: filepath.Clean(root), Run: RunDir, Config: Config, Mounts: mountinfo, Fstab: fstab, Passwd: Passwd, Group: groupFile, Kernel: kernelDir,
 		Programs: []string{"/usr/sbin", "/sbin", "/usr/bin", "/bin"},
 		Now:      time.Now, Exec: Run,
 	}
@@ -89,4 +92,18 @@ func (h Host) Own(mode uint32) File {
 		f.GID = os.Getegid() // nobody else's can be given
 	}
 	return f
+}
+
+// KernelRelease is that of the machine's kernel, such as "6.1.0-56-amd64", or "" where it cannot be read.
+func (h Host) KernelRelease() string { return h.kernelSays("osrelease") }
+
+// KernelVersion is what uname(2) calls the version, which names the build, or "" where it cannot be read.
+func (h Host) KernelVersion() string { return h.kernelSays("version") }
+
+func (h Host) kernelSays(name string) string {
+	text, err := os.ReadFile(filepath.Join(h.Path(h.Kernel), name))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }

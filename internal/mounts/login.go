@@ -2,6 +2,7 @@ package mounts
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type Login struct {
 	Sec     string        // krb5, krb5i, or "" for krb5
 	Timeout time.Duration // positive
 	Remount bool
+	Plain   bool    // without the options that mounts get by default
 	Rest    Options // for mount.cifs, as written and in their order
 
 	Notes []string // of options that nobody knows here: sentences
@@ -30,6 +32,7 @@ type Login struct {
 	Problems []error
 
 	username string
+	off      Options // negations of defaults that nobody else knows
 }
 
 // Login reads the options of a line of type azfiles by the table of Rules. Of two options with the same
@@ -79,6 +82,11 @@ func (l *Login) add(o Option) error {
 	// only a security label comes back in one piece from there.
 	if strings.Contains(o.Value, ",") && !strings.HasSuffix(rule.Name, "context") {
 		return invalid(o.Name, "mount.cifs would split its value at the comma")
+	}
+	if switchesOff(o) {
+		l.Rest = slices.DeleteFunc(l.Rest, func(other Option) bool { return matter(other) == matter(o) })
+		l.off = append(l.off, o)
+		return nil
 	}
 	l.Remount = l.Remount || rule.Name == "remount"
 	l.Rest = append(l.Rest, o)

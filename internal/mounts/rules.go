@@ -50,6 +50,7 @@ var rules = append([]Rule{
 	{"cruid", Own, "UID", "whose credential cache holds the ticket", text(func(l *Login) *string { return &l.CRUID }), nil},
 	{"sec", Own, "krb5|krb5i", "how the kernel logs in", takeSec, nil},
 	{"azfiles_timeout", Own, "30s", "bound on getting the ticket", takeTimeout, nil},
+	{noDefaults, Own, "none", "without the options that mounts get by default", takeDefaults, nil},
 	{"username", Own, "GUID", "", text(func(l *Login) *string { return &l.username }), nil},
 	{"user", Own, "GUID", "", takeUser, nil},
 

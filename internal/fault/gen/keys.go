@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 const entryKeys = "identities.*."
@@ -33,6 +34,23 @@ func keyList() string {
 		b.WriteString(item(key, k))
 	}
 	return b.String()
+}
+
+// defaultList is what mount.azfiles(8) says of the options that a mount gets by default.
+func defaultList() string {
+	var b strings.Builder
+	b.WriteString(".Bl -tag -width Ds\n")
+	for _, d := range mounts.Defaults() {
+		text := d.Why
+		if d.Unused {
+			text = "Not added unless it is written. " + text
+		}
+		if d.Since != "" {
+			text += " It is used from kernel " + d.Since + " on."
+		}
+		fmt.Fprintf(&b, ".It Cm %s\n%s\n", d.Option, roff(text+" What it changes: "+d.Figure+". Source: "+d.Source+"."))
+	}
+	return b.String() + ".El\n"
 }
 
 // entryList is what it says of the keys of an identity.

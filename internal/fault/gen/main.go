@@ -1,7 +1,7 @@
-// Command gen writes what the manual says of failures, of the doctor's checks and of the keys of the
-// configuration: the page azfilesauth-faults(7), the lists between the markers of azfilesauth-doctor(8) and
-// azfilesauth.yaml(5), and the table between those of docs/faults.md. They come from the tables in the packages
-// fault, doctor and config, so that they cannot differ from what the programs say. Run it as
+// Command gen writes what the manual says of failures, of the doctor's checks, of the keys of the
+// configuration and of default mount options: the page azfilesauth-faults(7), the lists between the markers of
+// azfilesauth-doctor(8), azfilesauth.yaml(5) and mount.azfiles(8), and the table between those of docs/faults.md. They
+// come from the tables in the packages fault, doctor, config and mounts, so that they cannot differ from what the programs say. Run it as
 // "go generate ./internal/fault/gen" after a change there.
 package main
 
@@ -34,6 +34,7 @@ func sections() []section {
 		{"packaging/man/azfilesauth-doctor.8", ".\\\" checks begin\n", ".\\\" checks end\n", checkList},
 		{"packaging/man/azfilesauth.yaml.5", ".\\\" keys begin\n", ".\\\" keys end\n", keyList},
 		{"packaging/man/azfilesauth.yaml.5", ".\\\" keys of an entry begin\n", ".\\\" keys of an entry end\n", entryList},
+		{"packaging/man/mount.azfiles.8", ".\\\" defaults begin\n", ".\\\" defaults end\n", defaultList},
 		{"docs/faults.md", "<!-- faults begin -->\n", "<!-- faults end -->\n", docsTable},
 	}
 }

@@ -164,6 +164,7 @@ var words = []struct {
 	{regexp.MustCompile(`("(seconds_left|pid|holder_pid|bytes|milliseconds)": )\d+`), "${1}N"},
 	{regexp.MustCompile(`pid \d+|process \d+`), "pid N"},
 	{regexp.MustCompile(`\d+ bytes`), "N bytes"},
+	{regexp.MustCompile(`,rasize=\d+,`), ","}, // on newer kernels alone
 	{regexp.MustCompile(`"(commit|built|go|platform|kernel)": "[^"]*"`), `"$1": "..."`},
 	{regexp.MustCompile(`(?m),nosharesock\b|^mount\.cifs: +nosharesock\n`), ""}, // as the kernel needs it
 	{regexp.MustCompile(`\b(commit|go|linux/)[0-9a-z.+]{3,}`), `$1...`},

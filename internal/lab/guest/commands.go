@@ -141,11 +141,11 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// mounted TARGET WORD... demands one mount at the mount point whose line in mountinfo has every
-// word; ! mounted TARGET demands none.
+// mounted TARGET WORD... demands one mount at the mount point whose line in mountinfo has every word, and none of -WORD;
+// ! mounted TARGET demands no mount.
 func mounted(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 1 || neg && len(args) > 1 {
-		ts.Fatalf("usage: [!] mounted TARGET [WORD...]")
+		ts.Fatalf("usage: [!] mounted TARGET [[-]WORD...]")
 	}
 	lines, err := cifsMounts()
 	ts.Check(err)
@@ -159,8 +159,9 @@ func mounted(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d mounts at %s: %q", len(found), args[0], found)
 	}
 	for _, word := range args[1:] {
-		if !hasWord(found[0], word) {
-			ts.Fatalf("no %s in %s", word, found[0])
+		name, absent := strings.CutPrefix(word, "-")
+		if hasWord(found[0], name) == absent {
+			ts.Fatalf("%s: %s", word, found[0])
 		}
 	}
 	if len(found) > 0 {

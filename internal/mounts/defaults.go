@@ -1,0 +1,183 @@
+package mounts
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+)
+
+// Default is an option that a mount gets although its line does not have it.
+type Default struct {
+	Option    string // as mount.cifs gets it; for an unused one as it would be written
+	Since     string // the kernel from which on it is used, such as "6.4"; "" is every kernel
+	Why       string // a sentence, or two
+	Figure    string // what it changes
+	Source    string // where that is from
+	Unused    bool   // it is in the table for its reason alone: people ask for it
+	Negatable bool   // the kernel knows its negation
+	Instead   string // names of options that take its place, beside its own and its negation
+}
+
+// Defaults gives the table of default options. The manual, mount -v and "azfilesauth explain options" speak from it.
+func Defaults() []Default { return defaults }
+
+// defaults is the one place that knows which options are used when nobody says so. What an option that is not in it does
+// by default, the kernel decides: file_mode, dir_mode, uid and gid are the administrator's, and locks are never left
+// to the client alone (nobrl).
+//
+// The kernel's own defaults are those of smb3_init_fs_context in its fs/smb/client/fs_context.c.
+var defaults = []Default{
+	{
+		Option: "mfsymlinks", Instead: "sfu symlink",
+		Why:    "Symbolic links work; Azure Files has none of its own.",
+		Figure: "ln -s fails without it",
+		Source: "Microsoft, Mount SMB Azure file shares on Linux clients, which adds it where links are wanted",
+	},
+	{
+		Option: "actimeo=30", Instead: "acregmax acdirmax noac",
+		Why:    "What is known of a file's size and times is believed for so many seconds, unless this machine changes it. Shares whose files other machines change all the time want actimeo=1.",
+		Figure: "an unchanged file is asked for every 30 s instead of every second, the kernel's default",
+		Source: "Microsoft's line for fstab, same page",
+	},
+	{
+		Option: "serverino", Negatable: true,
+		Why:    "Inode numbers are the server's, so that hard links and tools for backups see the same file as the same.",
+		Figure: "none, it is the kernel's own default, written so that a remount keeps it",
+		Source: "Microsoft's line for fstab, same page",
+	},
+	{
+		Option: "rasize=8388608", Since: "6.4",
+		Why:    "Whoever reads a large file from its beginning to its end has more requests on the way. Kernels from 5.13 to 6.3 take it when it is written; that they gain by it is not known.",
+		Figure: "8 MiB are read ahead instead of twice rsize, which is 2 MiB at Azure Files",
+		Source: "cifs_read_super in the kernel's fs/smb/client/cifsfs.c",
+	},
+	{
+		Option: "max_channels=4,multichannel", Negatable: true, Unused: true,
+		Why:    "More connections for one share, each with a login of its own. The server has them for SSD shares alone, and whether they survive a reconnect depends on the distribution: write it on Ubuntu 22.04 and 24.04, Azure Linux 3.0, RHEL 9.7 and 10.1, with kernel 6.8 or later.",
+		Figure: "not measured: neither the bandwidth of a real network nor an SSD share is at hand here",
+		Source: "Microsoft, Improve performance for SMB Azure file shares, Linux SMB Multichannel",
+	},
+	{
+		Option: UnsharedSocket, Unused: true,
+		Why:    "A connection and a login of its own for each mount. It is added where another identity has the account mounted, and on kernels that would share the login of another identity, see there. Without need it costs a login for each share.",
+		Figure: "one login for each mount instead of one for each account",
+		Source: "Microsoft's line for fstab has it always; match_session in the kernel's fs/smb/client/connect.c",
+	},
+	{
+		Option: "nobrl", Unused: true,
+		Why:    "Locks of one machine would not be seen by the others, and files that rely on them, such as databases, would be damaged.",
+		Figure: "none: what is right comes before what is fast",
+		Source: "mount.cifs(8)",
+	},
+}
+
+// noDefaults is the option that switches the defaults off.
+const noDefaults = "azfiles_defaults"
+
+// Usable reports whether a kernel, by its release such as "6.1.0-56-amd64", gets the option. An unknown kernel gets
+// what every kernel has.
+func (d Default) Usable(release string) bool { return !d.Unused && atLeast(release, d.Since) }
+
+// Given tells which options a line gets beside those that it has: those of mount_options of its account, of mount_options
+// for all, and of the table of Defaults, where a kernel has them. Each is left out where the line, or what was given
+// before, says something of the same. The error is of kind OptionInvalid or OptionRefused.
+func (l Login) Given(cfg *config.Config, e endpoint.Endpoint, release string) (Options, error) {
+	if l.Plain {
+		return nil, nil
+	}
+	var given Options
+	said := l.said()
+	add := func(more Options) {
+		more = more.unsaidBy(said)
+		given, said = append(given, more...), append(said, more...)
+	}
+	builtIn := true
+	for _, list := range cfg.MountOptionsOf(e.Host()) {
+		site, err := siteOptions(list)
+		if err != nil {
+			return nil, err
+		}
+		add(site.Rest)
+		said = append(said, site.off...)
+		builtIn = builtIn && !site.Plain
+	}
+	for _, d := range defaults {
+		if builtIn && d.Usable(release) {
+			add(ParseOptions(d.Option))
+		}
+	}
+	return given, nil
+}
+
+// said are the options of a line that a default gives way to.
+func (l Login) said() Options { return slices.Concat(l.Rest, l.off) }
+
+// siteOptions reads mount_options of the configuration.
+func siteOptions(list string) (Login, error) {
+	const key = "mount_options"
+	all := ParseOptions(list)
+	l := all.Login()
+	for _, o := range all {
+		if rule, ruled := ruleOf(o); ruled && rule.Name != noDefaults && rule.Fate != Passed || o.Is("remount") {
+			l.note(invalid(key, o.Name+" of the configuration is no option for every mount; it belongs on a line of fstab"))
+		}
+	}
+	return l, l.Err()
+}
+
+// switchesOff tells a bare negation, such as nomfsymlinks, that can only mean the default: mount.cifs and the kernel refuse
+// it (smb3_fs_parameters in fs/smb/client/fs_context.c has a negation for flags of the kind fsparam_flag_no alone).
+func switchesOff(o Option) bool {
+	positive, negated := strings.CutPrefix(strings.ToLower(o.Name), "no")
+	return negated && !o.Valued && slices.ContainsFunc(defaults, func(d Default) bool {
+		return !d.Unused && !d.Negatable && matter(o) == positive && d.name() == positive
+	})
+}
+
+// name is that of the option alone.
+func (d Default) name() string {
+	name, _, _ := strings.Cut(d.Option, "=")
+	return name
+}
+
+// unsaidBy gives the options of which other ones say nothing.
+func (all Options) unsaidBy(others Options) Options {
+	var left Options
+	for _, o := range all {
+		if !slices.ContainsFunc(others, func(other Option) bool { return matter(other) == matter(o) }) {
+			left = append(left, o)
+		}
+	}
+	return left
+}
+
+// matter is what an option is about: an option, its negation and those that take its place are about the same.
+func matter(o Option) string {
+	name := strings.ToLower(o.Name)
+	for _, d := range defaults {
+		if slices.Contains(strings.Fields(d.Instead), name) {
+			return d.name()
+		}
+	}
+	if positive, negated := strings.CutPrefix(name, "no"); negated {
+		if _, known := lookUp(positive); known {
+			return positive
+		}
+	}
+	return name
+}
+
+// atLeast compares a kernel's release with another one of two numbers.
+func atLeast(release, since string) bool {
+	return since == "" || slices.Compare(numbers(release), numbers(since)) >= 0
+}
+
+func takeDefaults(l *Login, o Option) error {
+	if o.Text() != "none" {
+		return invalid(o.Name, "it can only be none")
+	}
+	l.Plain = true
+	return nil
+}
