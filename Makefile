@@ -9,7 +9,9 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 
-VERSION  ?= 2.0.0
+ifndef VERSION
+VERSION  := $(shell packaging/version)
+endif
 PREFIX   ?= /usr
 DESTDIR  ?=
 SUITE    ?=
@@ -115,6 +117,11 @@ BUILDNEEDS := gcc:build-essential /usr/include/errno.h:build-essential
 ARMNEEDS   := aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/errno.h:libc6-dev-arm64-cross
 DEBNEEDS   := /usr/share/build-essential/list:build-essential dh:debhelper
 RPMNEEDS   := rpmbuild:rpm dpkg-parsechangelog:dpkg-dev
+BOOTNEEDS  := mke2fs:e2fsprogs $(DEBNEEDS)
+ROOTNEEDS  := $(DEBNEEDS) $(RPMNEEDS) lintian:lintian rpmlint:rpmlint qemu-aarch64-static:qemu-user-static \
+              apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm dnf:dnf mkdocs:mkdocs
+POLICYNEEDS := apparmor_parser:apparmor checkmodule:checkpolicy semodule_package:semodule-utils \
+              semodule:policycoreutils sesearch:setools
 NEEDS      := $(BUILDNEEDS) $(ARMNEEDS) g++:g++ qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
               mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3 mmdebstrap:mmdebstrap patch:patch \
               systemd-analyze:systemd zsh:zsh fish:fish readelf:binutils /usr/lib/python3/dist-packages/gssapi:python3-gssapi
@@ -141,6 +148,10 @@ deps: preflight ## installs the Debian packages that the tests and the demo need
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get -o DPkg::Lock::Timeout=300 -qq update && \
 	apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends $$missing >/dev/null
+
+.PHONY: deps-long
+deps-long: NEEDS += $(BOOTNEEDS) $(ROOTNEEDS) $(POLICYNEEDS)
+deps-long: deps ## installs what every suite of .ci/run needs
 
 .PHONY: promtool
 promtool: deps
@@ -184,13 +195,12 @@ test-guest: deps ## the stories and the doctor's table of breaks, in a guest wit
 	$(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 40m -v ./internal/lab
 
 .PHONY: test-systemd
-test-systemd: NEEDS += mke2fs:e2fsprogs $(DEBNEEDS)
+test-systemd: NEEDS += $(BOOTNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
-	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 25m -v ./internal/lab
+	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 40m -v ./internal/lab
 
 .PHONY: test-policies
-test-policies: NEEDS += apparmor_parser:apparmor checkmodule:checkpolicy semodule_package:semodule-utils \
-                        semodule:policycoreutils sesearch:setools
+test-policies: NEEDS += $(POLICYNEEDS)
 test-policies: deps ## the AppArmor profiles and the SELinux module
 	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
@@ -280,10 +290,9 @@ sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
 	  -version $(VERSION) $(PROGRAM)
 
 .PHONY: test-packages
-test-packages: NEEDS += $(DEBNEEDS) $(RPMNEEDS) lintian:lintian rpmlint:rpmlint qemu-aarch64-static:qemu-user-static \
-  apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm dnf:dnf mkdocs:mkdocs
+test-packages: NEEDS += $(ROOTNEEDS)
 test-packages: deps ## installs, upgrades and removes the packages in roots of Debian 12 and 13
-	$(GO) test -tags packages -count=1 -timeout 30m -v ./packaging
+	$(GO) test -tags packages -count=1 -timeout 45m -v ./packaging
 
 .PHONY: test-recipes
 test-recipes: NEEDS += ansible-playbook:ansible-core

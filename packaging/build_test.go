@@ -123,12 +123,39 @@ func TestARM64RunsUnderQemu(t *testing.T) {
 	}
 }
 
+// Between releases a build is older than the release that it leads to, for dpkg and for rpm.
+func TestVersionBetweenReleases(t *testing.T) {
+	dir := t.TempDir()
+	git := func(args ...string) {
+		command(t, "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.org"}, args...)...)
+	}
+	command(t, "sh", "-c", `mkdir -p "$1/packaging/debian" && cp version "$1/packaging" && cp debian/changelog "$1/packaging/debian"`, "sh", dir)
+	version := func(env ...string) string {
+		return strings.TrimSpace(with(t, env, filepath.Join(dir, "packaging/version")))
+	}
+	equal(t, "without a repository", version(), "2.0.0")
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-q", "-m", "x", "--date", "2026-11-27T12:00:00Z")
+	between := version()
+	if !regexp.MustCompile(`^2\.0\.0~git\d{8}\.[0-9a-f]{12}$`).MatchString(between) {
+		t.Errorf("without a tag: %s", between)
+	}
+	command(t, "dpkg", "--compare-versions", "2.0.0~", "lt", between)
+	command(t, "dpkg", "--compare-versions", between, "lt", "2.0.0")
+	equal(t, "rpm's order", command(t, "rpm", "--eval", `%{lua: print(rpm.vercmp("`+between+`", "2.0.0"))}`), "-1\n")
+	git("tag", "v1.9.9")
+	equal(t, "with another tag", version(), between)
+	git("tag", "v2.0.0")
+	equal(t, "with its tag", version(), "2.0.0")
+	equal(t, "as it is told", version("VERSION=3.1.4"), "3.1.4")
+}
+
 // What is said in several places is said alike.
 func TestOneVersion(t *testing.T) {
 	for file, want := range map[string]string{
 		"debian/changelog":     "azfilesauth (2.0.0-1) ",
 		"rpm/azfilesauth.spec": "Version:        2.0.0\nRelease:        1\n",
-		"../Makefile":          "\nVERSION  ?= 2.0.0\n",
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -87,7 +87,7 @@ func build(dir, name string, env ...string) error {
 	}
 	what := all[name]
 	cmd := exec.Command("./build", what[0], what[1])
-	cmd.Env = append(os.Environ(), append(env, "DIST="+dir)...)
+	cmd.Env = append(os.Environ(), append(env, "DIST="+dir, "VERSION=2.0.0")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}

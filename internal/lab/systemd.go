@@ -70,19 +70,20 @@ func (l *Lab) disk(ctx context.Context) (image, error) {
 		return image{}, fmt.Errorf("the Debian half of the guest: %w", err)
 	}
 	out := filepath.Join(l.Cache, "out")
-	root, disk := filepath.Join(out, "root"), filepath.Join(out, "disk")
+	root, disk, packages := filepath.Join(out, "root"), filepath.Join(out, "disk"), filepath.Join(out, "packages")
 	for _, p := range []string{root, disk} {
 		if err := os.RemoveAll(p); err != nil {
 			return image{}, err
 		}
 	}
 	for _, args := range [][]string{
-		{"make", "-s", "deb"},
+		{"rm", "-rf", packages},
+		{"env", "DIST=" + packages, "make", "-s", "deb"},
 		{"cp", "-al", filepath.Join(base, "root"), root}, // of the links none is written through
 		{"cp", "-r", "--remove-destination", "internal/lab/systemd/root/.", root},
 		{"sh", "-c", `cd internal/lab/root/etc && cp -r --remove-destination hosts krb5-srv.conf resolv.conf nsswitch.conf samba "$1/etc/"`, "sh", root},
 		{"cp", "-r", "internal/lab/systemd/boots", filepath.Join(root, "lab")},
-		{"sh", "-c", `cp dist/azfilesauth_*_amd64.deb "$1"`, "sh", filepath.Join(root, "lab/azfilesauth.deb")},
+		{"sh", "-c", `cp "$1"/azfilesauth_*_amd64.deb "$2"`, "sh", packages, filepath.Join(root, "lab/azfilesauth.deb")},
 		{"go", "build", "-trimpath", "-o", filepath.Join(root, "lab") + "/", "./internal/lab/guest", "./internal/azurefake/cmd/azurefake"},
 		{"chown", "-R", "0:0", filepath.Join(root, "lab"), filepath.Join(root, "etc/systemd/system")},
 		{"truncate", "-s", "800M", disk},
