@@ -14,6 +14,11 @@ VERSION  := $(shell packaging/version)
 endif
 PREFIX   ?= /usr
 DESTDIR  ?=
+BINDIR   ?= $(PREFIX)/bin
+SBINDIR  ?= $(PREFIX)/sbin
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+# For trees that are moved to /etc later: request-key and the programs read /etc alone.
+SYSCONFDIR ?= /etc
 SUITE    ?=
 GO       ?= go
 FUZZTIME ?= 20000x
@@ -25,7 +30,12 @@ SBINNAMES := mount.azfiles azfiles.upcall
 COMMIT  ?= $(shell c=$$(git rev-parse -q --verify HEAD 2>/dev/null) && { git diff --quiet HEAD && echo $$c || echo $$c+changes; })
 COMMITTED ?= $(shell TZ=UTC0 git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 CLI     := github.com/azfilesauth/azfilesauth/internal/cli
-LDFLAGS := -s -w -X main.version=$(VERSION) -X $(CLI).commit=$(COMMIT) -X $(CLI).committed=$(COMMITTED)
+HOST    := github.com/azfilesauth/azfilesauth/internal/host
+LDFLAGS := -s -w -X main.version=$(VERSION) -X $(CLI).commit=$(COMMIT) -X $(CLI).committed=$(COMMITTED) \
+           -X $(HOST).binDir=$(BINDIR) -X $(HOST).sbinDir=$(SBINDIR)
+# Units, rule and scripts as they are in the repository name the directories of packages.
+PLACED  := sed -e 's|/usr/bin/azfiles|$(BINDIR)/azfiles|g; s|/usr/sbin/azfiles|$(SBINDIR)/azfiles|g' \
+               -e 's|/usr/lib/azfilesauth/azfiles|$(PREFIX)/lib/azfilesauth/azfiles|g; s|/usr/share/azfilesauth|$(PREFIX)/share/azfilesauth|g'
 TOOL    := $(GO) tool -modfile=tools.mod
 LAB     := $(GO) run ./internal/lab/cmd/lab
 SOURCES := $(shell find . -name '*.go' -not -path './.cache/*') go.mod go.sum
@@ -37,6 +47,14 @@ help: ## lists the targets
 .PHONY: build
 build: preflight $(BIN) ## builds the binary and its links into bin/
 
+# The binary knows the directories: others than at the last build link it anew.
+$(BIN): bin/directories
+bin/directories: always
+	@mkdir -p bin
+	@echo '$(BINDIR) $(SBINDIR)' | cmp -s - $@ || echo '$(BINDIR) $(SBINDIR)' > $@
+.PHONY: always
+always:
+
 $(BIN): $(SOURCES)
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ .
@@ -44,15 +62,16 @@ $(BIN): $(SOURCES)
 
 .PHONY: install
 install: install-files ## installs under DESTDIR and PREFIX (default /usr)
-	install -D -m 0644 -t $(DESTDIR)/etc/request-key.d etc/request-key.d/azfiles.conf
+	install -d $(DESTDIR)$(SYSCONFDIR)/request-key.d
+	$(PLACED) etc/request-key.d/azfiles.conf | install -m 0644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/request-key.d/azfiles.conf
 
 # The rule goes before its program: without it every Kerberos mount of the machine would fail.
 .PHONY: uninstall
 uninstall: $(BIN) ## removes what install and install-clib put under DESTDIR and PREFIX; the configuration stays
-	rm -f $(DESTDIR)/etc/request-key.d/azfiles.conf
+	rm -f $(DESTDIR)$(SYSCONFDIR)/request-key.d/azfiles.conf
 	stage=$$(mktemp -d); trap 'rm -rf "$$stage"' EXIT; \
 	$(MAKE) -s --no-print-directory install DESTDIR="$$stage" >/dev/null; \
-	rm "$$stage/etc/azfilesauth/config.yaml"; \
+	rm "$$stage$(SYSCONFDIR)/azfilesauth/config.yaml"; \
 	(cd "$$stage" && find . ! -type d -printf '%P\n') | while IFS= read -r f; do rm -f "$(DESTDIR)/$$f"; done; \
 	for f in libazfilesauth.so libazfilesauth.so.0 libazfilesauth.so.0.0.0 pkgconfig/azfilesauth.pc; do rm -f "$(DESTDIR)$(LIBDIR)/$$f"; done; \
 	rm -f $(DESTDIR)$(PREFIX)/include/azfilesauth.h $(DESTDIR)$(PREFIX)/include/azfilesauthversion.h; \
@@ -62,18 +81,22 @@ uninstall: $(BIN) ## removes what install and install-clib put under DESTDIR and
 # All but what leads the kernel to our programs: the packages' scripts do that after these are in place.
 .PHONY: install-files
 install-files: $(BIN)
-	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/azfilesauth
-	install -d $(DESTDIR)$(PREFIX)/sbin
-	for n in $(BINNAMES); do ln -sf azfilesauth $(DESTDIR)$(PREFIX)/bin/$$n; done
-	for n in $(SBINNAMES); do ln -sf $(PREFIX)/bin/azfilesauth $(DESTDIR)$(PREFIX)/sbin/$$n; done
-	[ -e $(DESTDIR)/etc/azfilesauth/config.yaml ] || \
-	  install -D -m 0600 etc/azfilesauth/config.yaml $(DESTDIR)/etc/azfilesauth/config.yaml
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/etc/request-key.d etc/request-key.d/azfiles.conf
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system etc/systemd/*.service
+	install -D -m 0755 $(BIN) $(DESTDIR)$(BINDIR)/azfilesauth
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)/usr/sbin $(DESTDIR)$(UNITDIR)
+	for n in $(BINNAMES); do ln -sf azfilesauth $(DESTDIR)$(BINDIR)/$$n; done
+	for n in $(SBINNAMES); do ln -sf $(BINDIR)/azfilesauth $(DESTDIR)$(SBINDIR)/$$n; done
+	ln -sf $(BINDIR)/azfilesauth $(DESTDIR)/usr/sbin/mount.azfiles # mount(8) looks nowhere else
+	[ -e $(DESTDIR)$(SYSCONFDIR)/azfilesauth/config.yaml ] || \
+	  install -D -m 0600 etc/azfilesauth/config.yaml $(DESTDIR)$(SYSCONFDIR)/azfilesauth/config.yaml
+	install -d $(DESTDIR)$(PREFIX)/share/azfilesauth/etc/request-key.d
+	$(PLACED) etc/request-key.d/azfiles.conf | install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/azfilesauth/etc/request-key.d/azfiles.conf
+	for u in etc/systemd/*.service; do $(PLACED) $$u | install -m 0644 /dev/stdin $(DESTDIR)$(UNITDIR)/$${u##*/}; done
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/systemd/system-generators etc/systemd/azfiles-generator
-	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/lib/azfilesauth etc/systemd/azfiles-mount-retry packaging/etc-files
+	install -d $(DESTDIR)$(PREFIX)/lib/azfilesauth
+	for f in etc/systemd/azfiles-mount-retry packaging/etc-files; do \
+	  $(PLACED) $$f | install -m 0755 /dev/stdin $(DESTDIR)$(PREFIX)/lib/azfilesauth/$${f##*/}; done
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d etc/tmpfiles.d/azfilesauth.conf
-	install -D -m 0644 etc/logrotate.d/azfilesauth $(DESTDIR)/etc/logrotate.d/azfilesauth
+	install -D -m 0644 etc/logrotate.d/azfilesauth $(DESTDIR)$(SYSCONFDIR)/logrotate.d/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor packaging/apparmor/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor/abstractions packaging/apparmor/abstractions/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/selinux packaging/selinux/azfilesauth.te packaging/selinux/azfilesauth.fc

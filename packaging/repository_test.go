@@ -197,3 +197,33 @@ func TestUninstallTakesBackWhatInstallPut(t *testing.T) {
 	command(t, "find", string(r), "-mindepth", "1", "-type", "d", "-empty", "-delete")
 	r.sameFiles(t, before)
 }
+
+// Installed elsewhere, no file of ours names the directories of packages, and setup and doctor find what is there.
+func TestInstallElsewhere(t *testing.T) {
+	r := newRoot(t, "bookworm")
+	args := []string{"-C", "..", "DESTDIR=" + string(r), "PREFIX=/usr/local", "SBINDIR=/opt/az/sbin"}
+	command(t, "make", append(args, "install")...)
+	t.Cleanup(func() { command(t, "make", "-C", "..", "build") })
+	equal(t, "rule", r.read(t, "etc/request-key.d/azfiles.conf")[strings.LastIndex(r.read(t, "etc/request-key.d/azfiles.conf"), "create"):],
+		"create cifs.spnego ver=0x2;host=* * /opt/az/sbin/azfiles.upcall %k\n")
+	for _, name := range []string{
+		"usr/local/lib/systemd/system/azfilesrefresh.service", "usr/local/lib/systemd/system/azfiles-mount-retry.service",
+		"usr/local/lib/azfilesauth/etc-files", "usr/local/share/azfilesauth/etc/request-key.d/azfiles.conf",
+	} {
+		for _, packaged := range []string{"/usr/bin/azfiles", "/usr/sbin/azfiles", "/usr/lib/azfilesauth/azfiles", "/usr/share/azfilesauth"} {
+			if strings.Contains(r.read(t, name), packaged) {
+				t.Errorf("%s names %s", name, packaged)
+			}
+		}
+	}
+	if out := r.run(t, "/usr/sbin/mount.azfiles", "-V"); !strings.Contains(out, "azfilesauth") {
+		t.Errorf("mount(8) finds no helper: %s", out)
+	}
+	r.run(t, "rm", "/etc/request-key.d/azfiles.conf")
+	r.run(t, "azfilesauth", "setup", "--root", "/")
+	if !strings.Contains(r.read(t, "etc/request-key.d/azfiles.conf"), " /opt/az/sbin/azfiles.upcall ") {
+		t.Error("setup writes a rule for another place")
+	}
+	command(t, "make", append(args, "uninstall")...)
+	command(t, "sh", "-c", `! find "$1" -name '*azfiles*' -not -path '*/etc/azfilesauth*' -not -path '*/run/*' -not -path '*/var/lib/*' | grep .`, "sh", string(r))
+}

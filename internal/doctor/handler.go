@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 const (
-	ourHandler   = "/usr/sbin/azfiles.upcall"
 	stockHandler = "/usr/sbin/cifs.upcall"
 
 	// modeCIFS is the upcall.mode in which the cifs.upcall of cifs-utils answers the kernel.
@@ -129,7 +129,7 @@ func checkRequestKey(ctx context.Context, s *Subject) Result {
 }
 
 func checkHandler(ctx context.Context, s *Subject) Result {
-	path := ourHandler
+	path := host.Sbin("azfiles.upcall")
 	if w := s.winner(); w.err == nil && s.ourRule(w.rule) {
 		path = w.rule.Handler()
 	}

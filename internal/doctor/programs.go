@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // examineProgram judges a program that root runs. Unless it is fine there is a result, with fix as the
@@ -83,9 +86,9 @@ func checkLinks(_ context.Context, s *Subject) Result {
 		return wrong
 	}
 	for _, name := range []string{"azfilesrefresh", "azfilesauthmanager"} {
-		path := s.FirstOf("/usr/bin/"+name, "/usr/sbin/"+name, "/usr/local/bin/"+name, "/usr/local/sbin/"+name)
+		path := s.FirstOf(host.Bin(name), "/usr/bin/"+name, "/usr/sbin/"+name, "/usr/local/bin/"+name, "/usr/local/sbin/"+name)
 		if path == "" {
-			return Warned("azfilesauth setup", "there is no %s in /usr/bin", name).By("links")
+			return Warned("azfilesauth setup", "there is no %s in %s", name, filepath.Dir(host.Bin(name))).By("links")
 		}
 		if !s.ours(path) {
 			return Warned("remove the package that brought "+path+", then: azfilesauth setup", "%s is not azfilesauth but %s", path, s.real(path))

@@ -12,11 +12,14 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
-// program is the binary; its other names are links to it.
-const (
-	program = "/usr/bin/azfilesauth"
-	handler = "/usr/sbin/azfiles.upcall"
-)
+// mountHelper is where mount(8) looks for it, wherever the other programs are installed.
+const mountHelper = "/usr/sbin/mount.azfiles"
+
+// shippedFile is a file as packages install it: its name in etc.Files, the content for where the programs are.
+func shippedFile(name string) ([]byte, error) {
+	content, err := etc.Files.ReadFile(name)
+	return host.Placed(content), err
+}
 
 func planDirectories(p *planner) error {
 	users := p.host.own(isDirectory, 0o711) // users pass through to their caches
@@ -42,7 +45,7 @@ func planRule(p *planner) error {
 	if err != nil {
 		return err
 	}
-	shipped, err := etc.Files.ReadFile("request-key.d/azfiles.conf")
+	shipped, err := shippedFile("request-key.d/azfiles.conf")
 	if err != nil {
 		return err
 	}
@@ -58,6 +61,7 @@ func planRule(p *planner) error {
 // needHandler refuses the rule on a running machine that lacks the program which it names: every
 // mount with Kerberos would fail there, those of other servers too. An image may get it later.
 func (p *planner) needHandler() error {
+	handler := host.Sbin("azfiles.upcall")
 	if p.exists(handler) {
 		return nil
 	}
@@ -86,10 +90,11 @@ func ended(content []byte) []byte {
 // planLinks is for a machine that got the binary alone. Where it is not in its place, the package or
 // whoever installed it elsewhere knows better.
 func planLinks(p *planner) error {
+	program := host.Bin("azfilesauth")
 	if !p.exists(program) {
 		return nil
 	}
-	for _, name := range []string{"/usr/bin/azfilesauthmanager", "/usr/bin/azfilesrefresh", "/usr/sbin/mount.azfiles", handler} {
+	for _, name := range []string{host.Bin("azfilesauthmanager"), host.Bin("azfilesrefresh"), mountHelper, host.Sbin("azfiles.upcall")} {
 		target := program
 		if filepath.Dir(name) == filepath.Dir(program) {
 			target = filepath.Base(program)

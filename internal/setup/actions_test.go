@@ -154,11 +154,11 @@ func TestLinksStayBeneathRoot(t *testing.T) {
 
 // On a running machine the rule waits for the program that it names.
 func TestRuleWithoutHandler(t *testing.T) {
-	p := &planner{ctx: context.Background(), host: At("/"), planned: map[string]view{handler: {}, program: {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isDirectory}}}}
+	p := &planner{ctx: context.Background(), host: At("/"), planned: map[string]view{host.Sbin("azfiles.upcall"): {}, host.Bin("azfilesauth"): {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isDirectory}}}}
 	if err := planRule(p); !fault.Is(err, fault.SetupProgram) {
 		t.Errorf("got %v", err)
 	}
-	p.planned[program] = view{state: &state{Kind: isFile}}
+	p.planned[host.Bin("azfilesauth")] = view{state: &state{Kind: isFile}}
 	p.planned["/usr/sbin"] = view{state: &state{Kind: isDirectory}}
 	must(t, errors.Join(planLinks(p), planRule(p)))
 	if len(p.changes) == 0 || p.changes[len(p.changes)-1].Path != rulePath {
@@ -235,7 +235,7 @@ func TestToolsAreMissing(t *testing.T) {
 // A program is larger than what is edited, and need not be read.
 func TestLinksToALargeProgram(t *testing.T) {
 	h := tree(t, usual, map[string]string{"/usr/sbin/mount.azfiles": "gone", "/usr/sbin/azfiles.upcall": ""})
-	for _, name := range []string{program, handler} {
+	for _, name := range []string{host.Bin("azfilesauth"), host.Sbin("azfiles.upcall")} {
 		must(t, os.Truncate(h.Root+name, 2*maxFile))
 	}
 	if changes := apply(t, h, Links, Rule); len(changes) != 2 || changes[0].Path != "/usr/sbin/mount.azfiles" {

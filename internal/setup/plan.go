@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/etc"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 )
 
@@ -114,7 +113,7 @@ func (p *planner) parents(path string) error {
 
 // shipped plans a file with the content that packages install, which is name in etc.Files.
 func (p *planner) shipped(path, name string, mode uint32) error {
-	content, err := etc.Files.ReadFile(name)
+	content, err := shippedFile(name)
 	if err != nil {
 		return err
 	}

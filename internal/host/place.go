@@ -1,0 +1,30 @@
+package host
+
+import (
+	"bytes"
+	"path/filepath"
+)
+
+// The directories of the programs: BINDIR and SBINDIR of the Makefile, which sets them when it links.
+var (
+	binDir  = packagedBin
+	sbinDir = packagedSbin
+)
+
+// Those of packages, which units and rules name as they are shipped.
+const (
+	packagedBin  = "/usr/bin"
+	packagedSbin = "/usr/sbin"
+)
+
+// Bin is the path of an installed program for users, such as "azfilesauth".
+func Bin(name string) string { return filepath.Join(binDir, name) }
+
+// Sbin is the path of an installed program for the system, such as "azfiles.upcall".
+func Sbin(name string) string { return filepath.Join(sbinDir, name) }
+
+// Placed is the content of a shipped unit or rule with the paths of the installed programs.
+func Placed(content []byte) []byte {
+	content = bytes.ReplaceAll(content, []byte(packagedBin+"/azfiles"), []byte(Bin("azfiles")))
+	return bytes.ReplaceAll(content, []byte(packagedSbin+"/azfiles"), []byte(Sbin("azfiles")))
+}
