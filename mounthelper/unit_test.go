@@ -43,10 +43,10 @@ func TestOptionsGrowNoLongerThanMountCIFSTakes(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	here, missing := t.TempDir(), filepath.Join(t.TempDir(), "none")
-	for errno, want := range map[unix.Errno]fault.Named{
+	all := map[unix.Errno]fault.Named{
 		unix.EACCES: fault.ServerRefused,
 		unix.ENOKEY: fault.UpcallFailed, unix.EKEYEXPIRED: fault.UpcallFailed, unix.EKEYREVOKED: fault.UpcallFailed,
-		unix.EKEYREJECTED: fault.UpcallFailed, unix.EAGAIN: fault.UpcallFailed,
+		unix.EKEYREJECTED: fault.UpcallFailed, unix.EAGAIN: fault.SMBUnreachable,
 		unix.ENOENT: fault.ShareNotFound, unix.ENXIO: fault.ShareNotFound,
 		unix.ENODEV: fault.CIFSModule, unix.EINVAL: fault.MountOption, unix.EBUSY: fault.TargetBusy,
 		unix.EIO: fault.SMBProtocol, unix.EOPNOTSUPP: fault.SMBProtocol,
@@ -54,8 +54,21 @@ func TestExplain(t *testing.T) {
 		unix.EHOSTDOWN: fault.SMBUnreachable, unix.EHOSTUNREACH: fault.SMBUnreachable, unix.EINPROGRESS: fault.SMBUnreachable,
 		unix.EPERM: fault.MountDenied, unix.ELIBACC: fault.Charset, unix.EDQUOT: fault.UpcallFailed, unix.ENOTDIR: fault.ShareNotFound,
 		unix.ECONNRESET: fault.SMBUnreachable, unix.ECONNABORTED: fault.SMBUnreachable, unix.ENOTCONN: fault.SMBUnreachable, unix.EPIPE: fault.SMBUnreachable,
-		unix.ENOMEM: fault.MountFailed,
-	} {
+		unix.EREMCHG: fault.ShareNotFound, unix.ENAMETOOLONG: fault.ShareNotFound, unix.EREMOTE: fault.ShareNotFound, unix.ELOOP: fault.ShareNotFound,
+		unix.ENOSYS: fault.SMBProtocol, unix.EREMOTEIO: fault.SMBProtocol, unix.EBADMSG: fault.SMBProtocol, unix.EFAULT: fault.SMBProtocol,
+		unix.EPROTONOSUPPORT: fault.SMBProtocol,
+		unix.ENETDOWN:        fault.SMBUnreachable, unix.EAFNOSUPPORT: fault.SMBUnreachable, unix.EADDRNOTAVAIL: fault.SMBUnreachable,
+		unix.EADDRINUSE: fault.SMBUnreachable, unix.ENETRESET: fault.SMBUnreachable, unix.ESHUTDOWN: fault.SMBUnreachable,
+		unix.ENOMEM: fault.MountFailed, unix.ENOBUFS: fault.MountFailed, unix.ENOSPC: fault.MountFailed, unix.EMFILE: fault.MountFailed, unix.EINTR: fault.MountFailed,
+	}
+	for _, m := range meanings {
+		for _, errno := range m.errnos {
+			if _, known := all[errno]; !known {
+				t.Errorf("%d (%s) is not in this test", errno, errno)
+			}
+		}
+	}
+	for errno, want := range all {
 		said := "mount error(9999): first\nmount error(" + strconv.Itoa(int(errno)) + "): " + errno.Error() + "\n"
 		if got := new(job).explain(ending{status: 32, said: said}, here); !fault.Is(got, want) {
 			t.Errorf("%d: %s, want %s", errno, got.ID(), want)

@@ -14,16 +14,17 @@ import (
 //
 // Sources: smb3_fs_parameters in the kernel's fs/smb/client/fs_context.c (before 5.11 cifs_mount_option_tokens
 // in fs/cifs/connect.c), parse_options in mount.cifs.c of cifs-utils 7.4, and mount(8) for the flags of every
-// file system. The releases are those of the file's history and of https://wiki.samba.org/index.php/LinuxCIFSKernel;
-// Debian's module of 6.1 has every name up to 6.0 and none of the later ones but upcall_target. Not verified there: the
-// releases of modesid, max_cached_dirs and retrans, and that esize and rootfs are as old as 5.4.
+// file system. The tables of Debian's 5.10.262, 6.1.192, 6.12.117 and 7.3.4 were compared with this one name by name. In
+// between, a release is that of the pull request that brought the option: esize and rootfs with 5.4, nosparse with 5.19,
+// max_cached_dirs with 6.6, retrans with 6.8 (and 6.6.32), nbsessinit with 6.15; modesid and its neighbors are in the first
+// fs_context.c, of 5.11. Two are known by the first table that has them: tcpnodelay (6.1) and lease (7.3).
 var kernelOptions = map[string]string{
 	"": `user_xattr xattr forceuid forcegid noblocksend noautotune nolease hard soft perm mapposix
 		mapchars sfu nodfs posixpaths unix linux posix nocase ignorecase brl handlecache forcemandatorylock
-		forcemand setuidfromacl idsfromsid setuids dynperm intr strictsync serverino rwpidforward cifsacl
-		acl locallease sign ignore_signature signloosely seal noac fsc mfsymlinks sloppy nosharesock
-		persistenthandles resilienthandles tcpnodelay nosparse domainauto rdma modefromsid
-		backupuid backupgid uid gid file_mode dirmode dir_mode fmask dmask port min_enc_offload bsize
+		forcemand idsfromsid setuids dynperm intr strictsync serverino rwpidforward cifsacl
+		acl locallease sign signloosely seal noac fsc mfsymlinks sloppy nosharesock
+		persistenthandles resilienthandles domainauto rdma modefromsid
+		backupuid backupgid uid gid file_mode dirmode dir_mode fmask dmask port bsize
 		rsize wsize actimeo echo_interval max_credits handletimeout snapshot addr ip ip4 ip6 srcaddr
 		iocharset ver cache esize rootfs direct forcedirectio lock nobrl compress credits
 		ro rw suid dev exec sync async dirsync remount bind rbind mand atime diratime relatime
@@ -31,16 +32,20 @@ var kernelOptions = map[string]string{
 	"5.5":  "multichannel max_channels",
 	"5.8":  "nodelete",
 	"5.10": "symfollow",
-	"5.11": "modesid witness",
+	"5.11": "modesid setuidfromacl ignore_signature min_enc_offload witness",
 	"5.12": "acdirmax acregmax",
 	"5.13": "rasize",
+	"5.19": "nosparse",
 	"6.0":  "closetimeo",
+	"6.1":  "tcpnodelay",
 	"6.6":  "max_cached_dirs",
 	"6.8":  "retrans",
 	"6.9":  "reparse",
 	"6.12": UpcallTarget,
 	"6.13": "symlink nativesocket",
 	"6.14": "symlinkroot unicode",
+	"6.15": "nbsessinit",
+	"7.3":  "lease",
 }
 
 // UnsharedSocket gives a mount a connection and a session of its own.
@@ -102,10 +107,12 @@ func Since(option string) string {
 // lookUp finds a name, in lower case, in the tables.
 func lookUp(name string) (since string, found bool) {
 	for release, names := range kernelOptions {
-		all := strings.Fields(names)
-		if slices.Contains(all, name) || strings.HasPrefix(name, "no") && slices.Contains(all, name[2:]) {
+		if slices.Contains(strings.Fields(names), name) {
 			return release, true
 		}
+	}
+	if flag, negated := strings.CutPrefix(name, "no"); negated && flag != "" {
+		return lookUp(flag)
 	}
 	return "", false
 }

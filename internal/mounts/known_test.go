@@ -17,7 +17,7 @@ func TestSpelling(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, l.Err(), want)
 		}
 	}
-	l := ParseOptions("_netdev,rw,nosuid,mfsymlinks,nobrl,nosharesock,noserverino,actimeo=30,file_mode=0644,upcall_target=app,cache=none,x-systemd.automount,Uid=5,context=a").Login()
+	l := ParseOptions("_netdev,rw,nosuid,mfsymlinks,nobrl,nosharesock,lease,noserverino,actimeo=30,file_mode=0644,upcall_target=app,cache=none,x-systemd.automount,Uid=5,context=a").Login()
 	if l.Err() != nil || len(l.Notes) != 0 {
 		t.Errorf("%v, %v", l.Err(), l.Notes)
 	}
@@ -31,7 +31,7 @@ func TestSpelling(t *testing.T) {
 }
 
 func TestSince(t *testing.T) {
-	for name, want := range map[string]string{"upcall_target": "6.12", "RASIZE": "5.13", "esize": "", "modesid": "5.11", "max_cached_dirs": "6.6", "retrans": "6.8", "reparse": "6.9", "nosharesock": "", "nonsense": ""} {
+	for name, want := range map[string]string{"upcall_target": "6.12", "RASIZE": "5.13", "esize": "", "rootfs": "", "modesid": "5.11", "min_enc_offload": "5.11", "nosparse": "5.19", "notcpnodelay": "6.1", "nonbsessinit": "6.15", "lease": "7.3", "nolease": "", "max_cached_dirs": "6.6", "retrans": "6.8", "reparse": "6.9", "nosharesock": "", "nonsense": ""} {
 		if got := Since(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
