@@ -147,7 +147,8 @@ POLICYNEEDS := apparmor_parser:apparmor checkmodule:checkpolicy semodule_package
               semodule:policycoreutils sesearch:setools
 NEEDS      := $(BUILDNEEDS) $(ARMNEEDS) g++:g++ qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
               mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3 mmdebstrap:mmdebstrap patch:patch \
-              systemd-analyze:systemd zsh:zsh fish:fish readelf:binutils /usr/lib/python3/dist-packages/gssapi:python3-gssapi
+              systemd-analyze:systemd zsh:zsh fish:fish readelf:binutils /usr/lib/python3/dist-packages/gssapi:python3-gssapi \
+              /usr/lib/libnss_extrausers.so.2:libnss-extrausers
 
 # promtool alone: installing Debian's package prometheus would start a server.
 TOOLS := $(CURDIR)/.cache/tools

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
 // lines are settings as one text each: line, key, value.
@@ -119,5 +121,25 @@ func TestCRUID(t *testing.T) {
 	}
 	if got, err := c.CRUID("root", users(passwd+"none")); err != nil || got != 0 {
 		t.Errorf("root without a file: %d, %v", got, err)
+	}
+}
+
+// TestCRUIDOfADirectory: a user whom only a name service knows, here a real one of the C library, is as good as one of
+// /etc/passwd, by number and by name, in an option and in USER_UID.
+func TestCRUIDOfADirectory(t *testing.T) {
+	const name, uid = "ann.far", 1507005289
+	needs.DirectoryUser(t, name, uid, "/home/ann.far")
+	h := host.Real()
+	if _, err := h.LocalUser(name); !errors.Is(err, host.ErrNoUser) {
+		t.Fatalf("%s is in a file: %v", name, err)
+	}
+	c := load(t, "USER_UID: 1507005289\n")
+	for _, want := range []string{"", "1507005289", name} {
+		if got, err := c.CRUID(want, h); err != nil || got != uid {
+			t.Errorf("%q: %d, %v", want, got, err)
+		}
+	}
+	if got, err := c.CRUID("bob.far", h); !fault.Is(err, fault.UIDUnknown) {
+		t.Errorf("somebody else: %d, %v", got, err)
 	}
 }

@@ -177,6 +177,18 @@ func TestNobodyElseRunsAz(t *testing.T) {
 	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azDirs: d.options.azDirs}, fault.CLIFailed, "getent passwd")
 }
 
+// TestAzOfADirectorysUser: az runs as a user whom only a name service knows, here a real one of the C library.
+func TestAzOfADirectorysUser(t *testing.T) {
+	d := newDesk(t)
+	d.az(t, `echo "{\"accessToken\": \"$(id -u):$(id -g):$HOME:$USER\"}"`)
+	needs.DirectoryUser(t, "ann.far", annUID, d.home)
+	d.options.Host = host.Real()
+	token, err := Identity{Kind: CLI, User: "ann.far"}.Token(t.Context(), d.options)
+	if want := fmt.Sprintf("%d:%d:%s:ann.far", annUID, annUID, d.home); err != nil || token.Value.RevealString() != want {
+		t.Errorf("%v, %s, want %s", err, token.Value.RevealString(), want)
+	}
+}
+
 func TestAzOfThisUser(t *testing.T) {
 	d := newDesk(t)
 	d.az(t, `echo "{\"accessToken\": \"$(id -u):$HOME:$USER\"}"`)
