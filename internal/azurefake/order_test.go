@@ -5,7 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -336,6 +340,41 @@ func TestWhichOrder(t *testing.T) {
 	}
 }
 
+// TestAnswersByFile: what people report can be ordered as they report it, status, headers and body: by a name of
+// those that are kept here, or from a file.
+func TestAnswersByFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "seen.http")
+	if err := os.WriteFile(file, []byte("HTTP/1.1 418 I'm a teapot\r\nServer: teapot/1\r\nX-Ms-Error-Code: Short\r\n\r\n\ufeff<Error>and stout"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, azurefake.Options{})
+	ask := func(name string) (*http.Response, string) {
+		f.ClearOrders()
+		f.Order(azurefake.Order{Target: azurefake.TargetStorage, Answer: name})
+		resp, body := do(t, f, newExchange(t, exchangeTo, f.MintToken(azurefake.MintOptions{})))
+		return resp, string(body)
+	}
+	if resp, body := ask(file); resp.StatusCode != 418 || resp.Header.Get("Server") != "teapot/1" || resp.Header.Get("X-Ms-Error-Code") != "Short" || body != "\ufeff<Error>and stout" {
+		t.Errorf("%+v, %q", resp, body)
+	}
+	if resp, body := ask("storage-firewall"); resp.StatusCode != 403 || !strings.Contains(body, "<Code>AuthorizationFailure</Code>") {
+		t.Errorf("%+v, %q", resp, body)
+	}
+	kept, err := filepath.Glob("answers/*.http")
+	if names := azurefake.AnswerNames(); err != nil || len(names) != len(kept) || len(names) < 20 {
+		t.Errorf("%d names, %d files", len(names), len(kept))
+	}
+	for _, name := range azurefake.AnswerNames() {
+		text, err := os.ReadFile("answers/" + name + ".http")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, body := ask(name); !strings.HasPrefix(string(text), fmt.Sprintf("HTTP/1.1 %d ", resp.StatusCode)) || !strings.HasSuffix(string(text), body) {
+			t.Errorf("%s: %d %q", name, resp.StatusCode, body)
+		}
+	}
+}
+
 func TestOrderRefuses(t *testing.T) {
 	f := start(t, azurefake.Options{})
 	for name, o := range map[string]azurefake.Order{
@@ -345,6 +384,8 @@ func TestOrderRefuses(t *testing.T) {
 		"negative tickets":   {Target: "storage", Tickets: ptr(-1)},
 		"status":             {Target: "storage", Status: 99},
 		"garbage":            {Target: "storage", Garbage: "rubbish"},
+		"answer":             {Target: "storage", Answer: "unheard-of"},
+		"answer's file":      {Target: "storage", Answer: "/nonexistent/answer.http"},
 		"IMDS ticket":        {Target: "imds", Garbage: azurefake.GarbageTicket},
 		"IMDS host":          {Target: "imds", Host: host},
 		"IMDS certificate":   {Target: "imds", Untrusted: true},

@@ -17,9 +17,11 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -109,16 +111,22 @@ func (a *App) Run(args []string) int {
 	}
 	s.json = s.json || wantsJSON(args[1:])
 	exit := int(f.Exit())
-	if strings.HasPrefix(command.CommandPath(), program+" doctor") && (fault.Is(f, fault.Usage) || fault.Is(f, fault.HostUnknown)) {
+	if judges(command, args) && fault.Is(f, fault.Usage, fault.HostUnknown) {
 		exit = exitUsage
 	}
 	s.fail(f, exit)
 	return exit
 }
 
-// exitUsage is that of sysexits.h for a wrong command line. It tells the doctor's own failures from its
-// findings, which have 1 and 2.
+// exitUsage is that of sysexits.h for a wrong command line, of a command whose small statuses are judgments.
 const exitUsage = 64
+
+// judges reports whether the exit status of a command is its judgment: the doctor's, and that of status --check.
+func judges(command *cobra.Command, args []string) bool {
+	path := strings.TrimPrefix(command.CommandPath(), program+" ")
+	isCheck := func(arg string) bool { return arg == "--check" || strings.HasPrefix(arg, "--check=") }
+	return path == "doctor" || strings.HasPrefix(path, "doctor ") || path == "status" && slices.ContainsFunc(args, isCheck)
+}
 
 // load reads the configuration.
 func (s *session) load() (*config.Config, error) { return config.Read(s.Host) }

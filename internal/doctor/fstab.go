@@ -49,6 +49,9 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 	for _, note := range l.Options.Login().Notes {
 		found = append(found, Known("%s: %s", place, note))
 	}
+	if len(l.MountOnly) > 0 {
+		found = append(found, Warned("write the characters themselves in "+place, "%s: systemd does not decode %s as mount(8) does, so that at boot the line says something else", place, strings.Join(l.MountOnly, ", ")))
+	}
 	_, network := l.Options.Get("_netdev")
 	if _, byHand := l.Options.Get("noauto"); !network && !byHand {
 		found = append(found, Warned("add _netdev to the options of "+place, "%s: without _netdev the share is mounted at boot before the network is there", place))

@@ -51,4 +51,8 @@ func TestFstabOfSystemd(t *testing.T) {
 	if said := strings.Join(f.Evidence, "\n"); f.Status != Warning || !strings.Contains(said, "two backslashes as one") {
 		t.Errorf("%s %s", f.Status, said)
 	}
+	f = fstabOf(t, `//acct.file.core.windows.net/share\043 /run/m/a azfiles _netdev,identity=system`+"\n")
+	if said := strings.Join(f.Evidence, "\n"); f.Status != Warning || !strings.Contains(said, `systemd does not decode \043 as`) {
+		t.Errorf("%s %s", f.Status, said)
+	}
 }

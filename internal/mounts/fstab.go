@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
@@ -23,6 +25,8 @@ type FstabLine struct {
 	Target  string
 	Type    string
 	Options Options
+
+	MountOnly []string // octal escapes in the line that mount(8) decodes and systemd does not
 }
 
 // IsOurs reports whether mount.azfiles mounts the line.
@@ -136,8 +140,17 @@ func newFstabLine(number int, fields []string) FstabLine {
 	if len(fields) > 3 {
 		l.Options = ParseOptions(unescape(fields[3]))
 	}
+	for _, escape := range octal().FindAllString(strings.Join(fields[:min(4, len(fields))], " "), -1) {
+		if unescape(escape) != escape && !slices.Contains([]string{`\040`, `\011`, `\012`, `\134`}, escape) && !slices.Contains(l.MountOnly, escape) {
+			l.MountOnly = append(l.MountOnly, escape)
+		}
+	}
 	return l
 }
+
+// octal finds what mount(8) takes for an escape. Of these systemd, which reads the table by getmntent(3), knows four:
+// decode_name in glibc's misc/mntent_r.c.
+var octal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\[0-7]{3}`) })
 
 // EscapeFstab writes a value as a field of fstab(5).
 func EscapeFstab(value string) string {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -27,13 +28,13 @@ UUID=0a-1b / ext4 errors=remount-ro 0 1
 two fields
 \\acct.file.core.windows.net\share /back\134slash cifs sec=ntlmssp,sec=krb5`
 	want := []FstabLine{
-		{2, "UUID=0a-1b", "/", "ext4", items("errors=remount-ro")},
+		{2, "UUID=0a-1b", "/", "ext4", items("errors=remount-ro"), nil},
 		{
 			4, "//acct.file.core.windows.net/My Docs", "/mnt/my docs", "azfiles",
-			items("_netdev", "identity=system", `context="a,b"`, "x-systemd.requires=a.service"),
+			items("_netdev", "identity=system", `context="a,b"`, "x-systemd.requires=a.service"), nil,
 		},
-		{7, "//acct.file.core.windows.net/short", "/short", "cifs", nil},
-		{9, `\\acct.file.core.windows.net\share`, `/back\slash`, "cifs", items("sec=ntlmssp", "sec=krb5")},
+		{7, "//acct.file.core.windows.net/short", "/short", "cifs", nil, nil},
+		{9, `\\acct.file.core.windows.net\share`, `/back\slash`, "cifs", items("sec=ntlmssp", "sec=krb5"), nil},
 	}
 	for name, text := range map[string]string{"without a last line end": table, "with one": table + "\n"} {
 		got, err := ParseFstab(iotest.OneByteReader(strings.NewReader(text)))
@@ -152,5 +153,60 @@ func TestFstabAsFindmnt(t *testing.T) {
 		if !strings.Contains(complaints.String(), fmt.Sprintf("at line %d ", flaw.Line)) {
 			t.Errorf("findmnt takes line %d: %s", flaw.Line, flaw.Problem)
 		}
+	}
+}
+
+// At boot it is systemd that reads the table. What we take for a line's fields is what its real generator writes into the
+// unit, but for pairs of backslashes, of which it makes one, as getmntent(3) does: the doctor tells that.
+func TestFstabAsSystemd(t *testing.T) {
+	generator := needs.Program(t, "/usr/lib/systemd/system-generators/systemd-fstab-generator", "systemd")
+	text, err := os.ReadFile("testdata/fstab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for line := range strings.Lines(strings.ReplaceAll(string(text), "@\n", "\r\n")) {
+		ours, err := ParseFstab(strings.NewReader(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(ours) == 0 || strings.HasSuffix(line, "\r\n") { // to systemd, a carriage return belongs to the last field
+			continue
+		}
+		dir := t.TempDir()
+		path := filepath.Join(dir, "fstab")
+		if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(generator, dir, dir, dir)
+		cmd.Env = append(os.Environ(), "SYSTEMD_FSTAB="+path, "SYSTEMD_LOG_TARGET=console")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", line, err, out)
+		}
+		units, _ := filepath.Glob(filepath.Join(dir, "*.mount"))
+		if len(units) != 1 {
+			t.Errorf("%q: units %q", line, units)
+			continue
+		}
+		unit, err := os.ReadFile(units[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := ours[0]
+		if decoded := string(unit) == unescape(string(unit)); decoded != (len(l.MountOnly) == 0) {
+			t.Errorf("%q: told are %q, and systemd has %s", line, l.MountOnly, unit)
+		}
+		if len(l.MountOnly) > 0 {
+			continue
+		}
+		for key, value := range map[string]string{"What": strings.ReplaceAll(l.Spec, `\\`, `\`), "Where": l.Target, "Type": l.Type, "Options": l.Options.String()} {
+			if want := key + "=" + value; value != "" && !slices.Contains(strings.Split(string(unit), "\n"), want) {
+				t.Errorf("%q: no %s in %s", line, want, unit)
+			}
+		}
+		compared++
+	}
+	if compared < 7 {
+		t.Errorf("only %d lines were compared", compared)
 	}
 }

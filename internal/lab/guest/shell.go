@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -56,9 +57,11 @@ func showStory(machines []*machine, story string) error {
 
 // shell runs sh on the console until it ends; how it ends is nobody's failure.
 func shell() {
-	fmt.Println("A root shell in the guest; exit ends it. The other side is in a network namespace: ip netns exec srv ...")
+	fmt.Printf(`A root shell in the guest; exit ends it. The other side is in a network namespace: ip netns exec srv ...
+What Azure answers: azurefake answers; azurefake order -control %s '{"target":"storage","answer":"storage-firewall"}'
+`, strings.TrimPrefix(controlURL, "http://"))
 	sh := exec.Command("setsid", "-c", "sh", "-i")
 	sh.Stdin, sh.Stdout, sh.Stderr = os.Stdin, os.Stdout, os.Stderr
-	sh.Env = append(os.Environ(), "PS1=guest# ", "HOME=/root", "TERM=vt100")
+	sh.Env = append(os.Environ(), "PS1=guest# ", "HOME=/root", "PATH="+os.Getenv("PATH")+":/lab", "TERM=vt100")
 	_ = sh.Run()
 }

@@ -3,6 +3,7 @@
 //
 //	azurefake [flags]                    serve until SIGTERM
 //	azurefake order JSON                 make the servers misbehave; see azurefake.Order
+//	azurefake answers                    the names of the answers of people's reports that an order can want
 //	azurefake clear                      forget all orders
 //	azurefake requests [-json] [-target T] [-host H]
 //	azurefake count [-target T] [-host H]
@@ -12,7 +13,7 @@
 //	azurefake federated CLIENT           a fresh federated token of an app, as the kubelet writes it
 //	azurefake ca CERT KEY                make an authority for -ca-cert and -ca-key
 //
-// All but the first and the last take -control ADDR, the address of the running one's control API.
+// All that talk to a running one take -control ADDR, the address of the running one's control API.
 // The exit status is 0, 1 for a failure and 2 for a mistake in the arguments.
 package main
 
@@ -23,6 +24,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 )
 
 const defaultControl = "127.0.0.1:8765"
@@ -59,7 +62,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return serve(args, stdout, stderr)
 	}
 	commands := map[string]func(args []string, stdout, stderr io.Writer) error{
-		"order": order, "clear": clearOrders, "requests": requests, "count": count,
+		"order": order, "answers": answers, "clear": clearOrders, "requests": requests, "count": count,
 		"reset": reset, "token": token, "app": registerApp, "federated": federated, "ca": ca,
 	}
 	command, ok := commands[args[0]]
@@ -67,6 +70,15 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return usageError{text: fmt.Sprintf("unknown command %q", args[0])}
 	}
 	return command(args[1:], stdout, stderr)
+}
+
+// answers lists what "answer" in an order can be beside the path of a file.
+func answers(args []string, stdout, stderr io.Writer) error {
+	if err := parse(flag.NewFlagSet("answers", flag.ContinueOnError), args, stderr, 0); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(stdout, strings.Join(azurefake.AnswerNames(), "\n"))
+	return err
 }
 
 // parse reads flags and checks the number of arguments that follow them.

@@ -261,6 +261,9 @@ func TestProgramRefuses(t *testing.T) {
 		{[]string{"order", "-control", p.control, `{"target":"storage","stauts":503}`}, 1, "stauts"},
 		{[]string{"order", "-control", p.control, `{"status":503}`}, 1, "target"},
 		{[]string{"count", "-control", "127.0.0.1:1"}, 1, "refused"},
+		{[]string{"answers"}, 0, "storage-firewall\n"},
+		{[]string{"answers", "extra"}, 2, "takes 0 arguments"},
+		{[]string{"order", "-control", p.control, `{"target":"storage","answer":"unheard-of"}`}, 1, "nor the absolute path of a file"},
 		{[]string{"-h"}, 0, ""},
 	} {
 		out, err := p.try(tc.args...)
