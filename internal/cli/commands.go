@@ -41,6 +41,8 @@ type options struct {
 	offline, fix          bool
 	dryRun, undo          bool
 	krb5, stockHandler    bool
+	node, stay            bool
+	layers                string
 	watch                 WatchOptions
 }
 
@@ -200,8 +202,17 @@ var commands = []row{
 			"Where a stock cifs.upcall answers, it makes every failed login wait for a search for that realm's\n" +
 			"servers, unless dns_lookup_kdc is false.\n\n" +
 			"--stock-handler tells a stock cifs.upcall the realm of Azure Files, in /etc/krb5.conf.d/azfilesauth.conf.\n" +
-			"It is needed where domain_realm maps core.windows.net to another realm.",
+			"It is needed where domain_realm maps core.windows.net to another realm.\n\n" +
+			"--node is for a pod that sees the files of its node in --root: it gives the node this very program, its\n" +
+			"names, the rule, and the layers of the configuration in --layers. It replaces only what it gave in an\n" +
+			"older version; --node --undo takes back what it gave.",
 		wrong: func(s *session, _ []string) string {
+			if s.node && (s.root == "" || s.dryRun || s.krb5 || s.stockHandler || s.undo && s.layers != "" || s.stay && !s.undo) {
+				return "--node takes --root, and either --layers or --undo"
+			}
+			if !s.node && (s.layers != "" || s.stay) {
+				return "--layers and --stay are for --node"
+			}
 			if s.undo && (s.dryRun || s.krb5 || s.stockHandler) {
 				return "--undo takes no other flag than --root"
 			}
@@ -213,6 +224,9 @@ var commands = []row{
 			f.BoolVar(&s.krb5, "edit-krb5-conf", false, "also set default_realm in /etc/krb5.conf and keep a copy")
 			f.BoolVar(&s.stockHandler, "stock-handler", false, "also tell a stock cifs.upcall the realm of Azure Files")
 			f.StringVar(&s.root, "root", "", "prepare the machine whose files are in this `DIR`, such as an image; start nothing")
+			f.BoolVar(&s.node, "node", false, "in a pod: give the node in --root this program, its names and the rule")
+			f.StringVar(&s.layers, "layers", "", "with --node, the directory `DIR` of layers for the node's config.d")
+			f.BoolVar(&s.stay, "stay", false, "with --node --undo, wait for a signal afterwards: a pod may not end")
 		},
 		do: (*session).setup,
 	},

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os/signal"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/setup"
@@ -30,8 +32,11 @@ func (s *session) setup(c *cobra.Command, _ []string) error {
 		}
 	}
 	ctx, host := c.Context(), setup.At(root)
+	if s.node {
+		return s.setupNode(ctx, host)
+	}
 	if s.undo {
-		return s.undoSetup(ctx, host)
+		return s.undoSetup(ctx, host, setup.Undo)
 	}
 	do := setup.Run
 	if s.dryRun {
@@ -59,6 +64,31 @@ func (s *session) setup(c *cobra.Command, _ []string) error {
 	})
 }
 
+// setupNode is setup --node. What it says is a pod's log.
+func (s *session) setupNode(ctx context.Context, host setup.Host) error {
+	if s.undo {
+		ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+		defer stop()
+		err := s.undoSetup(ctx, host, setup.RemoveNode)
+		if err == nil && s.stay {
+			<-ctx.Done()
+		}
+		return err
+	}
+	out := s.Stdout
+	if s.json {
+		out = io.Discard
+	}
+	node := setup.Node{Host: host, Program: "/proc/self/exe", Version: s.Version, Layers: s.layers}
+	changes, err := node.Install(ctx, out)
+	if err != nil {
+		return err
+	}
+	return s.result(prepared{Changes: append([]setup.Change{}, changes...), Log: []string{}}, func(w io.Writer) {
+		_, _ = fmt.Fprintf(w, "version %s; changes made: %d\n", s.Version, len(changes))
+	})
+}
+
 // actions are what the flags ask for.
 func (s *session) actions() []setup.Action {
 	all := setup.Default()
@@ -71,9 +101,9 @@ func (s *session) actions() []setup.Action {
 }
 
 // undoSetup tells what was taken back also when not all could be.
-func (s *session) undoSetup(ctx context.Context, host setup.Host) error {
+func (s *session) undoSetup(ctx context.Context, host setup.Host, undo func(context.Context, setup.Host, io.Writer) error) error {
 	var out bytes.Buffer
-	err := setup.Undo(ctx, host, &out)
+	err := undo(ctx, host, &out)
 	log := []string{}
 	for line := range bytes.Lines(out.Bytes()) {
 		log = append(log, string(bytes.TrimSpace(line)))

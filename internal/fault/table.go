@@ -124,6 +124,7 @@ var (
 	SetupInclude  = row[Kind2]("AZF-SETUP-INCLUDE", "{file} does not read the directory {directory}", "put the line 'includedir {directory}' at the top of {file}, then run it again", ExitUsage, false)
 	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup again", ExitSystem, false)
 	SetupTool     = row[Kind2]("AZF-SETUP-TOOL", "{tool} is not installed, which makes the user {user}", "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {user}; or echo 'USER_UID: 0' >> /etc/azfilesauth/config.d/90-local.yaml; then run azfilesauth setup again", ExitSystem, false)
+	NodePrograms  = row[Kind2]("AZF-NODE-PROGRAMS", "the node has no {programs}, which mounts need", "install on the node, by its image or cloud-init: {packages}; the pod then becomes ready by itself", ExitSystem, true)
 	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
 	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 

@@ -28,6 +28,7 @@ type step struct {
 	After  *state `json:"after"`
 	Edit   *edit  `json:"edit,omitempty"` // of a file that was there
 	To     string `json:"to,omitempty"`   // of a renaming: the new path
+	Was    *state `json:"was,omitempty"`  // what the path holds until it holds After, while a node is updated
 }
 
 // The kinds of steps beside those of states, which make the path hold such a thing.
@@ -93,7 +94,7 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 	if same(now.state, s.Before) { // not made, or taken back already
 		return nil
 	}
-	if !same(now.state, s.After) {
+	if !same(now.state, s.After) && !same(now.state, s.Was) {
 		return errChanged
 	}
 	if s.Before == nil || s.Kind == isDirectory {

@@ -19,8 +19,10 @@ const journalSchema = 1
 
 // journal is what was done, in the order in which it was.
 type journal struct {
+	path        string   // where it is kept
 	Schema      int      `json:"schema"`
-	Directories []string `json:"folders"` // made for the journal, outermost first
+	Version     string   `json:"version,omitempty"` // of the program that a node was given
+	Directories []string `json:"folders"`           // made for the journal, outermost first
 	Entries     []entry  `json:"entries"`
 }
 
@@ -33,14 +35,14 @@ type entry struct {
 
 // readJournal gives an empty one when there is none. One that others than root could have written is
 // refused: it says what is to be put into any file.
-func (h Host) readJournal() (*journal, error) {
-	content, _, err := h.ReadFile(JournalPath, maxFile, host.NoLink|host.Owned)
+func (h Host) readJournal(path string) (*journal, error) {
+	content, _, err := h.ReadFile(path, maxFile, host.NoLink|host.Owned)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &journal{Schema: journalSchema}, nil
+		return &journal{path: path, Schema: journalSchema}, nil
 	} else if err != nil {
 		return nil, err
 	}
-	var j journal
+	j := journal{path: path}
 	if err := json.Unmarshal(content, &j); err != nil {
 		return nil, fmt.Errorf("it is damaged: %w", err)
 	}
@@ -55,14 +57,14 @@ func (j *journal) write(h Host) error {
 	if len(j.Entries) == 0 {
 		return j.remove(h)
 	}
-	if err := j.makeDirectories(h, filepath.Dir(JournalPath)); err != nil {
+	if err := j.makeDirectories(h, filepath.Dir(j.path)); err != nil {
 		return err
 	}
 	content, err := json.MarshalIndent(j, "", " ")
 	if err != nil {
 		return err
 	}
-	return h.Replace(JournalPath, h.Own(0o600), host.Content(append(content, '\n')))
+	return h.Replace(j.path, h.Own(0o600), host.Content(append(content, '\n')))
 }
 
 func (j *journal) makeDirectories(h Host, dir string) error {
@@ -77,7 +79,7 @@ func (j *journal) makeDirectories(h Host, dir string) error {
 }
 
 func (j *journal) remove(h Host) error {
-	if err := os.Remove(h.Entry(JournalPath)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(h.Entry(j.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for last := len(j.Directories) - 1; last >= 0; last-- {

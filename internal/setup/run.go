@@ -38,7 +38,7 @@ func Run(ctx context.Context, h Host, actions []Action, out io.Writer) ([]Change
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
-	j, err := h.readJournal()
+	j, err := h.readJournal(JournalPath)
 	if err != nil {
 		return nil, failed(JournalPath, err)
 	}
@@ -83,10 +83,12 @@ func (j *journal) do(ctx context.Context, h Host, c Change) error {
 // Undo takes back all that Run did, the last change first, and writes to out what it does. A file
 // that somebody changed since stays as it is, and in the journal; the error, a fault of the kind
 // SetupChanged, names all such files. A directory that is not empty stays.
-func Undo(ctx context.Context, h Host, out io.Writer) error {
-	j, err := h.readJournal()
+func Undo(ctx context.Context, h Host, out io.Writer) error { return undoAll(ctx, h, JournalPath, out) }
+
+func undoAll(ctx context.Context, h Host, path string, out io.Writer) error {
+	j, err := h.readJournal(path)
 	if err != nil {
-		return failed(JournalPath, err)
+		return failed(path, err)
 	}
 	var paths []string
 	for _, e := range j.Entries {
@@ -99,7 +101,7 @@ func Undo(ctx context.Context, h Host, out io.Writer) error {
 	defer unlock()
 	changed, err := j.undo(ctx, h, out)
 	if err := errors.Join(err, j.write(h)); err != nil {
-		return failed(JournalPath, err)
+		return failed(path, err)
 	}
 	if len(changed) > 0 {
 		return fault.SetupChanged.New(strings.Join(changed, ", "))

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -14,7 +15,10 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
-const maxFile = 4 << 20 // bytes; a password file with 50000 users is smaller
+const (
+	maxFile    = 4 << 20   // bytes; a password file with 50000 users is smaller
+	maxProgram = 128 << 20 // bytes; of a larger file the content is not told apart
+)
 
 // state is what a path holds. Two states are equal when == says so.
 type state struct {
@@ -63,9 +67,23 @@ func (h Host) look(path string) (view, error) {
 		s.Kind = isFile
 		if v.content, _, v.err = h.ReadFile(path, maxFile, host.NoLink); v.err == nil {
 			s.Sum = sum(v.content)
+		} else if errors.Is(v.err, host.ErrTooLarge) && info.Size() <= maxProgram {
+			s.Sum, err = h.sumOf(path)
 		}
 	}
 	return v, err
+}
+
+// sumOf is sum for a large file.
+func (h Host) sumOf(path string) (string, error) {
+	f, _, err := h.Open(path, host.NoLink)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	digest := sha256.New()
+	_, err = io.Copy(digest, f)
+	return hex.EncodeToString(digest.Sum(nil)), err
 }
 
 func sum(content []byte) string {

@@ -93,7 +93,7 @@ func TestChangedBeforeApply(t *testing.T) {
 	}}
 	p := &planner{host: h, ctx: context.Background(), planned: map[string]view{}}
 	must(t, swap.plan(p))
-	j := &journal{Schema: journalSchema}
+	j := &journal{path: JournalPath, Schema: journalSchema}
 	if err := j.do(context.Background(), h, p.changes[0]); !errors.Is(err, errChanged) {
 		t.Errorf("got %v", err)
 	}
@@ -108,7 +108,7 @@ func TestInterrupted(t *testing.T) {
 	before := snapshot(t, h.Root)
 	p, err := plan(context.Background(), h, Default())
 	must(t, err)
-	j := &journal{Schema: journalSchema}
+	j := &journal{path: JournalPath, Schema: journalSchema}
 	for i, c := range p.changes {
 		j.Entries = append(j.Entries, entry{c.Action, c.Path, testTime, c.step})
 		must(t, j.write(h))

@@ -2,7 +2,6 @@ package test
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,14 +9,20 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
 
-// build runs kustomize on a folder, and decodes the DaemonSets of what comes out.
+// kustomize runs it on a directory.
+func kustomize(dir string) (resmap.ResMap, error) {
+	return krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+}
+
+// build runs kustomize on a directory, and decodes the DaemonSets of what comes out.
 func build(t *testing.T, dir string) []appsv1.DaemonSet {
 	t.Helper()
-	out, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	out, err := kustomize(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,43 +102,5 @@ func TestNode(t *testing.T) {
 	watch := container(t, pod.Containers, "watch")
 	if got := strings.Join(watch.Command, " "); got != "azfilesauth watch --mountinfo /proc/1/mountinfo" {
 		t.Errorf("command %s", got)
-	}
-}
-
-func TestDriver(t *testing.T) {
-	dir := t.TempDir()
-	component, err := filepath.Abs("../csi")
-	if err != nil {
-		t.Fatal(err)
-	}
-	relative, err := filepath.Rel(dir, component)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{
-		"kustomization.yaml": "resources: [driver.yaml]\ncomponents: [" + relative + "]\n",
-		"driver.yaml":        string(file(t, "testdata/driver.yaml")),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := decode(t, file(t, "testdata/driver.yaml")).Spec.Template.Spec
-	after := build(t, dir)[0].Spec.Template.Spec
-	if len(after.Containers) != len(before.Containers) || len(after.Volumes) != len(before.Volumes) {
-		t.Fatalf("%d containers, %d volumes", len(after.Containers), len(after.Volumes))
-	}
-	for _, name := range []string{"azurefile", "azfilesrefresh"} {
-		was, is := container(t, before.Containers, name), container(t, after.Containers, name)
-		if is.Image == was.Image || !strings.HasPrefix(is.Image, "azurefile-csi-azfilesauth:") {
-			t.Errorf("%s: image %s", name, is.Image)
-		}
-		if len(is.VolumeMounts) != len(was.VolumeMounts) || (is.SecurityContext == nil) != (was.SecurityContext == nil) {
-			t.Errorf("%s: mounts or security changed", name)
-		}
-	}
-	refresh := container(t, after.Containers, "azfilesrefresh")
-	if !slices.Equal(refresh.Command, []string{"azfilesrefresh"}) || refresh.Resources.Limits.Memory().IsZero() {
-		t.Errorf("azfilesrefresh: %v %v", refresh.Command, refresh.Resources)
 	}
 }

@@ -1,0 +1,322 @@
+package setup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/etc"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
+)
+
+// NodePath is where it is kept what a node was given, for RemoveNode. It belongs to root with mode 0600.
+const NodePath = "/var/lib/azfilesauth/node.json"
+
+// Node is a machine of a cluster that a pod gives what its mounts need: the program, its names, the rule of
+// request-key, and layers of the configuration. A Node owns the paths that its record names, while they hold what it
+// put there; everything else, such as a package's, stays as it is.
+type Node struct {
+	Host
+	Program string // the binary that the node gets, a path in this process
+	Version string // of Program
+	Layers  string // the directory of the layers, a path in this process; "" is none
+}
+
+// nodeAction is the Action of a Change of a Node.
+const nodeAction = "node"
+
+// piece is one thing that a node is to have.
+type piece struct {
+	path    string
+	state   state
+	content []byte
+	program bool // it is replaced by a newer version alone
+}
+
+// Install gives the node what it lacks, and a newer version of what it was given before. It writes to out what it
+// changes and what it leaves alone, and gives the changes. Nothing is changed on a node without the programs that
+// a mount needs, which is the fault NodePrograms. The rule comes last. Errors are faults.
+func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
+	if err := n.needPrograms(); err != nil {
+		return nil, err
+	}
+	j, err := n.readJournal(NodePath)
+	if err != nil {
+		return nil, failed(NodePath, err)
+	}
+	pieces, err := n.pieces(j, out)
+	if err != nil {
+		return nil, failed(n.Root, err)
+	}
+	var changes []Change
+	for _, p := range pieces {
+		done, err := n.give(ctx, j, p, out)
+		changes = append(changes, done...)
+		if err != nil {
+			return changes, failed(p.path, err)
+		}
+	}
+	gone, err := n.drop(ctx, j, pieces, out)
+	if err != nil {
+		return changes, failed(NodePath, err)
+	}
+	return append(changes, gone...), nil
+}
+
+// RemoveNode takes back what Install gave, the rule first, and writes to out what it does. What somebody changed since
+// stays, and is named by the error, a fault of the kind SetupChanged.
+func RemoveNode(ctx context.Context, h Host, out io.Writer) error {
+	return undoAll(ctx, h, NodePath, out)
+}
+
+// nodePrograms are what a mount needs of a node, and the packages of them.
+var nodePrograms = []struct{ program, pkg string }{{"mount.cifs", "cifs-utils"}, {"request-key", "keyutils"}}
+
+func (n Node) needPrograms() error {
+	var programs, packages []string
+	for _, need := range nodePrograms {
+		if _, err := n.Host.Program(need.program); err != nil {
+			programs, packages = append(programs, need.program), append(packages, need.pkg)
+		}
+	}
+	if len(programs) == 0 {
+		return nil
+	}
+	return fault.NodePrograms.New(strings.Join(programs, " and "), strings.Join(packages, " "))
+}
+
+// elsewhere are the directories for programs where /usr is read-only.
+var elsewhere = []string{"/opt/azfilesauth/bin", "/var/lib/azfilesauth/bin"}
+
+// paths are the path of the program and those of its other names.
+func (n Node) paths(j *journal) (path string, names []string, err error) {
+	usr := []string{"/usr/bin/azfilesauthmanager", "/usr/sbin/mount.azfiles", handler}
+	now, err := n.look(program)
+	if err != nil || now.state != nil && !j.owns(program) || n.writable("/usr/bin") && n.writable("/usr/sbin") {
+		return program, usr, err
+	}
+	for _, dir := range elsewhere {
+		if !n.writable(dir) {
+			continue
+		}
+		for i, name := range usr {
+			usr[i] = filepath.Join(dir, filepath.Base(name))
+		}
+		return filepath.Join(dir, filepath.Base(program)), usr, nil
+	}
+	return "", nil, &fs.PathError{Op: "write", Path: "/usr", Err: errReadOnly}
+}
+
+var errReadOnly = errors.New("it is read-only, and so is, or takes no programs, " + strings.Join(elsewhere, " and "))
+
+// pieces are what the node is to have, in the order in which it gets it.
+func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
+	path, names, err := n.paths(j)
+	if err != nil {
+		return nil, err
+	}
+	if path != program && !j.owns(path) {
+		say(out, fmt.Sprintf("/usr is read-only: the program goes to %s, where mount(8) does not look for mount.azfiles", filepath.Dir(path)))
+	}
+	binary, err := os.ReadFile(n.Program)
+	if err != nil {
+		return nil, err
+	}
+	all := []piece{n.file(path, binary, 0o755)}
+	all[0].program = true
+	for _, name := range names {
+		all = append(all, piece{path: name, state: state{Mode: 0o777, UID: n.UID, GID: n.Own(0).GID, Kind: isLink, Link: path}})
+	}
+	layers, err := n.layers()
+	if err != nil {
+		return nil, err
+	}
+	rule, err := etc.Files.ReadFile("request-key.d/azfiles.conf")
+	if err != nil {
+		return nil, err
+	}
+	rule = []byte(strings.ReplaceAll(string(rule), handler, names[len(names)-1]))
+	return append(append(all, layers...), n.file(requestkey.OurFile, rule, 0o644)), nil
+}
+
+func (n Node) file(path string, content []byte, mode uint32) piece {
+	s := n.own(isFile, mode)
+	s.Sum = sum(content)
+	return piece{path: path, state: s, content: content}
+}
+
+// layers are the files of Layers. A volume of a ConfigMap has others beside them, whose names begin with a point.
+func (n Node) layers() ([]piece, error) {
+	if n.Layers == "" {
+		return nil, nil
+	}
+	found, err := filepath.Glob(filepath.Join(n.Layers, "[^.]*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var all []piece
+	for _, name := range found {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n.file(filepath.Join(host.ConfigDir, "config.d", filepath.Base(name)), content, 0o600))
+	}
+	return all, nil
+}
+
+// give puts one piece in its place, unless what is there is not the node's record's, or is as new.
+func (n Node) give(ctx context.Context, j *journal, p piece, out io.Writer) ([]Change, error) {
+	now, err := n.look(p.path)
+	if err != nil {
+		return nil, err
+	}
+	if now.state == nil {
+		return n.add(ctx, j, p, out)
+	}
+	i := j.find(p.path)
+	if i < 0 || !same(now.state, j.Entries[i].After) && !same(now.state, j.Entries[i].Was) {
+		if !same(now.state, &p.state) {
+			say(out, p.path+": kept, because this installation did not put it there")
+		}
+		return nil, nil
+	}
+	if p.program && compareVersions(j.Version, n.Version) >= 0 {
+		return nil, nil
+	}
+	if !same(now.state, &p.state) {
+		c := Change{Action: nodeAction, Path: p.path, What: "replace the " + p.state.Kind, step: step{Kind: p.state.Kind, After: &p.state, Was: now.state}, content: p.content}
+		if err := j.replace(n.Host, i, c); err != nil {
+			return nil, err
+		}
+		say(out, c.Path+": "+c.What)
+		return []Change{c}, j.release(n.Host, p.program, n.Version)
+	}
+	return nil, j.release(n.Host, p.program, n.Version)
+}
+
+// add makes what is missing, and the directories that it needs.
+func (n Node) add(ctx context.Context, j *journal, p piece, out io.Writer) ([]Change, error) {
+	var changes []Change
+	for dir := filepath.Dir(p.path); !n.there(dir); dir = filepath.Dir(dir) {
+		s := n.own(isDirectory, 0o755)
+		changes = append(changes, Change{Action: nodeAction, Path: dir, What: "make the directory, " + by(s), step: step{Kind: isDirectory, After: &s}})
+	}
+	slices.Reverse(changes)
+	what := "make the " + p.state.Kind + ", " + by(p.state)
+	if p.state.Kind == isLink {
+		what = "link to " + p.state.Link
+	}
+	changes = append(changes, Change{Action: nodeAction, Path: p.path, What: what, step: step{Kind: p.state.Kind, After: &p.state}, content: p.content})
+	for i, c := range changes {
+		j.Entries = slices.DeleteFunc(j.Entries, func(e entry) bool { return e.Path == c.Path }) // of one that somebody took away
+		if err := j.do(ctx, n.Host, c); err != nil {
+			return changes[:i], err
+		}
+		say(out, c.Path+": "+c.What)
+	}
+	return changes, j.release(n.Host, p.program, n.Version)
+}
+
+// drop takes away what the node was given and is not to have any more, such as a layer.
+func (n Node) drop(ctx context.Context, j *journal, pieces []piece, out io.Writer) ([]Change, error) {
+	var changes []Change
+	for _, e := range slices.Clone(j.Entries) {
+		if e.Kind == isDirectory || slices.ContainsFunc(pieces, func(p piece) bool { return p.path == e.Path }) {
+			continue
+		}
+		err := e.undo(ctx, n.Host, e.Path)
+		if errors.Is(err, errChanged) {
+			say(out, e.Path+": kept, because "+err.Error())
+			continue
+		} else if err != nil {
+			return changes, err
+		}
+		j.Entries = slices.DeleteFunc(j.Entries, func(o entry) bool { return o.Path == e.Path })
+		say(out, e.Path+": removed")
+		changes = append(changes, Change{Action: nodeAction, Path: e.Path, What: "remove it", step: step{Kind: e.Kind, Before: e.After}})
+	}
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	return changes, j.write(n.Host)
+}
+
+// writable reports whether programs can be put into a directory and run from there. One that is missing is what the one
+// above it is.
+func (n Node) writable(dir string) bool {
+	for !n.there(dir) {
+		dir = filepath.Dir(dir)
+	}
+	var fs unix.Statfs_t
+	return unix.Access(n.Path(dir), unix.W_OK) == nil && unix.Statfs(n.Path(dir), &fs) == nil && fs.Flags&unix.ST_NOEXEC == 0
+}
+
+func (n Node) there(dir string) bool {
+	_, err := os.Stat(n.Path(dir))
+	return err == nil
+}
+
+// find gives the index of the entry of a path, -1 when there is none.
+func (j *journal) find(path string) int {
+	return slices.IndexFunc(j.Entries, func(e entry) bool { return e.Path == path })
+}
+
+func (j *journal) owns(path string) bool { return j.find(path) >= 0 }
+
+// release notes the version that the node has now.
+func (j *journal) release(h Host, isProgram bool, version string) error {
+	if !isProgram || j.Version == version {
+		return nil
+	}
+	j.Version = version
+	return j.write(h)
+}
+
+// replace makes a change of what entry i put there. The record allows both states while it lasts.
+func (j *journal) replace(h Host, i int, c Change) error {
+	j.Entries[i].Was, j.Entries[i].After = c.Was, c.After
+	if err := j.write(h); err != nil {
+		return err
+	}
+	if c.Kind == isLink { // a link cannot be written over
+		if err := h.put(c.Path, nil, nil); err != nil {
+			return err
+		}
+	}
+	if err := h.put(c.Path, c.After, c.content); err != nil {
+		return err
+	}
+	j.Entries[i].Was = nil
+	return j.write(h)
+}
+
+// compareVersions orders versions such as 2.0.1 and 2.1.0-rc1: by their numbers, and one with a suffix before the one
+// without.
+func compareVersions(a, b string) int {
+	one, suffixOne, _ := strings.Cut(a, "-")
+	two, suffixTwo, _ := strings.Cut(b, "-")
+	numbers := func(v string) (n [3]int) {
+		_, _ = fmt.Sscanf(v, "%d.%d.%d", &n[0], &n[1], &n[2]) // what is no number is 0
+		return n
+	}
+	first, second := numbers(one), numbers(two)
+	if c := slices.Compare(first[:], second[:]); c != 0 {
+		return c
+	}
+	if (suffixOne == "") != (suffixTwo == "") {
+		return cmp.Compare(suffixTwo, suffixOne) // "" is the release
+	}
+	return cmp.Compare(suffixOne, suffixTwo)
+}

@@ -1,0 +1,224 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+)
+
+// bare is a node without our package.
+var bare = map[string]string{
+	"/usr/bin/": "", "/usr/lib/": "", "/opt/": "", "/var/lib/": "", "/etc/request-key.d/": "",
+	"/usr/sbin/mount.cifs 0755": "elf", "/usr/sbin/request-key 0755": "elf",
+	"/sbin":                               "->usr/sbin",
+	"/etc/request-key.d/cifs.spnego.conf": "create cifs.spnego * * /usr/sbin/cifs.upcall %k\n",
+}
+
+// pod is a Node for a machine, of a version whose program holds that version.
+func pod(t *testing.T, h Host, version string, layers map[string]string) Node {
+	t.Helper()
+	dir := t.TempDir()
+	n := Node{Host: h, Program: dir + "/azfilesauth", Version: version, Layers: dir}
+	must(t, os.WriteFile(n.Program, []byte(version+strings.Repeat("x", maxFile)), 0o600)) // as large as a program
+	for name, text := range layers {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return n
+}
+
+func installed(t *testing.T, n Node) (said string, changes int) {
+	t.Helper()
+	var out strings.Builder
+	made, err := n.Install(context.Background(), &out)
+	must(t, err)
+	return out.String(), len(made)
+}
+
+// versionOf is what a program on the node is of, "" for none.
+func (h Host) versionOf(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(h.Path(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return ""
+	}
+	must(t, err)
+	return strings.TrimRight(string(text), "x")
+}
+
+// TestNode gives a node all, twice, and takes all back: byte for byte, mode for mode.
+func TestNode(t *testing.T) {
+	h := tree(t, bare)
+	before := snapshot(t, h.Root)
+	n := pod(t, h, "2.0.0", map[string]string{"60-pod.yaml": "proxy: http://proxy.example:3128\n", "..data": "of the volume"})
+	if said, changes := installed(t, n); changes != 8 || !strings.HasSuffix(said, rulePath+": make the file, "+by(n.own(isFile, 0o644))+"\n") {
+		t.Errorf("%d changes; the rule is not the last:\n%s", changes, said)
+	}
+	for path, want := range map[string]string{
+		"/usr/bin/azfilesauthmanager": "2.0.0", "/usr/sbin/mount.azfiles": "2.0.0", "/usr/sbin/azfiles.upcall": "2.0.0",
+		rulePath: shippedText(t, "request-key.d/azfiles.conf"), "/etc/azfilesauth/config.d/60-pod.yaml": "proxy: http://proxy.example:3128\n", "/etc/azfilesauth/config.yaml": "",
+	} {
+		if got := h.versionOf(t, path); got != want {
+			t.Errorf("%s holds %q", path, got)
+		}
+	}
+	if info, err := os.Stat(h.Path(program)); err != nil || info.Mode() != 0o755 {
+		t.Errorf("the program: %v, %v", info, err)
+	}
+	if said, changes := installed(t, n); changes != 0 || said != "" {
+		t.Errorf("the second time: %d changes\n%s", changes, said)
+	}
+	must(t, RemoveNode(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "removed")
+	must(t, RemoveNode(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "removed twice")
+}
+
+// TestNodeVersions: only what is older and the node's record's is replaced, so pods of two versions do not take turns.
+func TestNodeVersions(t *testing.T) {
+	h := tree(t, bare)
+	before := snapshot(t, h.Root)
+	for _, step := range []struct{ version, want string }{
+		{"2.0.0", "2.0.0"}, {"2.1.0-rc1", "2.1.0-rc1"}, {"2.0.9", "2.1.0-rc1"}, {"2.1.0", "2.1.0"}, {"2.1.0-rc2", "2.1.0"}, {"2.10.0", "2.10.0"}, {"2.9.0", "2.10.0"},
+	} {
+		installed(t, pod(t, h, step.version, nil))
+		if got := h.versionOf(t, program); got != step.want {
+			t.Errorf("after %s it is %s, not %s", step.version, got, step.want)
+		}
+	}
+	must(t, RemoveNode(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "removed")
+}
+
+// TestNodeKeepsWhatOthersPut: a package's files, and those that somebody changed, stay at installation and removal.
+func TestNodeKeepsWhatOthersPut(t *testing.T) {
+	packaged := map[string]string{
+		program + " 0755": "the package's", "/usr/bin/azfilesauthmanager": "->azfilesauth", "/usr/sbin/mount.azfiles": "->/usr/bin/azfilesauth",
+		"/usr/sbin/azfiles.upcall": "->/usr/bin/azfilesauth", rulePath: ourRule, "/etc/azfilesauth/config.d/60-pod.yaml": "# the administrator's\n",
+	}
+	h := tree(t, bare, packaged)
+	before := snapshot(t, h.Root)
+	said, changes := installed(t, pod(t, h, "9.0.0", map[string]string{"60-pod.yaml": "proxy: http://proxy.example:3128\n"}))
+	if changes != 0 || !strings.Contains(said, program+": kept, because") || !strings.Contains(said, "60-pod.yaml: kept, because") {
+		t.Errorf("%d changes\n%s", changes, said)
+	}
+	unchanged(t, h, before, "installed beside the package")
+
+	h = tree(t, bare)
+	installed(t, pod(t, h, "2.0.0", nil))
+	must(t, os.WriteFile(h.Path(program), []byte("the administrator's"), 0o600))
+	installed(t, pod(t, h, "3.0.0", nil))
+	err := RemoveNode(context.Background(), h, io.Discard)
+	if !fault.Is(err, fault.SetupChanged) || h.versionOf(t, program) != "the administrator's" || h.content(t, rulePath) != "missing" {
+		t.Errorf("%v; the program holds %q", err, h.versionOf(t, program))
+	}
+}
+
+// TestNodeLayers: a layer follows its ConfigMap, and goes when it is not in it any more.
+func TestNodeLayers(t *testing.T) {
+	h := tree(t, bare)
+	for _, step := range []map[string]string{{"60-a.yaml": "a: 1\n"}, {"60-a.yaml": "a: 2\n", "61-b.yaml": "b: 1\n"}, {"61-b.yaml": "b: 1\n"}, {}} {
+		installed(t, pod(t, h, "2.0.0", step))
+		now := map[string]string{}
+		names, err := filepath.Glob(h.Path("/etc/azfilesauth/config.d") + "/*")
+		must(t, err)
+		for _, name := range names {
+			now[filepath.Base(name)] = h.versionOf(t, "/etc/azfilesauth/config.d/"+filepath.Base(name))
+		}
+		if !maps.Equal(now, step) {
+			t.Errorf("the layers are %v, not %v", now, step)
+		}
+	}
+}
+
+// TestNodeWithoutPrograms: nothing is given to a node where no mount could succeed.
+func TestNodeWithoutPrograms(t *testing.T) {
+	h := tree(t, bare, map[string]string{"/usr/sbin/mount.cifs 0755": "gone", "/usr/sbin/request-key 0755": "gone"})
+	before := snapshot(t, h.Root)
+	_, err := pod(t, h, "2.0.0", nil).Install(context.Background(), io.Discard)
+	if f := fault.From(err); !fault.Is(err, fault.NodePrograms) || !strings.Contains(f.Fix(), "cifs-utils keyutils") {
+		t.Errorf("got %v", err)
+	}
+	unchanged(t, h, before, "refused")
+}
+
+// readOnly makes a directory one that nothing can be written to: for root by a mount of its own.
+func readOnly(t *testing.T, dir string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		must(t, os.Chmod(dir, 0o555)) //nolint:gosec // a directory is searched
+		return
+	}
+	runtime.LockOSThread() // and never unlocked: the thread ends with its mounts
+	must(t, unix.Unshare(unix.CLONE_NEWNS|unix.CLONE_FS))
+	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	must(t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
+	must(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// TestNodeReadOnly: an image with a read-only /usr gets the program elsewhere, and a rule that names it there.
+func TestNodeReadOnly(t *testing.T) {
+	h := tree(t, bare)
+	before := snapshot(t, h.Root)
+	readOnly(t, h.Path("/usr/bin"))
+	said, _ := installed(t, pod(t, h, "2.0.0", nil))
+	if !strings.Contains(said, "/usr is read-only") || h.versionOf(t, "/opt/azfilesauth/bin/azfiles.upcall") != "2.0.0" ||
+		h.content(t, rulePath) != strings.ReplaceAll(shippedText(t, "request-key.d/azfiles.conf"), "/usr/sbin/", "/opt/azfilesauth/bin/") {
+		t.Errorf("the rule is %q\n%s", h.content(t, rulePath), said)
+	}
+	if _, changes := installed(t, pod(t, h, "2.0.0", nil)); changes != 0 {
+		t.Errorf("%d changes the second time", changes)
+	}
+	must(t, RemoveNode(context.Background(), h, io.Discard))
+	if os.Geteuid() == 0 {
+		unchanged(t, h, before, "removed")
+	}
+}
+
+// TestNodeInterrupted: what an installation that was cut short left is taken back whole.
+func TestNodeInterrupted(t *testing.T) {
+	for _, after := range []int{0, 1, 2, 4} {
+		h := tree(t, bare)
+		before := snapshot(t, h.Root)
+		ctx, cancel := context.WithCancel(context.Background())
+		_, err := pod(t, h, "2.0.0", nil).Install(ctx, cutAfter{after, cancel}.writer())
+		if err == nil {
+			t.Error("it was not cut short")
+		}
+		must(t, RemoveNode(context.Background(), h, io.Discard))
+		unchanged(t, h, before, "cut short and removed")
+	}
+}
+
+// cutAfter cancels a context after some lines.
+type cutAfter struct {
+	lines  int
+	cancel func()
+}
+
+func (c cutAfter) writer() io.Writer {
+	left := c.lines
+	if left == 0 {
+		c.cancel()
+	}
+	return writerFunc(func(p []byte) (int, error) {
+		if left--; left <= 0 {
+			c.cancel()
+		}
+		return len(p), nil
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
