@@ -205,7 +205,7 @@ var commands = []row{
 			"It is needed where domain_realm maps core.windows.net to another realm.\n\n" +
 			"--node is for a pod that sees the files of its node in --root: it gives the node this very program, its\n" +
 			"names, the rule, and the layers of the configuration in --layers. It replaces only what it gave in an\n" +
-			"older version; --node --undo takes back what it gave.",
+			"older version; --node --undo reverts that.",
 		wrong: func(s *session, _ []string) string {
 			if s.node && (s.root == "" || s.dryRun || s.krb5 || s.stockHandler || s.undo && s.layers != "" || s.stay && !s.undo) {
 				return "--node takes --root, and either --layers or --undo"

@@ -93,7 +93,7 @@ func (n Node) needPrograms() error {
 	if len(programs) == 0 {
 		return nil
 	}
-	return fault.NodePrograms.New(strings.Join(programs, " and "), strings.Join(packages, " "))
+	return fault.NodePrograms.New(strings.Join(programs, " and "), strings.Join(packages, ","))
 }
 
 // elsewhere are the directories for programs where /usr is read-only.

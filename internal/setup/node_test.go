@@ -145,7 +145,7 @@ func TestNodeWithoutPrograms(t *testing.T) {
 	h := tree(t, bare, map[string]string{"/usr/sbin/mount.cifs 0755": "gone", "/usr/sbin/request-key 0755": "gone"})
 	before := snapshot(t, h.Root)
 	_, err := pod(t, h, "2.0.0", nil).Install(context.Background(), io.Discard)
-	if f := fault.From(err); !fault.Is(err, fault.NodePrograms) || !strings.Contains(f.Fix(), "cifs-utils keyutils") {
+	if f := fault.From(err); !fault.Is(err, fault.NodePrograms) || !strings.Contains(f.Fix(), "cifs-utils,keyutils") {
 		t.Errorf("got %v", err)
 	}
 	unchanged(t, h, before, "refused")
