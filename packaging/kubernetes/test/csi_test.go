@@ -160,7 +160,9 @@ func TestComponentProbe(t *testing.T) {
 		refresh.LivenessProbe.TimeoutSeconds < 3 {
 		t.Errorf("probe %+v", refresh.LivenessProbe)
 	}
-	if slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name != "azfilesrefresh" && c.Name != "node-driver-registrar" && c.LivenessProbe != nil && c.LivenessProbe.Exec != nil }) {
+	if slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return c.Name != "azfilesrefresh" && c.Name != "node-driver-registrar" && c.LivenessProbe != nil && c.LivenessProbe.Exec != nil
+	}) {
 		t.Error("another container has the probe")
 	}
 	if pod.Annotations["kubectl.kubernetes.io/default-container"] != "azurefile" {
