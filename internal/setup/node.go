@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/etc"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
@@ -32,6 +32,11 @@ type Node struct {
 	Version string // of Program
 	Layers  string // the directory of the layers, a path in this process; "" is none
 }
+
+const (
+	configPath  = config.DefaultPath
+	programName = "azfilesauth"
+)
 
 // nodeAction is the Action of a Change of a Node.
 const nodeAction = "node"
@@ -74,9 +79,25 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 	return append(changes, gone...), nil
 }
 
-// RemoveNode takes back what Install gave, the rule first, and writes to out what it does. What somebody changed since
-// stays, and is named by the error, a fault of the kind SetupChanged.
+// RemoveNode removes what Install gave, the rule first, and writes to out what it does. What somebody changed since
+// stays, and is named by the error, a fault of the kind SetupChanged. The configuration is no fault: the CSI driver
+// writes over it at each start.
 func RemoveNode(ctx context.Context, h Host, out io.Writer) error {
+	j, err := h.readJournal(NodePath)
+	if err != nil {
+		return failed(NodePath, err)
+	}
+	now, err := h.look(configPath)
+	if err != nil {
+		return failed(configPath, err)
+	}
+	if i := j.find(configPath); i >= 0 && now.state != nil && !same(now.state, j.Entries[i].After) {
+		j.Entries = slices.Delete(j.Entries, i, i+1)
+		if err := j.write(h); err != nil {
+			return failed(NodePath, err)
+		}
+		say(out, configPath+": kept, because "+errChanged.Error())
+	}
 	return undoAll(ctx, h, NodePath, out)
 }
 
@@ -96,26 +117,27 @@ func (n Node) needPrograms() error {
 	return fault.NodePrograms.New(strings.Join(programs, " and "), strings.Join(packages, ","))
 }
 
-// elsewhere are the directories for programs where /usr is read-only.
+// elsewhere are the directories for programs where those of a package are read-only.
 var elsewhere = []string{"/opt/azfilesauth/bin", "/var/lib/azfilesauth/bin"}
 
-// paths are the path of the program and those of its other names.
+// paths are the path of the program and those of its other names, the kernel's handler last.
 func (n Node) paths(j *journal) (path string, names []string, err error) {
-	usr := []string{"/usr/bin/azfilesauthmanager", "/usr/sbin/mount.azfiles", handler}
+	program := host.Bin(programName)
+	names = []string{host.Bin("azfilesauthmanager"), mountHelper, host.Sbin("azfiles.upcall")}
 	now, err := n.look(program)
-	if err != nil || now.state != nil && !j.owns(program) || n.writable("/usr/bin") && n.writable("/usr/sbin") {
-		return program, usr, err
+	if err != nil || now.state != nil && !j.owns(program) || n.writable(filepath.Dir(program)) && n.writable(filepath.Dir(mountHelper)) {
+		return program, names, err
 	}
 	for _, dir := range elsewhere {
 		if !n.writable(dir) {
 			continue
 		}
-		for i, name := range usr {
-			usr[i] = filepath.Join(dir, filepath.Base(name))
+		for i, name := range names {
+			names[i] = filepath.Join(dir, filepath.Base(name))
 		}
-		return filepath.Join(dir, filepath.Base(program)), usr, nil
+		return filepath.Join(dir, programName), names, nil
 	}
-	return "", nil, &fs.PathError{Op: "write", Path: "/usr", Err: errReadOnly}
+	return "", nil, &fs.PathError{Op: "write", Path: filepath.Dir(program), Err: errReadOnly}
 }
 
 var errReadOnly = errors.New("it is read-only, and so is, or takes no programs, " + strings.Join(elsewhere, " and "))
@@ -126,7 +148,7 @@ func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
 	if err != nil {
 		return nil, err
 	}
-	if path != program && !j.owns(path) {
+	if path != host.Bin(programName) && !j.owns(path) {
 		say(out, fmt.Sprintf("/usr is read-only: the program goes to %s, where mount(8) does not look for mount.azfiles", filepath.Dir(path)))
 	}
 	binary, err := os.ReadFile(n.Program)
@@ -138,15 +160,20 @@ func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
 	for _, name := range names {
 		all = append(all, piece{path: name, state: state{Mode: 0o777, UID: n.UID, GID: n.Own(0).GID, Kind: isLink, Link: path}})
 	}
+	shipped, err := shippedFile("azfilesauth/config.yaml")
+	if err != nil {
+		return nil, err
+	}
 	layers, err := n.layers()
 	if err != nil {
 		return nil, err
 	}
-	rule, err := etc.Files.ReadFile("request-key.d/azfiles.conf")
+	all = append(all, n.file(configPath, shipped, 0o600))
+	rule, err := shippedFile("request-key.d/azfiles.conf")
 	if err != nil {
 		return nil, err
 	}
-	rule = []byte(strings.ReplaceAll(string(rule), handler, names[len(names)-1]))
+	rule = []byte(strings.ReplaceAll(string(rule), host.Sbin("azfiles.upcall"), names[len(names)-1]))
 	return append(append(all, layers...), n.file(requestkey.OurFile, rule, 0o644)), nil
 }
 

@@ -14,7 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
+
+var program = host.Bin(programName)
 
 // bare is a node without our package.
 var bare = map[string]string{
@@ -60,12 +63,12 @@ func TestNode(t *testing.T) {
 	h := tree(t, bare)
 	before := snapshot(t, h.Root)
 	n := pod(t, h, "2.0.0", map[string]string{"60-pod.yaml": "proxy: http://proxy.example:3128\n", "..data": "of the volume"})
-	if said, changes := installed(t, n); changes != 8 || !strings.HasSuffix(said, rulePath+": make the file, "+by(n.own(isFile, 0o644))+"\n") {
+	if said, changes := installed(t, n); changes != 9 || !strings.HasSuffix(said, rulePath+": make the file, "+by(n.own(isFile, 0o644))+"\n") {
 		t.Errorf("%d changes; the rule is not the last:\n%s", changes, said)
 	}
 	for path, want := range map[string]string{
 		"/usr/bin/azfilesauthmanager": "2.0.0", "/usr/sbin/mount.azfiles": "2.0.0", "/usr/sbin/azfiles.upcall": "2.0.0",
-		rulePath: shippedText(t, "request-key.d/azfiles.conf"), "/etc/azfilesauth/config.d/60-pod.yaml": "proxy: http://proxy.example:3128\n", "/etc/azfilesauth/config.yaml": "",
+		rulePath: shippedText(t, "request-key.d/azfiles.conf"), "/etc/azfilesauth/config.d/60-pod.yaml": "proxy: http://proxy.example:3128\n", "/etc/azfilesauth/config.yaml": shippedText(t, "azfilesauth/config.yaml"),
 	} {
 		if got := h.versionOf(t, path); got != want {
 			t.Errorf("%s holds %q", path, got)
@@ -103,7 +106,7 @@ func TestNodeVersions(t *testing.T) {
 func TestNodeKeepsWhatOthersPut(t *testing.T) {
 	packaged := map[string]string{
 		program + " 0755": "the package's", "/usr/bin/azfilesauthmanager": "->azfilesauth", "/usr/sbin/mount.azfiles": "->/usr/bin/azfilesauth",
-		"/usr/sbin/azfiles.upcall": "->/usr/bin/azfilesauth", rulePath: ourRule, "/etc/azfilesauth/config.d/60-pod.yaml": "# the administrator's\n",
+		"/usr/sbin/azfiles.upcall": "->/usr/bin/azfilesauth", rulePath: ourRule, "/etc/azfilesauth/config.yaml 0600": "USER_UID: 7\n", "/etc/azfilesauth/config.d/60-pod.yaml": "# the administrator's\n",
 	}
 	h := tree(t, bare, packaged)
 	before := snapshot(t, h.Root)
@@ -120,6 +123,21 @@ func TestNodeKeepsWhatOthersPut(t *testing.T) {
 	err := RemoveNode(context.Background(), h, io.Discard)
 	if !fault.Is(err, fault.SetupChanged) || h.versionOf(t, program) != "the administrator's" || h.content(t, rulePath) != "missing" {
 		t.Errorf("%v; the program holds %q", err, h.versionOf(t, program))
+	}
+}
+
+// TestNodeBesideTheDriver: its init container writes its own three lines at each start, which is no reason to fail.
+func TestNodeBesideTheDriver(t *testing.T) {
+	h := tree(t, bare)
+	installed(t, pod(t, h, "2.0.0", nil))
+	const drivers = "USER_UID: 0\nKRB5_CC_NAME: /var/lib/kubelet/kerberos/krb5cc_0\nLOG_DESTINATION: \"file\"\n"
+	must(t, os.WriteFile(h.Path("/etc/azfilesauth/config.yaml"), []byte(drivers), 0o600))
+	if _, changes := installed(t, pod(t, h, "2.0.0", nil)); changes != 0 || h.content(t, "/etc/azfilesauth/config.yaml") != drivers {
+		t.Errorf("%d changes; the configuration is %q", changes, h.content(t, "/etc/azfilesauth/config.yaml"))
+	}
+	must(t, RemoveNode(context.Background(), h, io.Discard))
+	if h.content(t, "/etc/azfilesauth/config.yaml") != drivers || h.content(t, program) != "missing" || h.content(t, NodePath) != "missing" {
+		t.Errorf("left: %q", h.content(t, "/etc/azfilesauth/config.yaml"))
 	}
 }
 
