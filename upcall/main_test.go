@@ -107,7 +107,7 @@ type setupFile struct {
 
 	Storage, IMDS, CA string
 	Deadline          time.Duration
-	Begin             string
+	Begin, Attack     string
 }
 
 const (

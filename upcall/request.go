@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
@@ -163,6 +166,7 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 	if err != nil {
 		return tickets.Result{}, err
 	}
+	r.contain(who.CRUID)
 	ctx, cancel := r.limit()
 	defer cancel()
 	got, err := manager.Ensure(ctx, tickets.Request{
@@ -170,6 +174,21 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 	})
 	got.Failure = r.late(ctx, got.Failure)
 	return got, r.late(ctx, err)
+}
+
+// contain gives up, before anything is read that another machine has written, what getting a ticket and answering with
+// it does not take: a flaw there changes no file but caches and our own. Where cifs.upcall answers nothing is given up,
+// because it needs more. What cannot be given up is no reason to refuse a login.
+func (r *request) contain(cruid int) {
+	if r.cfg.Upcall.Mode == "cifs" {
+		return
+	}
+	if d, err := r.OwnDir(r.Run); err == nil { // after a reboot it may not be there yet
+		d.Close()
+	}
+	_ = confine.Contain([]string{r.Run, filepath.Dir(r.cfg.CCacheName(cruid)), r.kmsg, os.DevNull},
+		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER, // for caches of users
+		unix.CAP_SYS_ADMIN) // to have the kernel forget failed requests
 }
 
 // limit ends at the request's deadline, which bounds waiting for others: locks, the network, another program. It

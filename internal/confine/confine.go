@@ -1,4 +1,5 @@
-// Package confine runs a program of a user's as that user, with nothing that is root's within its reach.
+// Package confine runs a program of a user's as that user, with nothing that is root's within its reach, and takes from
+// this process what it does not need (Contain).
 //
 // What a child of root's inherits is more than its user id: the terminal, into which it can type
 // (TIOCSTI), the session keyring, the authority to answer a request of the kernel, open files, and after
