@@ -101,6 +101,7 @@ install-files: $(BIN)
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor/abstractions packaging/apparmor/abstractions/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/selinux packaging/selinux/azfilesauth.te packaging/selinux/azfilesauth.fc
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/prometheus packaging/prometheus/azfilesauth.rules.yml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/schema packaging/schema/*.schema.json
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man7 packaging/man/*.7

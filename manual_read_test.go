@@ -257,7 +257,9 @@ func jsonKeys(t *testing.T, name string) (keys []string) {
 			for _, field := range s.Type.(*ast.StructType).Fields.List {
 				if field.Tag != nil {
 					key, _, _ := strings.Cut(reflect.StructTag(strings.Trim(field.Tag.Value, "`")).Get("json"), ",")
-					keys = append(keys, key)
+					if key != "-" {
+						keys = append(keys, key)
+					}
 				}
 			}
 			return false

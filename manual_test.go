@@ -209,17 +209,18 @@ func TestManualOfConfiguration(t *testing.T) {
 func TestManualOfJSON(t *testing.T) {
 	for _, v := range []struct{ page, macro, part, types string }{
 		{"azfilesauth.8", "Ss", "set", "internal/cli.granted"},
-		{"azfilesauth.8", "Ss", "list", "internal/cli.listed"},
+		{"azfilesauth.8", "Ss", "list", "internal/cli.listing internal/cli.listed"},
 		{"azfilesauth.8", "Ss", "clear", "internal/cli.erased internal/cli.forgotten"},
 		{"azfilesauth.8", "Ss", "status", "internal/cli.overview internal/cli.verdict internal/cli.mountedEndpoint internal/cli.absent internal/control.Status internal/control.Endpoint internal/control.Mount internal/control.Fault"},
 		{"azfilesauth.8", "Ss", "refresh", "internal/cli.renewed internal/control.Outcome internal/control.Fault"},
-		{"azfilesauth.8", "Ss", "explain", "internal/cli.explained"},
+		{"azfilesauth.8", "Ss", "explain", "internal/cli.explained internal/cli.catalogue"},
 		{"azfilesauth.8", "Ss", "config check", "internal/cli.checked"},
 		{"azfilesauth.8", "Ss", "config show", "internal/cli.shownConfig internal/cli.setting"},
 		{"azfilesauth.8", "Ss", "version", "internal/cli.version"},
-		{"azfilesauth-doctor.8", "Sh", "JSON", "internal/cli.examined internal/doctor.Report internal/doctor.Finding"},
-		{"azfilesauth-setup.8", "Sh", "JSON", "internal/cli.prepared internal/setup.Change"},
-		{"azfilesauth-bundle.8", "Sh", "JSON", "internal/cli.packed"},
+		{"azfilesauth-doctor.8", "Sh", "JSON", "internal/cli.answer internal/cli.examined internal/doctor.Report internal/doctor.Finding"},
+		{"azfilesauth-setup.8", "Sh", "JSON", "internal/cli.answer internal/cli.prepared internal/setup.Change"},
+		{"azfilesauth-bundle.8", "Sh", "JSON", "internal/cli.answer internal/cli.packed"},
+		{"azfilesauth.8", "Sh", "JSON", "internal/cli.answer internal/cli.failure"},
 	} {
 		var keys []string
 		for _, name := range strings.Fields(v.types) {

@@ -1,4 +1,4 @@
-// Package bundle collects what somebody who helps needs to see of a machine: what the doctor found, the
+// Package bundle collects what support needs to see of a machine: what the doctor found, the
 // versions, the configuration, mounts, logs and what tickets there are.
 //
 // Invariants: no token, key, ticket or password is in a bundle. Three things see to it, each of them
@@ -15,7 +15,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +39,9 @@ type part struct {
 	text Text
 }
 
+// Printed is what commands print with --json.
+type Printed struct{ Doctor, Status Text }
+
 // machine is what is looked at.
 type machine struct {
 	*doctor.Subject
@@ -47,17 +49,14 @@ type machine struct {
 }
 
 // parts are the files of a bundle, after the doctor's own.
-func (m *machine) parts(report doctor.Report, status Text) []part {
+func (m *machine) parts(report doctor.Report, printed Printed) []part {
 	return []part{
 		{"doctor.txt", func(context.Context) (string, error) {
 			var b bytes.Buffer
 			report.Write(&b, nil)
 			return b.String(), nil
 		}},
-		{"doctor.json", func(context.Context) (string, error) {
-			text, err := json.MarshalIndent(report, "", "  ")
-			return string(text) + "\n", err
-		}},
+		{"doctor.json", printed.Doctor},
 		{"versions.txt", m.versions},
 		{"config.txt", m.configuration},
 		{"mounts.txt", m.mounted},
@@ -73,17 +72,17 @@ func (m *machine) parts(report doctor.Report, status Text) []part {
 			if !m.Live() { // the daemon is this machine's
 				return "", nil
 			}
-			return status(ctx)
+			return printed.Status(ctx)
 		}},
 	}
 }
 
-// Write writes the bundle of a machine, what the doctor reports of it and what status tells of this machine
+// Write writes the bundle of a machine, what the doctor reports of it and what commands print about this machine
 // as a tar archive, compressed with gzip. The errors are those of w and of ctx.
-func Write(ctx context.Context, w io.Writer, s *doctor.Subject, report doctor.Report, status Text) error {
+func Write(ctx context.Context, w io.Writer, s *doctor.Subject, report doctor.Report, printed Printed) error {
 	m := &machine{Subject: s, secrets: &secrets{}}
 	m.findSecrets()
-	all := m.parts(report, status)
+	all := m.parts(report, printed)
 	texts := make([]string, len(all))
 	for i, p := range all { // all before the first is written: a later part may know another secret
 		text, err := p.text(ctx)

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -201,6 +202,13 @@ func unpack(t *testing.T, data []byte) map[string]string {
 
 func status(context.Context) (string, error) { return "what the daemon says\n", nil }
 
+func printed(report doctor.Report) Printed {
+	return Printed{Status: status, Doctor: func(context.Context) (string, error) {
+		text, err := json.Marshal(report)
+		return string(text), err
+	}}
+}
+
 func bundleOf(t *testing.T, o doctor.Options, checks []doctor.Check) map[string]string {
 	t.Helper()
 	o.Now, o.Version = func() time.Time { return testTime }, "2.0.0"
@@ -209,7 +217,8 @@ func bundleOf(t *testing.T, o doctor.Options, checks []doctor.Check) map[string]
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := Write(context.Background(), &b, s, doctor.Run(context.Background(), s, checks), status); err != nil {
+	report := doctor.Run(context.Background(), s, checks)
+	if err := Write(context.Background(), &b, s, report, printed(report)); err != nil {
 		t.Fatal(err)
 	}
 	return unpack(t, b.Bytes())
@@ -241,7 +250,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 		"request-key.txt": {"==> /etc/request-key.d/odd.conf (", "create user REDACTED * /bin/x REDACTED\n"},
 		"logs.txt":        {"==> /var/log/azfilesauth.log\n", "azfilesrefresh[1]: value REDACTED\n"},
 		"doctor.txt":      {"config"},
-		"doctor.json":     {`"schema": 1`},
+		"doctor.json":     {`"upcall_mode":"native"`},
 		"versions.txt":    {"azfilesauth 2.0.0, go"},
 		"unit.txt":        {"azfilesrefresh.service.d/o.conf"},
 	} {

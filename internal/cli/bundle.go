@@ -31,7 +31,8 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 		return err
 	}
 	report := doctor.Run(ctx, subject, doctor.All())
-	pack := func(w io.Writer) error { return bundle.Write(ctx, w, subject, report, s.statusText) }
+	printed := bundle.Printed{Doctor: s.doctorText(report), Status: s.statusText}
+	pack := func(w io.Writer) error { return bundle.Write(ctx, w, subject, report, printed) }
 	if s.file == "-" {
 		if err := pack(s.Stdout); err != nil {
 			return fault.OutputFailed.New().Because(err)
@@ -55,12 +56,21 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 	})
 }
 
+// doctorText is what doctor --json prints.
+func (s *session) doctorText(r doctor.Report) bundle.Text {
+	return func(context.Context) (string, error) {
+		told := session{App: s.App, warnings: r.WarningLines()}
+		text, err := told.encodeIndented("doctor", examined{Report: r})
+		return string(text), err
+	}
+}
+
 // statusText is what status --json prints.
 func (s *session) statusText(ctx context.Context) (string, error) {
 	o, err := s.overview(ctx)
 	if err != nil {
 		return "", err
 	}
-	text, err := encode(o)
+	text, err := s.encodeIndented("status", o)
 	return string(text), err
 }

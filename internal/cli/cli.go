@@ -2,10 +2,10 @@
 //
 // Each command is in a file of its own: a function that describes it to cobra and a method that does
 // the work. The work itself is in the packages below; a command reads its arguments, asks them, and
-// presents the result as a few lines for people or, with --json, as one JSON value for programs. The
-// names of the JSON's keys are promised to stay, and others may join them.
+// presents the result as a few lines for people or, with --json, as one JSON object for programs, which
+// begins as answer does. The names of the JSON's keys are promised to stay, and others may join them.
 //
-// Invariants: a failure is always a fault, on stderr or, with --json, as {"fault": ...} on stdout,
+// Invariants: a failure is always a fault, on stderr or, with --json, as the key fault on stdout,
 // and its exit status is the process's; a result is written whole or not at all; nothing that was
 // typed where a secret could stand is repeated; what needs root says so before it does anything.
 // There is no package-level state: the same binary is mount.azfiles and the kernel's upcall, which
@@ -90,9 +90,12 @@ func Main(args []string, version string, ignored map[string]string, watch func(W
 // session is one run of the App.
 type session struct {
 	*App
-	json  bool     // for a program, not for a person
-	notes []string // what belongs to a failure beside its fault
-	exit  int      // the exit status of a command that has told its failures itself
+	json     bool     // for a program, not for a person
+	path     string   // that runs, with the program's name
+	warnings []string // of the result
+	failure  *failure // of the result
+	notes    []string // what belongs to a failure beside its fault
+	exit     int      // the exit status of a command that has told its failures itself
 	options
 }
 
@@ -109,7 +112,7 @@ func (a *App) Run(args []string) int {
 	if !errors.As(err, &f) { // all but cobra's own errors are faults
 		f = unknownCommand(root, args[1:])
 	}
-	s.json = s.json || wantsJSON(args[1:])
+	s.json, s.path = s.json || wantsJSON(args[1:]), command.CommandPath()
 	exit := int(f.Exit())
 	if judges(command, args) && fault.Is(f, fault.Usage, fault.HostUnknown) {
 		exit = exitUsage

@@ -332,7 +332,7 @@ func (s *session) tree() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(s.command(help))
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON value, for programs")
+	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON object, for programs")
 	for _, r := range commands {
 		if !strings.HasPrefix(r.use, "watch ") || s.Watch != nil {
 			root.AddCommand(s.command(r))
@@ -400,6 +400,7 @@ func (s *session) perform(c *cobra.Command, r row, args []string) error {
 	if r.rootOnly && s.EUID != 0 {
 		return fault.NotRoot.New(c.CommandPath())
 	}
+	s.path = c.CommandPath()
 	err := r.do(s, c, args)
 	if s.EUID != 0 && errors.Is(err, fs.ErrPermission) {
 		return fault.NotRoot.New(c.CommandPath())

@@ -67,7 +67,6 @@ type shownConfig struct {
 	File     string    `json:"file"`
 	Exists   bool      `json:"exists"` // false: there is no file, and the defaults hold
 	Settings []setting `json:"settings"`
-	Warnings []string  `json:"warnings"`
 }
 
 type setting struct {
@@ -82,16 +81,12 @@ func (s *session) show(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	shown := shownConfig{cfg.Path, !cfg.Missing, nil, append([]string{}, cfg.Warnings...)}
+	shown := shownConfig{cfg.Path, !cfg.Missing, nil}
 	rows := [][]string{{"KEY", "VALUE", "FROM"}}
 	for _, v := range cfg.Settings() {
 		shown.Settings = append(shown.Settings, setting{v.Key, v.Value, v.From()})
 		rows = append(rows, []string{legible.Line(v.Key), legible.Line(cmp.Or(v.Value, "(none)")), legible.Line(v.From())})
 	}
-	if !s.json {
-		for _, w := range shown.Warnings {
-			s.say("warning: %s", w)
-		}
-	}
+	s.warnings = cfg.Warnings
 	return s.result(shown, func(w io.Writer) { table(w, rows) })
 }

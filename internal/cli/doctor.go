@@ -53,6 +53,9 @@ func (s *session) doctor(c *cobra.Command, args []string) error {
 		}
 	}
 	s.exit = report.Exit
+	if s.json {
+		s.warnings = report.WarningLines()
+	}
 	return s.result(examined{report, changes}, func(w io.Writer) { report.Write(w, s.paint) })
 }
 

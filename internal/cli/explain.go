@@ -28,6 +28,11 @@ type explained struct {
 	former []string // ids that are told by this one today
 }
 
+// catalogue is the result of explain --list.
+type catalogue struct {
+	Explanations []explained `json:"explanations"`
+}
+
 // explanations are all faults, then all checks.
 func explanations() []explained {
 	var all []explained
@@ -55,7 +60,7 @@ func (s *session) explain(_ *cobra.Command, args []string) error {
 	}
 	all := explanations()
 	if len(args) == 0 {
-		return s.result(all, func(w io.Writer) {
+		return s.result(catalogue{all}, func(w io.Writer) {
 			rows := [][]string{{"ID", "MEANING"}}
 			for _, e := range all {
 				rows = append(rows, []string{e.ID, e.What})

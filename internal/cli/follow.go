@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os/signal"
@@ -13,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
@@ -133,13 +131,4 @@ func changedLines(before, now map[string]string) []string {
 		}
 	}
 	return lines
-}
-
-// printCompact prints v as JSON on one line.
-func (s *session) printCompact(v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return fault.Internal.New().Because(err)
-	}
-	return s.print(append(legible.JSON(text), '\n'))
 }

@@ -34,6 +34,11 @@ type listed struct {
 	expires time.Time
 }
 
+// listing is the result of list.
+type listing struct {
+	Tickets []listed `json:"tickets"` // by endpoint
+}
+
 // The states of a ticket.
 const (
 	stateOK      = "ok"
@@ -47,18 +52,18 @@ func (s *session) list(*cobra.Command, []string) error {
 	if err != nil {
 		return err
 	}
-	listing, err := m.List(uid)
+	found, err := m.List(uid)
 	if err != nil {
 		return err
 	}
-	all := make([]listed, 0, len(listing.Tickets)+len(listing.Further))
-	for _, t := range slices.Concat(listing.Tickets, listing.Further) {
-		all = append(all, describe(t, s.Now(), listing.CCache))
+	all := make([]listed, 0, len(found.Tickets)+len(found.Further))
+	for _, t := range slices.Concat(found.Tickets, found.Further) {
+		all = append(all, describe(t, s.Now(), found.CCache))
 	}
 	slices.SortStableFunc(all, func(a, b listed) int { return strings.Compare(a.Endpoint, b.Endpoint) })
-	return s.result(all, func(w io.Writer) {
+	return s.result(listing{all}, func(w io.Writer) {
 		if len(all) == 0 {
-			_, _ = fmt.Fprintf(w, "there are no tickets in %s\n", listing.CCache)
+			_, _ = fmt.Fprintf(w, "there are no tickets in %s\n", found.CCache)
 			return
 		}
 		table(w, s.rows(all))

@@ -113,8 +113,11 @@ func (s *session) presentRenewed(r renewed) error {
 	}
 	for _, o := range r.Outcomes {
 		if o.Fault != nil && s.exit == 0 {
-			s.exit = exitOf(o.Fault)
+			s.exit, s.failure = exitOf(o.Fault), failureOfDaemon(o.Fault)
 		}
+	}
+	if s.json {
+		s.warnings, s.notes = s.notes, nil
 	}
 	if err := s.result(r, func(w io.Writer) { s.writeRenewed(w, r) }); err != nil || s.json {
 		return err

@@ -9,7 +9,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
-	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -20,14 +19,13 @@ const (
 
 // granted is the result of set.
 type granted struct {
-	Endpoint    string   `json:"endpoint"`     // the canonical host
-	Server      string   `json:"server"`       // the service principal
-	Identity    string   `json:"identity"`     // on one line
-	Refreshable bool     `json:"refreshable"`  // a new ticket can be had without a person
-	ExpiresAt   *string  `json:"ends_at"`      // RFC 3339
-	SecondsLeft int64    `json:"seconds_left"` // to ends_at
-	CCache      string   `json:"ccache"`       // path of the credential cache
-	Warnings    []string `json:"warnings,omitempty"`
+	Endpoint    string  `json:"endpoint"`     // the canonical host
+	Server      string  `json:"server"`       // the service principal
+	Identity    string  `json:"identity"`     // on one line
+	Refreshable bool    `json:"refreshable"`  // a new ticket can be had without a person
+	ExpiresAt   *string `json:"ends_at"`      // RFC 3339
+	SecondsLeft int64   `json:"seconds_left"` // to ends_at
+	CCache      string  `json:"ccache"`       // path of the credential cache
 }
 
 // set gets a new ticket and presents it.
@@ -63,7 +61,8 @@ func (s *session) set(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.grant(r, got, changes(before, beforeErr, r, got))
+	s.warnings = changes(before, beforeErr, r, got)
+	return s.grant(r, got)
 }
 
 // step tells what is being done, to those who want to know.
@@ -88,18 +87,13 @@ func changes(before tickets.Listing, err error, r tickets.Request, got tickets.R
 }
 
 // grant presents a new ticket.
-func (s *session) grant(r tickets.Request, got tickets.Result, warnings []string) error {
+func (s *session) grant(r tickets.Request, got tickets.Result) error {
 	g := granted{
 		Endpoint: r.Endpoint.Host(), Server: got.Server, Identity: r.Identity.String(), Refreshable: r.Identity.Refreshable(),
-		ExpiresAt: stamp(got.EndTime), SecondsLeft: secondsLeft(s.Now(), got.EndTime), CCache: got.CCache, Warnings: warnings,
+		ExpiresAt: stamp(got.EndTime), SecondsLeft: secondsLeft(s.Now(), got.EndTime), CCache: got.CCache,
 	}
 	if !g.Refreshable {
-		g.Warnings = append(g.Warnings, "it cannot be renewed: it expires unless you set a new one")
-	}
-	if !s.json {
-		for _, w := range g.Warnings {
-			s.say("warning: %s", legible.Line(w))
-		}
+		s.warn("it cannot be renewed: it expires unless you set a new one")
 	}
 	return s.result(g, func(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "%s: ticket of the identity %s until %s (%s left), in %s\n",

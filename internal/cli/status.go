@@ -27,9 +27,9 @@ const startDaemon = "systemctl enable --now azfilesrefresh"
 // askTimeout bounds a question that the daemon answers from memory.
 const askTimeout = 5 * time.Second
 
-// overview is the result of status: what the daemon tells (control.Status, schema 1) and what it
-// cannot know.
+// overview is the result of status: what the daemon tells and what it cannot know.
 type overview struct {
+	Schema  int    `json:"schema,omitempty"`  // in place of that of control.Status: 0, for answer has one
 	Running bool   `json:"running"`           // the daemon answered
 	Problem string `json:"problem,omitempty"` // why it did not
 	Start   string `json:"start,omitempty"`   // the command that starts it

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -38,51 +37,24 @@ func (s *session) print(text []byte) error {
 	return nil
 }
 
-// result prints v as JSON or what human writes.
+// result prints v, an object, as JSON or what human writes.
 func (s *session) result(v any, human func(w io.Writer)) error {
 	if s.json {
 		return s.printJSON(v)
+	}
+	for _, w := range s.warnings {
+		s.say("warning: %s", legible.Line(w))
 	}
 	var b bytes.Buffer
 	human(&b)
 	return s.print(b.Bytes())
 }
 
-func (s *session) printJSON(v any) error {
-	text, err := encode(v)
-	if err != nil {
-		return err
-	}
-	return s.print(text)
-}
-
-// encode writes JSON for programs, and for people who look at it in a terminal.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err := e.Encode(v)
-	return legible.JSON(b.Bytes()), err
-}
-
-// failure is a fault as --json shows it.
-type failure struct {
-	ID        fault.ID `json:"id"`
-	What      string   `json:"what"`
-	Cause     string   `json:"cause"` // "" when there is none to tell
-	Fix       string   `json:"fix"`
-	Exit      int      `json:"exit"`
-	Retryable bool     `json:"retryable"`
-}
-
 // fail tells what happened and how to fix it.
 func (s *session) fail(f *fault.Fault, exit int) {
 	if s.json {
-		_ = s.printJSON(struct {
-			Fault failure  `json:"fault"`
-			Notes []string `json:"notes,omitempty"`
-		}{failure{f.ID(), f.What(), f.Cause(), f.Fix(), exit, f.Retryable()}, s.notes})
+		s.failure = failureOf(f, exit)
+		_ = s.printJSON(nil)
 		return
 	}
 	s.say("%s: %s", f.ID(), f.Sentence())

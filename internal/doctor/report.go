@@ -11,10 +11,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
-// Schema is the version of the Report's JSON form. Keys may join; none changes its meaning or goes
-// without another number.
-const Schema = 1
-
 // The exit statuses of a Report.
 const (
 	Healthy  = 0
@@ -24,9 +20,7 @@ const (
 
 // Report is what the checks found.
 type Report struct {
-	Schema    int       `json:"schema"`
 	Version   string    `json:"version"` // of azfilesauth
-	Time      time.Time `json:"time"`    // when it began, UTC
 	Millis    int64     `json:"milliseconds"`
 	Root      string    `json:"root"`
 	Live      bool      `json:"live"` // programs, the network and the kernel were asked
@@ -35,7 +29,7 @@ type Report struct {
 	Endpoints []string  `json:"endpoints"` // canonical hosts
 	Exit      int       `json:"exit"`      // 0 healthy, 1 works but, 2 a mount would fail now
 	Problems  int       `json:"problems"`
-	Warnings  int       `json:"warnings"`
+	Warnings  int       `json:"-"` // their number; the JSON has WarningLines
 	Skipped   int       `json:"skipped"`
 	First     *Finding  `json:"first"`  // the first broken link of the chain, or the first warning; null when healthy
 	Checks    []Finding `json:"checks"` // in the order of the chain
@@ -59,7 +53,7 @@ type Finding struct {
 // newReport sums up what the nodes found.
 func newReport(s *Subject, nodes []*node, began time.Time) Report {
 	r := Report{
-		Schema: Schema, Version: s.Version, Time: began.UTC(), Millis: s.Now().Sub(began).Milliseconds(),
+		Version: s.Version, Millis: s.Now().Sub(began).Milliseconds(),
 		Root: filepath.Clean(s.Root), Live: s.Live(), EUID: s.EUID, Mode: s.Mode(),
 		Endpoints: []string{}, Checks: []Finding{},
 	}
@@ -103,7 +97,7 @@ func (r *Report) sum() {
 	}
 }
 
-// Actions are the ids of the actions of setup that mend what was found, each once.
+// Actions are the ids of the actions of setup that fix what was found, each once.
 func (r Report) Actions() []string {
 	var ids []string
 	for _, f := range r.Checks {
@@ -156,6 +150,16 @@ func (f Finding) write(w io.Writer, paint Paint) {
 	if f.Action != "" {
 		_, _ = fmt.Fprintf(w, "             or:  azfilesauth doctor --fix\n")
 	}
+}
+
+// WarningLines are the findings that are warnings, each on one line.
+func (r Report) WarningLines() (lines []string) {
+	for _, f := range r.Checks {
+		if f.Status == Warning {
+			lines = append(lines, f.line())
+		}
+	}
+	return lines
 }
 
 // conclusion is the last line.

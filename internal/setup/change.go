@@ -16,8 +16,8 @@ type Change struct {
 	What   string `json:"what"`   // such as "make the file, root:root 0600"
 	Diff   string `json:"diff"`   // unified, "" where it is not one of a file's content
 
-	step
-	content []byte // of a file, afterwards
+	step    `json:"-"` // how it is made: the journal has it
+	content []byte     // of a file, afterwards
 }
 
 // step is a change as the journal keeps it. Before and After are what the path holds, nil for
