@@ -194,7 +194,7 @@ func valueOf(k Key) object {
 	case k.Kind == "share":
 		number["type"] = "number"
 		v["anyOf"] = []any{number, text}
-	case k.Kind == "hosts":
+	case takesList(k):
 		v["anyOf"] = []any{text, object{"type": "array", "items": object{"type": "string"}}}
 	case text["pattern"] != nil:
 		v["type"], v["pattern"] = "string", text["pattern"]
@@ -202,6 +202,15 @@ func valueOf(k Key) object {
 		v["type"] = []string{"string", "number", "boolean"}
 	}
 	return v
+}
+
+// takesList reports whether a list can stand for the value.
+func takesList(k Key) bool {
+	if k.form == nil {
+		return false
+	}
+	_, err := k.form(&yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"})
+	return err == nil
 }
 
 // anyCase is a pattern of words, whatever their case: an ECMAScript pattern has no flag for it.
