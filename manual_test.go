@@ -213,7 +213,7 @@ func TestManualOfJSON(t *testing.T) {
 		{"azfilesauth.8", "Ss", "clear", "internal/cli.erased internal/cli.forgotten"},
 		{"azfilesauth.8", "Ss", "status", "internal/cli.overview internal/cli.verdict internal/cli.mountedEndpoint internal/cli.absent internal/control.Status internal/control.Endpoint internal/control.Mount internal/control.Fault"},
 		{"azfilesauth.8", "Ss", "refresh", "internal/cli.renewed internal/control.Outcome internal/control.Fault"},
-		{"azfilesauth.8", "Ss", "explain", "internal/cli.explained internal/cli.catalogue"},
+		{"azfilesauth.8", "Ss", "explain", "internal/cli.explained internal/cli.catalogue internal/cli.explainedOptions internal/cli.explainedOption"},
 		{"azfilesauth.8", "Ss", "config check", "internal/cli.checked"},
 		{"azfilesauth.8", "Ss", "config show", "internal/cli.shownConfig internal/cli.setting"},
 		{"azfilesauth.8", "Ss", "version", "internal/cli.version"},

@@ -31,7 +31,7 @@ const (
 var results = map[string][]any{
 	"set": {granted{}}, "list": {listing{}}, "clear": {erased{}, forgotten{}}, "status": {overview{}, verdict{}}, "refresh": {renewed{}},
 	"doctor": {examined{}}, "doctor config check": {examined{}}, "config check": {checked{}}, "config show": {shownConfig{}}, "version": {version{}},
-	"setup": {prepared{}}, "bundle": {packed{}}, "explain": {explained{}, catalogue{}}, "upgraded": {upgrade{}},
+	"setup": {prepared{}}, "bundle": {packed{}}, "explain": {explained{}, catalogue{}, explainedOptions{}}, "upgraded": {upgrade{}},
 }
 
 // The shipped schema is the one of the types. UPDATE_GOLDEN=1 writes it.
