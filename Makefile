@@ -257,6 +257,10 @@ bench: deps build ## medians and ratios, measured in one run
 	$(GO) run ./internal/lab/cmd/bench $(BIN)
 	$(LAB) bench $(if $(SUITE),-suite $(SUITE))
 
+.PHONY: bench-mount
+bench-mount: deps ## what applications feel of mount options, against mount.cifs and Microsoft's line
+	$(LAB) bench-mount $(if $(SUITE),-suite $(SUITE))
+
 # Packages: packaging/debian and packaging/rpm are thin over the two install targets.
 DOCDIR  = $(PREFIX)/share/doc/azfilesauth
 ZSHDIR  = $(PREFIX)/share/zsh/vendor-completions

@@ -1,9 +1,10 @@
-// Command guest runs inside the lab's guest machine, after its init, and plays one of eight parts.
+// Command guest runs inside the lab's guest machine, after its init, and plays one of nine parts.
 //
 //	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine
 //	guest doctor[,ROW...]     breaks one thing after the other and has the doctor find it
 //	guest demo                shows a mount step by step
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
+//	guest bench-mount         measures what applications feel of mount options
 //	guest boot,NAME           runs the story of this boot of the systemd guest
 //	guest run,STORY           runs one story and shows its whole log
 //	guest shell[,STORY]       a shell on a clean machine, or where the story has just ended
@@ -58,6 +59,8 @@ func run(args []string) error {
 		return runDemo(m)
 	case "bench":
 		return runBench(m)
+	case "bench-mount":
+		return runBenchMount(m)
 	}
 	return fmt.Errorf("there is no mode %q", mode)
 }

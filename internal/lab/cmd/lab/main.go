@@ -9,6 +9,7 @@
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
+//	lab bench-mount [-suite SUITE]      compares mount options by what applications feel of them
 package main
 
 import (
@@ -71,10 +72,10 @@ func run(args []string) error {
 		return explain(l, l.RunBoots(ctx, show))
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", flags.Args()...))
-	case "demo", "bench":
+	case "demo", "bench", "bench-mount":
 		return explain(l, l.Run(ctx, show, verb))
 	}
-	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench [-suite SUITE] [-keep] [STORY...|ROW...]")
+	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench|bench-mount [-suite SUITE] [-keep] [STORY...|ROW...]")
 }
 
 func show(line string) { fmt.Println(line) }

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// mountRounds is how often each row is measured with each line; the medians count.
+	mountRounds = 3
+	// serverFolder is the folder of the share that the rows work in, as the server has it.
+	serverFolder = "/srv/share/bench"
+	clientFolder = benchTarget + "/bench"
+)
+
+// line is a way to mount the share.
+type line struct{ name, fstype, options string }
+
+// lines are compared with each other, on the same server. The last one is beside the point, it shows what several
+// connections do.
+var lines = []line{
+	{"mount.cifs alone", "cifs", benchOptions},
+	{"Microsoft's line", "cifs", benchOptions + ",dir_mode=0777,file_mode=0777,serverino,nosharesock,mfsymlinks,actimeo=30"},
+	{"azfiles", "azfiles", "identity=system"},
+	{"azfiles, 4 channels", "azfiles", "identity=system,multichannel,max_channels=4"},
+}
+
+// taken is what a row took with a line.
+type taken struct {
+	time     time.Duration
+	requests int
+}
+
+// runBenchMount measures what applications feel of mount options: each row of workloads with each line in turn, with
+// nothing cached, and prints a table.
+func runBenchMount(m *machine) error {
+	err := errors.Join(os.MkdirAll(benchTarget, 0o755), os.MkdirAll(serverFolder, 0o777), os.Chmod(serverFolder, 0o777),
+		m.server.add([]string{`interfaces = "10.99.0.1;speed=1000000000,capability=RSS"`, "log level = 0"}))
+	if err != nil {
+		return err
+	}
+	for _, w := range workloads {
+		if w.prepare != nil {
+			if err := w.prepare(); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+	}
+	fmt.Printf("Linux %s, emulated, Samba in the same guest, %d rounds in turn; ms, and requests to the server\n\n", kernelRelease(), mountRounds)
+	fmt.Printf("| | %s | %s | %s | ratio to the better one | %s |\n| --- | --- | --- | --- | --- | --- |\n", lines[0].name, lines[1].name, lines[2].name, lines[3].name)
+	for _, w := range workloads {
+		row, err := w.measure()
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		fmt.Println(row)
+	}
+	return nil
+}
+
+// measure gives the row of a workload.
+func (w workload) measure() (string, error) {
+	times := make([][]time.Duration, len(lines))
+	requests := make([]int, len(lines))
+	for range mountRounds {
+		for i, l := range lines {
+			got, err := w.with(l)
+			if err != nil {
+				return "", fmt.Errorf("%s: %w", l.name, err)
+			}
+			times[i] = append(times[i], got.time)
+			requests[i] = got.requests
+		}
+	}
+	cell := func(i int) string { return fmt.Sprintf("%s, %d", ms(median(times[i])), requests[i]) }
+	best := min(median(times[0]), median(times[1]))
+	fewest := min(requests[0], requests[1])
+	return fmt.Sprintf("| %s | %s | %s | %s | %.2f, %.2f | %s |", w.name, cell(0), cell(1), cell(2),
+		float64(median(times[2]))/float64(best), float64(requests[2])/float64(max(1, fewest)), cell(3)), nil
+}
+
+// with measures a workload once, on a mount of its own.
+func (w workload) with(l line) (taken, error) {
+	if err := syncRun("mount", "-t", l.fstype, benchSource, benchTarget, "-o", l.options); err != nil {
+		return taken{}, err
+	}
+	got, err := w.once()
+	return got, errors.Join(err, syncRun("umount", benchTarget))
+}
+
+func (w workload) once() (taken, error) {
+	if w.before != nil {
+		if err := w.before(); err != nil {
+			return taken{}, err
+		}
+	}
+	before, err := requestsSent()
+	if err != nil {
+		return taken{}, err
+	}
+	start := time.Now()
+	err = w.do()
+	took := time.Since(start)
+	after, statsErr := requestsSent()
+	return taken{took, after - before}, cmp.Or(err, statsErr)
+}
+
+// sent is a line of /proc/fs/cifs/Stats, such as "Creates: 4 total 0 failed" (smb2_print_stats in fs/smb/client/smb2ops.c).
+var sent = regexp.MustCompile(`(?m)^[A-Z][A-Za-z]+: (\d+) total \d+ failed`)
+
+// requestsSent counts the requests of all mounts. Those that go out together are one round trip and count each.
+func requestsSent() (n int, err error) {
+	text, err := os.ReadFile("/proc/fs/cifs/Stats")
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range sent.FindAllStringSubmatch(string(text), -1) {
+		count, err := strconv.Atoi(m[1])
+		if err != nil {
+			return 0, err
+		}
+		n += count
+	}
+	if n == 0 && strings.Contains(string(text), "share") {
+		return 0, errors.New("no counters in /proc/fs/cifs/Stats")
+	}
+	return n, nil
+}
