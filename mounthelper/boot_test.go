@@ -1,0 +1,150 @@
+package mounthelper
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/azurefake"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
+)
+
+// What a machine mounts at boot: each account has two shares of one identity, every second account is the other identity's.
+const (
+	bootLines    = 200
+	bootAccounts = 100
+	azureLatency = 100 * time.Millisecond
+	imdsPerSec   = 20 // requests that the metadata service may see in a second
+)
+
+// sharedRing is a keyring that all processes of a machine see.
+type sharedRing struct {
+	mu     sync.Mutex
+	values map[string]secret.Value
+}
+
+func (r *sharedRing) Get(name string) (secret.Value, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.values[name]
+	if !ok {
+		return v, keyring.ErrNotFound
+	}
+	return v, nil
+}
+
+func (r *sharedRing) Set(name string, v secret.Value, _ time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.values[name] = v
+	return nil
+}
+
+func (r *sharedRing) Remove(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.values, name)
+	return nil
+}
+
+// bootMachine has an Azure of its own and a mount.cifs that mounts nothing.
+func bootMachine(t *testing.T) (*azurefake.Fake, func() *Helper) {
+	t.Helper()
+	var hosts []string
+	for i := range bootAccounts {
+		hosts = append(hosts, bootHost(i))
+	}
+	fake, err := azurefake.Start(azurefake.Options{Hosts: hosts, Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: objectID, ResourceID: resourceID}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	program, err := exec.LookPath("true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		os.Mkdir(in("sbin"), 0o755), os.Symlink(program, in("sbin/mount.cifs")), os.Mkdir(in("cc"), 0o700), os.Mkdir(in("mnt"), 0o755), os.Mkdir(in("run"), 0o711),
+		os.WriteFile(in("config.yaml"), []byte("KRB5_CC_NAME: "+in("cc")+"/krb5cc_%{uid}\n"), 0o600), os.WriteFile(in("mountinfo"), nil, 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ring := &sharedRing{values: make(map[string]secret.Value)}
+	return fake, func() *Helper {
+		h := host.Real().Trusting(os.Geteuid())
+		h.Run, h.Config, h.Mounts, h.Programs = in("run"), in("config.yaml"), in("mountinfo"), []string{in("sbin")}
+		return &Helper{
+			Version: "2.0.0", Host: h, BootID: in("boot_id"), Transport: fake.Transport(), IMDS: fake.Transport(),
+			Confined: func() bool { return false }, OpenRing: func() (keyring.Ring, error) { return ring, nil },
+			Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer),
+		}
+	}
+}
+
+func bootHost(i int) string { return fmt.Sprintf("boot%d.file.core.windows.net", i) }
+
+// bootLine is what mount(8) runs for a line of fstab.
+func bootLine(h *Helper, i int) []string {
+	account := i % bootAccounts
+	identity := "identity=system"
+	if account%2 == 1 {
+		identity = "client_id=" + clientID
+	}
+	return []string{"mount.azfiles", fmt.Sprintf("//%s/share%d", bootHost(account), i/bootAccounts), filepath.Join(filepath.Dir(h.Host.Config), "mnt"), "-o", "_netdev,nofail," + identity}
+}
+
+// TestManySharesAtBoot has all lines mounted at once, as mount -a -F and systemd do: one token for each identity, one
+// exchange for each account, and no rush on the metadata service.
+func TestManySharesAtBoot(t *testing.T) {
+	fake, newHelper := bootMachine(t)
+	fake.Order(azurefake.Order{Target: azurefake.TargetIMDS, Delay: azureLatency})
+	fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Delay: azureLatency})
+	began := time.Now()
+	var all sync.WaitGroup
+	for i := range bootLines {
+		h := newHelper()
+		all.Go(func() {
+			if status := h.Run(bootLine(h, i)); status != 0 {
+				t.Errorf("line %d: %d: %s", i, status, h.Stderr)
+			}
+		})
+	}
+	all.Wait()
+	t.Logf("%d lines of %d accounts: %s", bootLines, bootAccounts, time.Since(began).Round(time.Millisecond))
+
+	var tokens []time.Time
+	exchanges := make(map[string]int)
+	for _, r := range fake.Requests() {
+		if r.Target == azurefake.TargetIMDS {
+			tokens = append(tokens, r.Time)
+		} else {
+			exchanges[r.Host]++
+		}
+	}
+	if len(tokens) != 2 {
+		t.Errorf("%d requests for tokens of 2 identities", len(tokens))
+	}
+	slices.SortFunc(tokens, time.Time.Compare)
+	for i := imdsPerSec; i < len(tokens); i++ {
+		if within := tokens[i].Sub(tokens[i-imdsPerSec]); within < time.Second {
+			t.Errorf("%d requests to the metadata service within %s", imdsPerSec+1, within)
+		}
+	}
+	for i := range bootAccounts {
+		if n := exchanges[bootHost(i)]; n != 1 {
+			t.Errorf("%s: %d exchanges", bootHost(i), n)
+		}
+	}
+}
