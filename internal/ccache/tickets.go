@@ -81,24 +81,29 @@ func (c *Cache) owners() []string {
 		sum uint64
 		len int
 	}
-	seed := maphash.MakeSeed()
-	first := make(map[digest]string, len(c.Credentials))
 	recorded := make(map[string]bool, len(c.Credentials))
 	for i := range c.Credentials {
 		recorded[recordPlace(&c.Credentials[i])] = true
 	}
 	owners := make([]string, len(c.Credentials))
+	ownerless := false
 	for i := range c.Credentials {
-		place, ticket := c.Credentials[i].Server.place(), c.Credentials[i].Ticket.Reveal()
-		if place == "" {
-			continue
-		}
+		place := c.Credentials[i].Server.place()
 		if recorded[place] || strings.Contains(place, "/") {
 			owners[i] = place
 		}
+		ownerless = ownerless || place != "" && owners[i] == ""
+	}
+	if !ownerless {
+		return owners // whose tickets need not be compared
+	}
+	seed := maphash.MakeSeed()
+	first := make(map[digest]string, len(c.Credentials))
+	for i := range c.Credentials {
 		if c.Credentials[i].Server.host() == "" {
 			continue // a private ticket has no aliases
 		}
+		place, ticket := c.Credentials[i].Server.place(), c.Credentials[i].Ticket.Reveal()
 		d := digest{maphash.Bytes(seed, ticket), len(ticket)}
 		if _, seen := first[d]; !seen {
 			first[d] = place

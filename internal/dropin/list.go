@@ -33,9 +33,10 @@ func Text(cache string, tickets []ccache.Credential, zone *time.Location) string
 		return ""
 	}
 	var out strings.Builder
+	stamp := stamps(zone)
 	_, _ = fmt.Fprintf(&out, "Using Kerberos cache: %s\n", cache)
 	for i, t := range tickets {
-		r := rowOf(t, zone)
+		r := rowOf(t, stamp)
 		_, _ = fmt.Fprintf(&out, "Credential %d:\n  Server: %s\n  Client: %s\n  Realm: %s\n  Ticket flags: %d\n"+
 			"  Ticket start time: %s\n  Ticket end time:   %s\n  Ticket renew till: %s\n",
 			i+1, legible.Line(r.server), legible.Line(r.client), legible.Line(r.realm), r.flags, r.start, r.end, r.renew)
@@ -53,9 +54,10 @@ func JSON(tickets []ccache.Credential, zone *time.Location) string {
 		return NoTickets
 	}
 	var out strings.Builder
+	stamp := stamps(zone)
 	out.Grow(len(tickets) * typicalRow)
 	for i, t := range tickets {
-		r, before := rowOf(t, zone), ",\n  {"
+		r, before := rowOf(t, stamp), ",\n  {"
 		if i == 0 {
 			before = "[\n  {"
 		}
@@ -75,15 +77,24 @@ func JSON(tickets []ccache.Credential, zone *time.Location) string {
 
 // quote is a text in JSON that steers no terminal.
 func quote(text string) string {
-	special := func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune("\"\\<>&", r) }
-	if strings.IndexFunc(text, special) < 0 {
+	if isPlain(text) {
 		return `"` + text + `"`
 	}
 	encoded, _ := json.Marshal(text) // a text: there is nothing that could fail
 	return string(legible.JSON(encoded))
 }
 
-func rowOf(c ccache.Credential, zone *time.Location) row {
+// isPlain reports whether a text is in JSON what it is outside. It is asked of every value, so it is no search by runes.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if b := text[i]; b < ' ' || b > '~' || b == '"' || b == '\\' || b == '<' || b == '>' || b == '&' {
+			return false
+		}
+	}
+	return true
+}
+
+func rowOf(c ccache.Credential, stamp func(time.Time) string) row {
 	start := c.StartTime
 	if start.IsZero() { // it starts when the login was (RFC 4120, 5.3)
 		start = c.AuthTime
@@ -93,9 +104,9 @@ func rowOf(c ccache.Credential, zone *time.Location) row {
 		client: client(c.Client),
 		realm:  c.Server.Realm,
 		flags:  c.Flags,
-		start:  stamp(start, zone),
-		end:    stamp(c.EndTime, zone),
-		renew:  stamp(c.RenewTill, zone),
+		start:  stamp(start),
+		end:    stamp(c.EndTime),
+		renew:  stamp(c.RenewTill),
 	}
 }
 
@@ -108,11 +119,19 @@ func client(p ccache.Principal) string {
 	return p.String()
 }
 
-// stamp is a time in the form of strftime(3)'s "%m/%d/%y %H:%M:%S %Z", with the seconds since 1970
-// behind it.
-func stamp(t time.Time, zone *time.Location) string {
-	if t.IsZero() {
-		t = time.Unix(0, 0)
+// stamps gives times in the form of strftime(3)'s "%m/%d/%y %H:%M:%S %Z", with the seconds since 1970 behind it. The
+// tickets of a machine share most of their times, which are formatted once.
+func stamps(zone *time.Location) func(time.Time) string {
+	known := make(map[int64]string)
+	return func(t time.Time) string {
+		if t.IsZero() {
+			t = time.Unix(0, 0)
+		}
+		text, ok := known[t.Unix()]
+		if !ok {
+			text = t.In(zone).Format("01/02/06 15:04:05 MST") + " (epoch: " + strconv.FormatInt(t.Unix(), 10) + ")"
+			known[t.Unix()] = text
+		}
+		return text
 	}
-	return t.In(zone).Format("01/02/06 15:04:05 MST") + " (epoch: " + strconv.FormatInt(t.Unix(), 10) + ")"
 }
