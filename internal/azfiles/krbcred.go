@@ -3,9 +3,10 @@ package azfiles
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jcmturner/gofork/encoding/asn1"
-	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/jcmturner/gokrb5/v8/types"
 	"golang.org/x/crypto/cryptobyte"
 	tag "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -27,8 +28,32 @@ const (
 // grant is one ticket with what the client has to know about it.
 type grant struct {
 	raw    []byte // the Ticket as it came: the service must see the very bytes
-	ticket messages.Ticket
-	info   messages.KrbCredInfo
+	ticket ticket
+	info   credInfo
+}
+
+// ticket is a Ticket (RFC 4120, 5.3). Like credInfo it is written here, because gokrb5's package of messages brings its
+// client and encoding/gob into every start of the program.
+type ticket struct {
+	Version int                 `asn1:"explicit,tag:0"`
+	Realm   string              `asn1:"generalstring,explicit,tag:1"`
+	SName   types.PrincipalName `asn1:"explicit,tag:2"`
+	EncPart types.EncryptedData `asn1:"explicit,tag:3"`
+}
+
+// credInfo is a KrbCredInfo (RFC 4120, 5.8.1).
+type credInfo struct {
+	Key       types.EncryptionKey `asn1:"explicit,tag:0"`
+	PRealm    string              `asn1:"generalstring,optional,explicit,tag:1"`
+	PName     types.PrincipalName `asn1:"optional,explicit,tag:2"`
+	Flags     asn1.BitString      `asn1:"optional,explicit,tag:3"`
+	AuthTime  time.Time           `asn1:"generalized,optional,explicit,tag:4"`
+	StartTime time.Time           `asn1:"generalized,optional,explicit,tag:5"`
+	EndTime   time.Time           `asn1:"generalized,optional,explicit,tag:6"`
+	RenewTill time.Time           `asn1:"generalized,optional,explicit,tag:7"`
+	SRealm    string              `asn1:"optional,explicit,ia5,tag:8"`
+	SName     types.PrincipalName `asn1:"optional,explicit,tag:9"`
+	CAddr     types.HostAddresses `asn1:"optional,explicit,tag:10"`
 }
 
 // errDamaged says no more, since the bytes at fault are secret.
@@ -36,7 +61,7 @@ var errDamaged = errors.New("the KRB-CRED is damaged")
 
 // readKRBCred reads a KRB-CRED (RFC 4120, 5.8.1) whose EncKrbCredPart is in the clear. The frame is
 // taken apart here, which bounds the number of its parts, keeps the tickets' bytes and refuses
-// whatever stands behind; gokrb5 decodes the parts.
+// whatever stands behind; gokrb5's reader of ASN.1 decodes the parts.
 func readKRBCred(b []byte) ([]grant, error) {
 	if len(b) > maxCred {
 		return nil, fmt.Errorf("the KRB-CRED is longer than %d bytes", maxCred)
@@ -92,14 +117,14 @@ func pair(tickets, infos cryptobyte.String) (grants []grant, err error) {
 	return grants, nil
 }
 
-// decode lets gokrb5 read the parts. A panic of its reader is an error like any other.
+// decode lets gokrb5's reader of ASN.1 take the parts. A panic there is an error like any other.
 func (g *grant) decode(info []byte) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errDamaged
 		}
 	}()
-	if err := g.ticket.Unmarshal(g.raw); err != nil {
+	if _, err := asn1.UnmarshalWithParams(g.raw, &g.ticket, "application,explicit,tag:1"); err != nil {
 		return errDamaged
 	}
 	if rest, err := asn1.Unmarshal(info, &g.info); err != nil || len(rest) > 0 {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jcmturner/gofork/encoding/asn1"
-	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/jcmturner/gokrb5/v8/asn1tools"
 	"github.com/jcmturner/gokrb5/v8/types"
 	"golang.org/x/crypto/cryptobyte"
 	tag "golang.org/x/crypto/cryptobyte/asn1"
@@ -29,14 +29,14 @@ func name(kind int32, parts ...string) types.PrincipalName {
 }
 
 // testGrant is what an account would issue at testNow.
-func testGrant(t testing.TB, change func(*messages.Ticket, *messages.KrbCredInfo)) grant {
+func testGrant(t testing.TB, change func(*ticket, *credInfo)) grant {
 	t.Helper()
 	g := grant{
-		ticket: messages.Ticket{
-			TktVNO: 5, Realm: "REALM", SName: name(2, "cifs", testHost),
+		ticket: ticket{
+			Version: 5, Realm: "REALM", SName: name(2, "cifs", testHost),
 			EncPart: types.EncryptedData{EType: 18, KVNO: 3, Cipher: []byte("sealed")},
 		},
-		info: messages.KrbCredInfo{
+		info: credInfo{
 			Key:    types.EncryptionKey{KeyType: 18, KeyValue: bytes.Repeat([]byte{7}, 32)},
 			PRealm: "REALM", PName: name(1, "AzureFileClient"),
 			Flags:    asn1.BitString{Bytes: []byte{0, 0x80, 0, 0}, BitLength: 32},
@@ -47,11 +47,11 @@ func testGrant(t testing.TB, change func(*messages.Ticket, *messages.KrbCredInfo
 	if change != nil {
 		change(&g.ticket, &g.info)
 	}
-	raw, err := g.ticket.Marshal()
+	bare, err := asn1.Marshal(g.ticket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.raw = raw
+	g.raw = asn1tools.AddASNAppTag(bare, 1)
 	return g
 }
 
@@ -131,7 +131,7 @@ func judgeBody(t testing.TB, body []byte) (ccache.Credential, *fault.Fault) {
 
 func TestCredentialHasEverything(t *testing.T) {
 	address := types.HostAddresses{{AddrType: 2, Address: []byte{127, 0, 0, 1}}}
-	g := testGrant(t, func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.CAddr = address })
+	g := testGrant(t, func(_ *ticket, i *credInfo) { i.CAddr = address })
 	cred, f := judge(t, frameOf(g).marshal(t))
 	if f != nil {
 		t.Fatal(f)
@@ -172,34 +172,34 @@ func TestTicketBytesStayAsTheyAre(t *testing.T) {
 }
 
 func TestCredentialForms(t *testing.T) {
-	type change = func(*messages.Ticket, *messages.KrbCredInfo)
+	type change = func(*ticket, *credInfo)
 	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
 	for what, c := range map[string]struct {
 		change change
 		want   fault.Named
 		part   string // of the client, or of the fault's text
 	}{
-		"realm inside the name":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, "A@REALM") }, nil, `A\@REALM@REALM`},
-		"no client realm":        {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PRealm = "" }, nil, "AzureFileClient@"},
-		"no client":              {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = types.PrincipalName{} }, fault.AnswerInvalid, "client"},
-		"NUL in the client":      {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, "A\x00") }, fault.AnswerInvalid, "control"},
-		"newline in the realm":   {func(k *messages.Ticket, _ *messages.KrbCredInfo) { k.Realm = "R\nX" }, fault.AnswerInvalid, "control"},
-		"no server in the info":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.SName, i.SRealm = types.PrincipalName{}, "" }, nil, "AzureFileClient"},
-		"info for another host":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.SName = name(2, "cifs", "evil") }, fault.TicketServer, ""},
-		"no server name at all":  {func(k *messages.Ticket, _ *messages.KrbCredInfo) { k.SName = name(2) }, fault.TicketServer, ""},
-		"no start":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.StartTime = time.Time{} }, nil, "AzureFileClient"},
-		"no authtime":            {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.AuthTime = time.Time{} }, nil, "AzureFileClient"},
-		"neither":                {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.StartTime, i.AuthTime = time.Time{}, time.Time{} }, fault.AnswerInvalid, "times"},
-		"no end":                 {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = time.Time{} }, fault.AnswerInvalid, "times"},
-		"ends before its start":  {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = testNow.Add(-time.Second) }, fault.AnswerInvalid, "before"},
-		"ends in 9999":           {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = year(9999) }, fault.AnswerInvalid, "range"},
-		"renewable till 2200":    {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.RenewTill = year(2200) }, fault.AnswerInvalid, "range"},
-		"issued in 1900":         {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.AuthTime = year(1900) }, fault.AnswerInvalid, "range"},
-		"ends now":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = testNow }, fault.TicketExpired, "2026-11-23T16:00:00Z"},
-		"ticket key of rc4":      {func(k *messages.Ticket, _ *messages.KrbCredInfo) { k.EncPart.EType = 23 }, nil, "AzureFileClient"}, // the server's own matter
-		"no flags":               {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.Flags = asn1.BitString{} }, nil, "AzureFileClient"},
-		"starts in the future":   {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.StartTime = testNow.Add(6 * time.Minute) }, fault.TicketNotYet, "16:06:00"},
-		"client that lasts long": {func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.PName = name(1, strings.Repeat("x", 1000)) }, nil, "xxx"},
+		"realm inside the name":  {func(_ *ticket, i *credInfo) { i.PName = name(1, "A@REALM") }, nil, `A\@REALM@REALM`},
+		"no client realm":        {func(_ *ticket, i *credInfo) { i.PRealm = "" }, nil, "AzureFileClient@"},
+		"no client":              {func(_ *ticket, i *credInfo) { i.PName = types.PrincipalName{} }, fault.AnswerInvalid, "client"},
+		"NUL in the client":      {func(_ *ticket, i *credInfo) { i.PName = name(1, "A\x00") }, fault.AnswerInvalid, "control"},
+		"newline in the realm":   {func(k *ticket, _ *credInfo) { k.Realm = "R\nX" }, fault.AnswerInvalid, "control"},
+		"no server in the info":  {func(_ *ticket, i *credInfo) { i.SName, i.SRealm = types.PrincipalName{}, "" }, nil, "AzureFileClient"},
+		"info for another host":  {func(_ *ticket, i *credInfo) { i.SName = name(2, "cifs", "evil") }, fault.TicketServer, ""},
+		"no server name at all":  {func(k *ticket, _ *credInfo) { k.SName = name(2) }, fault.TicketServer, ""},
+		"no start":               {func(_ *ticket, i *credInfo) { i.StartTime = time.Time{} }, nil, "AzureFileClient"},
+		"no authtime":            {func(_ *ticket, i *credInfo) { i.AuthTime = time.Time{} }, nil, "AzureFileClient"},
+		"neither":                {func(_ *ticket, i *credInfo) { i.StartTime, i.AuthTime = time.Time{}, time.Time{} }, fault.AnswerInvalid, "times"},
+		"no end":                 {func(_ *ticket, i *credInfo) { i.EndTime = time.Time{} }, fault.AnswerInvalid, "times"},
+		"ends before its start":  {func(_ *ticket, i *credInfo) { i.EndTime = testNow.Add(-time.Second) }, fault.AnswerInvalid, "before"},
+		"ends in 9999":           {func(_ *ticket, i *credInfo) { i.EndTime = year(9999) }, fault.AnswerInvalid, "range"},
+		"renewable till 2200":    {func(_ *ticket, i *credInfo) { i.RenewTill = year(2200) }, fault.AnswerInvalid, "range"},
+		"issued in 1900":         {func(_ *ticket, i *credInfo) { i.AuthTime = year(1900) }, fault.AnswerInvalid, "range"},
+		"ends now":               {func(_ *ticket, i *credInfo) { i.EndTime = testNow }, fault.TicketExpired, "2026-11-23T16:00:00Z"},
+		"ticket key of rc4":      {func(k *ticket, _ *credInfo) { k.EncPart.EType = 23 }, nil, "AzureFileClient"}, // the server's own matter
+		"no flags":               {func(_ *ticket, i *credInfo) { i.Flags = asn1.BitString{} }, nil, "AzureFileClient"},
+		"starts in the future":   {func(_ *ticket, i *credInfo) { i.StartTime = testNow.Add(6 * time.Minute) }, fault.TicketNotYet, "16:06:00"},
+		"client that lasts long": {func(_ *ticket, i *credInfo) { i.PName = name(1, strings.Repeat("x", 1000)) }, nil, "xxx"},
 	} {
 		cred, f := judge(t, frameOf(testGrant(t, c.change)).marshal(t))
 		switch {
@@ -215,7 +215,7 @@ func TestCredentialForms(t *testing.T) {
 
 func TestTheLongestTicketIsChosen(t *testing.T) {
 	lasts := func(d time.Duration) grant {
-		return testGrant(t, func(_ *messages.Ticket, i *messages.KrbCredInfo) { i.EndTime = testNow.Add(d) })
+		return testGrant(t, func(_ *ticket, i *credInfo) { i.EndTime = testNow.Add(d) })
 	}
 	cred, f := judge(t, frameOf(lasts(time.Hour), lasts(3*time.Hour), lasts(2*time.Hour)).marshal(t))
 	if f != nil || cred.EndTime != testNow.Add(3*time.Hour) {
