@@ -44,7 +44,7 @@ func Parse(data []byte) (*Cache, error) {
 	if len(data) > MaxSize {
 		return nil, &DamageError{MaxSize, fmt.Sprintf("it is larger than %d bytes", MaxSize)}
 	}
-	r := reader{data: data}
+	r := reader{data: data, texts: make(map[string]string, maxTexts)}
 	c := &Cache{kdcOffset: r.header()}
 	c.Principal = r.principal()
 	c.Credentials = make([]Credential, 0, len(data)/typicalEntry)
@@ -76,7 +76,12 @@ type reader struct {
 	// The last client and its bytes: almost always that of the next credential too.
 	client      Principal
 	clientBytes []byte
+
+	texts map[string]string // the first few names, which are those that come again and again
 }
+
+// maxTexts is how many names are shared.
+const maxTexts = 16
 
 func (r *reader) fail(problem string) {
 	if r.err == nil {
@@ -149,13 +154,30 @@ func (r *reader) header() (kdcOffset []byte) {
 }
 
 func (r *reader) principal() Principal {
+	const usual = 3 // components
 	p := Principal{NameType: r.u32()}
 	n := r.u32()
-	p.Realm = string(r.counted())
+	p.Realm = r.name()
+	if n > 0 {
+		p.Components = make([]string, 0, min(n, usual))
+	}
 	for ; n > 0 && r.err == nil; n-- {
-		p.Components = append(p.Components, string(r.counted()))
+		p.Components = append(p.Components, r.name())
 	}
 	return p
+}
+
+// name is a text. Thousands of principals share their realm and their service.
+func (r *reader) name() string {
+	b := r.counted()
+	if known, ok := r.texts[string(b)]; ok {
+		return known
+	}
+	text := string(b)
+	if len(r.texts) < maxTexts {
+		r.texts[text] = text
+	}
+	return text
 }
 
 // sameClient reads the client of a credential. Equal bytes are the same principal, which is shared.

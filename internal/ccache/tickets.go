@@ -54,9 +54,8 @@ func (c *Cache) AllTickets() []Credential {
 	tickets := make([]Credential, 0, len(owners)/2) // the other half are records
 	index := make(map[string]int, cap(tickets))
 	for i := range c.Credentials {
-		cred := &c.Credentials[i]
-		place := cred.Server.place()
-		if place == "" || owners[i] != place || !c.usable(i) {
+		cred, place := &c.Credentials[i], owners[i]
+		if place == "" || place != cred.Server.place() || !c.usable(i) {
 			continue
 		}
 		if n, seen := index[place]; !seen {
