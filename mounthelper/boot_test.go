@@ -148,3 +148,66 @@ func TestManySharesAtBoot(t *testing.T) {
 		}
 	}
 }
+
+// TestThousandMountsInARow leave no descriptor, key, note or record behind but those of their accounts.
+func TestThousandMountsInARow(t *testing.T) {
+	const mounts, accounts = 1000, 5
+	fake, newHelper := bootMachine(t)
+	var h *Helper
+	run := func(i int) {
+		h = newHelper()
+		if status := h.Run(bootLine(h, i%accounts)); status != 0 {
+			t.Fatalf("mount %d: %d: %s", i, status, h.Stderr)
+		}
+	}
+	for i := range accounts {
+		run(i)
+	}
+	machine := filepath.Dir(h.Host.Config)
+	ring, err := h.OpenRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptors, files, keys := entries(t, "/proc/self/fd"), filesBelow(t, machine), len(ring.(*sharedRing).values)
+	for i := range mounts {
+		run(i)
+	}
+	if n := entries(t, "/proc/self/fd"); n > descriptors {
+		t.Errorf("%d descriptors, %d before", n, descriptors)
+	}
+	if after := filesBelow(t, machine); !slices.Equal(after, files) {
+		t.Errorf("files: %q, before: %q", after, files)
+	}
+	if n := len(ring.(*sharedRing).values); n != keys || n != 2 {
+		t.Errorf("%d keys, %d before", n, keys)
+	}
+	if n := len(fake.Requests()); n != accounts+2 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func entries(t *testing.T, dir string) int {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// filesBelow gives the files of a machine with their sizes.
+func filesBelow(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		all = append(all, fmt.Sprint(path, " ", info.Size()))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

@@ -50,7 +50,7 @@ func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
 	w.events.quiet.Stop()
 	w.live.Store(new([]mounts.Mount))
 	w.same = map[Key]Key{}
-	w.caches, w.memos, w.backoffs = map[string]context.CancelFunc{}, map[Key]*memo{}, backoffs{}
+	w.caches, w.memos, w.left, w.backoffs = map[string]context.CancelFunc{}, map[Key]*memo{}, map[place]bool{}, backoffs{}
 	w.work = work{jobs: ctx, busy: map[Key]*job{}}
 	w.notices = notices{logged: map[string]string{}, counts: metrics.New()}
 	cfg, err := config.Read(o.Host)
@@ -159,6 +159,7 @@ func (w *watcher) look() {
 	w.findOwners()
 	w.decide()
 	w.startDue()
+	w.dropLeft()
 	w.rest()
 }
 

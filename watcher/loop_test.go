@@ -348,3 +348,54 @@ func TestLoopFailureOfAnIdentityIsOneForAll(t *testing.T) {
 		w.stop()
 	})
 }
+
+// TestThousandMountsLeaveNothing mounts and unmounts a thousand shares of a few accounts; when their tickets have expired,
+// nothing is left of them.
+func TestThousandMountsLeaveNothing(t *testing.T) {
+	const accounts = 4
+	bubble(t, system, accounts, func(w *world) {
+		w.start()
+		settle()
+		goroutines := runtime.NumGoroutine()
+		for i := range 1000 {
+			target := fmt.Sprint("/mnt/", i)
+			w.mount(share(i%accounts), target)
+			settle()
+			w.unmount(target)
+			settle()
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		list := must(w.manager.List(0))
+		if n := len(list.Tickets) + len(list.Further); n > 0 {
+			t.Errorf("%d tickets", n)
+		}
+		if n := len(w.memos) + len(w.left) + len(w.tickets) + len(w.busy) + len(w.mounts) + len(w.same); n > 0 {
+			t.Errorf("%d entries of what is not mounted: %v %v %v", n, w.memos, w.left, w.tickets)
+		}
+		if n := runtime.NumGoroutine(); n > goroutines {
+			t.Errorf("%d goroutines, %d before", n, goroutines)
+		}
+		w.stop()
+	})
+}
+
+// TestTicketThatFstabExpectsStays, since a mount by mount.cifs comes back by its record.
+func TestTicketThatFstabExpectsStays(t *testing.T) {
+	bubble(t, system, 2, func(w *world) {
+		check(os.WriteFile(w.path("fstab"), []byte(share(0)+" /mnt/0 cifs sec=krb5,noauto,x-systemd.automount\n"+share(1)+" /mnt/1 azfiles noauto\n"), 0o600))
+		w.mount(share(0), "/mnt/0")
+		w.mount(share(1), "/mnt/1")
+		w.start()
+		settle()
+		w.unmount("/mnt/0")
+		w.unmount("/mnt/1")
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		list := must(w.manager.List(0))
+		if len(list.Tickets) != 1 || list.Tickets[0].Name() != "cifs/"+account(0) {
+			t.Errorf("%d tickets", len(list.Tickets))
+		}
+		w.stop()
+	})
+}

@@ -25,10 +25,17 @@ type state struct {
 	paths   map[int]string // of the caches in use, by uid
 	caches  map[string]context.CancelFunc
 	tickets map[Key]Ticket
-	memos   map[Key]*memo // of what is mounted
+	memos   map[Key]*memo  // of what is mounted
+	left    map[place]bool // the tickets of what is not mounted any more
 	plan    []Decision
 	next    time.Time
 	backoffs
+}
+
+// place is where a ticket is.
+type place struct {
+	cruid int
+	name  string // in the cache, without a realm
 }
 
 // memo is what is kept of an endpoint as long as it is mounted.
@@ -38,6 +45,7 @@ type memo struct {
 	owner  string // its identity as a line of text, as long as it was known
 	asks   string // the identity that will ask, as far as it can be told before
 	logged string // the state that was logged last
+	ticket string // the name of its ticket, "" as long as there was none
 
 	fought int       // so many tickets in a row were taken away
 	lost   time.Time // the success whose ticket was
@@ -70,11 +78,15 @@ func (w *watcher) keepMemos() {
 			}
 			w.Log.Info("no longer mounted, its ticket stays until it expires", attrs...)
 			delete(w.memos, k)
+			w.left[place{k.CRUID, m.ticket}] = true
 		}
 	}
 	for k := range w.mounts {
 		if w.memos[k] == nil {
 			w.memos[k] = &memo{logged: "new"}
+		}
+		if t, known := w.tickets[k]; known {
+			w.memos[k].ticket = t.Name
 		}
 	}
 }
@@ -172,9 +184,12 @@ func ticketOf(t tickets.Ticket, k Key) Ticket {
 	return ticket
 }
 
-// uids are those whose caches are in use: USER_UID's and those of the mounts.
+// uids are those whose caches are in use: USER_UID's and those of the mounts, also of those that are gone.
 func (w *watcher) uids() []int {
 	uids := []int{w.cfg.CredentialUID}
+	for p := range w.left {
+		uids = append(uids, p.cruid)
+	}
 	for k, mounted := range w.mounts {
 		if slices.ContainsFunc(mounted, byKerberos) {
 			uids = append(uids, k.CRUID)

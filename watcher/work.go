@@ -15,6 +15,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -153,13 +154,75 @@ func (w *watcher) perform(ctx context.Context, j *job) (r result) {
 		_, _ = w.ForgetFailures()
 	}
 	if j.keep != nil {
-		sessions := openSessions()
-		_ = j.manager.DropExpired(ctx, j.CRUID, func(name string) bool {
-			host := strings.Split(name, "/")[1]
-			return j.keep[name] || !j.keep[host] && bytes.Contains(sessions, []byte(host))
-		})
+		dropExpired(ctx, j.manager, j.CRUID, func(name, host string) (keep, mounted bool) { return j.keep[name], j.keep[host] })
 	}
 	return r
+}
+
+// dropExpired erases tickets that have expired: none that is to be kept and none of a host that is not mounted here, but that
+// the kernel has a session with.
+func dropExpired(ctx context.Context, m *tickets.Manager, uid int, used func(name, host string) (keep, mounted bool)) {
+	sessions := openSessions()
+	_ = m.DropExpired(ctx, uid, func(name string) bool { // another look may have better luck
+		host := strings.Split(name, "/")[1]
+		keep, mounted := used(name, host)
+		return keep || !mounted && bytes.Contains(sessions, []byte(host))
+	})
+}
+
+// dropLeft erases the tickets of mounts that are gone once they have expired, unless a line of fstab expects them back, and
+// wakes the loop for the next of them. What was never mounted since the daemon began goes with the next ticket that is
+// fetched: see sweep.
+func (w *watcher) dropLeft() {
+	now, unused := w.now(), map[place]Ticket{}
+	for k, t := range w.tickets {
+		if w.mounts[k] == nil {
+			unused[place{k.CRUID, t.Name}] = t
+		}
+	}
+	gone := map[int]map[string]bool{}
+	for p := range w.left {
+		if w.paths[p.cruid] == "" {
+			continue // the next look reads its cache
+		}
+		t, found := unused[p]
+		if found && t.End.After(now) {
+			if t.End.Before(w.next) {
+				w.next = t.End
+			}
+			continue
+		}
+		delete(w.left, p)
+		if found && gone[p.cruid] == nil {
+			gone[p.cruid] = map[string]bool{}
+		}
+		if found {
+			gone[p.cruid][p.name] = true
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	expected := w.expected()
+	for uid, names := range gone {
+		go dropExpired(w.jobs, w.manager, uid, func(name, host string) (keep, mounted bool) { return !names[name] || expected[host], false })
+	}
+}
+
+// expected are the hosts that lines of fstab name for mount.cifs. Such a mount comes back by the record of who logged in, an
+// azfiles mount says it itself.
+func (w *watcher) expected() map[string]bool {
+	lines, _ := mounts.Fstab(w.Host) // without it nobody expects anything
+	hosts := map[string]bool{}
+	for _, l := range lines {
+		if !l.IsKerberos() {
+			continue
+		}
+		if _, e, err := mounts.Mountable(l.Spec, w.cfg.Resolver); err == nil {
+			hosts[e.Host()] = true
+		}
+	}
+	return hosts
 }
 
 // openSessions is what the kernel tells of its SMB sessions, in lower case: some belong to mounts in

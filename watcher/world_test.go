@@ -106,7 +106,7 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) host() host.Host {
 	h := own()
-	h.Config, h.Mounts, h.Now = w.path("config.yaml"), "/mountinfo", w.wall
+	h.Config, h.Mounts, h.Fstab, h.Now = w.path("config.yaml"), "/mountinfo", w.path("fstab"), w.wall
 	return h
 }
 
