@@ -100,7 +100,7 @@ install-files: $(BIN)
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor packaging/apparmor/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor/abstractions packaging/apparmor/abstractions/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/selinux packaging/selinux/azfilesauth.te packaging/selinux/azfilesauth.fc
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/prometheus packaging/prometheus/azfilesauth.rules.yml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/prometheus packaging/prometheus/azfilesauth.rules.yml packaging/prometheus/azfilesauth.dashboard.json
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/schema packaging/schema/*.schema.json
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
@@ -207,6 +207,18 @@ test-unit: promtool ## the packages' own tests, with the race detector; as root,
 	$(GO) test -race ./...
 	cd packaging/kubernetes/test && $(GO) test ./...
 
+# Helm's engine and a container's runtime take longer to build than all the rest; the manifests' own tests are in test-unit.
+RUNTIME := $(CURDIR)/.cache/containerd
+.PHONY: test-kubernetes
+test-kubernetes: images ## the chart by helm's engine, the images, and the pods in containerd and runc
+	cd packaging/helm/test && $(GO) test -count=1 ./...
+	cd packaging/images && $(GO) test -count=1 ./...
+	@[ -x $(RUNTIME)/usr/bin/ctr ] || { \
+	  mkdir -p $(RUNTIME) && cd $(RUNTIME) && echo "deps: fetching containerd and runc" && \
+	  if [ "$$(id -u)" = 0 ]; then apt-get -o DPkg::Lock::Timeout=300 -qq update; fi && apt-get -qq download containerd runc && \
+	  for d in *.deb; do dpkg-deb -x $$d . && rm $$d; done; }
+	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/dist/images $(GO) test -tags runtime -run '^TestPods' -count=1 -v ./...
+
 .PHONY: test-fips
 test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module
 	GODEBUG=fips140=on $(GO) test ./internal/azfiles ./internal/compat ./internal/identity ./internal/spnego ./internal/tickets ./mounthelper
@@ -230,7 +242,7 @@ test-policies: deps ## the AppArmor profiles and the SELinux module
 	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-systemd test-packages test-policies test-recipes ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-systemd test-packages test-policies test-recipes test-kubernetes ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME
@@ -293,6 +305,18 @@ rpm: deps ## builds the RPM package for this machine's kind into dist/
 packages: NEEDS = $(BUILDNEEDS) $(ARMNEEDS) $(DEBNEEDS) $(RPMNEEDS)
 packages: deps ## builds all packages, amd64 and arm64, into dist/
 	for a in amd64 arm64; do packaging/build deb $$a; packaging/build rpm $$a; done
+
+.PHONY: images
+images: NEEDS = /etc/ssl/certs/ca-certificates.crt:ca-certificates
+images: deps ## makes the image for amd64 and arm64, as OCI archives with their bills of materials, below dist/images
+	@mkdir -p bin/images dist/images
+	cd packaging/images && $(GO) build -o ../../bin/images/write .
+	for a in amd64 arm64; do \
+	  CGO_ENABLED=0 GOARCH=$$a $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/images/azfilesauth-$$a . && \
+	  $(MAKE) --no-print-directory -s sbom PROGRAM=bin/images/azfilesauth-$$a >dist/images/azfilesauth-$$a.cdx.json && \
+	  bin/images/write -program bin/images/azfilesauth-$$a -arch $$a -version '$(VERSION)' -created '$(COMMITTED)' \
+	    -certificates /etc/ssl/certs/ca-certificates.crt -sbom dist/images/azfilesauth-$$a.cdx.json -out dist/images/azfilesauth-$$a.oci.tar; \
+	done
 
 # The key is of whoever publishes: KEY=FINGERPRINT, its secret part in gpg's keyring.
 URL ?= https://azfilesauth.github.io/azfilesauth

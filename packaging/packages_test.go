@@ -270,7 +270,7 @@ func (r root) works(t *testing.T) {
 	if out := r.run(t, "ldconfig", "-p"); !strings.Contains(out, "libazfilesauth.so.0 ") {
 		t.Error("the loader does not find the library")
 	}
-	for _, name := range []string{"apparmor/azfilesauth", "apparmor/abstractions/azfilesauth", "selinux/azfilesauth.te", "selinux/azfilesauth.fc", "prometheus/azfilesauth.rules.yml", "schema/output.schema.json", "schema/config.schema.json"} {
+	for _, name := range []string{"apparmor/azfilesauth", "apparmor/abstractions/azfilesauth", "selinux/azfilesauth.te", "selinux/azfilesauth.fc", "prometheus/azfilesauth.rules.yml", "prometheus/azfilesauth.dashboard.json", "schema/output.schema.json", "schema/config.schema.json"} {
 		if !r.mode(t, "usr/share/azfilesauth/"+name).IsRegular() {
 			t.Errorf("%s is no file", name)
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -182,14 +183,74 @@ func TestAlertRules(t *testing.T) {
 			t.Errorf("promtool %s: %v (it is in Debian's package prometheus)\n%s", strings.Join(args, " "), err, out)
 		}
 	}
+}
+
+// TestNamesOfMetrics: rules, dashboard and manual speak of metrics that the daemon exposes, by labels that they have, and
+// the manual and the dashboard of all. A panel or a rule for another one would be empty for ever.
+func TestNamesOfMetrics(t *testing.T) {
+	s := New()
+	s.Refreshed("a.file.core.windows.net", "AZF-TEST", time.Second)
+	var exposed strings.Builder
+	s.Write(&exposed, control.Status{Version: "2.0.0", Endpoints: []control.Endpoint{{Host: "a.file.core.windows.net"}}}, map[string]uint64{Answered: 1})
+	names, labels := map[string]bool{}, map[string]bool{"instance": true} // which Prometheus adds
+	for line := range strings.Lines(exposed.String()) {
+		name, rest, _ := strings.Cut(line, "{")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		names[strings.Fields(name)[0]] = true
+		for _, m := range regexp.MustCompile(`([a-z]+)="`).FindAllStringSubmatch(rest, -1) {
+			labels[m[1]] = true
+		}
+	}
+	for _, file := range []string{rules + ".yml", dashboard, "../../docs/daemon.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`azfilesauth_[a-z_]+`).FindAllString(string(text), -1) {
+			if !names[m] && !names[m+"_bucket"] {
+				t.Errorf("%s speaks of %s, which the daemon does not expose", file, m)
+			}
+		}
+		for _, m := range regexp.MustCompile(`(?:by \(|[{,])\s*([a-z]+)(?:\)|=~?\\?"|!=\\?")`).FindAllStringSubmatch(string(text), -1) {
+			if !labels[m[1]] {
+				t.Errorf("%s speaks of the label %s, which no metric has", file, m[1])
+			}
+		}
+		if file == rules+".yml" {
+			continue
+		}
+		for _, h := range help {
+			if !strings.Contains(string(text), h.name) {
+				t.Errorf("%s does not have %s", file, h.name)
+			}
+		}
+	}
+}
+
+const dashboard = "../../packaging/prometheus/azfilesauth.dashboard.json"
+
+// TestRunbooks: each alert links to its own chapter.
+func TestRunbooks(t *testing.T) {
 	text, err := os.ReadFile(rules + ".yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range help { // a rule for a metric that does not exist never fires
-		text = bytes.ReplaceAll(text, []byte(h.name), nil)
+	page, err := os.ReadFile("../../docs/alerts.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if i := bytes.Index(text, []byte("azfilesauth_")); i >= 0 {
-		t.Errorf("a rule speaks of a metric that does not exist: %.60s", text[i:])
+	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(text), -1)
+	if len(alerts) == 0 {
+		t.Error("there are no alerts")
+	}
+	for _, m := range alerts {
+		if !strings.Contains(string(text), "runbook_url: https://azfilesauth.github.io/azfilesauth/alerts/#"+strings.ToLower(m[1])+"\n") {
+			t.Errorf("%s links to no runbook", m[1])
+		}
+		if !strings.Contains(string(page), "\n## "+m[1]+"\n") {
+			t.Errorf("docs/alerts.md has no chapter %s", m[1])
+		}
 	}
 }

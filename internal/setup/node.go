@@ -329,21 +329,23 @@ func (j *journal) replace(h Host, i int, c Change) error {
 	return j.write(h)
 }
 
-// compareVersions orders versions such as 2.0.1 and 2.1.0-rc1: by their numbers, and one with a suffix before the one
-// without.
+// compareVersions orders versions such as 2.0.1, 2.1.0-rc1 and 2.1.0~git20261127: by their numbers, and one with a suffix
+// before the one without.
 func compareVersions(a, b string) int {
-	one, suffixOne, _ := strings.Cut(a, "-")
-	two, suffixTwo, _ := strings.Cut(b, "-")
-	numbers := func(v string) (n [3]int) {
+	split := func(v string) (n [3]int, suffix string) {
+		if i := strings.IndexAny(v, "-~"); i >= 0 {
+			v, suffix = v[:i], v[i+1:]
+		}
 		_, _ = fmt.Sscanf(v, "%d.%d.%d", &n[0], &n[1], &n[2]) // what is no number is 0
-		return n
+		return n, suffix
 	}
-	first, second := numbers(one), numbers(two)
-	if c := slices.Compare(first[:], second[:]); c != 0 {
+	one, suffixOne := split(a)
+	other, suffixOther := split(b)
+	if c := slices.Compare(one[:], other[:]); c != 0 {
 		return c
 	}
-	if (suffixOne == "") != (suffixTwo == "") {
-		return cmp.Compare(suffixTwo, suffixOne) // "" is the release
+	if (suffixOne == "") != (suffixOther == "") {
+		return cmp.Compare(suffixOther, suffixOne) // "" is the release
 	}
-	return cmp.Compare(suffixOne, suffixTwo)
+	return cmp.Compare(suffixOne, suffixOther)
 }

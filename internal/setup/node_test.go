@@ -91,7 +91,8 @@ func TestNodeVersions(t *testing.T) {
 	h := tree(t, bare)
 	before := snapshot(t, h.Root)
 	for _, step := range []struct{ version, want string }{
-		{"2.0.0", "2.0.0"}, {"2.1.0-rc1", "2.1.0-rc1"}, {"2.0.9", "2.1.0-rc1"}, {"2.1.0", "2.1.0"}, {"2.1.0-rc2", "2.1.0"}, {"2.10.0", "2.10.0"}, {"2.9.0", "2.10.0"},
+		{"2.0.0", "2.0.0"}, {"2.1.0-rc1", "2.1.0-rc1"}, {"2.0.9", "2.1.0-rc1"}, {"2.1.0", "2.1.0"}, {"2.1.0-rc2", "2.1.0"}, {"2.10.0~git20261127", "2.10.0~git20261127"},
+		{"2.10.0", "2.10.0"}, {"2.10.0~git20261128", "2.10.0"}, {"2.9.0", "2.10.0"},
 	} {
 		installed(t, pod(t, h, step.version, nil))
 		if got := h.versionOf(t, program); got != step.want {

@@ -13,6 +13,16 @@ import (
 	"sigs.k8s.io/kustomize/api/resmap"
 )
 
+func write(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
 const fixtures = "testdata/azurefile-csi-driver"
 
 // deployment makes a kustomization of the driver's manifests, by their names in fixtures, with components

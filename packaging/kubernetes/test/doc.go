@@ -1,3 +1,3 @@
 // Package test holds the manifests of packaging/kubernetes to the types of the Kubernetes API, and
-// runs the installation on a folder that stands for a node.
+// applies the component for the CSI driver to the driver's own.
 package test
