@@ -29,6 +29,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 const program = "mount.azfiles"
@@ -67,6 +68,9 @@ type Helper struct {
 	// Journaled says that Stderr is the journal: what goes there by Syslog is not written to Stderr, too.
 	Journaled bool
 
+	// Terminal says that Stderr is a terminal.
+	Terminal bool
+
 	// Confined tells whether a container's rules can forbid the mount, see isConfined.
 	Confined func() bool
 
@@ -88,7 +92,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 	isolate()
 	h := Helper{
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
-		Syslog: log.System, Journaled: journaled,
+		Syslog: log.System, Journaled: journaled, Terminal: waiting.IsTerminal(unix.Stderr),
 		Confined:   func() bool { return isConfined(host.Real()) },
 		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
@@ -123,6 +127,9 @@ func (h *Helper) Run(args []string) int {
 	if err != nil {
 		return h.fail(err, &j)
 	}
+	line := waiting.New(h.Stderr, program, h.Terminal, j.inv.verbose)
+	defer line.Done()
+	j.waiting, h.Stderr = line, line
 	ctx := context.Background()
 	if heeded := unignored(endings); len(heeded) > 0 {
 		var stop context.CancelFunc
@@ -172,13 +179,16 @@ func (h *Helper) ticket(ctx context.Context, j *job) error {
 		ForgetFailures: h.ForgetFailures,
 		Mounted:        func() ([]mounts.Mount, error) { return h.mounts(j) },
 		Step:           func(format string, a ...any) { h.step(j, format, a...) },
+		Waits:          j.waiting.For,
 	})
 	if err != nil {
 		return err
 	}
 	limited, cancel := fault.WithTimeout(ctx, j.opts.Timeout, fault.BoundMount)
 	defer cancel()
+	j.waiting.Until(time.Now().Add(j.opts.Timeout))
 	got, err := manager.Ensure(limited, j.Request)
+	j.waiting.Done()
 	if ctx.Err() != nil { // whatever the interrupted step made of it
 		return fault.Interrupted.New()
 	}

@@ -9,16 +9,18 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 // job is one mount and all that is known about it.
 type job struct {
-	inv    invocation
-	opts   mounts.Login
-	cfg    *config.Config
-	source mounts.Source  // in the form for mount.cifs
-	target string         // the mount point
-	live   []mounts.Mount // what is mounted on it
+	inv     invocation
+	waiting *waiting.Line
+	opts    mounts.Login
+	cfg     *config.Config
+	source  mounts.Source  // in the form for mount.cifs
+	target  string         // the mount point
+	live    []mounts.Mount // what is mounted on it
 
 	tickets.Request        // what is to be logged in with
 	who             string // the identity in words

@@ -13,6 +13,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -30,6 +31,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 const program = "azfilesauth"
@@ -47,6 +49,7 @@ type App struct {
 
 	Rows     func() int    // the height of the terminal that is Stdout, 0 is not known; nil when it cannot be drawn on
 	Columns  func() int    // its width, 0 is not known; nil is as wide as it takes
+	Terminal bool          // Stderr is one
 	Interval time.Duration // from one look of status --watch to the next
 
 	// Watch is the daemon, which runs until a signal and gives the exit status. It is a face of its
@@ -71,13 +74,14 @@ func Main(args []string, version string, ignored map[string]string, watch func(W
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	a := App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Coloured: coloured(isTerminal(unix.Stdout), os.Getenv),
+		Coloured: coloured(waiting.IsTerminal(unix.Stdout), os.Getenv),
 		Version:  version, EUID: os.Geteuid(),
 		Socket:   control.DefaultPath,
 		Host:     host.Real(),
-		Rows:     rows(isTerminal(unix.Stdout), os.Getenv),
-		Columns:  columns(isTerminal(unix.Stdout)),
+		Rows:     rows(waiting.IsTerminal(unix.Stdout), os.Getenv),
+		Columns:  columns(waiting.IsTerminal(unix.Stdout)),
 		Interval: time.Second,
+		Terminal: waiting.IsTerminal(unix.Stderr),
 		Watch:    watch,
 		OpenRing: keyring.OpenRing,
 
@@ -94,6 +98,7 @@ type session struct {
 	path     string   // that runs, with the program's name
 	warnings []string // of the result
 	failure  *failure // of the result
+	waits    func(what string)
 	notes    []string // what belongs to a failure beside its fault
 	exit     int      // the exit status of a command that has told its failures itself
 	options
@@ -154,9 +159,22 @@ func (s *session) openCache() (*config.Config, *tickets.Manager, int, error) {
 	return cfg, m, uid, err
 }
 
+// wait begins to say what a command waits for, whose context is ctx; stop ends that.
+func (s *session) wait(ctx context.Context) (stop func()) {
+	app, stderr := *s.App, s.Stderr
+	line := waiting.New(stderr, program, s.Terminal && !s.json, s.verbose)
+	if end, ok := ctx.Deadline(); ok {
+		line.Until(end)
+	}
+	app.Stderr = line
+	s.App, s.waits = &app, line.For
+	return line.Done
+}
+
 // manager makes the Manager of the tickets; step is told what is being done, nil for nobody.
 func (s *session) manager(cfg *config.Config, step func(format string, a ...any)) (*tickets.Manager, error) {
 	return tickets.New(tickets.Options{
-		Host: s.Host, Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Step: step,
+		Waits: s.waits,
+		Host:  s.Host, Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Step: step,
 	})
 }

@@ -48,6 +48,7 @@ func appMain() {
 		Socket:    in("run/watch.sock"),
 		Host:      testHost(in("run")),
 		Interval:  10 * time.Millisecond,
+		Terminal:  os.Getenv("TEST_TERMINAL") != "",
 		Watch:     playWatch,
 		Transport: transport,
 		IMDS:      transport,

@@ -39,6 +39,7 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 		return err
 	}
 	defer cancel()
+	defer s.wait(ctx)()
 	cfg, err := s.load()
 	if err != nil {
 		return err
@@ -58,6 +59,7 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 
 // renew has the daemon do it, or does it. An endpoint that is not mounted is not the daemon's.
 func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) (renewed, error) {
+	s.waits("the daemon")
 	outcomes, err := control.NewClient(s.Socket).Refresh(ctx, one.Host())
 	var refused *control.Refused
 	isRefused := errors.As(err, &refused)

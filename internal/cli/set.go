@@ -35,6 +35,7 @@ func (s *session) set(c *cobra.Command, args []string) error {
 		return err
 	}
 	defer cancel()
+	defer s.wait(ctx)()
 	cfg, err := s.load()
 	if err != nil {
 		return err

@@ -120,11 +120,6 @@ func size() unix.Winsize {
 	return *found
 }
 
-func isTerminal(fd int) bool {
-	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	return err == nil
-}
-
 // timeLeft is the time from now to t in two units.
 func timeLeft(now, t time.Time) string {
 	if d := t.Sub(now); d < 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 // Freshness says when a cached ticket is good enough.
@@ -293,10 +294,11 @@ func (c *Call) aliases(old []string) []string {
 
 // fetch obtains a new ticket and writes it. The endpoint's lock is held.
 func (c *Call) fetch(ctx context.Context) (Result, error) {
-	var err error
-	if c.way, err = c.m.route(c.chosen); err != nil {
+	way, err := c.m.route(c.chosen)
+	if err != nil {
 		return Result{}, err
 	}
+	c.way = waiting.Transport(way, c.waits)
 	c.cache.writer.expect()
 	cred, err := c.exchange(ctx)
 	c.turn.leave() // while the cache is written others can ask, and more tickets go out in one write
@@ -320,6 +322,15 @@ func (c *Call) fetch(ctx context.Context) (Result, error) {
 		}
 	}
 	return c.result(cred, false), nil
+}
+
+// waits tells what a request on the way to Entra or to the storage account is waited for.
+func (c *Call) waits(host string) {
+	if host == c.Endpoint.Host() {
+		c.m.Waits("the storage account " + host)
+		return
+	}
+	c.m.Waits("Entra, " + host)
 }
 
 // record is what the call writes of its identity in the place of an old record.

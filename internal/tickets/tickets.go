@@ -29,6 +29,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 // Options are the Manager's surroundings. Host and Config are needed, the zero values of the others mean the real ones.
@@ -39,6 +40,7 @@ type Options struct {
 	IMDS      http.RoundTripper              // to the machine's identity service, never through a proxy
 	Mounted   func() ([]mounts.Mount, error) // the live mounts of endpoints, not to be changed; nil reads the mount table
 	Step      func(format string, a ...any)  // told what is being done, for -v; never a secret
+	Waits     func(what string)              // told what is waited for, each time; nil is nobody
 
 	// OpenRing gives the keyring in which access tokens are kept for other processes, unless the
 	// configuration wants none; nil keeps them for this one alone. It is called when a token is needed.
@@ -117,6 +119,9 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 	if o.Step == nil {
 		o.Step = func(string, ...any) {}
 	}
+	if o.Waits == nil {
+		o.Waits = func(string) {}
+	}
 	if o.Mounted == nil {
 		o.Mounted = func() ([]mounts.Mount, error) { return mounts.ListFrom(o.Host.Mounts, o.Config.Resolver) }
 	}
@@ -131,7 +136,7 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 		Options: o, given: given, cfg: o.Config, shared: s,
 		client: azfiles.Client{Transport: o.Transport, Now: o.Host.Now, Attempts: o.Attempts},
 		tokens: identity.Options{
-			Transport: o.Transport, IMDS: o.IMDS, Host: o.Host, Attempts: o.Attempts, NoPrograms: o.NoPrograms,
+			Transport: o.Transport, IMDS: waiting.Transport(o.IMDS, func(host string) { o.Waits("the identity service " + host) }), Host: o.Host, Attempts: o.Attempts, NoPrograms: o.NoPrograms,
 		},
 		caches: make(map[int]*cache), routes: make(map[string]*transport.Route),
 	}, nil

@@ -23,6 +23,7 @@ func (c *Call) locked(ctx context.Context, what string, take func(context.Contex
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	c.m.Waits("another process that asks for the same " + what)
 	unlock, err = take(bounded)
 	if fault.Is(err, fault.LockTimeout) && ctx.Err() == nil {
 		c.m.Step("lock of the %s: another process has held it for %s, asking without it", what, patience.Round(time.Millisecond))
