@@ -196,7 +196,7 @@ test: deps test-static test-unit test-core ## what decides most changes, in abou
 test-static: ## formatting, vet, manual pages
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	[ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
-	$(GO) vet -tags lab,clib,packages,recipes ./...
+	$(GO) vet -tags lab,clib,packages,recipes,fresh ./...
 	@! { mandoc -T lint -W style packaging/man/*.[578] 2>/dev/null || true; } | grep -v ': referenced manual not found: '
 
 # Root runs every test or fails; another user is told what was skipped (go test -v).
@@ -242,7 +242,7 @@ test-policies: deps ## the AppArmor profiles and the SELinux module
 	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-systemd test-packages test-policies test-recipes test-kubernetes ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-systemd test-packages test-policies test-recipes test-fresh test-kubernetes ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME
@@ -351,6 +351,11 @@ test-packages: deps ## installs, upgrades and removes the packages in roots of D
 test-recipes: NEEDS += ansible-playbook:ansible-core
 test-recipes: deps ## the recipes, each by its own tool's reader
 	$(GO) test -tags packages,recipes -run '^TestRecipes$$' -count=1 -timeout 20m -v ./packaging
+
+.PHONY: test-fresh
+test-fresh: NEEDS += $(DEBNEEDS)
+test-fresh: deps ## builds on a Debian 12 and 13 that have git, make and Go alone
+	$(GO) test -tags packages,fresh -run '^TestFreshMachine$$' -count=1 -timeout 40m -v ./packaging
 
 .PHONY: clean
 clean: ## removes what the targets made, but not the downloads
