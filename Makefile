@@ -88,6 +88,7 @@ install-files: $(BIN)
 	ln -sf $(BINDIR)/azfilesauth $(DESTDIR)/usr/sbin/mount.azfiles # mount(8) looks nowhere else
 	[ -e $(DESTDIR)$(SYSCONFDIR)/azfilesauth/config.yaml ] || \
 	  install -D -m 0600 etc/azfilesauth/config.yaml $(DESTDIR)$(SYSCONFDIR)/azfilesauth/config.yaml
+	install -D -m 0644 -t $(DESTDIR)/usr/lib/azfilesauth/config.d etc/config.d/*.yaml # read nowhere else
 	install -d $(DESTDIR)$(PREFIX)/share/azfilesauth/etc/request-key.d
 	$(PLACED) etc/request-key.d/azfiles.conf | install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/azfilesauth/etc/request-key.d/azfiles.conf
 	for u in etc/systemd/*.service; do $(PLACED) $$u | install -m 0644 /dev/stdin $(DESTDIR)$(UNITDIR)/$${u##*/}; done

@@ -85,6 +85,68 @@ func TestDebKeepsAnEarlierConfiguration(t *testing.T) {
 	}
 }
 
+const layer = "usr/lib/azfilesauth/config.d/10-azfilesauth.yaml"
+
+// cacheIs looks where a credential cache is, and which file says so.
+func (r root) cacheIs(t *testing.T, what, path, file string) {
+	t.Helper()
+	out := r.run(t, "azfilesauth", "config", "show")
+	if !regexp.MustCompile(`(?m)^KRB5_CC_NAME +` + path + ` +/` + regexp.QuoteMeta(file) + `:\d+$`).MatchString(out) {
+		t.Errorf("%s: the tickets are not in %s, of %s:\n%s", what, path, file, out)
+	}
+}
+
+// emptied does to a configuration what templates and upstream's 0-byte file do.
+func (r root) emptied(t *testing.T) {
+	t.Helper()
+	r.write(t, "etc/azfilesauth/config.yaml", "")
+	r.run(t, "azfilesauth", "config", "check")
+}
+
+// TestDebConfigurationThatIsEmptiedMovesNoTickets is about machines that only had our package.
+func TestDebConfigurationThatIsEmptiedMovesNoTickets(t *testing.T) {
+	r := newRoot(t, "bookworm")
+	r.install(t, built(t, debAMD64))
+	r.cacheIs(t, "installed", "/run/azfilesauth/krb5cc_0", layer)
+	if r.has(upgradeFile) {
+		t.Error("a first installation speaks of another program's tickets")
+	}
+	r.emptied(t)
+	r.cacheIs(t, "emptied", "/run/azfilesauth/krb5cc_0", layer)
+	r.install(t, next(t, built(t, debAMD64)))
+	r.cacheIs(t, "emptied and upgraded", "/run/azfilesauth/krb5cc_0", layer)
+	r.write(t, "etc/azfilesauth/config.yaml", "KRB5_CC_NAME: /srv/cc\n")
+	r.cacheIs(t, "said otherwise", "/srv/cc", "etc/azfilesauth/config.yaml")
+}
+
+// TestDebUpgradeMovesNoTickets takes the place of upstream where its configuration says nothing: 0 bytes, as it
+// ships it.
+func TestDebUpgradeMovesNoTickets(t *testing.T) {
+	for _, kind := range []string{"conffiles", "plain files", "make install"} {
+		r := newRoot(t, "bookworm")
+		tree := upstreamTree(t)
+		if kind == "make install" {
+			command(t, "cp", "-a", tree+"/.", string(r))
+		} else {
+			r.install(t, upstreamDeb(t, tree, kind == "conffiles"))
+		}
+		r.upstreamUsed(t)
+		r.write(t, "etc/azfilesauth/config.yaml", "")
+		r.install(t, built(t, debAMD64))
+		r.keptItsCache(t)
+		r.install(t, next(t, built(t, debAMD64)))
+		r.keptItsCache(t)
+	}
+}
+
+// keptItsCache looks for the cache that upstream has used: that of its user, in /tmp.
+func (r root) keptItsCache(t *testing.T) {
+	t.Helper()
+	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), "")
+	uid := strings.TrimSpace(r.run(t, "id", "-u", "azfilesuser"))
+	r.cacheIs(t, "upgraded", "/tmp/krb5cc_"+uid, upgradeFile)
+}
+
 const ownConfig = "USER_UID: 1001\nKRB5_CC_NAME: /tmp/krb5cc_1001 # ours\n"
 
 // use leaves what use leaves: an edited configuration, tickets and logs.

@@ -96,6 +96,22 @@ func TestRPMTakesUpstreamsPlace(t *testing.T) {
 	r.rpm(t, "-e", "azfilesauth")
 }
 
+// TestRPMMovesNoTickets is about a configuration of 0 bytes, of ours and of upstream's.
+func TestRPMMovesNoTickets(t *testing.T) {
+	r, rpm := rpmRoot(t), built(t, rpmAMD64)
+	r.rpm(t, "-i", rpm)
+	r.cacheIs(t, "installed", "/run/azfilesauth/krb5cc_0", layer)
+	r.emptied(t)
+	r.cacheIs(t, "emptied", "/run/azfilesauth/krb5cc_0", layer)
+
+	r = rpmRoot(t)
+	r.rpm(t, "-i", upstreamRPM(t))
+	r.upstreamUsed(t)
+	r.write(t, "etc/azfilesauth/config.yaml", "")
+	r.rpm(t, "-U", rpm)
+	r.keptItsCache(t)
+}
+
 // upstreamRPM packs upstream's files, its unit where its package has it.
 func upstreamRPM(t *testing.T) string {
 	t.Helper()

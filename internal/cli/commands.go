@@ -38,6 +38,7 @@ type options struct {
 	level                 string
 	stdin, force, verbose bool
 	all, live, tokens     bool
+	keepCache             bool
 	offline, fix          bool
 	dryRun, undo          bool
 	krb5, stockHandler    bool
@@ -258,7 +259,13 @@ var commands = []row{
 		},
 		propose: func(*session) completer { return completeExplained }, do: (*session).explain,
 	},
-	{use: "upgraded", short: "Keep the mounts of Azure/AzFilesAuthenticator at work", rootOnly: true, hidden: true, do: (*session).upgraded},
+	{
+		use: "upgraded", short: "Keep the mounts of Azure/AzFilesAuthenticator at work", rootOnly: true, hidden: true,
+		flags: func(f *pflag.FlagSet, s *session) {
+			f.BoolVar(&s.keepCache, "keep-cache", false, "its tickets stay where they are")
+		},
+		do: (*session).upgraded,
+	},
 }
 
 // help is "azfilesauth help COMMAND". Cobra's own ends well for a command that is not there.

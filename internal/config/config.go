@@ -142,12 +142,18 @@ func assemble(h host.Host, files []string, read func(file string) ([]byte, error
 		p.Files = append(p.Files, p.file)
 		p.parse(content)
 	}
-	if !p.Sets("USER_UID") { // the system user's, or root's where there is none
-		user, _ := h.LocalUser(SystemUser)
-		p.CredentialUID = user.UID
-	}
+	p.own(h)
 	p.finish(h)
 	return p, nil
+}
+
+// own gives the cache to the system user, where there is one and no file of the machine's own says whose it is: upstream
+// made that user, and has kept its tickets for it. What a package says holds on other machines.
+func (p *parser) own(h host.Host) {
+	if user, err := h.LocalUser(SystemUser); err == nil && !p.SetsHere("USER_UID") && !p.Local {
+		p.CredentialUID = user.UID
+		delete(p.places, "USER_UID")
+	}
 }
 
 // invalid is a fault about the file that a problem is in.
@@ -159,8 +165,11 @@ func (c *Config) invalid(err error) error {
 	return fault.ConfigInvalid.New(file, err.Error())
 }
 
-// stockCache and a uid are where a stock cifs.upcall looks.
-const stockCache = "/tmp/krb5cc_"
+// stockCache and a uid are where a stock cifs.upcall looks; StockCache says so in a configuration.
+const (
+	stockCache = "/tmp/krb5cc_"
+	StockCache = stockCache + uidToken
+)
 
 // CCacheName is the name of the credential cache of a uid: a path without FILE:, or, where
 // KRB5_CC_NAME has a type that cannot be used, that name unchanged for the one who opens it to refuse.
@@ -169,7 +178,7 @@ func (c *Config) CCacheName(cruid int) string {
 	if c.Local { // each user has a cache of his own, as upstream does it
 		return stockCache + uid
 	}
-	kind, path := cacheType(cmp.Or(c.ccache, stockCache+uidToken))
+	kind, path := cacheType(cmp.Or(c.ccache, StockCache))
 	if kind != fileType {
 		return c.ccache
 	}
@@ -177,6 +186,11 @@ func (c *Config) CCacheName(cruid int) string {
 		path = host.RunDir + "/krb5cc_" + uidToken
 	}
 	return strings.ReplaceAll(path, uidToken, uid)
+}
+
+// PerUser reports whether each credential uid has a credential cache of its own.
+func (c *Config) PerUser() bool {
+	return c.Local || c.ccache == "" || strings.Contains(c.ccache, uidToken)
 }
 
 // Identity gives the entry of that name under identities; ok is false when there is none. The error

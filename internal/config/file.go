@@ -20,6 +20,9 @@ const (
 	dropInDir = "config.d"
 )
 
+// ShippedPath is the layer that our packages bring: where the tickets are, and whose.
+const ShippedPath = vendorDir + "/10-azfilesauth.yaml"
+
 // Layers are the files of a machine's configuration, in the order in which one wins over those before it:
 // those of packages, the configuration, which may be missing, the administrator's. The errors are those of Read.
 func Layers(h host.Host) ([]string, error) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // layered makes a root with files and gives the path of its configuration.
@@ -168,5 +169,33 @@ func TestSchema(t *testing.T) {
 	}
 	if Find("", "refresh.at") != nil || Find("", "identities.*") != nil || Find("refresh", "at") == nil || Find("identities.*", "kind") == nil || Find("identities", "a.b") == nil {
 		t.Error("keys are not found by their place")
+	}
+}
+
+// TestSystemUserOutranksPackages reads configurations on a machine that has the user that upstream makes.
+func TestSystemUserOutranksPackages(t *testing.T) {
+	const vendor, user = vendorFile + "10-azfilesauth.yaml", "root:x:0:0::/:/bin/sh\n" + SystemUser + ":x:1007:1007::/:/bin/sh\n"
+	for name, c := range map[string]struct {
+		files map[string]string
+		uid   int
+		sets  bool // by a file of any layer
+		here  bool
+	}{
+		"packages alone":       {map[string]string{vendor: "USER_UID: 5\n"}, 5, true, false},
+		"packages and user":    {map[string]string{vendor: "USER_UID: 5\n", "etc/passwd": user}, 1007, false, false},
+		"empty, and user":      {map[string]string{vendor: "USER_UID: 5\n", mainFile: "", "etc/passwd": user}, 1007, false, false},
+		"the machine and user": {map[string]string{vendor: "USER_UID: 5\n", mainFile: "USER_UID: 0\n", "etc/passwd": user}, 0, true, true},
+		"drop-in and user":     {map[string]string{vendor: "USER_UID: 5\n", ownFile + "a.yaml": "USER_UID: 0\n", "etc/passwd": user}, 0, true, true},
+	} {
+		path := layered(t, c.files)
+		h := host.Real().Trusting(os.Geteuid())
+		h.Config, h.Passwd = path, strings.TrimSuffix(path, DefaultPath)+"/etc/passwd"
+		cfg, err := Read(h)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if cfg.CredentialUID != c.uid || cfg.Sets("USER_UID") != c.sets || cfg.SetsHere("USER_UID") != c.here {
+			t.Errorf("%s: uid %d, set %v, here %v", name, cfg.CredentialUID, cfg.Sets("USER_UID"), cfg.SetsHere("USER_UID"))
+		}
 	}
 }

@@ -42,12 +42,13 @@ var Schema = sync.OnceValue(func() []Key {
 func upstreamKeys() []Key {
 	ccache := row("KRB5_CC_NAME", cacheName, "", func(p *parser) *string { return &p.ccache },
 		"The credential cache, a file; `%{uid}` stands for the credential uid. The default is /tmp/krb5cc_%{uid} ; "+
-			"the installed file has /run/azfilesauth/krb5cc_%{uid} . A path without `%{uid}` serves `USER_UID` ; "+
+			"the packages' layer has /run/azfilesauth/krb5cc_%{uid} . A path without `%{uid}` serves `USER_UID` ; "+
 			"other uids use /run/azfilesauth/krb5cc_%{uid} .")
 	ccache.show = func(p *parser) string { return p.CCacheName(p.CredentialUID) }
 	user := row("USER_UID", uid, "", func(p *parser) *int { return &p.CredentialUID },
-		"The credential uid: whose credential cache holds the tickets. Without it, the cache belongs to the system user "+
-			"`azfilesuser` where there is one, and to root otherwise; azfilesauthmanager(8) and azfilesauth-setup(8) make that user. "+
+		"The credential uid: whose credential cache holds the tickets. Without it in /etc/azfilesauth , the cache belongs to the system user "+
+			"`azfilesuser` where there is one, then to whom the packages' layer names, else to root; azfilesauthmanager(8) and "+
+			"azfilesauth-setup(8) make that user where no layer names anybody. "+
 			"The word `local` means the user who called sudo(8), each with a cache of his own, /tmp/krb5cc_%{uid} , whatever `KRB5_CC_NAME` says.")
 	number := user.take
 	user.take = func(p *parser, text string) error {

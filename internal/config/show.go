@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,6 +28,11 @@ func (s Setting) From() string {
 
 // Sets reports whether a file sets a key, such as USER_UID or refresh.at.
 func (c *Config) Sets(key string) bool { return c.places[key].line > 0 }
+
+// SetsHere reports whether a file of the machine's own sets a key, and not one of packages alone.
+func (c *Config) SetsHere(key string) bool {
+	return c.Sets(key) && !strings.HasSuffix(filepath.Dir(c.places[key].file), vendorDir)
+}
 
 // Settings are all values in effect: first the keys that have a name, then what files add.
 func (c *Config) Settings() []Setting {

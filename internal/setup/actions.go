@@ -30,12 +30,34 @@ func planDirectories(p *planner) error {
 }
 
 // planConfig never touches a file that is there, whatever is wrong with it: only its author knows
-// what was meant, and what somebody else could write must not become root's by our hand.
+// what was meant, and what somebody else could write must not become root's by our hand. A new one says
+// where the tickets are on a machine without the packages' layer, as /usr may be read-only.
 func planConfig(p *planner) error {
 	if p.exists(config.DefaultPath) {
 		return nil
 	}
-	return p.shipped(config.DefaultPath, "azfilesauth/config.yaml", 0o600)
+	if p.exists(config.ShippedPath) {
+		return p.shipped(config.DefaultPath, "azfilesauth/config.yaml", 0o600)
+	}
+	content, err := wholeConfig()
+	if err != nil {
+		return err
+	}
+	return p.file(config.DefaultPath, content, 0o600)
+}
+
+// wholeConfig is a configuration for a machine without the packages' layer: it says itself where the tickets are.
+func wholeConfig() ([]byte, error) {
+	content, err := shippedFile("azfilesauth/config.yaml")
+	if err != nil {
+		return nil, err
+	}
+	layer, err := shippedFile("config.d/10-azfilesauth.yaml")
+	if err != nil {
+		return nil, err
+	}
+	_, tickets, _ := bytes.Cut(layer, []byte("USER_UID: 0\n")) // which the file has already
+	return slices.Concat(content, tickets), nil
 }
 
 // planRule sees to our own file. One that holds our rule and that request-key can read keeps its

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
@@ -24,6 +25,11 @@ const ourRule = "create cifs.spnego ver=0x2;host=* * /usr/sbin/azfiles.upcall %k
 
 // Each action mends what it is for, can be shown, repeated and taken back.
 func TestActions(t *testing.T) {
+	const layer = "config.d/10-azfilesauth.yaml"
+	_, tickets, _ := strings.Cut(shippedText(t, layer), "USER_UID: 0\n")
+	if !strings.HasSuffix(tickets, "\nKRB5_CC_NAME: /run/azfilesauth/krb5cc_%{uid}\n") {
+		t.Fatalf("where are the tickets? %q", tickets)
+	}
 	longRule := "create x y z /bin/sh " + strings.Repeat("a", 4096) + "\n"
 	for name, test := range map[string]struct {
 		machine map[string]string
@@ -31,13 +37,18 @@ func TestActions(t *testing.T) {
 		changes string            // paths
 		after   map[string]string // content
 	}{
-		"healthy":             {nil, "folders config request-key-rule links user unit ccache user-groups", "", nil},
-		"folder missing":      {map[string]string{"/run/azfilesauth/ 0711": "gone"}, "folders", "/run/azfilesauth", nil},
-		"folder too open":     {map[string]string{"/run/azfilesauth/ 0777 65534": ""}, "folders", "/run/azfilesauth", nil},
-		"folder closed":       {map[string]string{"/run/azfilesauth/ 0700": ""}, "folders", "/run/azfilesauth", nil},
-		"config folder open":  {map[string]string{"/etc/azfilesauth/ 0775": ""}, "folders", "/etc/azfilesauth", nil},
-		"config folder own":   {map[string]string{"/etc/azfilesauth/ 0700": ""}, "folders", "", nil},
-		"config missing":      {map[string]string{"/etc/azfilesauth/config.yaml 0600": "gone"}, "config", "/etc/azfilesauth/config.yaml", nil},
+		"healthy":            {nil, "folders config request-key-rule links user unit ccache user-groups", "", nil},
+		"folder missing":     {map[string]string{"/run/azfilesauth/ 0711": "gone"}, "folders", "/run/azfilesauth", nil},
+		"folder too open":    {map[string]string{"/run/azfilesauth/ 0777 65534": ""}, "folders", "/run/azfilesauth", nil},
+		"folder closed":      {map[string]string{"/run/azfilesauth/ 0700": ""}, "folders", "/run/azfilesauth", nil},
+		"config folder open": {map[string]string{"/etc/azfilesauth/ 0775": ""}, "folders", "/etc/azfilesauth", nil},
+		"config folder own":  {map[string]string{"/etc/azfilesauth/ 0700": ""}, "folders", "", nil},
+		"config missing": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "gone"}, "config", "/etc/azfilesauth/config.yaml", map[string]string{
+			config.DefaultPath: shippedText(t, "azfilesauth/config.yaml") + tickets,
+		}},
+		"config missing below packages": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "gone", config.ShippedPath: shippedText(t, layer)}, "config", "/etc/azfilesauth/config.yaml", map[string]string{
+			config.DefaultPath: shippedText(t, "azfilesauth/config.yaml"),
+		}},
 		"config with mistake": {map[string]string{"/etc/azfilesauth/config.yaml 0600": "USER_UID: x\n"}, "config", "", nil},
 		"config too open":     {map[string]string{"/etc/azfilesauth/config.yaml 0666": ""}, "config", "", nil},
 		"rule missing":        {map[string]string{rulePath: "gone"}, "request-key-rule", rulePath, map[string]string{rulePath: shippedText(t, "request-key.d/azfiles.conf")}},

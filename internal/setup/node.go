@@ -160,7 +160,7 @@ func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
 	for _, name := range names {
 		all = append(all, piece{path: name, state: state{Mode: 0o777, UID: n.UID, GID: n.Own(0).GID, Kind: isLink, Link: path}})
 	}
-	shipped, err := shippedFile("azfilesauth/config.yaml")
+	shipped, err := wholeConfig()
 	if err != nil {
 		return nil, err
 	}

@@ -150,7 +150,7 @@ func (t *table) prepare(r row) error {
 	set := map[string]string{
 		byUs:    "",
 		byOrder: "config 'upcall: {mode: cifs}'\n",
-		byOther: "rm /etc/request-key.d/azfiles.conf; sed -i /^KRB5_CC_NAME/d /etc/azfilesauth/config.yaml\n",
+		byOther: "rm /etc/request-key.d/azfiles.conf; config 'KRB5_CC_NAME: /tmp/krb5cc_%{uid}'\n",
 	}
 	if r.breaks == stopDaemon {
 		t.stopWatch()

@@ -9,20 +9,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/config"
 )
 
 // The files that a story may change. A pattern stands for all files of a folder.
 var keptFiles = []string{
-	"/etc/fstab", "/etc/hosts", "/etc/passwd", "/etc/krb5.conf", configFile, "/etc/request-key.d/*",
+	"/etc/fstab", "/etc/hosts", "/etc/passwd", "/etc/krb5.conf", configFile, packagesLayer, "/etc/request-key.d/*",
 	"/etc/ssl/certs/ca-certificates.crt", serverConf, "/usr/sbin/mount.cifs", stockHandler,
 }
 
 const (
-	configFile   = "/etc/azfilesauth/config.yaml"
-	serverConf   = "/etc/samba/story.conf"
-	ourRule      = "/etc/request-key.d/azfiles.conf"
-	stockRule    = "/etc/request-key.d/cifs.spnego.conf"
-	stockHandler = "/usr/sbin/cifs.upcall"
+	configFile    = "/etc/azfilesauth/config.yaml"
+	packagesLayer = config.ShippedPath
+	serverConf    = "/etc/samba/story.conf"
+	ourRule       = "/etc/request-key.d/azfiles.conf"
+	stockRule     = "/etc/request-key.d/cifs.spnego.conf"
+	stockHandler  = "/usr/sbin/cifs.upcall"
 )
 
 // file is what belongs at a path.
@@ -45,31 +48,18 @@ func newProfiles() ([]profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{configFile, ourRule, stockRule, stockHandler} {
+	for _, name := range []string{configFile, packagesLayer, ourRule, stockRule, stockHandler} {
 		if _, ok := installed[name]; !ok {
 			return nil, fmt.Errorf("%s is missing, and nothing can be said without it", name)
 		}
 	}
 	stock := profile{"stock", "/tmp/krb5cc_", maps.Clone(installed)}
 	delete(stock.files, ourRule)
-	conf := installed[configFile]
-	conf.text = without(conf.text, "KRB5_CC_NAME:")
-	stock.files[configFile] = conf
+	delete(stock.files, packagesLayer)
 	native := profile{"native", "/run/azfilesauth/krb5cc_", installed}
 	delete(native.files, stockRule)
 	delete(native.files, stockHandler)
 	return []profile{stock, native}, nil
-}
-
-// without drops the lines that begin with a text.
-func without(text []byte, start string) []byte {
-	var kept []byte
-	for line := range bytes.Lines(text) {
-		if !bytes.HasPrefix(line, []byte(start)) {
-			kept = append(kept, line...)
-		}
-	}
-	return kept
 }
 
 // readFiles reads what there is now.
