@@ -32,7 +32,7 @@ const (
 func TestPeer(t *testing.T) {
 	var rows []peerRow
 	for _, part := range [][]peerRow{
-		uriRows(), exchangeRows(), networkRows(), tokenRows(), clearRows(), listRows(), cacheRows(), configRows(), defectRows(), heavyRows(),
+		uriRows(), exchangeRows(), networkRows(), tokenRows(), clearRows(), listRows(), cacheRows(), configRows(), defectRows(), successorRows(), heavyRows(),
 	} {
 		rows = append(rows, part...)
 	}
