@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // The names are part of the interface, as alert rules are written with them.
@@ -28,6 +29,7 @@ const (
 	nextRefresh  = "azfilesauth_next_refresh_timestamp_seconds"
 	mountCount   = "azfilesauth_mounts"
 	failures     = "azfilesauth_refresh_failures"
+	nobody       = "azfilesauth_identity_unknown"
 	refreshes    = "azfilesauth_refreshes_total"
 	durations    = "azfilesauth_refresh_duration_seconds"
 	upcallsTotal = "azfilesauth_upcalls_total"
@@ -42,6 +44,7 @@ var help = []struct{ name, kind, text string }{
 	{nextRefresh, "gauge", "When the next refresh of a mounted endpoint is planned, in Unix time; 0 when none is."},
 	{mountCount, "gauge", "How many mounts an endpoint has."},
 	{failures, "gauge", "Refreshes of an endpoint that failed in a row."},
+	{nobody, "gauge", "1 when nothing says who logs in at a mounted endpoint, as after an upgrade without default_identity, else 0."},
 	{refreshes, "counter", "Refreshes by endpoint, result and id of the fault."},
 	{durations, "histogram", "How long refreshes took, failed ones included."},
 	{upcallsTotal, "counter", "Requests of the kernel for a ticket by result, which is answered or the id of the fault."},
@@ -90,6 +93,7 @@ func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]uint6
 		t.set(nextRefresh, at, seconds(e.NextRefresh))
 		t.set(mountCount, at, float64(len(e.Mounts)))
 		t.set(failures, at, float64(e.Failures))
+		t.set(nobody, at, truth(unknown(e)))
 	}
 	for result, n := range upcalls {
 		t.set(upcallsTotal, labels("result", result), float64(n))
@@ -98,8 +102,13 @@ func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]uint6
 	t.write(w)
 }
 
+// unknown reports whether nothing says who logs in at an endpoint.
+func unknown(e control.Endpoint) bool {
+	return e.LastFault != nil && e.LastFault.ID == string(fault.IdentityUnknown.ID)
+}
+
 // merge makes one of the rows of an endpoint and credential uid, whose shares can be mounted by several identities:
-// the earliest times, all mounts and the most failures. A ticket that is missing counts as the earliest end.
+// the earliest times, all mounts, the most failures, and whether one of them is nobody's. A ticket that is missing counts as the earliest end.
 func merge(rows []control.Endpoint) (merged []control.Endpoint) {
 	type series struct {
 		host  string
@@ -122,6 +131,9 @@ func merge(rows []control.Endpoint) (merged []control.Endpoint) {
 		}
 		m.Mounts = slices.Concat(m.Mounts, e.Mounts)
 		m.Failures = max(m.Failures, e.Failures)
+		if unknown(e) {
+			m.LastFault = e.LastFault
+		}
 	}
 	return merged
 }

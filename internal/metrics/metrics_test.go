@@ -73,13 +73,13 @@ func TestIdentitiesOfOneEndpointAreOneSeries(t *testing.T) {
 	for _, rows := range [][]control.Endpoint{
 		{
 			{Host: "a", Identity: "system", TicketEnd: late, NextRefresh: soon, Mounts: make([]control.Mount, 2)},
-			{Host: "a", Identity: "user-assigned", TicketEnd: soon, NextRefresh: late, Mounts: make([]control.Mount, 1), Failures: 3},
+			{Host: "a", Identity: "user-assigned", TicketEnd: soon, NextRefresh: late, Mounts: make([]control.Mount, 1), Failures: 3, LastFault: &control.Fault{ID: "AZF-IDENTITY-UNKNOWN"}},
 			{Host: "a", CRUID: 7, Identity: "arc"},
 		},
 		{
-			{Host: "a", Identity: "arc", TicketEnd: soon, Failures: 3, Mounts: make([]control.Mount, 3)},
-			{Host: "a", Identity: "system", TicketEnd: late, NextRefresh: soon},
-			{Host: "a", CRUID: 7},
+			{Host: "a", Identity: "arc", TicketEnd: soon, Failures: 3, Mounts: make([]control.Mount, 3), LastFault: &control.Fault{ID: "AZF-IDENTITY-UNKNOWN"}},
+			{Host: "a", Identity: "system", TicketEnd: late, NextRefresh: soon, LastFault: &control.Fault{ID: "AZF-ROLE-MISSING"}},
+			{Host: "a", CRUID: 7, LastFault: &control.Fault{ID: "AZF-ROLE-MISSING"}},
 		},
 	} {
 		var b strings.Builder
@@ -89,6 +89,8 @@ func TestIdentitiesOfOneEndpointAreOneSeries(t *testing.T) {
 			`azfilesauth_next_refresh_timestamp_seconds{endpoint="a",uid="0"} 1700000100`,
 			`azfilesauth_mounts{endpoint="a",uid="0"} 3`,
 			`azfilesauth_refresh_failures{endpoint="a",uid="0"} 3`,
+			`azfilesauth_identity_unknown{endpoint="a",uid="0"} 1`,
+			`azfilesauth_identity_unknown{endpoint="a",uid="7"} 0`,
 			`azfilesauth_ticket_expiry_timestamp_seconds{endpoint="a",uid="7"} 0`,
 		} {
 			if strings.Count(b.String(), line+"\n") != 1 {
