@@ -302,5 +302,5 @@ func tokensFollowWhatChanges(m *machine) string {
 	m.configure("ENVIRONMENT: {SOMETHING: else}")
 	m.works("set", uri, "--system")
 	tokens(3, "another environment")
-	return "kept, and asked for anew at once when `ENVIRONMENT:` or the assertion has changed, and after a 401 or 403"
+	return "kept, and asked for again at once when `ENVIRONMENT:` or the assertion has changed, and after a 401 or 403"
 }
