@@ -66,9 +66,11 @@ func TestNode(t *testing.T) {
 	if said, changes := installed(t, n); changes != 9 || !strings.HasSuffix(said, rulePath+": make the file, "+by(n.own(isFile, 0o644))+"\n") {
 		t.Errorf("%d changes; the rule is not the last:\n%s", changes, said)
 	}
+	whole, err := wholeConfig()
+	must(t, err)
 	for path, want := range map[string]string{
 		"/usr/bin/azfilesauthmanager": "2.0.0", "/usr/sbin/mount.azfiles": "2.0.0", "/usr/sbin/azfiles.upcall": "2.0.0",
-		rulePath: shippedText(t, "request-key.d/azfiles.conf"), "/etc/azfilesauth/config.d/60-pod.yaml": "proxy: http://proxy.example:3128\n", "/etc/azfilesauth/config.yaml": shippedText(t, "azfilesauth/config.yaml"),
+		rulePath: shippedText(t, "request-key.d/azfiles.conf"), "/etc/azfilesauth/config.d/60-pod.yaml": "proxy: http://proxy.example:3128\n", "/etc/azfilesauth/config.yaml": string(whole),
 	} {
 		if got := h.versionOf(t, path); got != want {
 			t.Errorf("%s holds %q", path, got)
