@@ -34,6 +34,9 @@ func (h *Helper) fail(err error, j *job) int {
 	if !j.recorded {
 		h.say("%s: %s", f.ID(), f.Sentence())
 		h.say("fix: %s", f.Fix())
+		if cause := f.Unwrap(); cause != nil {
+			h.step(j, "cause: %s", fault.Line(cause.Error()))
+		}
 		if j.decided {
 			h.say("used: configuration %s, identity %s, credential cache %s", h.Host.Config, j.who, j.ccache)
 		}

@@ -59,6 +59,9 @@ func (s *session) fail(f *fault.Fault, exit int) {
 	}
 	s.say("%s: %s", f.ID(), f.Sentence())
 	s.say("fix: %s", f.Fix())
+	if cause := f.Unwrap(); cause != nil && s.verbose {
+		s.say("cause: %s", fault.Line(cause.Error()))
+	}
 	for _, note := range s.notes {
 		s.say("%s", note)
 	}

@@ -216,7 +216,7 @@ func (f *Fault) What() string {
 	return Line(f.fill(f.kind.What, func(name, value, _ string) string { return cmp.Or(value, "<"+name+">") }))
 }
 
-// Cause is the text of the error behind the fault, or "".
+// Cause is the text of the error behind the fault without jargon, or "".
 func (f *Fault) Cause() string {
 	if f.cause == nil {
 		return ""
@@ -228,12 +228,12 @@ func (f *Fault) Cause() string {
 			text += ": " + c
 		}
 	}
-	return shorten(Line(text), maxCause)
+	return shorten(plain(Line(text)), maxCause)
 }
 
-// Sentence is What with Cause in parentheses, if there is one.
+// Sentence is What with Cause in parentheses, if there is one that says more.
 func (f *Fault) Sentence() string {
-	if cause := f.Cause(); cause != "" {
+	if cause := f.Cause(); cause != "" && !(cause == late && strings.Contains(f.What(), "in time")) {
 		return f.What() + " (" + cause + ")"
 	}
 	return f.What()
