@@ -10,6 +10,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -53,24 +54,59 @@ func nobody() Result { return NotChecked("no identity is configured") }
 
 func checkIdentityCollisions(_ context.Context, s *Subject) Result {
 	uses := s.logins(s.Target)
+	separated := tickets.Separates(s.Config, s.rules(), s.Root, s.Target.Endpoint.Host())
+	apart := 0
 	for i, one := range uses {
 		for _, other := range uses[i+1:] {
-			if one.collides(other) {
-				r := Broken(fmt.Sprintf("give %s a cruid= of its own, or the identity of %s", other.where, one.where),
-					"%s logs in as %s, %s as %s, both for the credential uid %d", one.where, one.identity, other.where, other.identity, one.cruid)
-				r.Fault = fault.IdentityConflict.ID
+			if !one.differs(other) {
+				continue
+			}
+			if r, collide := s.collide(separated, one, other); collide {
 				return r
 			}
+			apart++
 		}
 	}
-	return Good("uses: %d", len(uses))
+	if apart == 0 {
+		return Good("uses: %d", len(uses))
+	}
+	return Good("uses: %d, of several identities, which are separated: azfiles.upcall answers for each mount as its own", len(uses))
 }
 
-// collides reports whether two uses cannot be mounted at the same time. A mount that is live takes the
-// place that its line of fstab would have.
-func (l login) collides(o login) bool {
+// differs reports whether two uses are of two identities and can be there at the same time. A mount that is live takes
+// the place that its line of fstab would have.
+func (l login) differs(o login) bool {
 	return l.err == nil && o.err == nil && l.cruid == o.cruid && (l.target != o.target || l.live == o.live) &&
 		!identity.SamePrincipal(l.identity.String(), o.identity.String())
+}
+
+// collide judges two uses that differ: whether the second would be refused, or run in the session of the first.
+func (s *Subject) collide(separated bool, one, other login) (Result, bool) {
+	broken := func(id fault.ID, fix, format string, a ...any) (Result, bool) {
+		r := Broken(fix, "%s logs in as %s, %s as %s, both for the credential uid %d: "+format,
+			append([]any{one.where, one.identity, other.where, other.identity, one.cruid}, a...)...)
+		r.Fault = id
+		return r, true
+	}
+	if !separated {
+		handler, what := "azfilesauth setup, so that azfiles.upcall answers the kernel", "the second would be refused, since cifs.upcall answers the kernel"
+		if s.Mode() == modeCIFS {
+			handler = "set upcall: {mode: native} in /etc/azfilesauth/config.d/90-local.yaml"
+		}
+		if one.live && other.live {
+			what = "both are mounted, and since cifs.upcall answers the kernel each can be the other after a reconnect"
+		}
+		return broken(fault.IdentityConflict.ID, fmt.Sprintf("%s; or give %s a cruid= of its own, or the identity of %s", handler, other.where, one.where), "%s", what)
+	}
+	if tickets.Collide(separated, one.user, other.user) {
+		return broken(fault.IdentityUnnamed.ID, fmt.Sprintf("mount them by type azfiles, or write username=<its client id> for %s", other.where),
+			"the second would be refused, since no user name tells them apart")
+	}
+	if release := s.release(); !one.apart && !other.apart && release != "" && !mounts.TellsUsers(release, s.text("/proc/sys/kernel/version")) {
+		return broken(fault.IdentityConflict.ID, fmt.Sprintf("mount them by type azfiles, or write %s for %s", mounts.UnsharedSocket, other.where),
+			"this kernel compares no user names, and would run the second in the session of the first")
+	}
+	return Result{}, false
 }
 
 // imdsURL is a request to the machine's identity service that needs no identity; any answer will do.

@@ -38,9 +38,9 @@ var table = []Check{
 		Why:    "Without an identity there is no access token and hence no ticket.",
 	},
 	{
-		ID: "identity-collisions", Group: Identity, Title: "one identity for each account and credential uid", Severity: Fails, Offline: true, PerEndpoint: true, Run: checkIdentityCollisions,
-		Proves: "No two uses of the endpoint under the same credential uid have different identities.",
-		Why:    "The kernel shares a session by server and credential uid: the second would run as the first and, after a reconnect, the first as the second. The mount of the second is refused.",
+		ID: "identity-collisions", Group: Identity, Title: "identities of one account", Severity: Fails, Offline: true, PerEndpoint: true, Run: checkIdentityCollisions,
+		Proves: "Uses of the endpoint under the same credential uid that have different identities are separated, and none would be refused.",
+		Why:    "Where azfiles.upcall answers the kernel, each mount logs in as its own identity, by its user name. Where cifs.upcall answers, or no user name tells two mounts apart, the second would run as the first and, after a reconnect, the first as the second: its mount is refused.",
 	},
 	{
 		ID: "imds", Group: Identity, Title: "machine's identity service (IMDS)", Severity: Fails, PerEndpoint: true, Alone: true, Needs: []ID{"identity-choice"}, Run: checkIMDS,

@@ -122,8 +122,10 @@ type login struct {
 	target   string // the mount point, "" when none is named
 	cruid    int
 	identity identity.Identity
-	err      error // why there is no identity or no credential uid, a fault
-	live     bool  // it is mounted
+	err      error  // why there is no identity or no credential uid, a fault
+	live     bool   // it is mounted
+	user     string // the selector of its user name
+	apart    bool   // it has, or will have where it must, a session of its own
 }
 
 // logins gives the uses of a target that log in with a ticket. A target that is not used yet, but
@@ -166,6 +168,7 @@ func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Lin
 func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
 	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Host)
+	use.user, use.apart = use.identity.Username(), true
 	return use
 }
 
@@ -173,6 +176,7 @@ func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 func (s *Subject) attempted(e endpoint.Endpoint, a *lastfault.Attempt) login {
 	use := login{where: "the mount on " + a.Target + " that failed", target: a.Target}
 	use.identity, use.cruid, use.err = mounts.ParseOptions(a.Options).Login().Resolve(s.Config, e, s.Host)
+	use.user, use.apart = use.identity.Username(), true
 	return use
 }
 
@@ -180,6 +184,8 @@ func (s *Subject) attempted(e endpoint.Endpoint, a *lastfault.Attempt) login {
 func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	use := login{where: entryPlace(l), target: l.Target}
 	cruid, username := l.Options.MountCIFS()
+	use.user = identity.Selector(username)
+	_, use.apart = l.Options.Get(mounts.UnsharedSocket)
 	if use.cruid, use.err = s.Config.CRUID(cruid, s.Host); use.err == nil {
 		id, err := s.owner(e, use.cruid, username)
 		use.identity, use.err = tickets.OwnerOfLine(l, id, err)
@@ -189,7 +195,8 @@ func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 
 // mounted is the use that a live mount makes.
 func (s *Subject) mounted(e endpoint.Endpoint, m *mounts.Mount) login {
-	use := login{where: "the mount " + m.Target, target: m.Target, cruid: max(m.CRUID, 0), live: true}
+	use := login{where: "the mount " + m.Target, target: m.Target, cruid: max(m.CRUID, 0), live: true, user: identity.Selector(m.Username)}
+	_, use.apart = m.Options.Get(mounts.UnsharedSocket)
 	use.identity, use.err = s.owner(e, use.cruid, m.Username)
 	return use
 }

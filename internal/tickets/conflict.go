@@ -28,7 +28,7 @@ func (c *Call) meet(ctx context.Context, snap ccache.Snapshot) error {
 	if len(live) == 0 || c.owned {
 		return nil
 	}
-	c.separated = c.m.separates(c.Endpoint)
+	c.separated = c.m.Separates(c.Endpoint)
 	for _, mnt := range live {
 		other := c.otherThan(identity.Selector(mnt.Username), mnt.Username, snap.Cache)
 		if other == nil || c.provesSame(ctx, other.rec) {
@@ -42,6 +42,11 @@ func (c *Call) meet(ctx context.Context, snap ccache.Snapshot) error {
 	return nil
 }
 
+// Collide reports whether two identities of an account cannot be mounted at once for one credential uid, under user
+// names of which one and two are the selectors (identity.Selector). Where our handler answers, separated, a mount is
+// told by its user name.
+func Collide(separated bool, one, two string) bool { return !separated || one == two }
+
 // other is a second identity.
 type other struct {
 	who string
@@ -50,16 +55,20 @@ type other struct {
 
 // otherThan gives whose live mount it is, by its user name, if the call's identity cannot be mounted beside it.
 //
-// Where our handler answers, a mount is told by its user name: two identities only conflict when they have the same one,
-// or none that tells. Where a stock handler answers, the second identity would silently run as the first and, after a
+// Where our handler answers, two identities conflict as Collide says.
+// Where a stock handler answers, the second identity would silently run as the first and, after a
 // reconnect, the first as the second. The record tells whose the session is, and so does a mount whose user name
 // is a client id. Another user name, such as root, can be anybody's but a managed identity's, which is
 // mounted under its client id by everyone.
 func (c *Call) otherThan(user, shown string, cache *ccache.Cache) *other {
 	own := c.Identity.Username()
 	if c.separated {
+		mine := own
+		if user != own && !c.tells() {
+			mine = ""
+		}
 		p := placeOf(cache, c.Endpoint, user)
-		if user != own && (user != "" || c.tells()) || !p.recorded || c.isSame(p.rec) {
+		if !Collide(true, mine, user) || !p.recorded || c.isSame(p.rec) {
 			return nil
 		}
 		return &other{p.rec.Identity, p.rec}

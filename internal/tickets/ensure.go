@@ -207,7 +207,7 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 		return Result{}, false, nil
 	}
 	first := p.name == c.Endpoint.SPN()
-	if !first && !c.owned && !c.m.separates(c.Endpoint) {
+	if !first && !c.owned && !c.m.Separates(c.Endpoint) {
 		return Result{}, false, nil // a stock handler does not find it there
 	}
 	if all := c.aliases(p.rec.Aliases); first && len(all) > len(p.rec.Aliases) {

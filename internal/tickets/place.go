@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -70,17 +71,20 @@ func anyRecord(c *ccache.Cache, e endpoint.Endpoint) bool {
 	return false
 }
 
-// separates reports whether every mount of an account logs in as its own identity: our own handler answers the kernel,
-// and answers itself. A stock one finds the first place alone.
-func (m *Manager) separates(e endpoint.Endpoint) bool {
-	if m.cfg.Upcall.Mode != "native" {
-		return false
-	}
+// Separates reports whether every mount of an account logs in as its own identity: by the rules of request-key, whose
+// programs are beneath root, our own handler answers the kernel, and answers itself. A stock one finds the first place
+// alone.
+func Separates(cfg *config.Config, rules requestkey.Files, root, host string) bool {
+	return cfg.Upcall.Mode == "native" && rules.AnswersOurs(host, root)
+}
+
+// Separates is the function of that name for the machine on which the kernel starts its programs.
+func (m *Manager) Separates(e endpoint.Endpoint) bool {
 	if m.Handles != nil {
-		return m.Handles(e.Host())
+		return m.cfg.Upcall.Mode == "native" && m.Handles(e.Host())
 	}
 	rules, root := requestkey.Node()
-	return rules.AnswersOurs(e.Host(), root)
+	return Separates(m.cfg, rules, root, e.Host())
 }
 
 // put stores a ticket of the call's identity, which is one for cifs/<host>, where its mounts find it.
