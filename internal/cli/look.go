@@ -7,25 +7,28 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
-// account is a storage account as one credential uid has it mounted.
+// account is a storage account as one credential uid has it mounted, under user names that tell one identity or none.
 type account struct {
 	endpoint.Endpoint
 	cruid    int    // -1: the login is not by Kerberos
+	user     string // what its mounts' user names tell, see identity.Selector
 	username string // "" when its mounts do not agree
 	mounts   []control.Mount
 }
 
-// accounts gathers the mounts by endpoint and credential uid, in that order.
+// accounts gathers the mounts by endpoint, credential uid and identity, in that order.
 func accounts(all []mounts.Mount) []account {
 	var found []account
 	for _, m := range all {
-		i := slices.IndexFunc(found, func(a account) bool { return a.Host() == m.Endpoint.Host() && a.cruid == m.CRUID })
+		user := identity.Selector(m.Username)
+		i := slices.IndexFunc(found, func(a account) bool { return a.Host() == m.Endpoint.Host() && a.cruid == m.CRUID && a.user == user })
 		if i < 0 {
-			found = append(found, account{Endpoint: m.Endpoint, cruid: m.CRUID, username: m.Username})
+			found = append(found, account{Endpoint: m.Endpoint, cruid: m.CRUID, user: user, username: m.Username})
 			i = len(found) - 1
 		}
 		if found[i].username != m.Username {
@@ -34,7 +37,7 @@ func accounts(all []mounts.Mount) []account {
 		found[i].mounts = append(found[i].mounts, control.Mount{Source: m.Source, Target: m.Target})
 	}
 	slices.SortFunc(found, func(a, b account) int {
-		return cmp.Or(cmp.Compare(a.Host(), b.Host()), cmp.Compare(a.cruid, b.cruid))
+		return cmp.Or(cmp.Compare(a.Host(), b.Host()), cmp.Compare(a.cruid, b.cruid), cmp.Compare(a.user, b.user))
 	})
 	return found
 }
@@ -89,10 +92,8 @@ func (s *session) inspect(m *tickets.Manager, cfg *config.Config, a account) con
 	if err != nil {
 		e.Why = err.Error()
 	}
-	for _, t := range listing.Tickets {
-		if ticketHost(t) == a.Host() && t.EndTime.After(e.TicketEnd) {
-			e.TicketEnd, e.State = t.EndTime, control.Fresh
-		}
+	if t, found := listing.Serving(a.Endpoint, a.username); found {
+		e.TicketEnd, e.State = t.EndTime, control.Fresh
 	}
 	if e.State == control.Fresh && !e.TicketEnd.After(s.Now()) {
 		e.State = control.Expired
