@@ -11,6 +11,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -30,6 +31,7 @@ type provisioner struct {
 	// means what the configuration says.
 	transport, imds http.RoundTripper
 	openRing        func() (keyring.Ring, error)
+	handles         func(host string) bool // see tickets.Options
 }
 
 // provision is azfilesrefresh --provision on the machine h. What fails is logged and never
@@ -57,7 +59,7 @@ func (p provisioner) run(ctx context.Context) {
 		p.log.Error("the table of file systems cannot be read", "problem", err.Error())
 		return
 	}
-	m, err := tickets.New(tickets.Options{Host: p.host, Config: cfg, Transport: p.transport, IMDS: p.imds, OpenRing: p.openRing})
+	m, err := tickets.New(tickets.Options{Host: p.host, Config: cfg, Transport: p.transport, IMDS: p.imds, OpenRing: p.openRing, Handles: p.handles})
 	if err != nil {
 		p.fail("no ticket can be fetched", err)
 		return
@@ -70,18 +72,39 @@ func (p provisioner) choose(cfg *config.Config, m *tickets.Manager, lines []moun
 	var all []wanted
 	for _, l := range lines {
 		w, err := p.request(cfg, m, l)
+		if err == nil {
+			err = w.conflict(all, m.Separates(w.Endpoint))
+		}
 		if err != nil {
 			p.fail("a line of fstab gets no ticket", err, "line", l.Line)
-			continue
-		}
-		i := slices.IndexFunc(all, func(o wanted) bool { return o.Endpoint.Host() == w.Endpoint.Host() && o.CRUID == w.CRUID })
-		if i >= 0 && all[i].Identity != w.Identity {
-			p.fail("a line of fstab gets no ticket", fault.IdentityConflict.New(w.Endpoint.Host(), all[i].Identity.String(), w.Identity.String()), "line", l.Line)
-		} else if i < 0 || all[i].Endpoint.Alias() != w.Endpoint.Alias() {
+		} else if !slices.ContainsFunc(all, w.same) {
 			all = append(all, w)
 		}
 	}
 	return all
+}
+
+// same reports whether two lines want one ticket under one name.
+func (w wanted) same(o wanted) bool {
+	return w.account(o) && w.Identity == o.Identity && w.Endpoint.Alias() == o.Endpoint.Alias()
+}
+
+func (w wanted) account(o wanted) bool {
+	return o.Endpoint.Host() == w.Endpoint.Host() && o.CRUID == w.CRUID
+}
+
+// conflict tells of a line before whose mount this one would be refused.
+func (w wanted) conflict(before []wanted, separated bool) error {
+	for _, o := range before {
+		if w.account(o) && w.Identity != o.Identity && tickets.Collide(separated, w.Username, o.Username) {
+			refused := fault.IdentityConflict
+			if separated {
+				refused = fault.IdentityUnnamed
+			}
+			return refused.New(w.Endpoint.Host(), o.Identity.String(), w.Identity.String())
+		}
+	}
+	return nil
 }
 
 // request is what a line wants: for one of type azfiles what mount.azfiles will ask for, else a ticket
@@ -93,12 +116,14 @@ func (p provisioner) request(cfg *config.Config, m *tickets.Manager, l mounts.Fs
 	}
 	if l.IsOurs() {
 		w.Identity, w.CRUID, err = l.Options.Login().Resolve(cfg, w.Endpoint, p.host)
+		w.Username = w.Identity.Username()
 		return w, err
 	}
 	cruid, username := l.Options.MountCIFS()
 	if w.CRUID, err = cfg.CRUID(cruid, p.host); err != nil {
 		return w, err
 	}
+	w.Username = identity.Selector(username)
 	id, err := m.Owner(w.Endpoint, w.CRUID, username)
 	w.Identity, err = tickets.OwnerOfLine(l, id, err)
 	return w, err

@@ -16,14 +16,20 @@ import (
 	alog "github.com/azfilesauth/azfilesauth/internal/log"
 )
 
-const provisionClient = "b0000000-0000-4000-8000-00000000000b"
+const (
+	provisionClient = "b0000000-0000-4000-8000-00000000000b"
+	provisionThird  = "c0000000-0000-4000-8000-00000000000c"
+)
 
 // provisioned runs --provision over a table and gives its log and the identities in the cache by host.
 func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fake, *provisioner)) (log string, found map[string]string) {
 	t.Helper()
 	fake := must(azurefake.Start(azurefake.Options{
 		Hosts:      []string{account(1), account(2), account(3)},
-		Identities: []azurefake.ManagedIdentity{{ClientID: provisionClient, ObjectID: "b0000000-0000-4000-8000-0000000000ff"}},
+		Identities: []azurefake.ManagedIdentity{
+			{ClientID: provisionClient, ObjectID: "b0000000-0000-4000-8000-0000000000ff"},
+			{ClientID: provisionThird, ObjectID: "c0000000-0000-4000-8000-0000000000ff"},
+		},
 	}))
 	t.Cleanup(fake.Close)
 	dir := t.TempDir()
@@ -147,6 +153,35 @@ func TestProvisionKeepsTheIdentity(t *testing.T) {
 	})
 	if found[account(1)] != "user-assigned client_id="+provisionClient || !strings.Contains(log, "fetched=false") {
 		t.Errorf("by the record: %v, %s", found, log)
+	}
+}
+
+// Where our handler answers, the lines of two identities of an account both have their tickets.
+func TestProvisionOfSeveralIdentities(t *testing.T) {
+	table := strings.Join([]string{
+		share(1) + " /a azfiles identity=system",
+		share(1) + " /b azfiles client_id=" + provisionClient,
+		share(1) + " /c cifs sec=krb5,nosharesock,username=" + provisionThird + ",x-systemd.requires=azfilesrefresh.service",
+		share(1) + "/dir /d azfiles client_id=" + provisionClient,
+		share(1) + " /e cifs sec=krb5,x-systemd.requires=azfilesrefresh.service",
+		share(1) + " /f cifs sec=krb5,cruid=0,username=bob,x-systemd.requires=azfilesrefresh.service",
+		"",
+	}, "\n")
+	conf := "default_identity: backup\nidentities: {backup: {client_id: " + provisionClient + "}}\n"
+	var fake *azurefake.Fake
+	log, _ := provisioned(t, table, conf, func(f *azurefake.Fake, p *provisioner) {
+		fake = f
+		p.handles = func(string) bool { return true }
+	})
+	var asked []string
+	for _, r := range fake.Requests() {
+		if r.Target == azurefake.TargetStorage {
+			asked = append(asked, r.Identity)
+		}
+	}
+	slices.Sort(asked)
+	if want := []string{provisionClient, provisionThird, "system"}; !slices.Equal(asked, want) || strings.Contains(log, "[ERROR]") {
+		t.Errorf("tickets were issued to %q\n%s", asked, log)
 	}
 }
 
