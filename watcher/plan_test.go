@@ -267,6 +267,33 @@ func TestJitterIsStableAndSpreads(t *testing.T) {
 	}
 }
 
+// Neither two identities of one account nor the endpoints of one identity fall due together.
+func TestJitterOfIdentities(t *testing.T) {
+	p := Policy{Refresh: config.Refresh{At: 0.6, Jitter: 0.1}, Seed: "this machine"}
+	perMinute, together := map[time.Duration]int{}, 0
+	for i := range 500 {
+		one, other := live(10*time.Hour), live(10*time.Hour)
+		one.Key = Key{Host: fmt.Sprintf("acct%d.file.core.windows.net", i), User: "11111111-1111-1111-1111-111111111111"}
+		other.Key = Key{Host: one.Host, User: "22222222-2222-2222-2222-222222222222"}
+		if between := p.due(one).Sub(p.due(other)).Abs(); between < time.Second {
+			together++
+		}
+		failed := Attempt{At: epoch, Failures: 6, Fault: fault.AzureBusy.New(one.Host)}
+		if p.retry(epoch, one.Key, failed, one, true).Equal(p.retry(epoch, other.Key, failed, other, true)) {
+			t.Errorf("%s: both identities are tried again at the same time", one.Host)
+		}
+		perMinute[p.due(one).Sub(epoch).Truncate(time.Minute)]++
+	}
+	if together > 5 {
+		t.Errorf("at %d of 500 accounts two identities fall due within a second", together)
+	}
+	for minute, n := range perMinute { // 500 over an hour
+		if n > 25 {
+			t.Errorf("%d of 500 endpoints of one identity fall due in the minute after %s", n, minute)
+		}
+	}
+}
+
 func TestClockSetBack(t *testing.T) {
 	for behind, want := range map[time.Duration]control.State{4 * time.Minute: control.Fresh, 6 * time.Minute: control.Due, 2 * time.Hour: control.Due} {
 		plan := Plan(epoch.Add(-behind), group([]mounts.Mount{mounted(one.Host)}), map[Key]Ticket{one: live(time.Hour)}, nil, punctual)
