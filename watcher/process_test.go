@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -59,14 +60,23 @@ func refreshMain() int {
 	})
 }
 
-func TestScript(t *testing.T) {
+func TestScript(t *testing.T) { runScripts(t, "script") }
+
+// Daemons in mount namespaces of their own.
+func TestNamespaces(t *testing.T) {
+	needs.Capability(t, "CAP_SYS_ADMIN")
+	needs.Program(t, "unshare", "util-linux")
+	runScripts(t, "namespaces")
+}
+
+func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir:      filepath.Join("testdata", "script"),
+		Dir:      filepath.Join("testdata", dir),
 		Setup:    setup,
 		Deadline: time.Now().Add(2 * patience),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"logged": cmdLogged, "signal": cmdSignal, "asked": cmdAsked, "refreshed": cmdRefreshed,
-			"scraped": cmdScraped, "chosen": cmdChosen, "proxied": cmdProxied,
+			"scraped": cmdScraped, "chosen": cmdChosen, "proxied": cmdProxied, "kept": cmdKept,
 		},
 	})
 }
@@ -196,6 +206,23 @@ func cmdChosen(ts *testscript.TestScript, _ bool, args []string) {
 		AuthTime: time.Now().Add(-2 * time.Hour), EndTime: time.Now().Add(-time.Hour), Ticket: secret.FromString("expired"),
 	}, ccache.Record{Identity: "system", ObtainedAt: time.Now().Add(-2 * time.Hour), Refreshable: true, Proxy: "http://" + p.Addr})
 	check(os.WriteFile(ts.MkAbs(args[0]), c.Marshal(), 0o600))
+}
+
+// cmdKept waits until a cache has a ticket for each of some hosts.
+func cmdKept(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		missing := args[1:]
+		text, _ := os.ReadFile(ts.MkAbs(args[0]))
+		if c, err := ccache.Parse(text); err == nil {
+			missing = slices.DeleteFunc(slices.Clone(missing), func(host string) bool { _, ok := c.Ticket("cifs/" + host); return ok })
+		}
+		if len(missing) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("no ticket for %q", missing)
+		}
+	}
 }
 
 // cmdProxied counts the connections that the chosen proxy was asked for.

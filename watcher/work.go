@@ -38,6 +38,7 @@ type job struct {
 	call    *tickets.Call
 	manager *tickets.Manager
 	late    bool            // applications may have been refused
+	alias   bool            // the ticket is good and only lacks a name
 	keep    map[string]bool // the names and hosts in use, if tickets that have expired are to go
 	waiters []chan<- control.Outcome
 }
@@ -63,10 +64,10 @@ func (w *watcher) startDue() {
 				continue
 			}
 			fresh := tickets.Always
-			if d.Alias {
-				fresh = tickets.Usable
+			if d.Alias || d.State == control.Missing || d.State == control.Expired {
+				fresh = tickets.Usable // another daemon may have been quicker
 			}
-			w.start(d.Key, w.names(d.Key), fresh, late)
+			w.start(d.Key, w.names(d.Key), fresh, late).alias = d.Alias
 		}
 	}
 }
@@ -239,8 +240,10 @@ func (w *watcher) finishJob(r result) {
 	id := ""
 	if r.err == nil {
 		message := "Ticket for " + r.Host + " refreshed"
-		if r.got.Cached {
+		if r.got.Cached && r.alias {
 			message = "Ticket for " + r.Host + " stored under every name"
+		} else if r.got.Cached {
+			message = "Ticket for " + r.Host + " was refreshed by another process"
 		}
 		w.succeed(r.Host, r.got.Identity)
 		w.Log.Info(message, "host", r.Host, "cruid", r.CRUID, "identity", r.got.Identity, "ends", r.got.EndTime.UTC())

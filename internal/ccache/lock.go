@@ -40,11 +40,12 @@ func (s *Store) LockIdentity(ctx context.Context, identity string) (unlock func(
 	return s.lockByte(ctx, lockEnding, identityByte+hash(identity))
 }
 
-// LockWatcher makes this process the one that keeps the cache's tickets fresh. It does not wait: when
+// LockWatcher makes this process the one that keeps the cache's tickets fresh for the mounts that it sees, which are
+// those of its mount namespace: a daemon in a container sees others than the machine's. It does not wait: when
 // another one is it, holder says who and unlock is nil. The lock ends with unlock or with the process.
 // Errors are of the kinds fault.CCacheFolder and CCacheIO.
 func (s *Store) LockWatcher() (unlock func(), holder host.Holder, err error) {
-	unlock, err = s.lockByte(host.NoWait(), watcherEnding, host.Sole)
+	unlock, err = s.lockByte(host.NoWait(), watcherEnding, host.SoleIn(host.MountNamespace()))
 	if locked := (*host.Locked)(nil); errors.As(err, &locked) {
 		return nil, locked.Holder, nil
 	}

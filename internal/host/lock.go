@@ -32,8 +32,26 @@ func NoWait() context.Context {
 // Sole is the byte of a lock file whose holder signs the file.
 const Sole int64 = 0
 
-// maxHolder bounds what is read of who holds a lock, in bytes.
-const maxHolder = 256
+// The bytes of SoleIn begin here.
+const scopes int64 = 1 << 62
+
+// SoleIn is Sole for one of several scopes that do not exclude each other, such as mount namespaces.
+func SoleIn(scope uint64) int64 { return scopes | int64(scope&uint64(scopes-1)) }
+
+// MountNamespace names the mount namespace of this process (namespaces(7)); 0 is not known.
+func MountNamespace() uint64 {
+	var st unix.Stat_t
+	if unix.Stat("/proc/self/ns/mnt", &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
+// What is kept of who holds the bytes of a lock file.
+const (
+	maxHolder  = 256 // bytes of one
+	maxHolders = 16
+)
 
 // Holder is who holds a lock. A process id means something only in its own pid namespace, which is why
 // the machine's name, in a container the container's, stands beside it.
@@ -78,7 +96,7 @@ func processState(pid int) (state string, start uint64) {
 // Locked says that another process, or goroutine, holds a lock.
 type Locked struct {
 	Path   string // of the lock file
-	Holder Holder // of the byte Sole; zero when that is not known
+	Holder Holder // of the byte Sole or of one of SoleIn; zero when that is not known
 	Err    error  // of the context that ended
 }
 
@@ -108,9 +126,7 @@ func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), e
 	err = wait(ctx, file, at)
 	if err != nil && ctx.Err() != nil {
 		locked := &Locked{Path: path, Err: err}
-		if at == Sole {
-			locked.Holder = readHolder(file)
-		}
+		locked.Holder = readHolder(file, at)
 		_ = file.Close()
 		return nil, locked
 	}
@@ -118,8 +134,8 @@ func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), e
 		_ = file.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if at == Sole {
-		sign(file)
+	if at == Sole || at >= scopes {
+		sign(file, at)
 	}
 	return func() { // unlocks first: a child that is just being started has a copy of the descriptor
 		_ = setLock(file, unix.F_UNLCK, at)
@@ -166,22 +182,49 @@ func (d *Dir) openLock(name, path string) (*os.File, error) {
 	return file, nil
 }
 
-// sign leaves in the file who holds it. A full disk must not stop the holder.
-func sign(file *os.File) {
+// sign leaves in the file who holds the byte, in a line beside those of others. A full disk must not stop the holder, and
+// of two who sign at once one may be lost: it is for people.
+func sign(file *os.File, at int64) {
 	machine, _ := os.Hostname() // for people, who can do without
+	_, start := processState(os.Getpid())
+	lines := fmt.Sprintf("%d %s %d\n", os.Getpid(), machine, start)
+	if at != Sole {
+		lines = fmt.Sprintf("%d %s %d %d\n", os.Getpid(), machine, start, at)
+		for i, l := range holders(file) {
+			if _, byteOf := holderOf(l); byteOf >= scopes && byteOf != at && i < maxHolders {
+				lines += l + "\n"
+			}
+		}
+	}
 	if file.Truncate(0) == nil {
-		_, start := processState(os.Getpid())
-		_, _ = fmt.Fprintf(file, "%d %s %d\n", os.Getpid(), machine, start)
+		_, _ = file.WriteAt([]byte(lines), 0)
 	}
 }
 
-// readHolder gives what the file says; the zero Holder when that is nothing.
-func readHolder(file *os.File) Holder {
-	text, _ := io.ReadAll(io.LimitReader(file, maxHolder))
-	var h Holder
-	if n, _ := fmt.Sscan(string(text), &h.PID, &h.Machine, &h.Start); n < 2 || h.PID < 0 { // older versions left no start
-		return Holder{}
+// holders are the lines of a lock file, the newest first.
+func holders(file *os.File) []string {
+	text, _ := io.ReadAll(io.NewSectionReader(file, 0, maxHolder*maxHolders))
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// holderOf reads a line of a lock file; the zero Holder is nobody.
+func holderOf(line string) (h Holder, at int64) {
+	if n, _ := fmt.Sscan(line, &h.PID, &h.Machine, &h.Start, &at); n < 2 || h.PID < 0 { // older versions left no start
+		return Holder{}, 0
 	}
 	h.Machine = strings.ToValidUTF8(h.Machine, "?")
-	return h
+	return h, at
+}
+
+// readHolder gives what the file says of a byte; the zero Holder when that is nothing.
+func readHolder(file *os.File, at int64) Holder {
+	if at != Sole && at < scopes {
+		return Holder{}
+	}
+	for _, l := range holders(file) {
+		if h, of := holderOf(l); of == at {
+			return h
+		}
+	}
+	return Holder{}
 }
