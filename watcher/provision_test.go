@@ -25,7 +25,7 @@ const (
 func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fake, *provisioner)) (log string, found map[string]string) {
 	t.Helper()
 	fake := must(azurefake.Start(azurefake.Options{
-		Hosts:      []string{account(1), account(2), account(3)},
+		Hosts: []string{account(1), account(2), account(3)},
 		Identities: []azurefake.ManagedIdentity{
 			{ClientID: provisionClient, ObjectID: "b0000000-0000-4000-8000-0000000000ff"},
 			{ClientID: provisionThird, ObjectID: "c0000000-0000-4000-8000-0000000000ff"},
