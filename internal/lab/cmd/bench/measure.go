@@ -27,7 +27,7 @@ func measure(ctx context.Context, binary string, runs int) error {
 	}
 	defer fake.Close()
 	b := bench{ctx, fake, binary, os.Getenv("PEER"), runs}
-	for _, part := range []func() error{b.mount, b.set, b.list, b.version} {
+	for _, part := range []func() error{b.mount, b.set, b.storm, b.list, b.version} {
 		if err := part(); err != nil {
 			return err
 		}

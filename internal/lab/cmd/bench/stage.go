@@ -36,7 +36,10 @@ func stage() (*azurefake.Fake, error) {
 			return nil, fmt.Errorf("%v: %w: %s", c, err, out)
 		}
 	}
-	fake, err := azurefake.Start(azurefake.Options{Hosts: []string{host}, StorageAddr: "127.0.0.1:443", IMDSAddr: "169.254.169.254:80"})
+	fake, err := azurefake.Start(azurefake.Options{
+		Hosts: []string{host}, StorageAddr: "127.0.0.1:443", IMDSAddr: "169.254.169.254:80",
+		Identities: []azurefake.ManagedIdentity{{ClientID: stormClient, ObjectID: "b0000000-0000-4000-8000-0000000000ff"}},
+	})
 	if err != nil {
 		return nil, err
 	}
