@@ -223,7 +223,7 @@ func (p Policy) due(t Ticket) time.Time {
 	share := func(s float64) time.Duration { return time.Duration(s * float64(life)) }
 	latest := min(share(min(p.At+p.Jitter, maxShare)), life-min(p.BeforeExpiry, life/2))
 	earliest := min(share(p.At), max(latest-share(p.Jitter), latest/2))
-	spread := time.Duration(chance(p.Seed, t.Host, strconv.Itoa(t.CRUID), t.User) * float64(latest-earliest))
+	spread := time.Duration(chance(p.Seed, t.Host+t.User, strconv.Itoa(t.CRUID)) * float64(latest-earliest))
 	return begin.Add(max(earliest+spread, minUse))
 }
 
