@@ -22,8 +22,8 @@ var (
 	resource = lazily(`^/subscriptions/[0-9a-fA-F-]{36}/[A-Za-z0-9._()/-]{1,200}$`)
 	address  = lazily(`^[0-9a-fA-F.:]{2,45}$`)
 	account  = lazily(`^[a-z_][a-z0-9_-]{0,31}$`)
-	// principalName is that of a name that a Kerberos principal of ours can have.
-	principalName = lazily(`^[A-Za-z0-9_.@:-]{1,100}(/[A-Za-z0-9_.-]{1,253})?(@[A-Za-z0-9.-]{0,253})?$`)
+	// principalName is that of a name that a Kerberos principal of ours can have, a further identity's among them.
+	principalName = lazily(`^[A-Za-z0-9_.@:-]{1,100}(/[A-Za-z0-9_.-]{1,253}){0,2}(@[A-Za-z0-9.-]{0,253})?$`)
 )
 
 type form func(string) bool

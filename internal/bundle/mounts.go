@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -26,7 +27,7 @@ func optionForm(name string) form {
 	case "identity": // a name that the user invents
 		return either(optionWords, kinds, matches(account))
 	case "user", "username":
-		return either(optionWords, kinds, matches(guid))
+		return either(optionWords, kinds, func(v string) bool { return identity.Selector(v) != "" })
 	case "resource_id":
 		return forms["id"]
 	}
