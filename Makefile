@@ -232,6 +232,10 @@ test-core: deps ## the core of the stories, in a guest with a real kernel
 test-guest: deps ## the stories and the doctor's table of breaks, in a guest with a real kernel
 	$(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 40m -v ./internal/lab
 
+.PHONY: test-identities
+test-identities: deps ## two identities of an account at once, over eleven tickets of each, in a guest with a real kernel
+	$(LAB) test $(if $(SUITE),-suite $(SUITE)) long native/identities
+
 .PHONY: test-systemd
 test-systemd: NEEDS += $(BOOTNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
@@ -243,7 +247,7 @@ test-policies: deps ## the AppArmor profiles and the SELinux module
 	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-systemd test-packages test-policies test-recipes test-fresh test-kubernetes ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-packages test-policies test-recipes test-fresh test-kubernetes ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

@@ -35,6 +35,8 @@ func (m *machine) commands() map[string]command {
 		"io":             m.io,
 		"healed":         m.healed,
 		"logged-in":      m.loggedIn,
+		"tap":            m.startTap,
+		"logged-in-as":   m.loggedInAs,
 		"renewed":        m.renewed,
 		"mark":           m.mark,
 		"outlasted":      m.outlasted,

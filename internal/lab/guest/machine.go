@@ -21,11 +21,13 @@ type machine struct {
 	azure  *azure
 	server *server
 	log    *logs
+	long   bool // see longRun
 
 	// What belongs to one story.
 	workers map[string]*worker   // by the path of their logs
 	marks   map[string]time.Time // by name
 	daemon  *daemon
+	tap     *tap
 
 	part      string // of the story that is under way
 	partStart time.Time
@@ -51,7 +53,7 @@ func newMachines() ([]*machine, error) {
 
 // reset makes the machine as it was: nothing mounted, no ticket, no key, no order.
 func (m *machine) reset() error {
-	m.workers, m.marks = make(map[string]*worker), make(map[string]time.Time)
+	m.workers, m.marks, m.tap = make(map[string]*worker), make(map[string]time.Time), nil
 	errs := []error{m.azure.reset(), unmountAll(), m.apply(), m.server.configured()}
 	for _, p := range leftovers {
 		found, err := filepath.Glob(p)

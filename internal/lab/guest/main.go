@@ -1,6 +1,7 @@
 // Command guest runs inside the lab's guest machine, after its init, and plays one of nine parts.
 //
-//	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine
+//	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine; with the
+//	                          name long among them each does all that it can
 //	guest doctor[,ROW...]     breaks one thing after the other and has the doctor find it
 //	guest demo                shows a mount step by step
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone

@@ -13,6 +13,9 @@ import (
 // storyTime bounds one story; what it started by then is killed.
 const storyTime = 6 * time.Minute
 
+// longRun among the names of stories has each do all that it can, where it does less by itself.
+const longRun = "long"
+
 // storyFolder has the stories that are told under every profile; the others are in folders below it
 // that are named after theirs.
 const storyFolder = "/lab/stories"
@@ -23,7 +26,10 @@ const fstab = "//acct.file.core.windows.net/share /mnt/share azfiles _netdev,nof
 // runStories prints a verdict for each story, after its log when it failed; see lab.Results.
 func runStories(machines []*machine, names []string) error {
 	told, failed := 0, 0
+	long := slices.Contains(names, longRun)
+	names = slices.DeleteFunc(names, func(n string) bool { return n == longRun })
 	for _, m := range machines {
+		m.long = long
 		files, err := m.stories(names)
 		if err != nil {
 			return err
@@ -71,10 +77,19 @@ func (m *machine) perform(file string, v *verdict) {
 			Files:              []string{file},
 			Setup:              m.setup,
 			Cmds:               m.commands(),
+			Condition:          m.condition,
 			RequireUniqueNames: true,
 			Deadline:           time.Now().Add(storyTime),
 		})
 	})
+}
+
+// condition is true for [long] when the run may take as long as it takes.
+func (m *machine) condition(name string) (bool, error) {
+	if name != longRun {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	return m.long, nil
 }
 
 func (m *machine) prepare(file string) error {

@@ -2,7 +2,8 @@
 //
 //	lab build [-suite SUITE]            makes the guest
 //	lab test [-suite SUITE] [STORY...]  runs the stories, all or the named ones: mount under both
-//	                                    handlers, native/mount under ours, native is all of ours
+//	                                    handlers, native/mount under ours, native is all of ours;
+//	                                    long NAME is the long form of one that has it
 //	lab run [-keep] STORY               runs one story and shows what it does; -keep: then a shell there
 //	lab shell [-suite SUITE]            a shell in the guest, on a clean machine
 //	lab boots [-suite SUITE]            boots the systemd guest once for each of its stories
