@@ -200,10 +200,15 @@ func TestCopyRefuses(t *testing.T) {
 	const driver, ours = "mirror.example:5000/azurefile-csi:v1.35.7", "mirror.example:5000/ours:1"
 	fresh := func() string { return filepath.Join(t.TempDir(), "copy") }
 	for _, args := range [][]string{
-		{}, {fresh(), driver},
-		{fresh(), "mirror.example/azurefile-csi:latest", ours}, {fresh(), "mirror.example:5000/azurefile-csi", ours},
-		{fresh(), "mirror.example/azurefile-csi:v1.33.10", ours}, {fresh(), "mirror.example/azurefile-csi:v1.9.0", ours},
-		{fresh(), driver, "ours"}, {fresh(), driver, "a|b:1"}, {t.TempDir(), driver, ours},
+		{},
+		{fresh(), driver},
+		{fresh(), "mirror.example/azurefile-csi:latest", ours},
+		{fresh(), "mirror.example:5000/azurefile-csi", ours},
+		{fresh(), "mirror.example/azurefile-csi:v1.33.10", ours},
+		{fresh(), "mirror.example/azurefile-csi:v1.9.0", ours},
+		{fresh(), driver, "ours"},
+		{fresh(), driver, "a|b:1"},
+		{t.TempDir(), driver, ours},
 	} {
 		out, err := exec.Command("../csi/copy", args...).CombinedOutput()
 		if err == nil || len(out) == 0 {
