@@ -19,8 +19,7 @@ import (
 
 // What a machine mounts at boot: each account has two shares of one identity, every second account is the other identity's.
 const (
-	bootLines    = 200
-	bootAccounts = 100
+	bootLines    = 2 * bootAccounts
 	azureLatency = 100 * time.Millisecond
 	imdsPerSec   = 20 // requests that the metadata service may see in a second
 )
@@ -67,6 +66,9 @@ func bootMachine(t *testing.T) (*azurefake.Fake, func() *Helper) {
 		t.Fatal(err)
 	}
 	t.Cleanup(fake.Close)
+	if _, err := fake.Keytab(); err != nil { // derives the keys of all accounts, which no real account does when it is asked
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	program, err := exec.LookPath("true")

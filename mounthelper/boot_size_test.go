@@ -1,0 +1,6 @@
+//go:build !race
+
+package mounthelper
+
+// bootAccounts is how many accounts a machine has.
+const bootAccounts = 100
