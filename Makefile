@@ -241,13 +241,18 @@ test-systemd: NEEDS += $(BOOTNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
 	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 40m -v ./internal/lab
 
+.PHONY: test-upgrade
+test-upgrade: NEEDS += mke2fs:e2fsprogs $(DEBNEEDS)
+test-upgrade: deps ## a machine of AzFilesAuthenticator, upgraded beside another server's mount, in a guest with systemd
+	$(GO) test -tags lab -run '^TestUpgradeBoots$$' -count=1 -timeout 25m -v ./internal/lab
+
 .PHONY: test-policies
 test-policies: NEEDS += $(POLICYNEEDS)
 test-policies: deps ## the AppArmor profiles and the SELinux module
 	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-packages test-policies test-recipes test-fresh test-kubernetes ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-fresh test-kubernetes ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

@@ -26,10 +26,17 @@ func NewSystemd(suite string, log io.Writer) (*Lab, error) {
 	return l, nil
 }
 
-// Boots are the names of the stories of the systemd guest in their order. Each is one boot of the same
+// The lives of machines with systemd: a new one with our package, and one that had the package of
+// Azure/AzFilesAuthenticator.
+const (
+	NewMachine = "boots"
+	OldMachine = "upgrade"
+)
+
+// Boots are the names of the stories of a machine's life in their order. Each is one boot of the same
 // machine: what one leaves on the disk, the next finds.
-func (l *Lab) Boots() (names []string, err error) {
-	files, err := filepath.Glob(filepath.Join(l.Repo, "internal/lab/systemd/boots/*.txtar"))
+func (l *Lab) Boots(life string) (names []string, err error) {
+	files, err := filepath.Glob(filepath.Join(l.Repo, "internal/lab/systemd", life, "*.txtar"))
 	for _, f := range files {
 		names = append(names, strings.TrimSuffix(filepath.Base(f), ".txtar"))
 	}
@@ -38,17 +45,17 @@ func (l *Lab) Boots() (names []string, err error) {
 
 // RunBoots makes the systemd guest's disk and boots it once for each story, of which each must come to
 // its end for the next to begin. It hands every line of the console to line.
-func (l *Lab) RunBoots(ctx context.Context, line func(string)) error {
+func (l *Lab) RunBoots(ctx context.Context, life string, line func(string)) error {
 	unlock, err := l.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	img, err := l.disk(ctx)
+	img, err := l.disk(ctx, life)
 	if err != nil {
 		return err
 	}
-	names, err := l.Boots()
+	names, err := l.Boots(life)
 	if err != nil {
 		return err
 	}
@@ -64,7 +71,7 @@ func (l *Lab) RunBoots(ctx context.Context, line func(string)) error {
 }
 
 // disk makes the disk of a machine that has never been booted.
-func (l *Lab) disk(ctx context.Context) (image, error) {
+func (l *Lab) disk(ctx context.Context, life string) (image, error) {
 	base, err := l.base(ctx, "systemd.sh")
 	if err != nil {
 		return image{}, fmt.Errorf("the Debian half of the guest: %w", err)
@@ -82,7 +89,8 @@ func (l *Lab) disk(ctx context.Context) (image, error) {
 		{"cp", "-al", filepath.Join(base, "root"), root}, // of the links none is written through
 		{"cp", "-r", "--remove-destination", "internal/lab/systemd/root/.", root},
 		{"sh", "-c", `cd internal/lab/root/etc && cp -r --remove-destination hosts krb5-srv.conf resolv.conf nsswitch.conf samba "$1/etc/"`, "sh", root},
-		{"cp", "-r", "internal/lab/systemd/boots", filepath.Join(root, "lab")},
+		{"cp", "-r", filepath.Join("internal/lab/systemd", life), filepath.Join(root, "lab/boots")},
+		{"dpkg-deb", "--root-owner-group", "-Zgzip", "-b", "internal/lab/systemd/upstream", filepath.Join(root, "lab/upstream.deb")},
 		{"sh", "-c", `cp "$1"/azfilesauth_*_amd64.deb "$2"`, "sh", packages, filepath.Join(root, "lab/azfilesauth.deb")},
 		{"go", "build", "-trimpath", "-o", filepath.Join(root, "lab") + "/", "./internal/lab/guest", "./internal/azurefake/cmd/azurefake"},
 		{"chown", "-R", "0:0", filepath.Join(root, "lab"), filepath.Join(root, "etc/systemd/system")},

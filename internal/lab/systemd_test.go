@@ -15,12 +15,19 @@ import (
 const bootsLimit = 20 * time.Minute
 
 // TestBoots boots the systemd guest of the suite $SUITE once for each of its stories.
-func TestBoots(t *testing.T) {
+func TestBoots(t *testing.T) { live(t, NewMachine) }
+
+// TestUpgradeBoots does the same with a machine that had the package of Azure/AzFilesAuthenticator.
+func TestUpgradeBoots(t *testing.T) { live(t, OldMachine) }
+
+// live has a machine live through all of its boots.
+func live(t *testing.T, life string) {
+	t.Helper()
 	l, err := NewSystemd(os.Getenv("SUITE"), testLog{t})
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := l.Boots()
+	names, err := l.Boots(life)
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no stories: %v", err)
 	}
@@ -36,7 +43,7 @@ func TestBoots(t *testing.T) {
 			}
 		})
 	}}
-	if err := l.RunBoots(ctx, results.Line); err != nil {
+	if err := l.RunBoots(ctx, life, results.Line); err != nil {
 		t.Error(err)
 	}
 	for _, name := range names {

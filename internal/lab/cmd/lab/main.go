@@ -70,7 +70,7 @@ func run(args []string) error {
 	case "test":
 		return explain(l, l.Run(ctx, show, "stories", flags.Args()...))
 	case "boots":
-		return explain(l, l.RunBoots(ctx, show))
+		return explain(l, l.RunBoots(ctx, lab.NewMachine, show))
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", flags.Args()...))
 	case "demo", "bench", "bench-mount":
