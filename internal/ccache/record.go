@@ -78,11 +78,19 @@ var (
 // Snapshot.Trusted. The aliases are not in the record's text but are found from the tickets
 // themselves, so the two cannot disagree.
 func (c *Cache) Record(name string) (Record, bool) {
+	rec, ok := c.RecordAlone(name)
+	if ok {
+		rec.Aliases = c.aliases(placeOf(name))
+	}
+	return rec, ok
+}
+
+// RecordAlone is Record without the aliases, which take a pass over all tickets.
+func (c *Cache) RecordAlone(name string) (Record, bool) {
 	place := placeOf(name)
 	for i := range c.Credentials {
 		if cred := &c.Credentials[i]; place != "" && recordPlace(cred) == place {
 			if rec, ok := parseRecord(cred.Ticket.RevealString()); ok {
-				rec.Aliases = c.aliases(place)
 				return rec, true
 			}
 		}

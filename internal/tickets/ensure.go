@@ -210,7 +210,8 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 	if !first && !c.owned && !c.m.Separates(c.Endpoint) {
 		return Result{}, false, nil // a stock handler does not find it there
 	}
-	if all := c.aliases(p.rec.Aliases); first && len(all) > len(p.rec.Aliases) {
+	stored := aliasesOf(snap.Cache, p)
+	if all := c.aliases(stored); first && len(all) > len(stored) {
 		p.rec.Aliases = all
 		if err := c.write(ctx, cred, p.rec); err != nil {
 			return Result{}, false, err
@@ -251,7 +252,7 @@ func (c *Call) share(ctx context.Context, snap ccache.Snapshot, p place) (Result
 	c.m.Step("ticket: obtained by another call meanwhile, ends at %s", cred.EndTime.Format(time.RFC3339))
 	rec := p.rec
 	rec.Files = c.files(p)
-	rec.Identity, rec.Refreshable, rec.Aliases = c.line, c.Identity.Refreshable(), c.aliases(rec.Aliases)
+	rec.Identity, rec.Refreshable, rec.Aliases = c.line, c.Identity.Refreshable(), c.aliases(aliasesOf(snap.Cache, p))
 	if err := c.write(ctx, cred, note(rec, c.chosen)); err != nil {
 		return Result{}, false, err
 	}

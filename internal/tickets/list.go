@@ -2,7 +2,6 @@ package tickets
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
@@ -26,7 +25,8 @@ type Listing struct {
 	Tickets []Ticket // without aliases, in the order of the file; none when there is no file
 	Further []Ticket // those of the accounts' further identities, which only our own handler finds
 
-	seen Evidence // of a login at any endpoint
+	seen   Evidence          // of a login at any endpoint
+	byName map[string]Ticket // both lists
 }
 
 // Name is where the ticket is in its cache, without the realm: cifs/<canonical host> or a ccache.Private name.
@@ -56,13 +56,8 @@ func (l Listing) Serving(e endpoint.Endpoint, username string) (Ticket, bool) {
 	if !ok {
 		return Ticket{}, false
 	}
-	name := Ticket{Credential: cred}.Name()
-	for _, t := range slices.Concat(l.Tickets, l.Further) {
-		if t.Name() == name {
-			return t, true
-		}
-	}
-	return Ticket{}, false
+	t, ok := l.byName[Ticket{Credential: cred}.Name()]
+	return t, ok
 }
 
 // Owner is OwnerOf for mounts with a user name.
@@ -102,10 +97,12 @@ func (m *Manager) List(cruid int) (Listing, error) {
 		return l, nil
 	}
 	records, found := snap.Cache.Records(), snap.Cache.AllTickets()
-	l.Tickets = make([]Ticket, 0, len(found))
+	l.Tickets, l.byName = make([]Ticket, 0, len(found)), make(map[string]Ticket, len(found))
 	for _, cred := range found {
 		t := Ticket{Credential: cred, Trusted: snap.Trusted}
-		t.Record, t.Known = records[t.Name()]
+		name := t.Name()
+		t.Record, t.Known = records[name]
+		l.byName[name] = t
 		if t.Private() {
 			l.Further = append(l.Further, t)
 		} else {

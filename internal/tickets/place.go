@@ -24,19 +24,25 @@ type place struct {
 	recorded bool              // there is a record that can be read
 }
 
-// placeAt looks at a place. A record that cannot be parsed is none.
+// placeAt looks at a place. A record that cannot be parsed is none. Its aliases are left out: see aliasesOf.
 func placeAt(c *ccache.Cache, name string) place {
 	p := place{name: name}
 	if c == nil {
 		return p
 	}
-	rec, known := c.Record(name)
+	rec, known := c.RecordAlone(name)
 	if !known {
 		return p
 	}
 	id, err := identity.Parse(rec.Identity)
 	p.rec, p.id, p.recorded = rec, id, err == nil
 	return p
+}
+
+// aliasesOf are the hosts under which the ticket of a place is stored as well.
+func aliasesOf(c *ccache.Cache, p place) []string {
+	rec, _ := c.Record(p.name)
+	return rec.Aliases
 }
 
 // placeOf finds the place for the mounts of an account that call themselves user, a selector. Those whose name tells
