@@ -13,7 +13,9 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 const nobody = 65534
@@ -81,6 +83,30 @@ func TestWithoutAuthority(t *testing.T) {
 	}
 	if line := w.logged(); !strings.Contains(line, "AZF-UPCALL-KEY") {
 		t.Error(line)
+	}
+}
+
+// A failure is told with the identity that was to obtain the ticket, where that is known.
+func TestFailureNamesTheIdentity(t *testing.T) {
+	w := newWorld(t)
+	h := system(nil)
+	h.Host = w.machine()
+	h.Config = w.Config
+	cfg := must(config.Read(h.Host))
+	manager := must(tickets.New(tickets.Options{Host: h.Host, Config: cfg, NoPrograms: true}))
+	for user, want := range map[string]string{"": systemLine, clientID: "user-assigned client_id=" + clientID, "root": systemLine} {
+		r := &request{handler: h, cfg: cfg}
+		r.known.Store(&known{host: host})
+		r.identify(manager, tickets.Login{Endpoint: must(cfg.Resolver.Resolve(host)), Username: user})
+		told := ""
+		for _, field := range r.known.Load().fields() {
+			if field.Key == "identity" {
+				told = field.Value.String()
+			}
+		}
+		if told != want {
+			t.Errorf("user %q: %q, want %q", user, told, want)
+		}
 	}
 }
 

@@ -26,8 +26,17 @@ func (h *handler) report(k *known, f *fault.Fault) {
 		_ = lastfault.Save(h.Host, k.host, f) // the log has it, too
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
-	h.log(slog.LevelError, f.Error(), slog.String("host", k.host), slog.String("fault", string(f.ID())), slog.String("fix", f.Fix()))
+	h.log(slog.LevelError, f.Error(), append(k.fields(), slog.String("fault", string(f.ID())), slog.String("fix", f.Fix()))...)
 	h.count(k, string(f.ID()))
+}
+
+// fields are those of a line about the request.
+func (k *known) fields() []slog.Attr {
+	fields := []slog.Attr{slog.String("host", k.host)}
+	if k.identity != "" {
+		fields = append(fields, slog.String("identity", k.identity))
+	}
+	return fields
 }
 
 // count adds a request to the counters, which is nothing that it could fail of.
@@ -71,7 +80,7 @@ func (h *handler) logKernel(line string) {
 func (r *request) forgive(failure error) {
 	if failure != nil {
 		r.log(slog.LevelWarn, "the old ticket for "+r.endpoint.Host()+" was used: "+failure.Error(),
-			slog.String("host", r.endpoint.Host()), slog.String("fault", string(fault.From(failure).ID())))
+			append(r.known.Load().fields(), slog.String("fault", string(fault.From(failure).ID())))...)
 	} else if lastfault.Clear(r.Host, r.endpoint.Host()) {
 		_, _ = keyring.ForgetFailures() // they are forgotten in a few seconds anyway
 	}

@@ -41,6 +41,7 @@ type request struct {
 // known is what a failure is told with.
 type known struct {
 	host     string // canonical; "" before it is known to be an endpoint's
+	identity string // who is to obtain the ticket, as a line of text; "" before that is known
 	deadline time.Duration
 	counted  bool // the configuration wants it to be
 }
@@ -122,7 +123,7 @@ func (r *request) login(text string) (err error) {
 	if err != nil {
 		return r.unresolved(err)
 	}
-	r.known.Store(&known{r.endpoint.Host(), r.cfg.Upcall.Deadline, r.cfg.Metrics.On()})
+	r.known.Store(&known{host: r.endpoint.Host(), deadline: r.cfg.Upcall.Deadline, counted: r.cfg.Metrics.On()})
 	mech, err := spnego.ParseMechanism(r.desc.sec)
 	if err != nil {
 		return err
@@ -166,6 +167,7 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 	if err != nil {
 		return tickets.Result{}, err
 	}
+	r.identify(manager, who)
 	r.contain(who.CRUID)
 	ctx, cancel := r.limit()
 	defer cancel()
@@ -174,6 +176,15 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 	})
 	got.Failure = r.late(ctx, got.Failure)
 	return got, r.late(ctx, err)
+}
+
+// identify finds out with which identity a failure is told.
+func (r *request) identify(manager *tickets.Manager, who tickets.Login) {
+	if id, err := manager.Owner(who.Endpoint, who.CRUID, who.Username); err == nil {
+		k := *r.known.Load()
+		k.identity = id.String()
+		r.known.Store(&k)
+	}
 }
 
 // contain gives up, before anything is read that another machine has written, what getting a ticket and answering with
