@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,16 +12,36 @@ import (
 	"github.com/creack/pty"
 )
 
+// paper is a buffer that can be looked at while somebody writes.
+type paper struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (p *paper) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.b.Write(text)
+}
+
+// take gives what was written since the last time.
+func (p *paper) take() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.b.Reset()
+	return p.b.String()
+}
+
 // Elsewhere than on a terminal each thing is told once, after the silence, and to those who want details alone.
 func TestLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b bytes.Buffer
+		var b paper
 		l := New(&b, "p", false, true)
 		l.Until(time.Now().Add(30 * time.Second))
 		l.For("the identity service 169.254.169.254")
 		time.Sleep(Silence - time.Millisecond)
-		if b.Len() > 0 {
-			t.Errorf("within the silence: %q", &b)
+		if got := b.take(); got != "" {
+			t.Errorf("within the silence: %q", got)
 		}
 		time.Sleep(3 * time.Second)
 		l.For("the identity service 169.254.169.254")
@@ -28,16 +49,15 @@ func TestLines(t *testing.T) {
 		l.Done()
 		time.Sleep(time.Minute)
 		want := "p: waiting for the identity service 169.254.169.254, 28 s left\np: waiting for the identity service 169.254.169.254, attempt 2, 25 s left\n"
-		if b.String() != want {
-			t.Errorf("got %q, want %q", &b, want)
+		if got := b.take(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
-		b.Reset()
 		quiet := New(&b, "p", false, false)
 		quiet.For("x")
 		time.Sleep(time.Minute)
 		quiet.Done()
-		if b.Len() > 0 {
-			t.Errorf("nobody asked: %q", &b)
+		if got := b.take(); got != "" {
+			t.Errorf("nobody asked: %q", got)
 		}
 	})
 }
@@ -45,7 +65,7 @@ func TestLines(t *testing.T) {
 // On a terminal the line is written again each second, and erased before all else and at the end.
 func TestOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b bytes.Buffer
+		var b paper
 		l := New(&b, "p", true, false)
 		l.Until(time.Now().Add(5 * time.Second))
 		l.For("x")
@@ -54,8 +74,8 @@ func TestOneLine(t *testing.T) {
 		time.Sleep(time.Second)
 		l.Done()
 		want := "p: waiting for x, 3 s left" + erase + "p: waiting for x, 2 s left" + erase + "a failure\n" + "p: waiting for x, 1 s left" + erase
-		if b.String() != want {
-			t.Errorf("got %q, want %q", &b, want)
+		if got := b.take(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }
