@@ -24,14 +24,22 @@ import (
 const noteAge = time.Minute
 
 // channel finds the endpoint of a request without a host.
+//
+// The thread that logs in again after a session has ended is one of the kernel's, which logs in for many mounts: what it was
+// answered for a moment ago counts only as far as the mount table does not contradict.
 func (r *request) channel() (endpoint.Endpoint, error) {
-	hosts := r.noted()
-	if len(hosts) != 1 {
-		found, err := r.candidates()
-		if err != nil {
-			return endpoint.Endpoint{}, err
-		}
-		hosts = found
+	noted := r.noted()
+	fit, several, err := r.mounted()
+	if err != nil && len(noted) != 1 {
+		return endpoint.Endpoint{}, err
+	}
+	hosts := fit
+	if len(several) > 0 {
+		hosts = several
+	}
+	noted = slices.DeleteFunc(noted, func(host string) bool { return slices.Contains(fit, host) && !slices.Contains(hosts, host) })
+	if len(noted) == 1 && !slices.Contains(hosts, noted[0]) {
+		hosts = noted // of a mount that is being made
 	}
 	switch len(hosts) {
 	case 0:
@@ -42,22 +50,28 @@ func (r *request) channel() (endpoint.Endpoint, error) {
 	return endpoint.Endpoint{}, fault.UpcallChannel.New(fmt.Sprintf("%d accounts fit", len(hosts)))
 }
 
-// candidates gives the hosts of the mounts that a further channel can belong to, one for each account.
-func (r *request) candidates() ([]string, error) {
+// mounted gives the hosts of the mounts that a request can belong to, each account once, and those of them that the
+// kernel shows with several channels.
+func (r *request) mounted() (fit, several []string, err error) {
 	all, err := mounts.ListFrom(r.Mounts, r.cfg.Resolver)
 	if err != nil {
-		return nil, fault.Internal.New().Because(err)
+		return nil, nil, fault.Internal.New().Because(err)
 	}
-	var hosts []string
 	for _, m := range all {
 		addr, err := netip.ParseAddr(m.Addr)
-		fits := err == nil && addr.Unmap().WithZone("") == r.desc.ip && strings.HasPrefix(m.Sec, "krb5") &&
-			m.CRUID == int(r.desc.creduid) && m.Username == r.desc.user
-		if fits && !slices.Contains(hosts, m.Endpoint.Host()) {
-			hosts = append(hosts, m.Endpoint.Host())
+		if err != nil || addr.Unmap().WithZone("") != r.desc.ip || !strings.HasPrefix(m.Sec, "krb5") ||
+			m.CRUID != int(r.desc.creduid) || m.Username != r.desc.user {
+			continue
+		}
+		host := m.Endpoint.Host()
+		if !slices.Contains(fit, host) {
+			fit = append(fit, host)
+		}
+		if _, more := m.Options.Get("multichannel"); more && !slices.Contains(several, host) {
+			several = append(several, host)
 		}
 	}
-	return hosts, nil
+	return fit, several, nil
 }
 
 // A note is a file in a directory that only root can enter. Its name is a hash of who logged in and a

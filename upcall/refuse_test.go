@@ -311,7 +311,20 @@ func TestEmptyHost(t *testing.T) {
 	if !strings.Contains(line, "2 accounts fit") {
 		t.Error(line)
 	}
-	if n := len(must(os.ReadDir(filepath.Join(w.Run, "answered")))); n > 2 {
+	// A thread of the kernel's has just logged in for another account of the same user at the same address, which has one
+	// channel alone.
+	several := strings.Replace(mounted(host, "10.99.0.1", "root"), "vers=3.1.1,", "vers=3.1.1,multichannel,max_channels=2,", 1)
+	check(os.WriteFile(w.MountTable, []byte(several+mounted(host2, "10.99.0.1", "root")), 0o600))
+	w.good(describe(host2, "pid=0xa5", "pid=0x7"), host2)
+	w.good(extra(7), host)
+	check(os.WriteFile(w.MountTable, []byte(several+strings.Replace(several, host, host2, 1)), 0o600))
+	w.rejected(extra(7), 5, "AZF-UPCALL-CHANNEL")
+	// One that is being made is not in the table yet.
+	check(os.WriteFile(w.MountTable, []byte(several), 0o600))
+	w.good(describe(host2, "pid=0xa5", "pid=0x8"), host2)
+	w.good(extra(8), host2)
+	check(os.WriteFile(w.MountTable, nil, 0o600))
+	if n := len(must(os.ReadDir(filepath.Join(w.Run, "answered")))); n > 4 {
 		t.Errorf("%d notes are kept", n)
 	}
 	for path, mode := range map[string]os.FileMode{w.Run: 0o711, filepath.Join(w.Run, "answered"): 0o700} {
