@@ -99,7 +99,7 @@ install-files: $(BIN)
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d etc/tmpfiles.d/azfilesauth.conf
 	install -D -m 0644 etc/logrotate.d/azfilesauth $(DESTDIR)$(SYSCONFDIR)/logrotate.d/azfilesauth
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor packaging/apparmor/azfilesauth
-	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor/abstractions packaging/apparmor/abstractions/azfilesauth
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/apparmor/abstractions packaging/apparmor/abstractions/*
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/selinux packaging/selinux/azfilesauth.te packaging/selinux/azfilesauth.fc
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/prometheus packaging/prometheus/azfilesauth.rules.yml packaging/prometheus/azfilesauth.dashboard.json
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/azfilesauth/schema packaging/schema/*.schema.json

@@ -146,7 +146,7 @@ func (j *job) wordless(end ending) *fault.Fault {
 }
 
 // isConfined reports whether a process is in a container whose rules can forbid a mount: it has a profile of
-// AppArmor, or is in a user namespace (user_namespaces(7)).
+// AppArmor that is not ours, or is in a user namespace (user_namespaces(7)).
 func isConfined(h host.Host) bool {
 	text := func(path string) string {
 		content, _, _ := h.ReadFile(path, 4<<10, 0) // what is not there says nothing
@@ -155,5 +155,6 @@ func isConfined(h host.Host) bool {
 	if uids := text("/proc/self/uid_map"); uids != "" && uids != "0 0 4294967295" {
 		return true
 	}
-	return strings.HasSuffix(text("/proc/self/attr/current"), "(enforce)")
+	profile, enforced := strings.CutSuffix(text("/proc/self/attr/current"), " (enforce)")
+	return enforced && profile != program
 }

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
@@ -88,6 +89,14 @@ type Helper struct {
 // Main is mount.azfiles on this machine. It takes os.Args and what was taken out of the environment, and gives the exit
 // status.
 func Main(args []string, version string, ignored map[string]string) int {
+	env := os.Environ()
+	for name, value := range ignored { // which is told of once it is confined
+		env = append(env, name+"="+value)
+	}
+	if err := confine.Enter(program, env); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+		return int(fault.ExitSystem)
+	}
 	journaled := log.StderrIsJournal() // the environment says it
 	isolate()
 	h := Helper{

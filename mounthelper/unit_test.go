@@ -101,7 +101,7 @@ func TestConfined(t *testing.T) {
 	for _, c := range []struct {
 		uids, profile string
 		want          bool
-	}{{all, "unconfined\n", false}, {all, "", false}, {"", "", false}, {all, "docker-default (enforce)\n", true}, {"         0       1000          1\n", "unconfined\n", true}} {
+	}{{all, "unconfined\n", false}, {all, "", false}, {"", "", false}, {all, "docker-default (enforce)\n", true}, {all, "mount.azfiles (enforce)\n", false}, {"         0       1000          1\n", "unconfined\n", true}} {
 		root := t.TempDir()
 		for name, text := range map[string]string{"uid_map": c.uids, "attr/current": c.profile} {
 			path := filepath.Join(root, "proc/self", name)

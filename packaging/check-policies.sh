@@ -12,7 +12,8 @@ cd "$work"
 apparmor_parser --skip-kernel-load --skip-cache --Include "$here/apparmor" --Include /etc/apparmor.d "$here/apparmor/azfilesauth" 2>&1 |
   grep -v 'Cache read/write disabled' || [ "${PIPESTATUS[0]}" -eq 0 ]
 profiles=$(apparmor_parser --names --Include "$here/apparmor" --Include /etc/apparmor.d "$here/apparmor/azfilesauth" | sort | tr '\n' ' ')
-[ "$profiles" = 'azfiles.upcall azfilesrefresh mount.azfiles ' ] || { echo "profiles: $profiles" >&2; exit 1; }
+[ "$profiles" = 'azfiles.upcall azfiles.upcall//cifs.upcall azfilesauth.az azfilesrefresh mount.azfiles mount.azfiles//mount.cifs ' ] ||
+  { echo "profiles: $profiles" >&2; exit 1; }
 echo "apparmor: $profiles"
 
 checkmodule -M -m -o azfilesauth.mod "$here/selinux/azfilesauth.te"

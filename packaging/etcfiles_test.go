@@ -5,6 +5,7 @@ package packaging
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,6 +84,54 @@ func TestDebRuleIsThereWithItsProgramOnly(t *testing.T) {
 func (r root) script(t *testing.T, name, arg string) {
 	t.Helper()
 	r.run(t, "env", "DPKG_MAINTSCRIPT_NAME="+name, "DPKG_MAINTSCRIPT_PACKAGE=azfilesauth", "/var/lib/dpkg/info/azfilesauth."+name, arg)
+}
+
+// TestDebBringsAppArmorIntoForce holds that the profiles come and go with the programs, are loaded and unloaded where
+// AppArmor is on, and stay as an administrator has edited them.
+func TestDebBringsAppArmorIntoForce(t *testing.T) {
+	r, deb := newRoot(t, "bookworm"), built(t, debAMD64)
+	const profile, calls = "etc/apparmor.d/azfilesauth", "tmp/calls"
+	loaded := func(what, want string) {
+		t.Helper()
+		got := ""
+		if r.has(calls) {
+			got = r.read(t, calls)
+			if err := os.Remove(r.path(calls)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		equal(t, what, got, want)
+	}
+	r.install(t, deb)
+	if r.has("etc/apparmor.d") {
+		t.Error("profiles, and no AppArmor")
+	}
+	for name, script := range map[string]string{"usr/bin/aa-enabled": "exit 0", "usr/sbin/apparmor_parser": "[ -e $4 ] && echo $* >>/" + calls} {
+		r.write(t, name, "#!/bin/sh\n"+script+"\n")
+		command(t, "chmod", "0755", r.path(name))
+	}
+	r.write(t, "etc/apparmor.d/abstractions/base", "")
+	later := next(t, deb)
+	r.install(t, later)
+	loaded("upgraded", "-r -T -W /etc/apparmor.d/azfilesauth\n")
+	edited := r.read(t, profile) + "# edited\n"
+	r.write(t, profile, edited)
+	r.install(t, later)
+	loaded("edited, upgraded", "-r -T -W /etc/apparmor.d/azfilesauth\n")
+	equal(t, "edited, upgraded", r.read(t, profile), edited)
+	command(t, "dpkg", "--root="+string(r), "--remove", "azfilesauth")
+	loaded("removed", "-R -T -W /etc/apparmor.d/azfilesauth\n")
+	for _, name := range []string{profile, "etc/apparmor.d/abstractions/azfilesauth", "etc/apparmor.d/abstractions/azfilesauth-read"} {
+		if r.has(name) {
+			t.Errorf("removed, and there still: %s", name)
+		}
+	}
+	r.install(t, deb)
+	equal(t, "edited, installed again", r.read(t, profile), edited)
+	command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth")
+	if left, _ := filepath.Glob(r.path("etc/apparmor.d/*/azfiles*")); len(left) > 0 || r.has(profile+".dpkg-old") {
+		t.Errorf("purged, and there still: %q", left)
+	}
 }
 
 func TestDebKeepsWhatAnAdministratorDidToTheRule(t *testing.T) {

@@ -1,11 +1,5 @@
 //go:build packages
 
-// Package packaging builds the packages and uses them as an administrator does: installs, upgrades,
-// removes and purges them in roots of Debian, with nothing to answer a question and no systemd that
-// runs. The roots and what they are made of are kept in .cache/packages.
-//
-// The RPM packages go into a root of Debian, too, with a database of their own: dependences have other
-// packages' names there, so --nodeps; the scriptlets run.
 package packaging
 
 import (
@@ -270,7 +264,11 @@ func (r root) works(t *testing.T) {
 	if out := r.run(t, "ldconfig", "-p"); !strings.Contains(out, "libazfilesauth.so.0 ") {
 		t.Error("the loader does not find the library")
 	}
-	for _, name := range []string{"apparmor/azfilesauth", "apparmor/abstractions/azfilesauth", "selinux/azfilesauth.te", "selinux/azfilesauth.fc", "prometheus/azfilesauth.rules.yml", "prometheus/azfilesauth.dashboard.json", "schema/output.schema.json", "schema/config.schema.json"} {
+	profiles := "apparmor"
+	if r.has("usr/share/azfilesauth/etc/apparmor.d") { // of the .deb: in force
+		profiles = "etc/apparmor.d"
+	}
+	for _, name := range []string{profiles + "/azfilesauth", profiles + "/abstractions/azfilesauth", profiles + "/abstractions/azfilesauth-read", "selinux/azfilesauth.te", "selinux/azfilesauth.fc", "prometheus/azfilesauth.rules.yml", "prometheus/azfilesauth.dashboard.json", "schema/output.schema.json", "schema/config.schema.json"} {
 		if !r.mode(t, "usr/share/azfilesauth/"+name).IsRegular() {
 			t.Errorf("%s is no file", name)
 		}

@@ -107,8 +107,12 @@ func (r *request) configured(host string) (e endpoint.Endpoint, err error) {
 	return cfg.Resolver.Resolve(host)
 }
 
-// login serves a request that is ours.
+// login serves a request that is ours. From here on this process is confined: the programs of others' rules, which
+// are run as request-key would run them, are behind us.
 func (r *request) login(text string) (err error) {
+	if err := confine.Enter(program, r.env); err != nil {
+		return fault.Internal.New().Because(err)
+	}
 	if r.desc, err = parseDescription(text); err != nil {
 		return fault.UpcallRequest.New(err.Error())
 	}
