@@ -12,6 +12,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/cli"
 	"github.com/azfilesauth/azfilesauth/internal/compat"
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/mounthelper"
 	"github.com/azfilesauth/azfilesauth/upcall"
@@ -23,6 +24,7 @@ var version = "2.0.0-dev"
 
 func main() {
 	ignored := config.IgnoreEnvironment()
+	fault.InPod = host.Real().InPod
 	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
 	debug.SetGCPercent(400)
 	face := commands

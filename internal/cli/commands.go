@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
@@ -190,7 +191,7 @@ var commands = []row{
 	{
 		use: "watch [flags]", short: "Keep the tickets of mounted shares fresh", rootOnly: true,
 		long: "Keep the tickets of mounted shares fresh, in the foreground, until SIGTERM. SIGHUP reads the\n" +
-			"configuration again. As a service it is azfilesrefresh: " + startDaemon,
+			"configuration again. As a service it is azfilesrefresh: " + control.StartUnit,
 		flags: watchFlags, wrong: relativePath, do: (*session).watchMounts,
 	},
 	{

@@ -65,7 +65,7 @@ func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.En
 	isRefused := errors.As(err, &refused)
 	notItsOwn := isRefused && refused.ID == string(fault.TicketUnknown.ID) || err == nil && len(outcomes) == 0 && !one.IsZero()
 	if errors.Is(err, control.ErrNotRunning) {
-		s.notes = append(s.notes, "the daemon is not running, so this was done without it; to start it: "+s.starts(startDaemon))
+		s.notes = append(s.notes, "the daemon is not running, so this was done without it; to start it: "+control.HowToStart(s.Host))
 	} else if isRefused && !notItsOwn {
 		return renewed{By: byDaemon, Outcomes: []control.Outcome{{Host: one.Host(), Fault: &refused.Fault}}}, nil
 	} else if !notItsOwn {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,33 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
-	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
-
-// The commands that start the daemon: now and at boot, one that hangs, and in a pod, whose containers do not share a
-// socket and have no systemctl.
-const (
-	startDaemon   = "systemctl enable --now azfilesrefresh"
-	restartDaemon = "systemctl restart azfilesrefresh"
-	startPod      = "kubectl delete pod POD, whose DaemonSet makes another; where it runs in another container of the pod: kubectl exec -c azfilesrefresh POD -- azfilesauth status"
-)
-
-// inPod reports whether the kubelet made this container: it puts a file there for the last words of each.
-func inPod(h host.Host) bool {
-	_, err := os.Stat(h.Path("/dev/termination-log"))
-	return err == nil
-}
-
-// starts gives the command for the daemon, or that for a pod.
-func (s *session) starts(command string) string {
-	if inPod(s.Host) {
-		return startPod
-	}
-	return command
-}
 
 // askTimeout bounds a question that the daemon answers from memory.
 const askTimeout = 5 * time.Second
@@ -104,9 +80,9 @@ func (s *session) overview(ctx context.Context) (overview, error) {
 	if errors.Is(err, fs.ErrPermission) {
 		return overview{}, err
 	}
-	o := overview{Start: s.starts(startDaemon)}
+	o := overview{Start: control.HowToStart(s.Host)}
 	if !errors.Is(err, control.ErrNotRunning) {
-		o.Problem, o.Start = legible.Line(err.Error()), s.starts(restartDaemon)
+		o.Problem, o.Start = legible.Line(err.Error()), control.HowToRestart(s.Host)
 	}
 	o.Status, err = s.look()
 	return s.withLogins(o), err

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"errors"
-	"os"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -151,20 +149,5 @@ func TestStatusFits(t *testing.T) {
 	s := session{App: &App{Host: host.Host{Now: func() time.Time { return start }}, Columns: func() int { return 80 }}}
 	if rows := s.overviewRows(o); len(rows[0]) < 5 {
 		t.Errorf("a short one loses %q", rows)
-	}
-}
-
-// TestStartInAPod: no systemctl is proposed in a container that the kubelet made.
-func TestStartInAPod(t *testing.T) {
-	dir := t.TempDir()
-	s := session{App: &App{Host: host.Beneath(dir)}}
-	if got := s.starts(restartDaemon); got != restartDaemon {
-		t.Errorf("on a machine: %s", got)
-	}
-	if err := errors.Join(os.Mkdir(dir+"/dev", 0o750), os.WriteFile(dir+"/dev/termination-log", nil, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.starts(startDaemon); strings.Contains(got, "systemctl") || !strings.Contains(got, "kubectl exec -c azfilesrefresh") {
-		t.Errorf("in a pod: %s", got)
 	}
 }

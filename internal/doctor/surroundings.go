@@ -196,10 +196,14 @@ func checkDaemon(ctx context.Context, s *Subject) Result {
 		return Good("it does not run, and nothing is mounted that would need it")
 	}
 	if errors.Is(err, control.ErrNotRunning) {
-		return Warned("systemctl enable --now azfilesrefresh", "it does not run").By("unit")
+		r := Warned(control.HowToStart(s.Host), "it does not run")
+		if s.InPod() {
+			return r
+		}
+		return r.By("unit")
 	}
 	if err != nil {
-		return Warned("systemctl restart azfilesrefresh", "it does not answer: %v", err)
+		return Warned(control.HowToRestart(s.Host), "it does not answer: %v", err)
 	}
 	if !status.Active {
 		return Known("process %d waits, because process %d keeps the same credential cache", status.PID, status.HolderPID)

@@ -239,10 +239,11 @@ func (f *Fault) Sentence() string {
 	return f.What()
 }
 
-// Fix is the command that repairs it, with the values filled in, or how to widen the bound that was hit.
+// Fix is the command that repairs it where this process runs, see InPod, with the values filled in, or how to widen
+// the bound that was hit.
 // Values are words for a shell, see Word, also where the text has a place between single quotes.
 func (f *Fault) Fix() string {
-	fix := Line(f.fill(f.kind.Fix, func(name, value, before string) string {
+	fix := Line(f.fill(f.kind.fix(), func(name, value, before string) string {
 		if slices.Contains(commands, name) && value != "" {
 			return value
 		}
