@@ -75,7 +75,33 @@ func atLeast(version, want string) bool {
 	return true
 }
 
+// elsewhere is the directory of this program on a machine that a pod has given it to, and whose /usr is read-only, ""
+// on any other machine.
+func (s *Subject) elsewhere() string {
+	if s.FirstOf(host.NodeRecord) == "" || s.FirstOf(host.Bin("azfilesauth")) != "" {
+		return ""
+	}
+	i := slices.IndexFunc(host.Elsewhere, func(dir string) bool { return s.FirstOf(dir+"/azfilesauth") != "" })
+	if i < 0 {
+		return ""
+	}
+	return host.Elsewhere[i]
+}
+
+// checkLinksElsewhere is checkLinks for such a directory.
+func (s *Subject) checkLinksElsewhere(dir string) Result {
+	for _, name := range []string{"mount.azfiles", "azfilesauthmanager"} {
+		if wrong, fine := s.examineProgram(dir+"/"+name, "kubectl delete pod POD, whose DaemonSet makes another, which gives it to the node again"); !fine {
+			return wrong
+		}
+	}
+	return Known("/usr is read-only: the programs are in %s, where mount(8) does not look for mount.azfiles: run it by its path", dir)
+}
+
 func checkLinks(_ context.Context, s *Subject) Result {
+	if dir := s.elsewhere(); dir != "" {
+		return s.checkLinksElsewhere(dir)
+	}
 	helper := s.FirstOf("/sbin/mount.azfiles", "/usr/sbin/mount.azfiles")
 	if helper == "" {
 		wrong, _ := s.examineOurs("/usr/sbin/mount.azfiles")
@@ -87,6 +113,9 @@ func checkLinks(_ context.Context, s *Subject) Result {
 	}
 	for _, name := range []string{"azfilesrefresh", "azfilesauthmanager"} {
 		path := s.FirstOf(host.Bin(name), "/usr/bin/"+name, "/usr/sbin/"+name, "/usr/local/bin/"+name, "/usr/local/sbin/"+name)
+		if path == "" && name == "azfilesrefresh" && s.FirstOf(host.NodeRecord) != "" { // it runs in a pod, by another name
+			continue
+		}
 		if path == "" {
 			return Warned("azfilesauth setup", "there is no %s in %s", name, filepath.Dir(host.Bin(name))).By("links")
 		}

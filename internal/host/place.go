@@ -28,3 +28,11 @@ func Placed(content []byte) []byte {
 	content = bytes.ReplaceAll(content, []byte(packagedBin+"/azfiles"), []byte(Bin("azfiles")))
 	return bytes.ReplaceAll(content, []byte(packagedSbin+"/azfiles"), []byte(Sbin("azfiles")))
 }
+
+// NodeRecord is where it is kept what a pod has given this machine, root's with mode 0600. Where it is, the daemon runs
+// in that pod.
+const NodeRecord = "/var/lib/azfilesauth/node.json"
+
+// Elsewhere are the directories that programs go to where those of packages are read-only; the first one that can be
+// written to.
+var Elsewhere = []string{"/opt/azfilesauth/bin", "/var/lib/azfilesauth/bin"}

@@ -20,9 +20,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
-// NodePath is where it is kept what a node was given, for RemoveNode. It belongs to root with mode 0600.
-const NodePath = "/var/lib/azfilesauth/node.json"
-
 // Node is a machine of a cluster that a pod gives what its mounts need: the program, its names, the rule of
 // request-key, and layers of the configuration. A Node owns the paths that its record names, while they hold what it
 // put there; everything else, such as a package's, stays as it is.
@@ -56,9 +53,9 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 	if err := n.needPrograms(); err != nil {
 		return nil, err
 	}
-	j, err := n.readJournal(NodePath)
+	j, err := n.readJournal(host.NodeRecord)
 	if err != nil {
-		return nil, failed(NodePath, err)
+		return nil, failed(host.NodeRecord, err)
 	}
 	pieces, err := n.pieces(j, out)
 	if err != nil {
@@ -74,7 +71,7 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 	}
 	gone, err := n.drop(ctx, j, pieces, out)
 	if err != nil {
-		return changes, failed(NodePath, err)
+		return changes, failed(host.NodeRecord, err)
 	}
 	return append(changes, gone...), nil
 }
@@ -83,9 +80,9 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 // stays, and is named by the error, a fault of the kind SetupChanged. The configuration is no fault: the CSI driver
 // writes over it at each start.
 func RemoveNode(ctx context.Context, h Host, out io.Writer) error {
-	j, err := h.readJournal(NodePath)
+	j, err := h.readJournal(host.NodeRecord)
 	if err != nil {
-		return failed(NodePath, err)
+		return failed(host.NodeRecord, err)
 	}
 	now, err := h.look(configPath)
 	if err != nil {
@@ -94,11 +91,11 @@ func RemoveNode(ctx context.Context, h Host, out io.Writer) error {
 	if i := j.find(configPath); i >= 0 && now.state != nil && !same(now.state, j.Entries[i].After) {
 		j.Entries = slices.Delete(j.Entries, i, i+1)
 		if err := j.write(h); err != nil {
-			return failed(NodePath, err)
+			return failed(host.NodeRecord, err)
 		}
 		say(out, configPath+": kept, because "+errChanged.Error())
 	}
-	return undoAll(ctx, h, NodePath, out)
+	return undoAll(ctx, h, host.NodeRecord, out)
 }
 
 // nodePrograms are what a mount needs of a node, and the packages of them.
@@ -117,9 +114,6 @@ func (n Node) needPrograms() error {
 	return fault.NodePrograms.New(strings.Join(programs, " and "), strings.Join(packages, ","))
 }
 
-// elsewhere are the directories for programs where those of a package are read-only.
-var elsewhere = []string{"/opt/azfilesauth/bin", "/var/lib/azfilesauth/bin"}
-
 // paths are the path of the program and those of its other names, the kernel's handler last.
 func (n Node) paths(j *journal) (path string, names []string, err error) {
 	program := host.Bin(programName)
@@ -128,7 +122,7 @@ func (n Node) paths(j *journal) (path string, names []string, err error) {
 	if err != nil || now.state != nil && !j.owns(program) || n.writable(filepath.Dir(program)) && n.writable(filepath.Dir(mountHelper)) {
 		return program, names, err
 	}
-	for _, dir := range elsewhere {
+	for _, dir := range host.Elsewhere {
 		if !n.writable(dir) {
 			continue
 		}
@@ -140,7 +134,7 @@ func (n Node) paths(j *journal) (path string, names []string, err error) {
 	return "", nil, &fs.PathError{Op: "write", Path: filepath.Dir(program), Err: errReadOnly}
 }
 
-var errReadOnly = errors.New("it is read-only, and so is, or takes no programs, " + strings.Join(elsewhere, " and "))
+var errReadOnly = errors.New("it is read-only, and so is, or takes no programs, " + strings.Join(host.Elsewhere, " and "))
 
 // pieces are what the node is to have, in the order in which it gets it.
 func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
@@ -236,7 +230,7 @@ func (n Node) give(ctx context.Context, j *journal, p piece, out io.Writer) ([]C
 // add makes what is missing, and the directories that it needs.
 func (n Node) add(ctx context.Context, j *journal, p piece, out io.Writer) ([]Change, error) {
 	var changes []Change
-	for dir := filepath.Dir(p.path); !n.there(dir); dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(p.path); !n.there(dir) && dir != filepath.Dir(host.NodeRecord); dir = filepath.Dir(dir) { // the record comes with its own
 		s := n.own(isDirectory, 0o755)
 		changes = append(changes, Change{Action: nodeAction, Path: dir, What: "make the directory, " + by(s), step: step{Kind: isDirectory, After: &s}})
 	}

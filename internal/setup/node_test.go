@@ -146,7 +146,7 @@ func TestNodeBesideTheDriver(t *testing.T) {
 		t.Errorf("%d changes; the configuration is %q", changes, h.content(t, "/etc/azfilesauth/config.yaml"))
 	}
 	must(t, RemoveNode(context.Background(), h, io.Discard))
-	if h.content(t, "/etc/azfilesauth/config.yaml") != drivers || h.content(t, program) != "missing" || h.content(t, NodePath) != "missing" {
+	if h.content(t, "/etc/azfilesauth/config.yaml") != drivers || h.content(t, program) != "missing" || h.content(t, host.NodeRecord) != "missing" {
 		t.Errorf("left: %q", h.content(t, "/etc/azfilesauth/config.yaml"))
 	}
 }
