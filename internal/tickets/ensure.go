@@ -53,6 +53,7 @@ type Request struct {
 	Keep    bool          // who the identity is, even when it is refused a ticket: others try again
 	Aliases []string      // hosts under which the ticket is stored as well, beside the endpoint's own alias
 	Limit   time.Duration // CURL_TOTAL_TIMEOUT, which bounds the call once it has its turn; zero does not
+	Expires time.Time     // of the ticket that is to be replaced: see halfway; zero is none
 }
 
 // Result is what Ensure did.
@@ -110,6 +111,11 @@ func (c *Call) Ensure(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	c.Began = time.Now()
+	if left := c.Expires.Sub(c.m.Host.Now()); left > 0 {
+		cut, cancel := context.WithTimeout(ctx, halfway(left))
+		defer cancel()
+		ctx = cut
+	}
 	if c.Limit > 0 {
 		limited, cancel := fault.WithTimeout(ctx, c.Limit, fault.BoundTotal)
 		defer cancel()

@@ -15,6 +15,13 @@ const (
 	maxPatience   = 10 * time.Second
 )
 
+// leastHalf is how long a call that replaces a ticket may take at least, however soon that expires.
+const leastHalf = 3 * time.Second
+
+// halfway is how long a call may take that replaces a ticket with so much of its life left: when what it asked hangs, there
+// is time for another call before the ticket expires.
+func halfway(left time.Duration) time.Duration { return max(left/2, leastHalf) }
+
 // locked takes a lock that only saves requests. When it cannot be had in time, the call goes on without.
 func (c *Call) locked(ctx context.Context, what string, take func(context.Context) (func(), error)) (unlock func(), err error) {
 	patience := maxPatience

@@ -19,7 +19,7 @@ const (
 	recoverTime = 5 * time.Second // after the fault's end, unless the plan says otherwise
 	giveUp      = 100 * time.Second
 	cellTickets = 10 * time.Second // the life of tickets
-	logBound    = 64 << 10         // bytes a minute
+	logBound    = 32 << 10         // bytes a minute and account
 	askBound    = 60               // requests a minute and account, of the daemon
 	rssBound    = 48 << 10         // KiB
 	openBound   = 64

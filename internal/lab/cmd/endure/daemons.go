@@ -61,12 +61,9 @@ func (t *trial) watch(d *daemon) error {
 		return err
 	}
 	ended := time.Now()
-	time.Sleep(time.Second / 2) // attempts that began before fail
-	s, err := d.status()
-	if err != nil {
+	if err := t.planned(d, ended); err != nil {
 		return fmt.Errorf("the daemon does not say its status after the fault: %w", err)
 	}
-	t.planned(s, ended)
 	if !until(giveUp, func() bool { return t.recovered(d) }) {
 		t.problem("it did not recover")
 	}
@@ -77,24 +74,33 @@ func (t *trial) watch(d *daemon) error {
 	return t.finish(d)
 }
 
-// planned takes from the daemon's own plan why it may take longer.
-func (t *trial) planned(s control.Status, ended time.Time) {
-	now, latest, busy := time.Now(), time.Duration(0), false
-	for _, e := range s.Endpoints {
-		if e.State == control.Fresh {
-			continue
+// settle is how long attempts that began before the end of the fault may take to fail, unless they hang.
+const settle = 3 * time.Second
+
+// planned takes from the daemon's own plan why it may take longer: from the last one before attempts succeed.
+func (t *trial) planned(d *daemon, ended time.Time) error {
+	latest, busy := time.Duration(0), true
+	for busy && time.Since(ended) < settle {
+		time.Sleep(50 * time.Millisecond)
+		s, err := d.status()
+		if err != nil {
+			return err
 		}
-		if e.NextRefresh.After(now) {
-			latest = max(latest, e.NextRefresh.Sub(ended))
-		} else {
-			busy = true
+		busy = false
+		for _, e := range s.Endpoints {
+			if e.State != control.Fresh && e.NextRefresh.After(time.Now()) {
+				latest = max(latest, e.NextRefresh.Sub(ended))
+			} else if e.State != control.Fresh {
+				busy = true
+			}
 		}
 	}
-	if busy && (t.Fault == hang || t.Fault == slow) {
-		t.plan(requestTime.Seconds(), "a request that hangs is given up after 30 s (CURL_TOTAL_TIMEOUT)")
+	if busy {
+		t.plan(requestTime.Seconds(), "a request that hangs is given up after 30 s (CURL_TOTAL_TIMEOUT), or halfway to the end of a ticket")
 	} else if latest > 0 {
-		t.plan(latest.Seconds(), fmt.Sprintf("the next attempt was planned %.1f s after the end", latest.Seconds()))
+		t.plan(latest.Seconds(), "the daemon's next attempt was planned so much later: the wait between attempts doubles, and is shorter when a ticket is about to expire")
 	}
+	return nil
 }
 
 // recovered reports whether all accounts have tickets and nothing has failed since.
@@ -152,7 +158,7 @@ func (t *trial) finish(d *daemon) (err error) {
 		what      string
 		is, bound float64
 	}{
-		{"bytes of log a minute", t.Log, logBound}, {"requests a minute and account", t.PerMinute, askBound}, {"KiB of memory", float64(t.RSS), rssBound},
+		{"bytes of log a minute and account", t.Log / float64(len(t.accounts)), logBound}, {"requests a minute and account", t.PerMinute, askBound}, {"KiB of memory", float64(t.RSS), rssBound},
 		{"descriptors", float64(t.Descriptors), openBound}, {"goroutines", float64(t.Goroutines), goBound},
 	} {
 		if b.is > b.bound {

@@ -22,7 +22,7 @@ const (
 	daemonLog    = "/var/log/azfilesrefresh.log"
 	standIn      = "mount.cifs"
 	clientID     = "a0000000-0000-4000-8000-00000000000a"
-	clientSecret = "a secret of the tests"
+	clientSecret = "secret-of-the-tests"
 )
 
 // The targets.

@@ -62,9 +62,6 @@ func (o outcome) note(notes *[]string) string {
 	} else if o.Recovery <= recoverTime.Seconds() {
 		return ""
 	}
-	if strings.HasPrefix(text, "the next attempt") {
-		text = "the daemon's next attempt was planned so much later: the wait between attempts doubles, and is shorter when a ticket is about to expire"
-	}
 	i := slices.Index(*notes, text)
 	if i < 0 {
 		i = len(*notes)

@@ -76,10 +76,19 @@ func (t *trial) repeat(once try) error {
 		t.Recovery = giveUp.Seconds()
 		t.problem("it did not recover")
 	}
-	if t.Fault == hang && t.Target != port445 {
-		t.plan(10, "a try that hangs holds the lock that saves requests: it is waited for up to 10 s (a login: a third of its deadline)")
-	}
+	t.held()
 	return nil
+}
+
+// held says when a call that began before the end of the fault may hold up those after it.
+func (t *trial) held() {
+	if t.Target == port445 {
+		return
+	}
+	switch t.Fault {
+	case hang, slow, status5, flapping:
+		t.plan(10, "a call that hangs, or waits between its attempts, holds the lock that saves requests: others wait for it up to 10 s (a login a third of its deadline), then ask for themselves")
+	}
 }
 
 // plan says why recovery may take so many seconds more.
@@ -230,10 +239,8 @@ func (t *trial) storm() error {
 			t.problem("%v", err)
 		}
 	}
-	if t.Fault == hang {
-		t.plan(10, "calls that hang hold the lock that saves requests: it is waited for up to 10 s")
-	}
-	if t.Tickets > 5 {
+	t.held()
+	if t.Tickets > 5 && t.Why == "" {
 		t.problem("%d exchanges for %d calls", t.Tickets, calls)
 	}
 	return nil
