@@ -257,10 +257,12 @@ func (p Policy) retry(now time.Time, k Key, a Attempt, t Ticket, late bool) time
 	if asked := a.Fault.RetryAfter; asked > 0 {
 		wait = max(wait, min(asked+time.Duration(by*float64(asked/10)), maxRetryAfter))
 	}
-	if fault.Is(a.Fault, fault.CCacheFought) {
-		wait = fightWait
-	}
 	at := a.At.Add(wait)
+	if fault.Is(a.Fault, fault.CCacheFought) {
+		at = a.At.Add(fightWait)
+	} else if late && !t.End.IsZero() {
+		at = t.afterEnd(at, a.At)
+	}
 	if !late {
 		at = t.beforeEnd(at, a.At)
 	}
@@ -274,7 +276,7 @@ func (p Policy) retry(now time.Time, k Key, a Attempt, t Ticket, late bool) time
 // makes it: in the last quarter often, and once before its last moments.
 func (t Ticket) beforeEnd(at, failed time.Time) time.Time {
 	_, life := t.life()
-	step := max(min(lastWait, life/16), minUse)
+	step := t.step()
 	quarter := t.End.Add(-life / 4)
 	if failed.After(quarter) {
 		quarter = failed
@@ -285,6 +287,21 @@ func (t Ticket) beforeEnd(at, failed time.Time) time.Time {
 		}
 	}
 	return at
+}
+
+// afterEnd is an attempt that was to be at a moment, after one that failed, as early as it makes the end of the ticket: the
+// attempts before it, which were many, must not make the wait long now. It doubles from the end on.
+func (t Ticket) afterEnd(at, failed time.Time) time.Time {
+	if latest := failed.Add(max(t.step(), failed.Sub(t.End))); latest.Before(at) {
+		return latest
+	}
+	return at
+}
+
+// step is the wait between attempts around the end of the ticket.
+func (t Ticket) step() time.Duration {
+	_, life := t.life()
+	return max(min(lastWait, life/16), minUse)
 }
 
 // chance is a number from 0 up to but not 1 that depends on the words alone.

@@ -211,6 +211,23 @@ func TestWaitsEndBeforeTheTicket(t *testing.T) {
 	}
 }
 
+// TestWaitsAfterTheTicket: the many attempts before a ticket expired do not make the wait after it long. It grows with the time
+// that the share has been without a ticket, to where it would have been.
+func TestWaitsAfterTheTicket(t *testing.T) {
+	for _, life := range []time.Duration{20 * time.Second, time.Hour, 24 * time.Hour} {
+		step := max(min(time.Minute, life/16), time.Second)
+		for _, f := range []*fault.Fault{busyFor(0), busyFor(time.Hour), fault.RoleMissing.New("acct.file.core.windows.net", "system", "")} {
+			for since := -2 * step; since < time.Hour; since += step/3 + max(since, 0)/5 {
+				failed := epoch.Add(life + since)
+				wait := punctual.retry(failed.Add(max(-since, 0)), one, Attempt{At: failed, Failures: 100, Fault: f}, live(life), true).Sub(failed)
+				if wait > max(step, since, -since) {
+					t.Fatalf("a life of %s, %s fails %s after its end: the next attempt is %s later", life, f.ID(), since, wait)
+				}
+			}
+		}
+	}
+}
+
 // TestDue: whatever the lifetime, a ticket is neither replaced all the time nor kept to its end.
 func TestDue(t *testing.T) {
 	for _, life := range []time.Duration{3 * time.Second, 40 * time.Second, 5 * time.Minute, 10 * time.Minute, time.Hour, 10 * time.Hour, 24 * time.Hour} {

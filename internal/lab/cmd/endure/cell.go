@@ -20,7 +20,7 @@ const (
 	giveUp      = 100 * time.Second
 	cellTickets = 10 * time.Second // the life of tickets
 	logBound    = 32 << 10         // bytes a minute and account
-	askBound    = 60               // requests a minute and account, of the daemon
+	askBound    = 120              // requests a minute and account, of the daemon: one attempt may ask four times
 	rssBound    = 48 << 10         // KiB
 	openBound   = 64
 	goBound     = 64

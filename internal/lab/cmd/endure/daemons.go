@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
@@ -9,6 +11,9 @@ import (
 
 // requestTime is how long a request may take that hangs: CURL_TOTAL_TIMEOUT.
 const requestTime = 30 * time.Second
+
+// saidBound is how much of the daemon's log is kept, in bytes.
+const saidBound = 8 << 10
 
 // expiring has a daemon keep the tickets of mounted shares while something fails for most of a ticket's life.
 func (t *trial) expiring() error {
@@ -71,6 +76,8 @@ func (t *trial) watch(d *daemon) error {
 	close(stop)
 	t.Without = (<-gone).Seconds()
 	t.Requests, t.Tickets = t.asked()
+	text, _ := os.ReadFile(daemonLog) // for whom a problem is told
+	t.Said = string(text[max(0, len(text)-saidBound):])
 	return t.finish(d)
 }
 
@@ -79,6 +86,10 @@ const settle = 3 * time.Second
 
 // planned takes from the daemon's own plan why it may take longer: from the last one before attempts succeed.
 func (t *trial) planned(d *daemon, ended time.Time) error {
+	if t.Fault == hang || t.Fault == slow {
+		t.plan(requestTime.Seconds(), "a request that hangs is given up after 30 s (CURL_TOTAL_TIMEOUT), or halfway to the end of a ticket")
+		return nil
+	}
 	latest, busy := time.Duration(0), true
 	for busy && time.Since(ended) < settle {
 		time.Sleep(50 * time.Millisecond)
@@ -95,11 +106,11 @@ func (t *trial) planned(d *daemon, ended time.Time) error {
 			}
 		}
 	}
-	if busy {
-		t.plan(requestTime.Seconds(), "a request that hangs is given up after 30 s (CURL_TOTAL_TIMEOUT), or halfway to the end of a ticket")
-	} else if latest > 0 {
-		t.plan(latest.Seconds(), "the daemon's next attempt was planned so much later: the wait between attempts doubles, and is shorter when a ticket is about to expire")
+	if latest > giveUp {
+		t.plan(settle.Seconds(), "a Retry-After of an hour is kept for up to 5 minutes where there has been no ticket yet; the time is that after a SIGHUP, which tries at once")
+		return d.cmd.Process.Signal(syscall.SIGHUP)
 	}
+	t.plan(latest.Seconds(), "the daemon's next attempt was planned so much later: the wait between attempts doubles, and is shorter when a ticket is about to expire or has expired")
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (f *faultFlags) run(ctx context.Context, binary string) error {
 	for _, o := range outcomes {
 		if len(o.Problems) > 0 {
 			failed++
-			fmt.Printf("FAIL %s: %s; last: %.600s\n", o.cell, strings.Join(o.Problems, "; "), o.Said)
+			fmt.Printf("FAIL %s: %s; last: %s\n", o.cell, strings.Join(o.Problems, "; "), o.Said)
 		}
 	}
 	text := table(outcomes, time.Since(began))
