@@ -86,7 +86,7 @@ const settle = 3 * time.Second
 
 // planned takes from the daemon's own plan why it may take longer: from the last one before attempts succeed.
 func (t *trial) planned(d *daemon, ended time.Time) error {
-	if t.Fault == hang || t.Fault == slow {
+	if t.lingers() {
 		t.plan(requestTime.Seconds(), "a request that hangs is given up after 30 s (CURL_TOTAL_TIMEOUT), or halfway to the end of a ticket")
 		return nil
 	}

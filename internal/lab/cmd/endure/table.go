@@ -12,8 +12,12 @@ import (
 // table is what came of the cells, in Markdown.
 func table(outcomes []outcome, took time.Duration) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cells in %s on %d processors at a load of %s, %s. Seconds from the end of the fault until all was well; a fault lasts %.0f s.\n\n",
-		len(outcomes), took.Round(time.Second), runtime.NumCPU(), load(), time.Now().UTC().Format(time.DateOnly), faultTime.Seconds())
+	idle := 0.0
+	for _, o := range outcomes {
+		idle = max(idle, o.Idle)
+	}
+	fmt.Fprintf(&b, "%d cells in %s on %d processors at a load of %s, %s. A program that does nothing took up to %.2f s, and bounds are %d times as much longer. Seconds from the end of the fault until all was well; a fault lasts %.0f s.\n\n",
+		len(outcomes), took.Round(time.Second), runtime.NumCPU(), load(), time.Now().UTC().Format(time.DateOnly), idle, idles, faultTime.Seconds())
 	b.WriteString("| target | fault |")
 	for _, s := range situations {
 		b.WriteString(" " + s.name + " |")
@@ -59,7 +63,7 @@ func (o outcome) note(notes *[]string) string {
 	text := o.Why
 	if len(o.Problems) > 0 {
 		text = "FAILED: " + strings.Join(o.Problems, "; ")
-	} else if o.Recovery <= recoverTime.Seconds() {
+	} else if o.Recovery <= recoverTime.Seconds() || text == "" {
 		return ""
 	}
 	i := slices.Index(*notes, text)

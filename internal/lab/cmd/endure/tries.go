@@ -82,13 +82,15 @@ func (t *trial) repeat(once try) error {
 
 // held says when a call that began before the end of the fault may hold up those after it.
 func (t *trial) held() {
-	if t.Target == port445 {
-		return
-	}
-	switch t.Fault {
-	case hang, slow, status5, flapping:
+	if t.Target != port445 && (t.lingers() || t.Fault == status5) {
 		t.plan(10, "a call that hangs, or waits between its attempts, holds the lock that saves requests: others wait for it up to 10 s (a login a third of its deadline), then ask for themselves")
 	}
+}
+
+// lingers reports whether a request that began before the end of the fault may go on after it. An answer of no name server counts
+// as none, and the next question is asked after 5 s.
+func (t *trial) lingers() bool {
+	return t.Fault == hang || t.Fault == slow || t.Target == dns && (t.Fault == garbage || t.Fault == flapping)
 }
 
 // plan says why recovery may take so many seconds more.
@@ -96,7 +98,7 @@ func (t *trial) plan(seconds float64, why string) {
 	if seconds <= 0 {
 		return
 	}
-	t.Bound, t.Why = recoverTime.Seconds()+seconds, why
+	t.Bound, t.Why = t.Bound+seconds, why
 }
 
 func logSize() (n int64) {
