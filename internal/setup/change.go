@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 // Change is one change of the machine.
@@ -40,6 +41,7 @@ const (
 var (
 	errChanged = errors.New("it was changed by another program or person") // a path does not hold what it should
 	errKept    = errors.New("it is not empty")                             // a directory stays because it holds something
+	errNamed   = errors.New(requestkey.OurFile + " stays and names it")
 )
 
 func failed(path string, err error) error {

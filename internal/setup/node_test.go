@@ -136,6 +136,23 @@ func TestNodeKeepsWhatOthersPut(t *testing.T) {
 	}
 }
 
+// TestNodeKeepsTheProgramOfARule: an edited rule stays when the node is given up, and with it what it names.
+func TestNodeKeepsTheProgramOfARule(t *testing.T) {
+	h := tree(t, bare)
+	before := snapshot(t, h.Root)
+	installed(t, pod(t, h, "2.0.0", nil))
+	must(t, os.WriteFile(h.Path(rulePath), []byte("# mine\n"+h.content(t, rulePath)), 0o644))
+	if err := RemoveNode(context.Background(), h, io.Discard); !fault.Is(err, fault.SetupChanged) {
+		t.Errorf("got %v", err)
+	}
+	if h.versionOf(t, "/usr/sbin/azfiles.upcall") != "2.0.0" || h.content(t, "/usr/sbin/mount.azfiles") != "missing" {
+		t.Error("the rule's program is gone, or more than it is still there")
+	}
+	must(t, os.Remove(h.Path(rulePath)))
+	must(t, RemoveNode(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "removed at last")
+}
+
 // TestNodeBesideTheDriver: its init container writes its own three lines at each start, which is no reason to fail.
 func TestNodeBesideTheDriver(t *testing.T) {
 	h := tree(t, bare)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 // Show tells what the actions would change, and writes it to out with diffs. It changes nothing.
@@ -109,7 +111,14 @@ func undoAll(ctx context.Context, h Host, path string, out io.Writer) error {
 	return nil
 }
 
-// undo leaves in the journal what it could not take back.
+// isHandler reports whether an entry made the program that our rule names, or the one that it leads to.
+func (e entry) isHandler() bool {
+	name := filepath.Base(e.Path)
+	return e.Kind != isDirectory && (name == "azfiles.upcall" || name == programName)
+}
+
+// undo leaves in the journal what it could not take back. A rule that stays keeps its program: without it every mount
+// with Kerberos fails, those of other servers too.
 func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []string, err error) {
 	var kept []entry
 	service := false
@@ -117,6 +126,8 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 		e := j.Entries[len(j.Entries)-1]
 		if slices.Contains(changed, e.Path) { // what came before cannot be told apart
 			err = errChanged
+		} else if slices.Contains(changed, requestkey.OurFile) && e.isHandler() {
+			err = errNamed
 		} else {
 			err = e.undo(ctx, h, e.Path)
 		}
@@ -124,9 +135,12 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 			say(out, e.Path+": as it was before "+e.Action)
 		} else if errors.Is(err, errKept) {
 			say(out, e.Path+": kept, because "+err.Error())
-			if slices.ContainsFunc(changed, func(path string) bool { return strings.HasPrefix(path, e.Path+"/") }) {
+			if slices.ContainsFunc(kept, func(k entry) bool { return strings.HasPrefix(k.Path, e.Path+"/") }) {
 				kept = append(kept, e) // for the next time
 			}
+		} else if errors.Is(err, errNamed) {
+			say(out, e.Path+": kept, because "+err.Error())
+			kept = append(kept, e)
 		} else if errors.Is(err, errChanged) {
 			kept = append(kept, e)
 			if !slices.Contains(changed, e.Path) {

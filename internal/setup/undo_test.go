@@ -41,6 +41,28 @@ func TestUndoLeavesWhatWasChanged(t *testing.T) {
 	unchanged(t, h, before, "taken back at last")
 }
 
+// A rule that somebody edited stays, and so does its program: every mount with Kerberos asks for it. Both go when the rule
+// is as it was, or gone.
+func TestUndoKeepsTheProgramOfARule(t *testing.T) {
+	h := tree(t, usual, map[string]string{"/usr/sbin/azfiles.upcall": "gone", "/usr/sbin/mount.azfiles": "gone"})
+	before := snapshot(t, h.Root)
+	apply(t, h, Links, Rule)
+	must(t, os.WriteFile(h.Root+rulePath, []byte("# mine\n"+ourRule), 0o644))
+	var out strings.Builder
+	if err := Undo(context.Background(), h, &out); !fault.Is(err, fault.SetupChanged) || !strings.Contains(err.Error(), rulePath) {
+		t.Errorf("got %v", err)
+	}
+	if target, err := os.Readlink(h.Root + "/usr/sbin/azfiles.upcall"); err != nil || h.content(t, "/usr/sbin/mount.azfiles") != "missing" {
+		t.Errorf("%s, %v\n%s", target, err, &out)
+	}
+	if !strings.Contains(out.String(), "/usr/sbin/azfiles.upcall: kept, because "+rulePath+" stays and names it\n") {
+		t.Errorf("%s", &out)
+	}
+	must(t, os.Remove(h.Root+rulePath))
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back at last")
+}
+
 // Tickets in our folder are no reason to fail.
 func TestUndoKeepsTickets(t *testing.T) {
 	h := tree(t, usual)
