@@ -65,16 +65,19 @@ install: install-files ## installs under DESTDIR and PREFIX (default /usr)
 	install -d $(DESTDIR)$(SYSCONFDIR)/request-key.d
 	$(PLACED) etc/request-key.d/azfiles.conf | install -m 0644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/request-key.d/azfiles.conf
 
-# The rule goes before its program: without it every Kerberos mount of the machine would fail.
+# The rule goes before its program: without it every Kerberos mount of the machine would fail. What systemctl enable
+# has linked goes, too.
 .PHONY: uninstall
 uninstall: $(BIN) ## removes what install and install-clib put under DESTDIR and PREFIX; the configuration stays
 	rm -f $(DESTDIR)$(SYSCONFDIR)/request-key.d/azfiles.conf
+	for l in $(DESTDIR)/etc/systemd/system/{*.wants/azfilesrefresh,azfilesauth}.service; do \
+	  case $$(readlink "$$l" || :) in $(UNITDIR)/azfilesrefresh.service | /lib/systemd/system/azfilesrefresh.service) rm "$$l" ;; esac; done
 	stage=$$(mktemp -d); trap 'rm -rf "$$stage"' EXIT; \
 	$(MAKE) -s --no-print-directory install DESTDIR="$$stage" >/dev/null; \
 	rm "$$stage$(SYSCONFDIR)/azfilesauth/config.yaml"; \
 	(cd "$$stage" && find . ! -type d -printf '%P\n') | while IFS= read -r f; do rm -f "$(DESTDIR)/$$f"; done; \
 	for f in libazfilesauth.so libazfilesauth.so.0 libazfilesauth.so.0.0.0 pkgconfig/azfilesauth.pc; do rm -f "$(DESTDIR)$(LIBDIR)/$$f"; done; \
-	rm -f $(DESTDIR)$(PREFIX)/include/azfilesauth.h $(DESTDIR)$(PREFIX)/include/azfilesauthversion.h; \
+	rm -f $(DESTDIR)$(PREFIX)/include/azfilesauth.h $(DESTDIR)$(PREFIX)/include/azfilesauthversion.h $(DESTDIR)$(PREFIX)/share/man/man3/libazfilesauth.3; \
 	(cd "$$stage" && find . -depth -type d -path '*azfilesauth*' -printf '%P\n') | while IFS= read -r d; do \
 	  [ ! -d "$(DESTDIR)/$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)/$$d"; done
 
@@ -106,6 +109,7 @@ install-files: $(BIN)
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man7 packaging/man/*.7
+	for c in status config; do echo ".so man8/azfilesauth.8" | install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man8/azfilesauth-$$c.8; done
 
 # The C library. GOARCH and CC make one for another architecture: GOARCH=arm64 CC=aarch64-linux-gnu-gcc
 CLIB        := bin/libazfilesauth.so.0
@@ -132,6 +136,7 @@ install-clib: $(CLIB) ## installs the C library, its header and its pkg-config f
 	ln -sf libazfilesauth.so.0 $(DESTDIR)$(LIBDIR)/libazfilesauth.so
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/include internal/clib/azfilesauth.h internal/clib/azfilesauthversion.h
 	sed -i 's|@VERSION@|$(VERSION)|' $(DESTDIR)$(PREFIX)/include/azfilesauthversion.h
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man3 packaging/man/libazfilesauth.3
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' internal/clib/azfilesauth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
 	chmod 0644 $(DESTDIR)$(LIBDIR)/pkgconfig/azfilesauth.pc
@@ -198,7 +203,7 @@ test-static: ## formatting, vet, manual pages
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	[ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
 	$(GO) vet -tags lab,clib,packages,recipes,fresh ./...
-	@! { mandoc -T lint -W style packaging/man/*.[578] 2>/dev/null || true; } | grep -v ': referenced manual not found: '
+	@! { mandoc -T lint -W style packaging/man/*.[3578] 2>/dev/null || true; } | grep -v ': referenced manual not found: '
 
 # Root runs every test or fails; another user is told what was skipped (go test -v).
 .PHONY: test-unit
@@ -239,12 +244,12 @@ test-identities: deps ## two identities of an account at once, over eleven ticke
 .PHONY: test-systemd
 test-systemd: NEEDS += $(BOOTNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
-	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 40m -v ./internal/lab
+	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 45m -v ./internal/lab
 
 .PHONY: test-upgrade
 test-upgrade: NEEDS += mke2fs:e2fsprogs $(DEBNEEDS)
 test-upgrade: deps ## a machine of AzFilesAuthenticator, upgraded beside another server's mount, in a guest with systemd
-	$(GO) test -tags lab -run '^TestUpgradeBoots$$' -count=1 -timeout 25m -v ./internal/lab
+	$(GO) test -tags lab -run '^TestUpgradeBoots$$' -count=1 -timeout 45m -v ./internal/lab
 
 .PHONY: test-policies
 test-policies: NEEDS += $(POLICYNEEDS)
@@ -327,6 +332,15 @@ images: deps ## makes the image for amd64 and arm64, as OCI archives with their 
 	  bin/images/write -program bin/images/azfilesauth-$$a -arch $$a -version '$(VERSION)' -created '$(COMMITTED)' \
 	    -certificates /etc/ssl/certs/ca-certificates.crt -sbom dist/images/azfilesauth-$$a.cdx.json -out dist/images/azfilesauth-$$a.oci.tar; \
 	done
+
+# A chart's version is a semantic one, which has no tilde.
+CHARTVERSION = $(subst ~,-,$(VERSION))
+.PHONY: chart
+chart: ## packs the Helm chart into dist/; IMAGE=REPOSITORY is where its pods get the image
+	@mkdir -p dist bin && rm -rf bin/chart && mkdir bin/chart && cp -r packaging/helm/azfilesauth bin/chart/
+	sed -i -E 's|^(version\|appVersion): .*|\1: $(CHARTVERSION)|' bin/chart/azfilesauth/Chart.yaml
+	$(if $(IMAGE),sed -i 's|^  repository: azfilesauth$$|  repository: $(IMAGE)|' bin/chart/azfilesauth/values.yaml)
+	tar -C bin/chart --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime='$(or $(COMMITTED),@0)' -cf - azfilesauth | gzip -9n >dist/azfilesauth-$(CHARTVERSION).tgz
 
 # The key is of whoever publishes: KEY=FINGERPRINT, its secret part in gpg's keyring.
 URL ?= https://azfilesauth.github.io/azfilesauth

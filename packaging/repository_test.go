@@ -190,6 +190,10 @@ func TestUninstallTakesBackWhatInstallPut(t *testing.T) {
 	if !r.has("etc/request-key.d/azfiles.conf") || !r.has("usr/lib/libazfilesauth.so.0") {
 		t.Fatal("install put no rule or no library")
 	}
+	command(t, "systemctl", "--root="+string(r), "enable", "azfilesrefresh")
+	if !r.has("etc/systemd/system/multi-user.target.wants/azfilesrefresh.service") {
+		t.Fatal("it is not enabled")
+	}
 	r.write(t, "etc/azfilesauth/config.yaml", "USER_UID: 0\n")
 	run("uninstall")
 	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), "USER_UID: 0\n")

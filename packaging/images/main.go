@@ -2,7 +2,11 @@
 // certificates of public authorities; nothing else. Its bill of materials is attached as a referrer, and lies in the
 // archive beside the image. The same input gives the same bytes.
 //
+// With -push, the archives that are named are copied to a registry instead, as one image for all of their processors.
+//
 // Usage: images -program FILE -arch ARCH -version VERSION -created RFC3339 -certificates FILE -sbom FILE -out FILE
+//
+//	images -push REGISTRY/NAME:TAG ARCHIVE...
 package main
 
 import (
@@ -50,8 +54,13 @@ func main() {
 	flag.StringVar(&in.certificates, "certificates", "", "a bundle in PEM")
 	flag.StringVar(&in.sbom, "sbom", "", "the bill of materials, CycloneDX in JSON")
 	flag.StringVar(&in.out, "out", "", "the archive that is written")
+	to := flag.String("push", "", "the image in a registry that the named archives become")
 	flag.Parse()
-	if err := in.write(); err != nil {
+	do := in.write
+	if *to != "" {
+		do = func() error { return push(*to, flag.Args()) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}

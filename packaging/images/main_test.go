@@ -5,21 +5,29 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-func example(t *testing.T) input {
+func example(t *testing.T) input { return exampleFor(t, "arm64") }
+
+func exampleFor(t *testing.T, arch string) input {
 	t.Helper()
 	dir := t.TempDir()
 	in := input{
-		program: dir + "/program", arch: "arm64", version: "2.0.0", created: "2026-11-27T12:00:00Z",
+		program: dir + "/program", arch: arch, version: "2.0.0", created: "2026-11-27T12:00:00Z",
 		certificates: dir + "/certificates", sbom: dir + "/sbom", out: dir + "/out.oci.tar",
 	}
 	for path, text := range map[string]string{in.program: "elf", in.certificates: "pem", in.sbom: `{"bomFormat":"CycloneDX"}`} {
@@ -33,35 +41,20 @@ func example(t *testing.T) input {
 	return in
 }
 
-// unpack gives the directory of an archive.
-func unpack(t *testing.T, path string) string {
+// opened gives the directory of an archive.
+func opened(t *testing.T, path string) string {
 	t.Helper()
-	content, err := os.ReadFile(path)
+	dir, err := unpack(path)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	for r := tar.NewReader(bytes.NewReader(content)); ; {
-		h, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return dir
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := filepath.Join(dir, filepath.Clean("/"+h.Name))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o750), os.WriteFile(name, text, 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return dir
 }
 
 func TestArchive(t *testing.T) {
 	in := example(t)
-	path := layout.Path(unpack(t, in.out))
+	path := layout.Path(opened(t, in.out))
 	index, err := path.ImageIndex()
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +99,7 @@ func TestArchive(t *testing.T) {
 // TestBill: the bill of materials says by its subject which image it is of.
 func TestBill(t *testing.T) {
 	in := example(t)
-	dir := unpack(t, in.out)
+	dir := opened(t, in.out)
 	index, err := layout.Path(dir).ImageIndex()
 	if err != nil {
 		t.Fatal(err)
@@ -142,5 +135,44 @@ func TestSameBytes(t *testing.T) {
 	other, err := os.ReadFile(example(t).out)
 	if err != nil || !bytes.Equal(one, other) {
 		t.Errorf("two archives of the same input differ: %v", err)
+	}
+}
+
+// TestPush copies the images of two processors to a registry: who fetches the tag gets the one of his processor, and the
+// bill of each is found by its digest.
+func TestPush(t *testing.T) {
+	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	to := strings.TrimPrefix(server.URL, "http://") + "/azfilesauth:2.0.0"
+	if err := push(to, []string{example(t).out, exampleFor(t, "amd64").out}); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := name.ParseReference(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arch := range []string{"amd64", "arm64"} {
+		image, err := remote.Image(ref, remote.WithPlatform(v1.Platform{OS: "linux", Architecture: arch}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := image.ConfigFile()
+		if err != nil || config.Architecture != arch {
+			t.Errorf("%v: %+v", err, config)
+		}
+		digest, err := image.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bills, err := remote.Referrers(ref.Context().Digest(digest.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := bills.IndexManifest(); err != nil || len(found.Manifests) != 1 {
+			t.Errorf("%s: %v: %+v", arch, err, found)
+		}
+	}
+	if err := push(to, []string{t.TempDir() + "/missing"}); err == nil {
+		t.Error("an archive that is not there was pushed")
 	}
 }
