@@ -256,8 +256,20 @@ test-policies: NEEDS += $(POLICYNEEDS)
 test-policies: deps ## the AppArmor profiles and the SELinux module
 	packaging/check-policies.sh $(CURDIR)/.cache/policies
 
+# Of another machine's results nothing is written into docs/: PAGE=docs/reliability.md does.
+SOAK ?= 25m
+PAGE ?=
+.PHONY: test-faults
+test-faults: deps build ## lets Azure, the network and a server fail in each way, and prints how soon all is well again
+	$(GO) run ./internal/lab/cmd/endure faults $(if $(PAGE),-doc $(PAGE)) $(if $(ONLY),-only '$(ONLY)') $(BIN)
+
+.PHONY: soak
+soak: deps build ## keeps 50 short-lived tickets for SOAK (25m) while things fail by chance, and draws bin/soak.svg
+	$(GO) run ./internal/lab/cmd/endure soak -for $(SOAK) $(if $(SEED),-seed $(SEED)) $(if $(PAGE),-doc $(PAGE)) \
+	  -plot $(if $(PAGE),$(dir $(PAGE)),bin/)soak.svg $(BIN)
+
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-fresh test-kubernetes ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-fresh test-kubernetes test-faults soak ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

@@ -26,7 +26,7 @@ type faultFlags struct {
 func (f *faultFlags) add(flags *flag.FlagSet) {
 	flags.IntVar(&f.beside, "j", 6, "cells beside each other")
 	flags.StringVar(&f.only, "only", "", "only the cells whose names have this text, as in \"DNS hang, mount\"")
-	flags.StringVar(&f.out, "out", "", "write the table to this file as well")
+	flags.StringVar(&f.out, "doc", "", "put the table into this page as well, in the place of the one of before")
 }
 
 // run runs the cells and prints the table.
@@ -64,7 +64,7 @@ func (f *faultFlags) run(ctx context.Context, binary string) error {
 	text := table(outcomes, time.Since(began))
 	fmt.Print(text)
 	if f.out != "" {
-		if err := os.WriteFile(f.out, []byte(text), 0o644); err != nil {
+		if err := replacePart(f.out, "faults", text); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,7 @@
 // Command endure shows what the product does while Azure, the network or a server fails, and after.
 //
-//	endure faults [-j N] [-only TEXT] [-out FILE] BINARY
-//	endure soak [-for TIME] [-endpoints N] [-seed N] [-plot FILE] [-out FILE] BINARY
+//	endure faults [-j N] [-only TEXT] [-doc PAGE] BINARY
+//	endure soak [-for TIME] [-endpoints N] [-seed N] [-plot FILE] [-doc PAGE] BINARY
 //
 // faults runs each cell of a table: a target (IMDS, Entra, the storage account, the name server, port 445) fails in a way
 // (refused, hanging, slow, 500, 429, garbage, reset, flapping) for seven seconds, while somebody mounts, the kernel logs in,

@@ -40,7 +40,7 @@ func (s *soakFlags) add(flags *flag.FlagSet) {
 	flags.IntVar(&s.endpoints, "endpoints", 50, "accounts that are mounted")
 	flags.Uint64Var(&s.seed, "seed", 0, "of the faults; 0 is another one each time")
 	flags.StringVar(&s.plot, "plot", "", "draw into this file, as SVG")
-	flags.StringVar(&s.out, "out", "", "write what came of it to this file as well")
+	flags.StringVar(&s.out, "doc", "", "put what came of it into this page as well, in the place of what is there")
 }
 
 // point is what was seen at a moment.
@@ -95,7 +95,7 @@ func (s *soakFlags) run(ctx context.Context, binary string) error {
 	said := r.tell()
 	fmt.Print(said)
 	if s.out != "" {
-		err = os.WriteFile(s.out, []byte(said), 0o644)
+		err = replacePart(s.out, "soak", "| | |\n| --- | --- |\n"+said)
 	}
 	if s.plot != "" {
 		err = errors.Join(err, os.WriteFile(s.plot, []byte(r.draw()), 0o644))
