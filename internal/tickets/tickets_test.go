@@ -671,11 +671,15 @@ func TestCallsThatQueueShareTheTicket(t *testing.T) {
 	w.ensure(w.request(acct, system))
 	w.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Delay: 300 * time.Millisecond})
 	before := w.exchanges()
-	begun := time.Now()
-	var wg sync.WaitGroup
+	// Whoever begins after an exchange has ended makes another: none does before all have begun, however busy the machine is.
+	unlock := must(must(w.Manager.cache(0)).LockEndpoint(t.Context(), acct))
+	var wg, begun sync.WaitGroup
+	begun.Add(40)
 	for range 40 {
 		wg.Go(func() {
 			m := w.manager() // as in a process of its own, of which any number asks at once
+			once := sync.OnceFunc(begun.Done)
+			m.Waits = func(string) { once() }
 			r := w.request(acct, system)
 			r.Fresh = Always
 			if _, err := m.Ensure(t.Context(), r); err != nil {
@@ -683,11 +687,12 @@ func TestCallsThatQueueShareTheTicket(t *testing.T) {
 			}
 		})
 	}
+	begun.Wait()
+	unlock()
 	wg.Wait()
 	if n := w.exchanges() - before; n < 1 || n > 2 {
 		t.Errorf("%d exchanges for 40 calls", n)
 	}
-	t.Logf("%d exchanges in %s", w.exchanges()-before, time.Since(begun))
 	r := w.request(acct, identity.Identity{Kind: identity.Token})
 	r.Token, r.Fresh, r.Replace = secret.FromString(w.fake.MintToken(azurefake.MintOptions{})), Always, true
 	before = w.exchanges()
@@ -707,13 +712,10 @@ func TestLocksThatOnlySaveRequestsAreNotWaitedForLong(t *testing.T) {
 	for _, unlock := range []func(){must(c.LockEndpoint(t.Context(), acct)), must(c.LockIdentity(t.Context(), "system"))} {
 		defer unlock()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // an upcall's
+	// An upcall's is shorter. Both locks take five ninths of it; what is left must do for two requests on a busy machine.
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 	defer cancel()
-	begun := time.Now()
 	if res, err := w.Ensure(ctx, w.request(acct, system)); err != nil || res.Cached {
 		t.Errorf("%+v, %v", res, err)
-	}
-	if took := time.Since(begun); took > 4*time.Second {
-		t.Errorf("waited for %s", took)
 	}
 }
