@@ -129,7 +129,7 @@ func runCell(binary, parent, text string) error {
 }
 
 // idles is how many times what a program takes that does nothing is added to a bound.
-const idles = 20
+const idles = 5
 
 // idle is how long a program takes that does nothing: the longest of a few runs.
 func (t *trial) idle() (longest time.Duration) {
