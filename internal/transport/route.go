@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -37,11 +38,26 @@ func (r *Route) Through(c Choice) (*Route, error) {
 
 // RoundTrip is for http.RoundTripper.
 func (r *Route) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := r.Transport.RoundTrip(req)
+	resp, err := r.Transport.RoundTrip(req.WithContext(context.WithValue(req.Context(), requestKey{}, req.Context())))
 	if err == nil {
 		return resp, nil
 	}
 	return nil, &routeError{err, r.options.Source, r.ignored()}
+}
+
+type requestKey struct{}
+
+// untilGivenUp ends ctx, that of a connection, with the request that it is made for. Package net/http does not: it makes the connection
+// all the same, and the next request to the host would wait for the answer to the same question to the name server, which
+// may be lost.
+func untilGivenUp(ctx context.Context) (context.Context, func()) {
+	request, ok := ctx.Value(requestKey{}).(context.Context)
+	if !ok {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(request, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // ignored is the variable that counts for nothing, "" where there is a proxy or none is named.

@@ -58,10 +58,16 @@ func New(o Options) (*http.Transport, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // one request in a long while gains nothing from HTTP/2
 	return &http.Transport{
-		Proxy:       proxy,
-		DialContext: o.Dial,
+		Proxy: proxy,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, done := untilGivenUp(ctx)
+			defer done()
+			return o.Dial(ctx, network, addr)
+		},
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			trust()
+			ctx, done := untilGivenUp(ctx)
+			defer done()
 			ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 			defer cancel()
 			return dialTLS(ctx, o.Dial, config, network, addr)

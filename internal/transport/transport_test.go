@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
@@ -153,5 +154,38 @@ func TestIPv6Alone(t *testing.T) {
 		if f := Fault(t.Context(), c.err, "host"); !fault.Is(f, c.want) {
 			t.Errorf("%s: %v, want %v", name, f, c.want)
 		}
+	}
+}
+
+// TestConnectionEndsWithItsRequest: what a request that is given up has begun holds no later one up.
+func TestConnectionEndsWithItsRequest(t *testing.T) {
+	for _, url := range []string{"https://acct.file.core.windows.net/", "http://acct.file.core.windows.net/"} {
+		synctest.Test(t, func(t *testing.T) {
+			dials, ended := 0, 0
+			r, err := NewRoute(Options{ConnectTimeout: time.Hour, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				dials++
+				<-ctx.Done()
+				ended++
+				return nil, ctx.Err()
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			_, err = r.RoundTrip(req)
+			synctest.Wait()
+			if !errors.Is(err, context.DeadlineExceeded) || dials != 1 || ended != 1 || time.Since(begun) != 3*time.Second {
+				t.Errorf("%s: %v, %d of %d connections have ended after %s", url, err, ended, dials, time.Since(begun))
+			}
+			if bound, late := fault.Late(ctx); !late || bound != "" {
+				t.Errorf("%q, %v", bound, late)
+			}
+		})
 	}
 }
