@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -137,5 +140,51 @@ func TestNoFunctionIsLong(t *testing.T) {
 	}
 	if seen < 1000 {
 		t.Errorf("only %d functions were looked at", seen)
+	}
+}
+
+// realTime are the tests that wait in real time, and why: what they look at is the kernel's or another process's. All others are
+// played by testing/synctest, or with a clock of their own.
+var realTime = map[string]string{
+	"internal/ccache/watch_test.go":          "inotify tells; nothing being told takes a while to see",
+	"internal/cli/daemon_test.go":            "waits until a daemon in another process has written, with a bound on hanging",
+	"internal/clib/machine_test.go":          "bounds a program in C that hangs",
+	"internal/doctor/whole_test.go":          "plays the latency of a network, whose sum a benchmark measures",
+	"internal/keyring/main_test.go":          "bounds a request-key that hangs",
+	"internal/keyring/ring_test.go":          "the kernel forgets a key",
+	"internal/mounts/watch_test.go":          "the kernel tells of mounts; bounds that on hanging",
+	"mounthelper/main_test.go":               "bounds a mount that hangs",
+	"packaging/kubernetes/test/pods_test.go": "waits for pods",
+	"watcher/process_test.go":                "waits until a daemon in another process has written, with a bound on hanging",
+}
+
+// TestTestsTakeNoRealTime: a test that sleeps fails on a busy machine, and wastes time on another.
+func TestTestsTakeNoRealTime(t *testing.T) {
+	waits := regexp.MustCompile(`\btime\.(Sleep|After|AfterFunc|Tick|NewTicker|NewTimer)\(`)
+	out, err := exec.Command("git", "ls-files", "*_test.go").Output()
+	if err != nil {
+		t.Skip("needs the repository: ", err)
+	}
+	found := map[string]bool{}
+	for path := range strings.FieldsSeq(string(out)) {
+		text, err := os.ReadFile(path)
+		if os.IsNotExist(err) || under(path, []string{"internal/lab"}) {
+			continue // it was removed, and the index does not know yet; the lab is about real time
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !waits.Match(text) || bytes.Contains(text, []byte(`"testing/synctest"`)) {
+			continue
+		}
+		found[path] = true
+		if realTime[path] == "" {
+			t.Errorf("%s waits in real time: play it by testing/synctest, or say in realTime why it must", path)
+		}
+	}
+	for path := range realTime {
+		if !found[path] {
+			t.Errorf("%s does not wait in real time any more: take it out of realTime", path)
+		}
 	}
 }
