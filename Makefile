@@ -146,7 +146,7 @@ install-clib: $(CLIB) ## installs the C library, its header and its pkg-config f
 BUILDNEEDS := gcc:build-essential /usr/include/errno.h:build-essential
 ARMNEEDS   := aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu /usr/aarch64-linux-gnu/include/errno.h:libc6-dev-arm64-cross
 DEBNEEDS   := /usr/share/build-essential/list:build-essential dh:debhelper
-RPMNEEDS   := rpmbuild:rpm dpkg-parsechangelog:dpkg-dev
+RPMNEEDS   := rpmbuild:rpm dpkg-parsechangelog:dpkg-dev checkmodule:checkpolicy semodule_package:semodule-utils
 BOOTNEEDS  := mke2fs:e2fsprogs $(DEBNEEDS)
 ROOTNEEDS  := $(DEBNEEDS) $(RPMNEEDS) lintian:lintian rpmlint:rpmlint qemu-aarch64-static:qemu-user-static \
               apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm dnf:dnf mkdocs:mkdocs
@@ -300,14 +300,14 @@ bench: deps build ## medians and ratios, measured in one run
 bench-mount: deps ## what applications feel of mount options, against mount.cifs and Microsoft's line
 	$(LAB) bench-mount $(if $(SUITE),-suite $(SUITE))
 
-# Packages: packaging/debian and packaging/rpm are thin over the two install targets.
+# Packages: packaging/debian and packaging/rpm are thin over install-package and install-clib.
 DOCDIR  = $(PREFIX)/share/doc/azfilesauth
 ZSHDIR  = $(PREFIX)/share/zsh/vendor-completions
 # Programs that run while a package for another processor is built.
 HOSTGO  = env -u GOARCH -u CC CGO_ENABLED=0 $(GO)
 
 .PHONY: install-package
-install-package: install-files install-clib ## install, and what only packages ship: C library, completions, licences
+install-package: install-files ## install, and what only packages ship: completions, licences
 	@mkdir -p bin
 	$(HOSTGO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/host . && trap 'rm -f bin/host' EXIT && \
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,fish/vendor_completions.d} $(DESTDIR)$(ZSHDIR) && \
@@ -320,12 +320,12 @@ install-package: install-files install-clib ## install, and what only packages s
 
 .PHONY: deb
 deb: NEEDS = $(BUILDNEEDS) $(DEBNEEDS)
-deb: deps ## builds the Debian package for this machine's kind into dist/
+deb: deps ## builds the Debian packages for this machine's kind into dist/
 	packaging/build deb $$(dpkg --print-architecture)
 
 .PHONY: rpm
 rpm: NEEDS = $(BUILDNEEDS) $(RPMNEEDS)
-rpm: deps ## builds the RPM package for this machine's kind into dist/
+rpm: deps ## builds the RPM packages for this machine's kind into dist/
 	packaging/build rpm $$(dpkg --print-architecture)
 
 .PHONY: packages

@@ -16,8 +16,7 @@ profiles=$(apparmor_parser --names --Include "$here/apparmor" --Include /etc/app
   { echo "profiles: $profiles" >&2; exit 1; }
 echo "apparmor: $profiles"
 
-checkmodule -M -m -o azfilesauth.mod "$here/selinux/azfilesauth.te"
-semodule_package -o azfilesauth.pp -m azfilesauth.mod -f "$here/selinux/azfilesauth.fc"
+"$here/selinux/build" azfilesauth.pp
 if [ ! -e base/done ]; then
   rm -rf base && mkdir -p base/var/lib/selinux
   apt-get -qq download selinux-policy-default

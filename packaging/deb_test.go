@@ -16,11 +16,22 @@ func TestDebDependsOnTwoPackages(t *testing.T) {
 	}
 }
 
+// The library asks for a C library that the oldest system of docs/install.md has, and no package of the programs for any.
+func TestLibraryLoadsOnOlderSystems(t *testing.T) {
+	for _, deb := range []string{debLibAMD64, debLibARM64} {
+		equal(t, deb, command(t, "dpkg-deb", "-f", built(t, deb), "Depends"), "libc6 (>= 2.34)\n")
+	}
+	for _, rpm := range []string{rpmLibAMD64, rpmLibARM64} {
+		newest := command(t, "sh", "-c", `rpm -qp --requires "$1" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1`, "sh", built(t, rpm))
+		equal(t, rpm, newest, "GLIBC_2.34\n")
+	}
+}
+
 // Tags with a reason are in azfilesauth.lintian-overrides; an override that is no longer used is a tag, too.
 // Spelling is not judged in binaries: what lintian takes for a word there is in dependencies or compressed data, and
 // comes and goes with every build.
 func TestDebIsLintianClean(t *testing.T) {
-	for _, deb := range []string{debAMD64, debARM64} {
+	for _, deb := range slices.Concat(all[what{"deb", "amd64"}], all[what{"deb", "arm64"}]) {
 		out := command(t, "lintian", "--allow-root", "--display-info", "--suppress-tags=spelling-error-in-binary", "--fail-on=error,warning,info", built(t, deb))
 		if tags := regexp.MustCompile(`(?m)^[EWI]: .*`).FindAllString(out, -1); tags != nil {
 			t.Errorf("%s:\n%s", deb, strings.Join(tags, "\n"))
@@ -34,11 +45,12 @@ func TestDebInstallUpgradeRemovePurge(t *testing.T) {
 			r := newRoot(t, suite)
 			before := r.files(t)
 			first := built(t, debAMD64)
-			r.install(t, first)
+			r.install(t, first, built(t, debLibAMD64), built(t, debDevAMD64))
 			equal(t, "mode of config.yaml", r.mode(t, "etc/azfilesauth/config.yaml").String(), "-rw-------")
 			equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), r.read(t, "usr/share/azfilesauth/config.yaml"))
 			r.enabled(t)
 			r.works(t)
+			r.loads(t)
 
 			use(t, r)
 			unit := r.read(t, "usr/lib/systemd/system/azfilesrefresh.service") + "# by the administrator\n"
@@ -57,13 +69,14 @@ func TestDebInstallUpgradeRemovePurge(t *testing.T) {
 				t.Errorf("the removal does not tell what is mounted: %s", out)
 			}
 			used(t, r)
-			if r.has("usr/bin/azfilesauth") || r.has("usr/lib/libazfilesauth.so.0") {
+			if r.has("usr/bin/azfilesauth") {
 				t.Error("removed, and there still")
 			}
+			r.loads(t)
 			if err := os.RemoveAll(r.path("proc/self")); err != nil {
 				t.Fatal(err)
 			}
-			command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth")
+			command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth", "libazfilesauth0", "libazfilesauth-dev")
 			for _, f := range []string{"var/log/azfilesauth.log", "var/log/azfilesrefresh.log.1.gz"} {
 				if r.has(f) {
 					t.Errorf("purged, and there still: %s", f)
@@ -245,7 +258,7 @@ func TestDebTakesUpstreamsPlace(t *testing.T) {
 					r.install(t, upstreamDeb(t, tree, kind == "conffiles"))
 				}
 				r.upstreamUsed(t)
-				out := r.install(t, built(t, debAMD64))
+				out := r.install(t, built(t, debAMD64), built(t, debLibAMD64), built(t, debDevAMD64))
 				if kind == "make install" { // what no package owns stays, but hides nothing of ours
 					for _, f := range []string{"usr/lib/libazfilesauth.la", "opt/azfilesauth"} {
 						if err := os.RemoveAll(r.path(f)); err != nil {
@@ -257,7 +270,8 @@ func TestDebTakesUpstreamsPlace(t *testing.T) {
 					t.Errorf("not told: %s", out)
 				}
 				r.replaced(t)
-				command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth")
+				r.loads(t)
+				command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth", "libazfilesauth0", "libazfilesauth-dev")
 				r.run(t, "userdel", "-r", "azfilesuser")
 				r.run(t, "userdel", "admin")
 				left := slices.DeleteFunc(r.files(t), func(f string) bool { return !strings.Contains(f, "azfiles") })
@@ -268,6 +282,53 @@ func TestDebTakesUpstreamsPlace(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// undivided is a package as ours were before the C library got packages of its own.
+func undivided(t *testing.T) string {
+	t.Helper()
+	return repack(t, built(t, debAMD64), func(dir root) {
+		for _, deb := range []string{debLibAMD64, debDevAMD64} {
+			command(t, "dpkg-deb", "-x", built(t, deb), string(dir))
+		}
+		command(t, "sed", "-i", "s/^Version: .*/Version: 2.0.0~git20261120.0123456789ab-1/; /^Recommends:/d", dir.path("DEBIAN/control"))
+	})
+}
+
+// TestDebDividesThePackage upgrades from the one package that held everything.
+func TestDebDividesThePackage(t *testing.T) {
+	old := undivided(t)
+	programs, lib, dev := built(t, debAMD64), built(t, debLibAMD64), built(t, debDevAMD64)
+	for name, upgrade := range map[string]func(r root){
+		"dpkg":                func(r root) { r.install(t, programs, lib, dev) },
+		"apt":                 func(r root) { r.apt(t, dev, lib, programs) },
+		"one after the other": func(r root) { r.install(t, programs); r.install(t, lib); r.install(t, dev) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRoot(t, "bookworm")
+			before := r.files(t)
+			r.install(t, old)
+			r.loads(t)
+			use(t, r)
+			upgrade(r)
+			used(t, r)
+			r.works(t)
+			r.loads(t)
+			equal(t, "what pkg-config and the linker find", command(t, "dpkg-query", "--admindir="+r.path("var/lib/dpkg"), "-S", "/usr/include/azfilesauth.h", "/usr/lib/libazfilesauth.so"),
+				"libazfilesauth-dev: /usr/include/azfilesauth.h\nlibazfilesauth-dev: /usr/lib/libazfilesauth.so\n")
+			command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth", "libazfilesauth0", "libazfilesauth-dev")
+			command(t, "rm", "-rf", r.path("tmp"), r.path("var/lib/apt"))
+			gone := func(f string) bool { return strings.Contains(f, "azfiles") }
+			if left := slices.DeleteFunc(r.files(t), func(f string) bool { return !gone(f) || slices.Contains(before, f) }); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+	}
+	r := newRoot(t, "bookworm")
+	r.install(t, old)
+	if out := r.install(t, programs); !strings.Contains(out, "the C library is a package of its own now: libazfilesauth0;") {
+		t.Errorf("the library goes, and nobody is told: %s", out)
 	}
 }
 

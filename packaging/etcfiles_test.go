@@ -195,7 +195,8 @@ func TestDebRuleWasAConffile(t *testing.T) {
 }
 
 // TestDebGoesBack installs upstream's package over ours again. Its unit must be there, be the one that
-// systemd starts, and nothing may lead to our programs.
+// systemd starts, and nothing may lead to our programs. apt takes our library away, whose files upstream's package
+// has; dpkg, which may not, refuses before it changes anything.
 func TestDebGoesBack(t *testing.T) {
 	for _, conffiles := range []bool{true, false} {
 		r := newRoot(t, "bookworm")
@@ -204,8 +205,18 @@ func TestDebGoesBack(t *testing.T) {
 		r.upstreamUsed(t)
 		r.install(t, built(t, debAMD64))
 		equal(t, "with ours: who is asked", r.handler(t), oursAnswers)
-		r.install(t, old)
+		if conffiles {
+			r.install(t, built(t, debLibAMD64), built(t, debDevAMD64))
+			if out, err := exec.Command("dpkg", "--root="+string(r), "--install", old).CombinedOutput(); err == nil || !strings.Contains(string(out), "libazfilesauth0") {
+				t.Errorf("dpkg leaves our library where upstream's was: %v %s", err, out)
+			}
+			r.works(t)
+			r.apt(t, old)
+		} else {
+			r.install(t, old)
+		}
 		r.wentBack(t)
+		equal(t, "upstream's library", r.read(t, "usr/lib/libazfilesauth.so.0"), upstream["usr/lib/libazfilesauth.so.0.0.0"])
 		if conffiles { // a plain file is upstream's to overwrite
 			equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)
 		}
@@ -266,8 +277,9 @@ func TestRPMGoesBack(t *testing.T) {
 	r, old := rpmRoot(t), upstreamRPM(t)
 	r.rpm(t, "-i", old)
 	r.upstreamUsed(t)
-	r.rpm(t, "-U", built(t, rpmAMD64))
+	r.rpm(t, "-U", built(t, rpmAMD64), built(t, rpmLibAMD64))
 	equal(t, "with ours: who is asked", r.handler(t), oursAnswers)
+	r.rpm(t, "-e", "libazfilesauth0")
 	r.rpm(t, "-U", "--oldpackage", old)
 	r.wentBack(t)
 	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)

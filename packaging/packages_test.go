@@ -15,11 +15,21 @@ import (
 	"testing"
 )
 
+// The packages with the programs, those with the C library, and those with its header.
 const (
-	debAMD64 = "azfilesauth_2.0.0-1_amd64.deb"
-	debARM64 = "azfilesauth_2.0.0-1_arm64.deb"
-	rpmAMD64 = "azfilesauth-2.0.0-1.x86_64.rpm"
-	rpmARM64 = "azfilesauth-2.0.0-1.aarch64.rpm"
+	debAMD64    = "azfilesauth_2.0.0-1_amd64.deb"
+	debARM64    = "azfilesauth_2.0.0-1_arm64.deb"
+	rpmAMD64    = "azfilesauth-2.0.0-1.x86_64.rpm"
+	rpmARM64    = "azfilesauth-2.0.0-1.aarch64.rpm"
+	debLibAMD64 = "libazfilesauth0_2.0.0-1_amd64.deb"
+	debLibARM64 = "libazfilesauth0_2.0.0-1_arm64.deb"
+	rpmLibAMD64 = "libazfilesauth0-2.0.0-1.x86_64.rpm"
+	rpmLibARM64 = "libazfilesauth0-2.0.0-1.aarch64.rpm"
+	debDevAMD64 = "libazfilesauth-dev_2.0.0-1_amd64.deb"
+	debDevARM64 = "libazfilesauth-dev_2.0.0-1_arm64.deb"
+	rpmDevAMD64 = "libazfilesauth-devel-2.0.0-1.x86_64.rpm"
+	rpmDevARM64 = "libazfilesauth-devel-2.0.0-1.aarch64.rpm"
+	rpmSELinux  = "azfilesauth-selinux-2.0.0-1.noarch.rpm"
 )
 
 var suites = []string{"bookworm", "trixie"}
@@ -42,10 +52,15 @@ func with(t *testing.T, env []string, name string, args ...string) string {
 	return string(out)
 }
 
-// all are the packages, each with what packaging/build is asked for.
-var all = map[string][2]string{
-	debAMD64: {"deb", "amd64"}, rpmAMD64: {"rpm", "amd64"},
-	debARM64: {"deb", "arm64"}, rpmARM64: {"rpm", "arm64"},
+// what packaging/build is asked for.
+type what struct{ kind, arch string }
+
+// all are the packages that each call of packaging/build gives.
+var all = map[what][]string{
+	{"deb", "amd64"}: {debAMD64, debLibAMD64, debDevAMD64},
+	{"deb", "arm64"}: {debARM64, debLibARM64, debDevARM64},
+	{"rpm", "amd64"}: {rpmAMD64, rpmLibAMD64, rpmDevAMD64, rpmSELinux},
+	{"rpm", "arm64"}: {rpmARM64, rpmLibARM64, rpmDevARM64},
 }
 
 // built gives the path of a package, which is built once for the whole run, or was before it: then it is
@@ -58,32 +73,45 @@ func built(t *testing.T, name string) string {
 	dir := filepath.Join(cache(t), "dist")
 	builds.Lock()
 	defer builds.Unlock()
-	err, done := builds.done[name]
-	if !done {
-		err = build(dir, name)
-		builds.done[name] = err
+	for w, names := range all {
+		if !slices.Contains(names, name) {
+			continue
+		}
+		err, done := builds.done[w]
+		if !done {
+			err = build(dir, w)
+			builds.done[w] = err
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(dir, name)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, name)
+	t.Fatalf("nothing builds %s", name)
+	return ""
 }
 
 var builds = struct {
 	sync.Mutex
-	done map[string]error // by the package's name
-}{done: map[string]error{}}
+	done map[what]error
+}{done: map[what]error{}}
 
-// build builds a package into dir.
-func build(dir, name string, env ...string) error {
-	if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	what := all[name]
-	cmd := exec.Command("./build", what[0], what[1])
+// build builds packages into dir, and holds that they are those of all: none is missing, there is no other.
+func build(dir string, w what, env ...string) error {
+	cmd := exec.Command("./build", w.kind, w.arch)
 	cmd.Env = append(os.Environ(), append(env, "DIST="+dir, "VERSION=2.0.0")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", name, err, out)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build %s: %w\n%s", w, err, out)
+	}
+	var names []string
+	for _, path := range strings.Fields(string(out)) {
+		names = append(names, filepath.Base(path))
+	}
+	missing := func(name string) bool { return !slices.Contains(names, name) }
+	other := func(name string) bool { return !slices.Contains(all[w], name) && name != rpmSELinux }
+	if slices.ContainsFunc(all[w], missing) || slices.ContainsFunc(names, other) {
+		return fmt.Errorf("build %s gives %q", w, names)
 	}
 	return nil
 }
@@ -171,10 +199,23 @@ func (r root) run(t *testing.T, args ...string) string {
 	return command(t, "chroot", append([]string{string(r)}, args...)...)
 }
 
-// install installs a .deb from outside, as an image builder does.
-func (r root) install(t *testing.T, deb string) string {
+// install installs .deb files from outside, as an image builder does.
+func (r root) install(t *testing.T, debs ...string) string {
 	t.Helper()
-	return command(t, "dpkg", "--root="+string(r), "--install", deb)
+	return command(t, "dpkg", append([]string{"--root=" + string(r), "--install"}, debs...)...)
+}
+
+// apt installs .deb files from inside, where no archive of packages is known.
+func (r root) apt(t *testing.T, debs ...string) string {
+	t.Helper()
+	_ = os.Remove(r.path("etc/apt/sources.list"))
+	_ = os.RemoveAll(r.path("var/lib/apt/lists"))
+	args := []string{"apt-get", "-y", "--allow-downgrades", "-o", "APT::Sandbox::User=root", "install"}
+	for _, deb := range debs {
+		command(t, "cp", deb, r.path("tmp/"))
+		args = append(args, "/tmp/"+filepath.Base(deb))
+	}
+	return r.run(t, args...)
 }
 
 // files lists what there is, with the kind and mode of each and where links lead, but for what the
@@ -261,9 +302,6 @@ func (r root) works(t *testing.T) {
 	if !strings.Contains(r.read(t, "etc/request-key.d/azfiles.conf"), " /usr/sbin/azfiles.upcall %k") {
 		t.Error("no rule for the kernel's requests")
 	}
-	if out := r.run(t, "ldconfig", "-p"); !strings.Contains(out, "libazfilesauth.so.0 ") {
-		t.Error("the loader does not find the library")
-	}
 	profiles := "apparmor"
 	if r.has("usr/share/azfilesauth/etc/apparmor.d") { // of the .deb: in force
 		profiles = "etc/apparmor.d"
@@ -279,6 +317,14 @@ func (r root) works(t *testing.T) {
 	}
 	if out := command(t, "systemctl", "--root="+string(r), "is-enabled", "azfilesrefresh"); out != "enabled\n" {
 		t.Errorf("is-enabled: %s", out)
+	}
+}
+
+// loads looks for the C library as programs do that are linked with it.
+func (r root) loads(t *testing.T) {
+	t.Helper()
+	if out := r.run(t, "ldconfig", "-p"); !strings.Contains(out, "libazfilesauth.so.0 ") {
+		t.Error("the loader does not find the library")
 	}
 }
 

@@ -63,7 +63,13 @@ echo "ended with $ok"`
 func repositoryOfAll(t *testing.T, key string) string {
 	t.Helper()
 	dir := t.TempDir()
-	publish(t, dir, key, built(t, debAMD64), built(t, debARM64), built(t, rpmAMD64), built(t, rpmARM64))
+	var packages []string
+	for _, names := range all {
+		for _, name := range names {
+			packages = append(packages, built(t, name))
+		}
+	}
+	publish(t, dir, key, packages...)
 	return dir
 }
 
@@ -77,12 +83,16 @@ func TestAptRepository(t *testing.T) {
 			for _, name := range []string{"etc/apt/sources.list", "etc/apt/sources.list.d/0000debian.list"} {
 				_ = os.Remove(r.path(name))
 			}
+			if suite == "bookworm" { // an upgrade there, a first installation elsewhere
+				r.install(t, undivided(t))
+			}
 			r.write(t, "enter", "mount --bind /dev/null "+r.path("dev/null")+"; exec chroot "+string(r)+" \"$@\"\n")
 			enter := "sh " + r.path("enter") + " "
 			if out, ok := inside(t, dir, "wget -qO- "+served+"/install.sh | "+enter+"sh"); !ok || !strings.Contains(out, "azfilesauth") {
 				t.Fatalf("install.sh failed: %s", out)
 			}
 			r.works(t)
+			r.loads(t) // which is recommended
 
 			newer := filepath.Join(t.TempDir(), "azfilesauth_2.0.1-1_amd64.deb")
 			command(t, "cp", next(t, built(t, debAMD64)), newer)
@@ -111,13 +121,15 @@ func TestDnfRepository(t *testing.T) {
 	dir, r := repositoryOfAll(t, key), rpmRoot(t)
 	standIn := t.TempDir()
 	spec := root(standIn)
+	system := strings.ReplaceAll(command(t, "sh", "-c", `rpm -qp --requires "$1" | grep -v '^rpmlib' | sort -u`, "sh", built(t, rpmLibAMD64)), "\n", " ")
+	r.rpm(t, "-i", undividedRPM(t))
 	spec.write(t, "system.spec", `Name: system
 Version: 1
 Release: 1
 Summary: stand-in
 License: MIT
 BuildArch: noarch
-Provides: cifs-utils keyutils /bin/sh
+Provides: cifs-utils keyutils /bin/sh `+system+`
 %description
 Stand-in.
 %files
@@ -133,6 +145,7 @@ Stand-in.
 		t.Fatalf("dnf install failed: %s", out)
 	}
 	r.works(t)
+	r.loads(t)
 	equal(t, "installed", command(t, "rpm", "--root", string(r), "-q", "azfilesauth"), "azfilesauth-2.0.0-1.x86_64\n")
 
 	command(t, "sh", "-c", "echo >>"+filepath.Join(dir, "rpm/x86_64/repodata/repomd.xml"))

@@ -30,7 +30,7 @@ func TestRPMDependsOnTwoPackages(t *testing.T) {
 
 // What rpmlint may say, and why, is in rpm/rpmlint.toml.
 func TestRPMIsRpmlintClean(t *testing.T) {
-	for _, rpm := range []string{rpmAMD64, rpmARM64} {
+	for _, rpm := range slices.Concat(all[what{"rpm", "amd64"}], all[what{"rpm", "arm64"}]) {
 		out := command(t, "rpmlint", "-c", "rpm/rpmlint.toml", built(t, rpm))
 		if !strings.Contains(out, " 0 errors, 0 warnings,") {
 			t.Errorf("%s:\n%s", rpm, out)
@@ -51,10 +51,11 @@ func rpmRoot(t *testing.T) root {
 func TestRPMInstallUpgradeErase(t *testing.T) {
 	r := rpmRoot(t)
 	rpm := built(t, rpmAMD64)
-	r.rpm(t, "-i", rpm)
+	r.rpm(t, "-i", rpm, built(t, rpmLibAMD64), built(t, rpmDevAMD64), built(t, rpmSELinux))
 	equal(t, "mode of config.yaml", r.mode(t, "etc/azfilesauth/config.yaml").String(), "-rw-------")
 	r.enabled(t)
 	r.works(t)
+	r.loads(t)
 
 	use(t, r)
 	if err := os.Chmod(r.path("etc/azfilesauth/config.yaml"), 0o600); err != nil {
@@ -70,7 +71,8 @@ func TestRPMInstallUpgradeErase(t *testing.T) {
 	}
 
 	r.mounted(t)
-	out := r.rpm(t, "-e", "azfilesauth")
+	out := r.rpm(t, "-e", "azfilesauth", "azfilesauth-selinux")
+	r.loads(t)
 	if !strings.Contains(out, "umount /mnt/share\n") || strings.Contains(out, "/mnt/other") {
 		t.Errorf("the removal does not tell what is mounted: %s", out)
 	}
@@ -87,13 +89,26 @@ func TestRPMTakesUpstreamsPlace(t *testing.T) {
 	r := rpmRoot(t)
 	r.rpm(t, "-i", upstreamRPM(t))
 	r.upstreamUsed(t)
-	out := r.rpm(t, "-U", built(t, rpmAMD64))
+	out := r.rpm(t, "-U", built(t, rpmAMD64), built(t, rpmLibAMD64))
 	if strings.Count(out, "took azfilesuser out of") != 2 {
 		t.Errorf("not told: %s", out)
 	}
 	equal(t, "installed", command(t, "rpm", "--root", string(r), "-q", "azfilesauth"), "azfilesauth-2.0.0-1.x86_64\n")
 	r.replaced(t)
+	r.loads(t)
 	r.rpm(t, "-e", "azfilesauth")
+}
+
+// TestRPMDividesThePackage upgrades from the one package that held everything.
+func TestRPMDividesThePackage(t *testing.T) {
+	r := rpmRoot(t)
+	r.rpm(t, "-i", undividedRPM(t))
+	r.loads(t)
+	r.rpm(t, "-U", built(t, rpmAMD64), built(t, rpmLibAMD64), built(t, rpmDevAMD64))
+	r.works(t)
+	r.loads(t)
+	equal(t, "what the linker finds", command(t, "rpm", "--root", string(r), "-qf", "/usr/include/azfilesauth.h", "/usr/lib64/libazfilesauth.so"),
+		strings.Repeat("libazfilesauth-devel-2.0.0-1.x86_64\n", 2))
 }
 
 // TestRPMMovesNoTickets is about a configuration of 0 bytes, of ours and of upstream's.
@@ -115,11 +130,32 @@ func TestRPMMovesNoTickets(t *testing.T) {
 // upstreamRPM packs upstream's files, its unit where its package has it.
 func upstreamRPM(t *testing.T) string {
 	t.Helper()
-	tree, top := upstreamTree(t), t.TempDir()
+	return packRPM(t, upstreamTree(t), "1.0-11", `%config(noreplace) /etc/azfilesauth/config.yaml
+/etc/systemd/system/azfilesrefresh.service
+/usr/bin/*
+/usr/include/*
+/usr/lib/lib*
+/opt/azfilesauth
+`)
+}
+
+// undividedRPM has what the package of ours had before the C library got packages of its own.
+func undividedRPM(t *testing.T) string {
+	t.Helper()
+	tree := t.TempDir()
+	command(t, "sh", "-c", `rpm2cpio "$2" | cpio --quiet -idm -D "$1"; rpm2cpio "$3" | cpio --quiet -idm -D "$1"`, "sh", tree, built(t, rpmLibAMD64), built(t, rpmDevAMD64))
+	return packRPM(t, tree, "2.0.0~git20261120.0123456789ab-1", "/usr/include/*\n/usr/lib64/*\n")
+}
+
+// packRPM packs the files of a tree.
+func packRPM(t *testing.T, tree, version, files string) string {
+	t.Helper()
+	top := t.TempDir()
 	spec := root(top)
+	version, release, _ := strings.Cut(version, "-")
 	spec.write(t, "upstream.spec", `Name: azfilesauth
-Version: 1.0
-Release: 11
+Version: `+version+`
+Release: `+release+`
 Summary: stand-in
 License: MIT
 AutoReqProv: no
@@ -131,13 +167,7 @@ stand-in for the package of Azure/AzFilesAuthenticator
 mkdir -p %{buildroot}
 cp -a `+tree+`/. %{buildroot}
 %files
-%config(noreplace) /etc/azfilesauth/config.yaml
-/etc/systemd/system/azfilesrefresh.service
-/usr/bin/*
-/usr/include/*
-/usr/lib/lib*
-/opt/azfilesauth
-`)
+`+files)
 	command(t, "rpmbuild", "-bb", "--target", "x86_64-linux", "--define", "_topdir "+top, filepath.Join(top, "upstream.spec"))
-	return filepath.Join(top, "RPMS/x86_64/azfilesauth-1.0-11.x86_64.rpm")
+	return filepath.Join(top, "RPMS/x86_64/azfilesauth-"+version+"-"+release+".x86_64.rpm")
 }
