@@ -26,9 +26,13 @@ FUZZTIME ?= 20000x
 BIN     := bin/azfilesauth
 BINNAMES  := azfilesauthmanager azfilesrefresh
 SBINNAMES := mount.azfiles azfiles.upcall
-# What "azfilesauth version" tells; a package's build, which sees no repository, is given them.
-COMMIT  ?= $(shell c=$$(git rev-parse -q --verify HEAD 2>/dev/null) && { git diff --quiet HEAD && echo $$c || echo $$c+changes; })
-COMMITTED ?= $(shell TZ=UTC0 git show -s --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+# What "azfilesauth version" tells.
+ifndef COMMIT
+COMMIT    := $(shell packaging/commit name)
+endif
+ifndef COMMITTED
+COMMITTED := $(shell packaging/commit time)
+endif
 CLI     := github.com/azfilesauth/azfilesauth/internal/cli
 HOST    := github.com/azfilesauth/azfilesauth/internal/host
 LDFLAGS := -s -w -X main.version=$(VERSION) -X $(CLI).commit=$(COMMIT) -X $(CLI).committed=$(COMMITTED) \
@@ -269,7 +273,7 @@ soak: deps build ## keeps 50 short-lived tickets for SOAK (25m) while things fai
 	  -plot $(if $(PAGE),$(dir $(PAGE)),bin/)soak.svg $(BIN)
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-fresh test-kubernetes test-faults soak ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-faults soak ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME
@@ -315,8 +319,16 @@ install-package: install-files ## install, and what only packages ship: completi
 	bin/host completion zsh > $(DESTDIR)$(ZSHDIR)/_azfilesauth && \
 	bin/host completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/azfilesauth.fish
 	install -d $(DESTDIR)$(DOCDIR)
-	$(HOSTGO) build -modfile=release.mod -o bin/go-licenses github.com/google/go-licenses/v2
-	packaging/third-party bin/go-licenses $(CLIB_TAGS) > $(DESTDIR)$(DOCDIR)/THIRD-PARTY
+	packaging/third-party $(CLIB_TAGS) > $(DESTDIR)$(DOCDIR)/THIRD-PARTY
+
+.PHONY: third-party
+third-party:
+	@packaging/third-party $(CLIB_TAGS)
+
+.PHONY: source
+source: NEEDS = $(DEBNEEDS) $(RPMNEEDS)
+source: deps ## makes the release's tarball, which builds offline, and source packages of it (.dsc, .src.rpm) in dist/
+	packaging/build source
 
 .PHONY: deb
 deb: NEEDS = $(BUILDNEEDS) $(DEBNEEDS)
@@ -387,6 +399,11 @@ test-packages: deps ## installs, upgrades and removes the packages in roots of D
 test-recipes: NEEDS += ansible-playbook:ansible-core
 test-recipes: deps ## the recipes, each by its own tool's reader
 	$(GO) test -tags packages,recipes -run '^TestRecipes$$' -count=1 -timeout 20m -v ./packaging
+
+.PHONY: test-source
+test-source: NEEDS += $(DEBNEEDS) $(RPMNEEDS)
+test-source: deps ## the release's tarball and the source packages, built without a network
+	$(GO) test -tags packages,fresh -run '^TestSource$$' -count=1 -timeout 40m -v ./packaging
 
 .PHONY: test-fresh
 test-fresh: NEEDS += $(DEBNEEDS)
