@@ -5,6 +5,9 @@
 # Both set up what they need: Debian packages through apt, Go modules through the module proxy.
 # Downloads and builds are kept under .cache, which git ignores.
 
+ifeq ($(filter oneshell,$(.FEATURES)),)
+$(error GNU make 3.82 or newer is needed; this is $(MAKE_VERSION))
+endif
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -21,6 +24,8 @@ UNITDIR  ?= $(PREFIX)/lib/systemd/system
 SYSCONFDIR ?= /etc
 SUITE    ?=
 GO       ?= go
+# Tells that a command runs that prints nothing for a while.
+PROGRESS := packaging/progress
 FUZZTIME ?= 20000x
 
 BIN     := bin/azfilesauth
@@ -61,7 +66,7 @@ always:
 
 $(BIN): $(SOURCES)
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ .
+	CGO_ENABLED=0 $(PROGRESS) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ .
 	@for n in $(BINNAMES) $(SBINNAMES); do ln -sf azfilesauth bin/$$n; done
 
 .PHONY: install
@@ -129,7 +134,7 @@ clib: $(CLIB) ## builds the C library into bin/
 
 $(CLIB): $(SOURCES) $(CLIB_SOURCE)
 	@mkdir -p $(@D)
-	CGO_ENABLED=1 CGO_CFLAGS='-O2 -g -DAZFILESAUTH_VERSION="$(VERSION)"' $(GO) build -buildmode=c-shared -trimpath \
+	CGO_ENABLED=1 CGO_CFLAGS='-O2 -g -DAZFILESAUTH_VERSION="$(VERSION)"' $(PROGRESS) $(GO) build -buildmode=c-shared -trimpath \
 	  -tags $(CLIB_TAGS) -ldflags '-s -w -buildid= -extldflags "$(addprefix -Wl$(comma),$(CLIB_LINK))"' -o $@ ./internal/clib
 	@rm -f $(basename $@).h
 
@@ -178,11 +183,12 @@ deps: preflight ## installs the Debian packages that the tests and the demo need
 	@missing=$$(for n in $(NEEDS); do \
 	  case $$n in /*) [ -e "$${n%%:*}" ] ;; *) command -v "$${n%%:*}" >/dev/null ;; esac || echo "$${n##*:}"; done | sort -u | xargs); \
 	[ -n "$$missing" ] || exit 0; \
+	command -v apt-get >/dev/null || { echo "make: install what Debian has in these packages, which this system's package manager knows by its own names: $$missing" >&2; exit 1; }; \
 	[ "$$(id -u)" = 0 ] || { echo "make: packages are missing; as root: apt-get install $$missing" >&2; exit 1; }; \
 	echo "deps: installing $$missing"; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get -o DPkg::Lock::Timeout=300 -qq update && \
-	apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends $$missing >/dev/null
+	$(PROGRESS) apt-get -o DPkg::Lock::Timeout=300 -qq update && \
+	$(PROGRESS) -q apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends $$missing
 
 .PHONY: deps-long
 deps-long: NEEDS += $(BOOTNEEDS) $(ROOTNEEDS) $(POLICYNEEDS)
@@ -206,40 +212,40 @@ test: deps test-static test-unit test-core ## what decides most changes, in abou
 test-static: ## formatting, vet, manual pages
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	[ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
-	$(GO) vet -tags lab,clib,packages,recipes,fresh ./...
+	$(PROGRESS) $(GO) vet -tags lab,clib,packages,recipes,fresh ./...
 	@! { mandoc -T lint -W style packaging/man/*.[3578] 2>/dev/null || true; } | grep -v ': referenced manual not found: '
 
 # Root runs every test or fails; another user is told what was skipped (go test -v).
 .PHONY: test-unit
 test-unit: export AZFILESAUTH_NO_SKIPS := $(if $(filter 0,$(shell id -u)),1)
 test-unit: promtool ## the packages' own tests, with the race detector; as root, none may be skipped
-	$(GO) test -count=1 -v -run '^TestPreflight$$' ./internal/lab/needs
-	$(GO) test -race ./...
-	cd packaging/kubernetes/test && $(GO) test ./...
+	$(PROGRESS) $(GO) test -count=1 -v -run '^TestPreflight$$' ./internal/lab/needs
+	$(PROGRESS) $(GO) test -race ./...
+	cd packaging/kubernetes/test && $(CURDIR)/$(PROGRESS) $(GO) test ./...
 
 # Helm's engine and a container's runtime take longer to build than all the rest; the manifests' own tests are in test-unit.
 RUNTIME := $(CURDIR)/.cache/containerd
 .PHONY: test-kubernetes
 test-kubernetes: images ## the chart by helm's engine, the images, and the pods in containerd and runc
-	cd packaging/helm/test && $(GO) test -count=1 ./...
-	cd packaging/images && $(GO) test -count=1 ./...
+	cd packaging/helm/test && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
+	cd packaging/images && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
 	@[ -x $(RUNTIME)/usr/bin/ctr ] || { \
 	  mkdir -p $(RUNTIME) && cd $(RUNTIME) && echo "deps: fetching containerd and runc" && \
 	  if [ "$$(id -u)" = 0 ]; then apt-get -o DPkg::Lock::Timeout=300 -qq update; fi && apt-get -qq download containerd runc && \
 	  for d in *.deb; do dpkg-deb -x $$d . && rm $$d; done; }
-	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/dist/images $(GO) test -tags runtime -run '^TestPods' -count=1 -v ./...
+	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/dist/images $(CURDIR)/$(PROGRESS) $(GO) test -tags runtime -run '^TestPods' -count=1 -v ./...
 
 .PHONY: test-fips
 test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module
-	GODEBUG=fips140=on $(GO) test ./internal/azfiles ./internal/compat ./internal/identity ./internal/spnego ./internal/tickets ./mounthelper
+	GODEBUG=fips140=on $(PROGRESS) $(GO) test ./internal/azfiles ./internal/compat ./internal/identity ./internal/spnego ./internal/tickets ./mounthelper
 
 .PHONY: test-core
 test-core: deps ## the core of the stories, in a guest with a real kernel
-	$(GO) test -tags lab -run '^TestCoreStories$$' -count=1 -timeout 30m -v ./internal/lab
+	$(PROGRESS) $(GO) test -tags lab -run '^TestCoreStories$$' -count=1 -timeout 30m -v ./internal/lab
 
 .PHONY: test-guest
 test-guest: deps ## the stories and the doctor's table of breaks, in a guest with a real kernel
-	$(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 40m -v ./internal/lab
+	$(PROGRESS) $(GO) test -tags lab -run '^Test(Stories|Doctor)$$' -count=1 -timeout 40m -v ./internal/lab
 
 .PHONY: test-identities
 test-identities: deps ## two identities of an account at once, over eleven tickets of each, in a guest with a real kernel
@@ -248,17 +254,17 @@ test-identities: deps ## two identities of an account at once, over eleven ticke
 .PHONY: test-systemd
 test-systemd: NEEDS += $(BOOTNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
-	$(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 45m -v ./internal/lab
+	$(PROGRESS) $(GO) test -tags lab -run '^TestBoots$$' -count=1 -timeout 45m -v ./internal/lab
 
 .PHONY: test-upgrade
 test-upgrade: NEEDS += mke2fs:e2fsprogs $(DEBNEEDS)
 test-upgrade: deps ## a machine of AzFilesAuthenticator, upgraded beside another server's mount, in a guest with systemd
-	$(GO) test -tags lab -run '^TestUpgradeBoots$$' -count=1 -timeout 45m -v ./internal/lab
+	$(PROGRESS) $(GO) test -tags lab -run '^TestUpgradeBoots$$' -count=1 -timeout 45m -v ./internal/lab
 
 .PHONY: test-policies
 test-policies: NEEDS += $(POLICYNEEDS)
 test-policies: deps ## the AppArmor profiles and the SELinux module
-	packaging/check-policies.sh $(CURDIR)/.cache/policies
+	$(PROGRESS) packaging/check-policies.sh $(CURDIR)/.cache/policies
 
 # Of another machine's results nothing is written into docs/: PAGE=docs/reliability.md does.
 SOAK ?= 25m
@@ -280,7 +286,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "fuzz: $$target in $$pkg"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    $(PROGRESS) $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; \
 	done
 
@@ -289,9 +295,9 @@ UNSEEN := '^internal/(azurefake|clib|lab|log)/'
 
 .PHONY: lint
 lint: ## the linters that tools.mod pins
-	$(TOOL) golangci-lint run --timeout 15m ./...
-	$(TOOL) actionlint
-	@all=$$($(TOOL) deadcode -tags clib ./...); dead=$$(grep -vE $(UNSEEN) <<<"$$all" || true); \
+	$(PROGRESS) $(TOOL) golangci-lint run --timeout 15m ./...
+	$(PROGRESS) $(TOOL) actionlint
+	@all=$$($(PROGRESS) $(TOOL) deadcode -tags clib ./...); dead=$$(grep -vE $(UNSEEN) <<<"$$all" || true); \
 	[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 
 .PHONY: bench
@@ -349,9 +355,9 @@ packages: deps ## builds all packages, amd64 and arm64, into dist/
 images: NEEDS = /etc/ssl/certs/ca-certificates.crt:ca-certificates
 images: deps ## makes the image for amd64 and arm64, as OCI archives with their bills of materials, below dist/images
 	@mkdir -p bin/images dist/images
-	cd packaging/images && $(GO) build -o ../../bin/images/write .
+	cd packaging/images && $(CURDIR)/$(PROGRESS) $(GO) build -o ../../bin/images/write .
 	for a in amd64 arm64; do \
-	  CGO_ENABLED=0 GOARCH=$$a $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/images/azfilesauth-$$a . && \
+	  CGO_ENABLED=0 GOARCH=$$a $(PROGRESS) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/images/azfilesauth-$$a . && \
 	  $(MAKE) --no-print-directory -s sbom PROGRAM=bin/images/azfilesauth-$$a >dist/images/azfilesauth-$$a.cdx.json && \
 	  bin/images/write -program bin/images/azfilesauth-$$a -arch $$a -version '$(VERSION)' -created '$(COMMITTED)' \
 	    -certificates /etc/ssl/certs/ca-certificates.crt -sbom dist/images/azfilesauth-$$a.cdx.json -out dist/images/azfilesauth-$$a.oci.tar; \
@@ -372,12 +378,12 @@ URL ?= https://azfilesauth.github.io/azfilesauth
 repo: NEEDS = apt-ftparchive:apt-utils createrepo_c:createrepo-c gpg:gpg rpmsign:rpm
 repo: deps ## makes signed repositories for apt and dnf of the packages in dist/, below dist/repository
 	@[ -n "$(KEY)" ] || { echo "make: name the signing key: make repo KEY=FINGERPRINT" >&2; exit 1; }
-	packaging/repository dist dist/repository $(URL) $(KEY)
+	$(PROGRESS) packaging/repository dist dist/repository $(URL) $(KEY)
 
 .PHONY: docs
 docs: NEEDS = mkdocs:mkdocs
 docs: deps ## makes the site of README and docs, below dist/site
-	packaging/site/build dist/site
+	$(PROGRESS) packaging/site/build dist/site
 
 .PHONY: picture
 picture: ## runs the demo and draws what it prints: docs/demo.svg
@@ -393,22 +399,22 @@ sbom: ## prints what PROGRAM contains, as a CycloneDX bill of materials in JSON
 .PHONY: test-packages
 test-packages: NEEDS += $(ROOTNEEDS)
 test-packages: deps ## installs, upgrades and removes the packages in roots of Debian 12 and 13
-	$(GO) test -tags packages -count=1 -timeout 45m -v ./packaging
+	$(PROGRESS) $(GO) test -tags packages -count=1 -timeout 45m -v ./packaging
 
 .PHONY: test-recipes
 test-recipes: NEEDS += ansible-playbook:ansible-core
 test-recipes: deps ## the recipes, each by its own tool's reader
-	$(GO) test -tags packages,recipes -run '^TestRecipes$$' -count=1 -timeout 20m -v ./packaging
+	$(PROGRESS) $(GO) test -tags packages,recipes -run '^TestRecipes$$' -count=1 -timeout 20m -v ./packaging
 
 .PHONY: test-source
 test-source: NEEDS += $(DEBNEEDS) $(RPMNEEDS)
 test-source: deps ## the release's tarball and the source packages, built without a network
-	$(GO) test -tags packages,fresh -run '^TestSource$$' -count=1 -timeout 40m -v ./packaging
+	$(PROGRESS) $(GO) test -tags packages,fresh -run '^TestSource$$' -count=1 -timeout 40m -v ./packaging
 
 .PHONY: test-fresh
 test-fresh: NEEDS += $(DEBNEEDS)
 test-fresh: deps ## builds on a Debian 12 and 13 that have git, make and Go alone
-	$(GO) test -tags packages,fresh -run '^TestFreshMachine$$' -count=1 -timeout 40m -v ./packaging
+	$(PROGRESS) $(GO) test -tags packages,fresh -run '^TestFreshMachine$$' -count=1 -timeout 40m -v ./packaging
 
 .PHONY: clean
 clean: ## removes what the targets made, but not the downloads

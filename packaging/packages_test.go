@@ -100,9 +100,11 @@ var builds = struct {
 func build(dir string, w what, env ...string) error {
 	cmd := exec.Command("./build", w.kind, w.arch)
 	cmd.Env = append(os.Environ(), append(env, "DIST="+dir, "VERSION=2.0.0")...)
-	out, err := cmd.CombinedOutput()
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("build %s: %w\n%s", w, err, out)
+		return fmt.Errorf("build %s: %w\n%s", w, err, said.String())
 	}
 	var names []string
 	for _, path := range strings.Fields(string(out)) {

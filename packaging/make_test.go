@@ -1,0 +1,73 @@
+package packaging
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// script writes a program into a directory of its own, and gives its path.
+func script(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestPreflightNamesWhatIsMissing holds what make says on a machine that cannot build: which Go, from where, which packages.
+func TestPreflightNamesWhatIsMissing(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("needs make: ", err)
+	}
+	const from = "or newer is needed, %s is in PATH: unpack one from https://go.dev/dl/"
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"an older Go": {[]string{"preflight", "GO=" + script(t, "go", "echo go1.19.8")}, strings.ReplaceAll(from, "%s", "go1.19.8")},
+		"no Go":       {[]string{"preflight", "GO=/nonexistent/go"}, strings.ReplaceAll(from, "%s", "none")},
+		"not root, or no apt-get": {
+			[]string{"deps", "NEEDS=nonexistent-program:some-package", "PATH=" + filepath.Dir(script(t, "id", "echo 1000")) + ":" + os.Getenv("PATH")},
+			"some-package",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command("make", append([]string{"-s", "-C", "..", "VERSION=0", "COMMIT=0", "COMMITTED=0"}, c.args...)...)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), c.want) || strings.Contains(string(out), "installing") {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
+
+// TestProgressTellsOfSilence holds that who waits is told, that what is printed is not changed, and the exit status.
+func TestProgressTellsOfSilence(t *testing.T) {
+	run := func(args ...string) (stdout, stderr string, code int) {
+		t.Helper()
+		cmd := exec.Command("./progress", args...)
+		var out, errors strings.Builder
+		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errors, append(os.Environ(), "PROGRESS_AFTER=1")
+		if err := cmd.Run(); cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return out.String(), errors.String(), cmd.ProcessState.ExitCode()
+	}
+	const long = `printf 'one\n\ntwo'; read -t 3 line <> <(:); echo; exit 7`
+	stdout, stderr, code := run("bash", "-c", long)
+	if stdout != "one\n\ntwo\n" || code != 7 || !strings.HasPrefix(stderr, "progress: bash -c printf") || !strings.Contains(stderr, " s\n") {
+		t.Errorf("%q %q %d", stdout, stderr, code)
+	}
+	stdout, stderr, code = run("-q", "bash", "-c", long)
+	if stdout != "" || code != 7 || !strings.Contains(stderr, "s, at: two\n") || !strings.HasSuffix(stderr, "one\n\ntwo\n") {
+		t.Errorf("failed: %q %q %d", stdout, stderr, code)
+	}
+	stdout, stderr, code = run("-q", "echo", "one")
+	if stdout != "" || stderr != "" || code != 0 {
+		t.Errorf("quick: %q %q %d", stdout, stderr, code)
+	}
+}
