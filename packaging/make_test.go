@@ -71,3 +71,43 @@ func TestProgressTellsOfSilence(t *testing.T) {
 		t.Errorf("quick: %q %q %d", stdout, stderr, code)
 	}
 }
+
+// TestGoIsTheLowestThatDependenciesAllow holds that go.mod asks for no newer Go than a library does.
+func TestGoIsTheLowestThatDependenciesAllow(t *testing.T) {
+	list := exec.Command("go", "list", "-mod=mod", "-m", "-f", "{{if .Main}}own{{end}} {{.GoVersion}} {{.Path}}", "all")
+	list.Dir = ".."
+	list.Env = append(os.Environ(), "GOFLAGS=-modfile="+modules(t))
+	out, err := list.CombinedOutput()
+	if err != nil {
+		t.Skipf("needs the modules' own go.mod: %v %s", err, out)
+	}
+	var own string
+	var asking []string
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Split(strings.TrimSpace(line), " "); f[0] == "own" {
+			own = f[1]
+		} else if f = strings.Fields(line); len(f) == 2 && f[0] == own {
+			asking = append(asking, f[1])
+		}
+	}
+	if len(asking) == 0 {
+		t.Errorf("Go %s is asked for, and by no dependency", own)
+	}
+	t.Logf("Go %s is what these ask for: %s", own, strings.Join(asking, " "))
+}
+
+// modules is a copy of go.mod and go.sum, which "go list" may change.
+func modules(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile("../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "go.mod")
+}
