@@ -297,7 +297,7 @@ UNSEEN := '^internal/(azurefake|clib|lab|log)/'
 lint: ## the linters that tools.mod pins
 	$(PROGRESS) $(TOOL) golangci-lint run --timeout 15m ./...
 	$(PROGRESS) $(TOOL) actionlint
-	@all=$$($(PROGRESS) $(TOOL) deadcode -tags clib ./...); dead=$$(grep -vE $(UNSEEN) <<<"$$all" || true); \
+	@all=$$($(TOOL) deadcode -tags clib ./...); dead=$$(grep -vE $(UNSEEN) <<<"$$all" || true); \
 	[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 
 .PHONY: bench
