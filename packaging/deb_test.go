@@ -292,6 +292,7 @@ func undivided(t *testing.T) string {
 		for _, deb := range []string{debLibAMD64, debDevAMD64} {
 			command(t, "dpkg-deb", "-x", built(t, deb), string(dir))
 		}
+		dir.write(t, "DEBIAN/triggers", "activate-noawait ldconfig\n")
 		command(t, "sed", "-i", "s/^Version: .*/Version: 2.0.0~git20261120.0123456789ab-1/; /^Recommends:/d", dir.path("DEBIAN/control"))
 	})
 }

@@ -103,6 +103,7 @@ func TestRPMTakesUpstreamsPlace(t *testing.T) {
 func TestRPMDividesThePackage(t *testing.T) {
 	r := rpmRoot(t)
 	r.rpm(t, "-i", undividedRPM(t))
+	r.run(t, "ldconfig")
 	r.loads(t)
 	r.rpm(t, "-U", built(t, rpmAMD64), built(t, rpmLibAMD64), built(t, rpmDevAMD64))
 	r.works(t)
