@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -155,6 +156,48 @@ func TestManualNamesNoOtherFlag(t *testing.T) {
 		}
 	}
 }
+
+// Every command line of azfilesauth in README and docs is one that it takes: the command is there, and so are its flags.
+func TestDocsNameCommandsThatAreThere(t *testing.T) {
+	tree := map[string]command{}
+	for _, c := range commandTree(t) {
+		tree[c.name] = c
+	}
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages, "README.md", "SECURITY.md", "CONTRIBUTING.md") {
+		for _, m := range commandLine.FindAllStringSubmatch(read(t, page), -1) {
+			words := strings.FieldsFunc(m[1], func(r rune) bool { return strings.ContainsRune(" [],=\"'", r) })
+			if len(words) == 0 || strings.HasPrefix(words[0], "-") {
+				continue
+			}
+			name := words[0]
+			if _, ok := tree[strings.Join(words[:min(2, len(words))], " ")]; ok && len(words) > 1 {
+				name += " " + words[1]
+			}
+			c, ok := tree[name]
+			if !ok {
+				t.Errorf("%s: there is no command azfilesauth %s", page, name)
+				continue
+			}
+			found++
+			for _, word := range words {
+				if strings.HasPrefix(word, "-") && word != "-" && !slices.Contains(c.flags, word) {
+					t.Errorf("%s: azfilesauth %s has no flag %s", page, name, word)
+				}
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d command lines were found", found)
+	}
+}
+
+// commandLine is one in a block of code, or between backticks, up to what belongs to the shell.
+var commandLine = regexp.MustCompile("(?m)(?:^ {4,}(?:[^`\\n]*[|&;(] *)?|`)(?:sudo )?azfilesauth ([a-z][^`\\n|;&#<>()]*)")
 
 func TestManualOfMountOptions(t *testing.T) {
 	page := readPage(t, "mount.azfiles.8").part(t, "Sh", "OPTIONS")

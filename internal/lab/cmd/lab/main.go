@@ -4,7 +4,8 @@
 //	lab test [-suite SUITE] [STORY...]  runs the stories, all or the named ones: mount under both
 //	                                    handlers, native/mount under ours, native is all of ours;
 //	                                    long NAME is the long form of one that has it
-//	lab run [-keep] STORY               runs one story and shows what it does; -keep: then a shell there
+//	lab run [-keep] STORY               runs one story and shows what it does, as -v does elsewhere;
+//	                                    -keep: then a shell there
 //	lab shell [-suite SUITE]            a shell in the guest, on a clean machine
 //	lab boots [-suite SUITE]            boots the systemd guest once for each of its stories
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
@@ -43,7 +44,9 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("lab "+verb, flag.ContinueOnError)
 	suite := flags.String("suite", os.Getenv("SUITE"), "Debian suite of the guest; this machine's if empty")
 	keep := flags.Bool("keep", false, "run: give a shell where the story has ended")
-	if err := flags.Parse(args); err != nil {
+	flags.Bool("v", true, "run: show what the story does, which it does in any case")
+	names, err := parse(flags, args)
+	if err != nil {
 		return err
 	}
 	newLab := lab.New
@@ -58,7 +61,7 @@ func run(args []string) error {
 	defer stop()
 	if verb == "shell" || verb == "run" && *keep {
 		l.Terminal = os.Stdout
-		return explain(l, l.Run(ctx, show, "shell", flags.Args()...))
+		return explain(l, l.Run(ctx, show, "shell", names...))
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -66,17 +69,27 @@ func run(args []string) error {
 	case "build":
 		return l.Build(ctx)
 	case "run":
-		return explain(l, l.Run(ctx, show, "run", flags.Args()...))
+		return explain(l, l.Run(ctx, show, "run", names...))
 	case "test":
-		return explain(l, l.Run(ctx, show, "stories", flags.Args()...))
+		return explain(l, l.Run(ctx, show, "stories", names...))
 	case "boots":
 		return explain(l, l.RunBoots(ctx, lab.NewMachine, show))
 	case "doctor":
-		return explain(l, l.Run(ctx, show, "doctor", flags.Args()...))
+		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "demo", "bench", "bench-mount":
 		return explain(l, l.Run(ctx, show, verb))
 	}
-	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench|bench-mount [-suite SUITE] [-keep] [STORY...|ROW...]")
+	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
+}
+
+// parse takes switches before and after the names.
+func parse(flags *flag.FlagSet, args []string) (names []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
+			return names, err
+		}
+		names, args = append(names, flags.Arg(0)), flags.Args()[1:]
+	}
 }
 
 func show(line string) { fmt.Println(line) }
