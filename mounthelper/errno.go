@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // mountError is how mount.cifs reports the kernel's answer (mount.cifs.c, main).
-var mountError = regexp.MustCompile(`mount error\(([0-9]{1,4})\)`)
+var mountError = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`mount error\(([0-9]{1,4})\)`) })
 
 // explain turns what mount.cifs said into a fault. It tells more than the number can, because the kernel
 // gives the same few numbers for very different failures.
@@ -36,7 +37,7 @@ func (j *job) explain(end ending, requestKey string) *fault.Fault {
 
 // errnoOf finds the kernel's answer in what mount.cifs said, 0 when there is none.
 func errnoOf(said string) unix.Errno {
-	all := mountError.FindAllStringSubmatch(said, -1)
+	all := mountError().FindAllStringSubmatch(said, -1)
 	if all == nil {
 		return 0
 	}

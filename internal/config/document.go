@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,8 +37,14 @@ func document(content []byte) (*yaml.Node, error) {
 	return nil, &problem{place: place{line: next.Line}, text: "a second document begins here"}
 }
 
-// upstreamLine is a line of one of the keys that azfilesauthmanager knows, as its own reader takes it apart.
-var upstreamLine = regexp.MustCompile(`^([ \t]*)(` + strings.Join(repeatable[:], "|") + `)[ \t]*:(.*)$`)
+// upstreamLine takes a line of one of the keys that azfilesauthmanager knows apart, as its own reader does. It is no
+// regular expression: every login reads the configuration, and compiling one takes as long as all the rest of that.
+func upstreamLine(line string) (margin, key, value string, ok bool) {
+	text := strings.TrimLeft(line, " \t")
+	key, value, ok = strings.Cut(text, ":")
+	key = strings.TrimRight(key, " \t")
+	return line[:len(line)-len(text)], key, value, ok && slices.Contains(repeatable[:], key)
+}
 
 // plainLines makes YAML of the lines that the reader of azfilesauthmanager takes and YAML does not: indented
 // ones, and those without a space after the colon. odd are their numbers. A file of one flow mapping is left
@@ -57,11 +62,11 @@ func plainLines(content []byte) (plain []byte, odd []int) {
 				margin = ""
 			}
 		}
-		m := upstreamLine.FindStringSubmatch(line)
-		if m == nil || m[1] == margin && strings.Trim(m[3][:min(len(m[3]), 1)], " \t\r") == "" {
+		indent, key, value, ok := upstreamLine(line)
+		if !ok || indent == margin && strings.Trim(value[:min(len(value), 1)], " \t\r") == "" {
 			continue
 		}
-		lines[i] = margin + m[2] + ": " + strings.TrimLeft(m[3], " \t")
+		lines[i] = margin + key + ": " + strings.TrimLeft(value, " \t")
 		odd = append(odd, i+1)
 	}
 	return []byte(strings.Join(lines, "\n")), odd

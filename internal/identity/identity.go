@@ -25,9 +25,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
@@ -150,12 +150,18 @@ const (
 	labelHash  = 6 // bytes
 )
 
-var selectorForm = regexp.MustCompile("^" + labelStart + "[a-z-]+-[0-9a-f]{12}$")
+// isLabel reports whether a user name has the form of Username's labels.
+func isLabel(username string) bool {
+	rest, ok := strings.CutPrefix(username, labelStart)
+	dash := len(rest) - 2*labelHash - 1
+	return ok && dash > 0 && rest[dash] == '-' &&
+		strings.Trim(rest[:dash], "abcdefghijklmnopqrstuvwxyz-") == "" && strings.Trim(rest[dash+1:], "0123456789abcdef") == ""
+}
 
 // Selector gives the identity's Username that a mount was made with, "" when the user name of the mount, such as root,
 // tells nothing of an identity.
 func Selector(username string) string {
-	if selectorForm.MatchString(username) {
+	if isLabel(username) {
 		return username
 	}
 	return ClientID(username)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -27,8 +28,9 @@ const azureRealm = "FILES.AZURE.STORAGE.MICROSOFT.COM"
 var hostSuffixes = []string{"file.core.windows.net", "file.core.usgovcloudapi.net", "file.core.chinacloudapi.cn"}
 
 var (
-	sectionLine = regexp.MustCompile(`^\s*\[([^\]]+)\]`)
-	realmName   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`) // as it can stand in a line of krb5.conf
+	sectionLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*\[([^\]]+)\]`) })
+	// realmName is a realm as it can stand in a line of krb5.conf.
+	realmName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`) })
 )
 
 // planKRB5 gives krb5.conf a default_realm unless it or a file that it includes has one.
@@ -57,7 +59,7 @@ func withRealm(content []byte, realm string) []byte {
 	added := false
 	for line := range strings.Lines(string(content)) {
 		b.WriteString(line)
-		if m := sectionLine.FindStringSubmatch(line); m != nil && m[1] == "libdefaults" && !added {
+		if m := sectionLine().FindStringSubmatch(line); m != nil && m[1] == "libdefaults" && !added {
 			b.WriteString(relation)
 			added = true
 		}
@@ -94,7 +96,7 @@ func (p *planner) realm() string {
 	if err != nil {
 		return azureRealm
 	}
-	if snapshot, err := store.Load(); err == nil && snapshot.Cache != nil && snapshot.Trusted && realmName.MatchString(snapshot.Cache.Principal.Realm) {
+	if snapshot, err := store.Load(); err == nil && snapshot.Cache != nil && snapshot.Trusted && realmName().MatchString(snapshot.Cache.Principal.Realm) {
 		return snapshot.Cache.Principal.Realm
 	}
 	return azureRealm

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,7 +69,7 @@ func why(err error, host string) *fault.Fault {
 	case onlyIPv6(err):
 		return fault.IPv6Only.New(host)
 	}
-	if problem := shaking(err); incompatibleWords.MatchString(problem) {
+	if problem := shaking(err); slices.ContainsFunc(incompatibleWords, func(words string) bool { return strings.Contains(problem, words) }) {
 		return fault.TLSVersion.New(host)
 	} else if problem != "" {
 		return fault.AnswerInvalid.New(host, problem)
@@ -107,7 +106,7 @@ var incompatible = []string{
 }
 
 // incompatibleWords are in what crypto/tls itself says of a server that chose what we do not take.
-var incompatibleWords = regexp.MustCompile(`protocol version|supported versions|cipher suite|unsupported|curve|key exchange`)
+var incompatibleWords = []string{"protocol version", "supported versions", "cipher suite", "unsupported", "curve", "key exchange"}
 
 // shaking is what crypto/tls did not like in the handshake, "" when the error is another one. It has no types for
 // these errors.
