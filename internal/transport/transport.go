@@ -53,8 +53,19 @@ func New(o Options) (*http.Transport, error) {
 	}
 	o.Dial = detouring(o.Dial)
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	// Called right before any handshake that uses config, hence before anybody else reads the field.
+	// Called right before any handshake that uses config, hence before anybody else reads the field. Through a proxy
+	// it is net/http that shakes hands, which takes nothing but a whole pool.
 	trust := sync.OnceFunc(func() { config.RootCAs = firstBundle(o.Bundles) })
+	trusted := sync.OnceValue(func() roots { return firstRoots(o.Bundles) })
+	direct := func(host string) *tls.Config {
+		if all := trusted(); all != nil {
+			return all.config(host)
+		}
+		trust()
+		own := config.Clone()
+		own.ServerName = host
+		return own
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // one request in a long while gains nothing from HTTP/2
 	return &http.Transport{
@@ -65,12 +76,11 @@ func New(o Options) (*http.Transport, error) {
 			return o.Dial(ctx, network, addr)
 		},
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			trust()
 			ctx, done := untilGivenUp(ctx)
 			defer done()
 			ctx, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 			defer cancel()
-			return dialTLS(ctx, o.Dial, config, network, addr)
+			return dialTLS(ctx, o.Dial, direct, network, addr)
 		},
 		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 			if resp.StatusCode != http.StatusOK {
@@ -91,7 +101,7 @@ func New(o Options) (*http.Transport, error) {
 }
 
 // dialTLS connects and shakes hands within ctx.
-func dialTLS(ctx context.Context, dial DialFunc, config *tls.Config, network, addr string) (net.Conn, error) {
+func dialTLS(ctx context.Context, dial DialFunc, config func(host string) *tls.Config, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -100,9 +110,7 @@ func dialTLS(ctx context.Context, dial DialFunc, config *tls.Config, network, ad
 	if err != nil {
 		return nil, err
 	}
-	config = config.Clone()
-	config.ServerName = host
-	conn := tls.Client(plain, config)
+	conn := tls.Client(plain, config(host))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = plain.Close() // the handshake's error is the one that counts
 		return nil, err
@@ -120,9 +128,7 @@ var caBundles = []string{
 	"/etc/ssl/cert.pem",
 }
 
-// firstBundle reads the first file that has certificates. The directories of single certificates
-// beside them, which crypto/x509 reads as well, hold the same ones and cost more time than the
-// handshake. Without such a file it is nil, which leaves the search to crypto/x509.
+// firstBundle is firstRoots as a pool; nil leaves the search to crypto/x509.
 func firstBundle(files []string) *x509.CertPool {
 	for _, name := range files {
 		pem, err := os.ReadFile(name)

@@ -1,0 +1,213 @@
+package transport
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// issued is a certificate with its key.
+type issued struct {
+	*x509.Certificate
+	key crypto.Signer
+}
+
+// issue makes a certificate of a subject; without an issuer it signs itself.
+func issue(t *testing.T, subject string, by *issued, change func(*x509.Certificate)) *issued {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: subject},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), BasicConstraintsValid: true,
+	}
+	if change != nil {
+		change(template)
+	}
+	parent, signer := template, crypto.Signer(key)
+	if by != nil {
+		parent, signer = by.Certificate, by.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &issued{c, key}
+}
+
+func authority(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign }
+
+func server(names ...string) func(*x509.Certificate) {
+	return func(c *x509.Certificate) {
+		for _, n := range names {
+			if ip := net.ParseIP(n); ip != nil {
+				c.IPAddresses = append(c.IPAddresses, ip)
+				continue
+			}
+			c.DNSNames = append(c.DNSNames, n)
+		}
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}
+}
+
+func bundleOf(all ...*issued) []byte {
+	var b bytes.Buffer
+	for _, c := range all {
+		b.WriteString("# a comment\n")
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a buffer takes all
+	}
+	return b.Bytes()
+}
+
+// TestRoots compares what the roots of a bundle say of a server's certificates with what crypto/x509 says with a pool
+// of the whole bundle.
+func TestRoots(t *testing.T) {
+	const host = "acct.file.core.windows.net"
+	root, other := issue(t, "root", nil, authority), issue(t, "other", nil, authority)
+	twin := issue(t, "root", nil, authority) // of the same subject, with another key
+	middle := issue(t, "middle", root, authority)
+	crossed := issue(t, "middle", other, func(c *x509.Certificate) { authority(c) })
+	leaf := issue(t, "leaf", middle, server(host, "10.0.0.1"))
+	self := issue(t, "self", nil, server(host))
+	expired := issue(t, "old", middle, func(c *x509.Certificate) {
+		server(host)(c)
+		c.NotAfter = time.Now().Add(-time.Minute)
+	})
+	client := issue(t, "client", middle, func(c *x509.Certificate) {
+		server(host)(c)
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	})
+	noCA := issue(t, "nobody", root, server("nobody.example"))
+	forged := issue(t, "forged", noCA, server(host))
+	good := 0
+	for name, c := range map[string]struct {
+		host   string
+		bundle []*issued
+		chain  []*issued
+	}{
+		"good":                          {host, []*issued{other, root}, []*issued{leaf, middle}},
+		"an address":                    {"10.0.0.1", []*issued{root}, []*issued{leaf, middle}},
+		"another address":               {"10.0.0.2", []*issued{root}, []*issued{leaf, middle}},
+		"twins":                         {host, []*issued{twin, root}, []*issued{leaf, middle}},
+		"the wrong twin":                {host, []*issued{twin}, []*issued{leaf, middle}},
+		"the root is sent too":          {host, []*issued{root}, []*issued{leaf, middle, root}},
+		"in a mess":                     {host, []*issued{root}, []*issued{leaf, other, root, middle}},
+		"without the one between":       {host, []*issued{root}, []*issued{leaf}},
+		"trusted in the middle":         {host, []*issued{middle}, []*issued{leaf}},
+		"trusted itself":                {host, []*issued{self, root}, []*issued{self}},
+		"trusts itself alone":           {host, []*issued{root}, []*issued{self}},
+		"unknown":                       {host, []*issued{other}, []*issued{leaf, middle}},
+		"another issuer of the same":    {host, []*issued{other}, []*issued{leaf, middle, crossed}},
+		"another host":                  {"acct2.file.core.windows.net", []*issued{root}, []*issued{leaf, middle}},
+		"expired":                       {host, []*issued{root}, []*issued{expired, middle}},
+		"not a server's":                {host, []*issued{root}, []*issued{client, middle}},
+		"issued by one that is no CA":   {host, []*issued{root}, []*issued{forged, noCA}},
+		"trusted, but for another name": {"example.com", []*issued{self}, []*issued{self}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := bundleOf(c.bundle...)
+			whole := x509.NewCertPool()
+			whole.AppendCertsFromPEM(text)
+			options := x509.VerifyOptions{DNSName: c.host, Roots: whole, Intermediates: x509.NewCertPool()}
+			var chain []*x509.Certificate
+			for i, one := range c.chain {
+				chain = append(chain, one.Certificate)
+				if i > 0 {
+					options.Intermediates.AddCert(one.Certificate)
+				}
+			}
+			_, want := chain[0].Verify(options)
+			got := parseRoots(text).verify(c.host, chain)
+			var wrapped *tls.CertificateVerificationError
+			if (want == nil) != (got == nil) || want != nil && (!errors.As(got, &wrapped) || wrapped.Err.Error() != want.Error()) {
+				t.Errorf("%v\nwant %v", got, want)
+			}
+			if got == nil {
+				good++
+			}
+		})
+	}
+	if good != 7 {
+		t.Errorf("%d were accepted", good)
+	}
+	for _, c := range []struct {
+		host  string
+		chain []*x509.Certificate
+	}{{"", []*x509.Certificate{leaf.Certificate, middle.Certificate}}, {host, nil}} {
+		if parseRoots(bundleOf(root)).verify(c.host, c.chain) == nil {
+			t.Errorf("%q with %d certificates was accepted", c.host, len(c.chain))
+		}
+	}
+}
+
+// TestRootsOfTheMachine reads the subjects of the machine's own bundle as crypto/x509 does.
+func TestRootsOfTheMachine(t *testing.T) {
+	text, err := os.ReadFile(caBundles[0])
+	if err != nil {
+		t.Skipf("needs the bundle of Debian's ca-certificates: %v", err)
+	}
+	found := parseRoots(text)
+	n := 0
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			continue
+		}
+		if n++; len(found[string(c.RawSubject)]) == 0 {
+			t.Errorf("%s is missing", c.Subject)
+		}
+	}
+	if n == 0 {
+		t.Error("the bundle holds nothing")
+	}
+}
+
+// TestTrustOfTheTransport meets a server that the bundle knows, and one that it does not.
+func TestTrustOfTheTransport(t *testing.T) {
+	known := issue(t, "root", nil, authority)
+	for name, by := range map[string]*issued{"known": known, "a namesake": issue(t, "root", nil, authority)} {
+		leaf := issue(t, "leaf", by, server("127.0.0.1"))
+		s := httptest.NewUnstartedServer(http.NotFoundHandler())
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leaf.key}}} //nolint:gosec // a test
+		s.StartTLS()
+		file := filepath.Join(t.TempDir(), "bundle")
+		if err := os.WriteFile(file, bundleOf(known), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		way, err := New(Options{Bundles: []string{"/nonexistent", file}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&http.Client{Transport: way}).Get(s.URL)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if (err == nil) != (by == known) {
+			t.Errorf("%s: %v", name, err)
+		}
+		way.CloseIdleConnections()
+		s.Close()
+	}
+}
