@@ -23,9 +23,7 @@ const (
 
 // fillCache makes a cache with tickets of as many accounts.
 func fillCache(ctx context.Context) error {
-	if err := os.Remove(cacheFile); err != nil {
-		return err
-	}
+	_ = os.Remove(cacheFile)
 	store, err := ccache.Open(machine.Real(), cacheFile, 0)
 	if err != nil {
 		return err

@@ -1,12 +1,15 @@
 // Command bench measures, on this machine, what the product's programs cost, each in turn with a
 // yardstick, and prints medians, ratios and the bounds that they should keep.
 //
-//	bench [-n RUNS] [-logins] BINARY
+//	bench [-n RUNS] [-only PART] BINARY
 //
 // It needs root. Getting and listing tickets is measured in a network and mount namespace, where the
 // storage account's name leads to a fake of Azure that this program runs; the product is not told of
 // any of that. Logins are measured outside, since the kernel starts request-key there: for that time
 // there is a rule in /etc/request-key.d that matches only the keys of this program.
+//
+// All programs are copied before they are run, as a package's installation writes them: what the linker has written
+// is in the page cache in pieces of 4 KiB, each of which costs a fault, and starts up to half as slow again.
 //
 // PEER in the environment is the path of another azfilesauthmanager, which is then measured in turn
 // with ours. It must not be in /usr/sbin, which is hidden.
@@ -30,15 +33,18 @@ const (
 	here   = module + "internal/lab/cmd/bench/testdata/"
 )
 
-// loginsOnly leaves out all but logins.
-var loginsOnly bool
+// only is the part that is measured alone: mount, set, storm, list, version, daemon, boot or logins; "" is all.
+var only string
+
+// wanted reports whether a part is to be measured.
+func wanted(part string) bool { return only == "" || only == part }
 
 func main() {
 	runs := flag.Int("n", 50, "runs of each program")
-	flag.BoolVar(&loginsOnly, "logins", false, "measure only logins")
+	flag.StringVar(&only, "only", "", "measure mount, set, storm, list, version, daemon, boot or logins alone")
 	flag.Parse()
 	if flag.NArg() != 1 || *runs < 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [-n RUNS] [-logins] BINARY")
+		fmt.Fprintln(os.Stderr, "usage: bench [-n RUNS] [-only PART] BINARY")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -77,13 +83,21 @@ func outside(ctx context.Context, binary string, runs int) error {
 		return err
 	}
 	fmt.Println("machine: " + load())
-	if !loginsOnly {
+	if binary, err = installed(binary, filepath.Join(dir, "azfilesauth")); err != nil {
+		return err
+	}
+	if only != "logins" && only != "daemon" && only != "boot" {
 		if err := enter(ctx, dir, binary, runs); err != nil {
 			return err
 		}
+	}
+	if wanted("daemon") || wanted("boot") {
 		if err := enterWatcher(ctx, dir, binary); err != nil {
 			return err
 		}
+	}
+	if !wanted("logins") {
+		return nil
 	}
 	fmt.Println("machine, before the logins: " + load())
 	return measureUpcall(ctx, dir)
@@ -97,12 +111,26 @@ func build(ctx context.Context, out, pkg string, flags ...string) error {
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("go build %s: %w", pkg, err)
 	}
-	return nil
+	linked := out + ".linked"
+	if err := os.Rename(out, linked); err != nil {
+		return err
+	}
+	_, err := installed(linked, out)
+	return err
+}
+
+// installed copies a program to a place and gives the place.
+func installed(program, place string) (string, error) {
+	text, err := os.ReadFile(program)
+	if err != nil {
+		return "", err
+	}
+	return place, os.WriteFile(place, text, 0o755)
 }
 
 // enter starts this program again, in namespaces of its own and in dir.
 func enter(ctx context.Context, dir, binary string, runs int) error {
-	again := exec.CommandContext(ctx, "/proc/self/exe", "-n", fmt.Sprint(runs), binary)
+	again := exec.CommandContext(ctx, "/proc/self/exe", "-n", fmt.Sprint(runs), "-only", only, binary)
 	again.Dir = dir
 	again.Env = append(os.Environ(), inside+"=1")
 	if peer := os.Getenv("PEER"); peer != "" {

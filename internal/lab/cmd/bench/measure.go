@@ -27,8 +27,15 @@ func measure(ctx context.Context, binary string, runs int) error {
 	}
 	defer fake.Close()
 	b := bench{ctx, fake, binary, os.Getenv("PEER"), runs}
-	for _, part := range []func() error{b.mount, b.set, b.storm, b.list, b.version} {
-		if err := part(); err != nil {
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{{"mount", b.mount}, {"set", b.set}, {"storm", b.storm}, {"list", b.list}, {"version", b.version}} {
+		if !wanted(part.name) {
+			continue
+		}
+		fmt.Println("machine, before " + part.name + ": " + load())
+		if err := part.run(); err != nil {
 			return err
 		}
 	}
