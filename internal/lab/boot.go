@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,13 +27,17 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 		return err
 	}
 	tarball := filepath.Join(logs, "logs.tar")
-	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", append([]string{
-		"-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-smp", "2",
+	clock := []string{"-accel", "tcg,thread=multi", "-smp", "2"}
+	if l.Counted {
+		clock = []string{"-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off"}
+	}
+	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", slices.Concat(clock, []string{
+		"-cpu", "max", "-machine", "q35",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
 		"-kernel", img.kernel,
 		"-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on lab.mode=" + mode + " " + img.options,
 		"-serial", "stdio", "-serial", "file:" + tarball,
-	}, img.args...)...)
+	}, img.args)...)
 	qemu.WaitDelay = 5 * time.Second
 	var stderr strings.Builder
 	qemu.Stderr = &stderr

@@ -95,9 +95,16 @@ func (s *server) endSessions() error {
 	return nil
 }
 
-// listening says whether port 445 (hex 01BD) is in the state LISTEN (0A), in the server's namespace.
-func listening() bool {
-	return exec.Command("ip", "netns", "exec", "srv", "grep", "-q", ":01BD 00000000:0000 0A", "/proc/net/tcp").Run() == nil
+// serverPort is where Samba listens, in hexadecimal: smbHex but for what startRelay does.
+var serverPort = smbHex
+
+const smbHex = "01BD" // 445
+
+func listening() bool { return listensOn(serverPort) }
+
+// listensOn says whether a port is in the state LISTEN (0A), in the server's namespace.
+func listensOn(port string) bool {
+	return exec.Command("ip", "netns", "exec", "srv", "grep", "-q", ":"+port+" 00000000:0000 0A", "/proc/net/tcp").Run() == nil
 }
 
 // until waits for something that takes a moment.

@@ -12,7 +12,7 @@ import (
 
 // How much the rows do. It is little, because the processor is emulated: on a real machine ten times as much is usual.
 const (
-	wideBytes  = 32 << 20 // of all jobs together, in blocks of 1 MiB
+	wideBytes  = 16 << 20 // of all jobs together, in blocks of 1 MiB
 	smallBytes = 2 << 20  // the same in blocks of 4 KiB
 	smallFiles = 500
 	listed     = 2000
@@ -26,6 +26,7 @@ type workload struct {
 	prepare func() error // on the server, once
 	before  func() error // on the share, not measured
 	do      func() error // on the share
+	moves   bool         // data, more than a connection's round trip
 }
 
 // workloads has fio's usual patterns, by this program: Debian's fio brings the libraries of Ceph and Gluster.
@@ -46,7 +47,7 @@ func transfers() (all []workload) {
 			for _, block := range []int{1 << 20, 4 << 10} {
 				for _, jobs := range []int{1, 16} {
 					t := transfer{write, random, block, jobs}
-					all = append(all, workload{name: t.name(), prepare: t.prepare, do: t.do})
+					all = append(all, workload{name: t.name(), prepare: t.prepare, do: t.do, moves: jobs > 1 || block == 1<<20})
 				}
 			}
 		}

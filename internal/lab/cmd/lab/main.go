@@ -26,8 +26,11 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/lab"
 )
 
-// limit bounds a run, the first build with its downloads included.
-const limit = 20 * time.Minute
+// A run is bounded, the first build with its downloads included.
+const (
+	limit     = 20 * time.Minute
+	limitLong = 2 * time.Hour // for what is measured on a machine that has other things to do
+)
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -63,7 +66,11 @@ func run(args []string) error {
 		l.Terminal = os.Stdout
 		return explain(l, l.Run(ctx, show, "shell", names...))
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	bound := limit
+	if verb == "bench-mount" {
+		bound = limitLong
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	switch verb {
 	case "build":
@@ -77,6 +84,7 @@ func run(args []string) error {
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "demo", "bench", "bench-mount":
+		l.Counted = verb == "bench-mount"
 		return explain(l, l.Run(ctx, show, verb))
 	}
 	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
