@@ -11,7 +11,8 @@
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
-//	lab bench-mount [-suite SUITE]      compares mount options by what applications feel of them
+//	lab bench-mount [-suite SUITE] [WORD]  compares mount options by what applications feel of them, or the
+//	                                    rows with that word in their names, such as read
 package main
 
 import (
@@ -85,7 +86,7 @@ func run(args []string) error {
 		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "demo", "bench", "bench-mount":
 		l.Counted = verb == "bench-mount"
-		return explain(l, l.Run(ctx, show, verb))
+		return explain(l, l.Run(ctx, show, verb, flags.Args()...))
 	}
 	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
 }
