@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"os"
+	"sync"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -97,5 +98,20 @@ func (all roots) config(host string) *tls.Config {
 		MinVersion: tls.VersionTLS12, ServerName: host,
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection does it
 		VerifyConnection:   func(c tls.ConnectionState) error { return all.verify(host, c.PeerCertificates) },
+	}
+}
+
+// directly gives the configuration for a connection to a host that no proxy makes: by the roots of the bundles, and where
+// there are none as config says after trust.
+func directly(config *tls.Config, bundles []string, trust func()) func(host string) *tls.Config {
+	all := sync.OnceValue(func() roots { return firstRoots(bundles) })
+	return func(host string) *tls.Config {
+		if all := all(); all != nil {
+			return all.config(host)
+		}
+		trust()
+		own := config.Clone()
+		own.ServerName = host
+		return own
 	}
 }

@@ -56,16 +56,7 @@ func New(o Options) (*http.Transport, error) {
 	// Called right before any handshake that uses config, hence before anybody else reads the field. Through a proxy
 	// it is net/http that shakes hands, which takes nothing but a whole pool.
 	trust := sync.OnceFunc(func() { config.RootCAs = firstBundle(o.Bundles) })
-	trusted := sync.OnceValue(func() roots { return firstRoots(o.Bundles) })
-	direct := func(host string) *tls.Config {
-		if all := trusted(); all != nil {
-			return all.config(host)
-		}
-		trust()
-		own := config.Clone()
-		own.ServerName = host
-		return own
-	}
+	direct := directly(config, o.Bundles, trust)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // one request in a long while gains nothing from HTTP/2
 	return &http.Transport{
