@@ -29,7 +29,13 @@ func measureUpcall(ctx context.Context, dir string) error {
 		fmt.Printf("logins were not measured: %v; apt-get install --no-install-recommends cifs-utils\n", err)
 		return nil
 	}
-	if err := prepareLogins(ctx, dir); err != nil {
+	// What a login leaves is in memory, as /run is: on a disk each would wait for two writes.
+	run, err := os.MkdirTemp("/dev/shm", "azfilesauth-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(run) }()
+	if err := prepareLogins(ctx, dir, run); err != nil {
 		return err
 	}
 	remove, err := addRules(dir)
@@ -56,7 +62,7 @@ func measureUpcall(ctx context.Context, dir string) error {
 }
 
 // prepareLogins makes our handler, its surroundings, a ticket, and what libkrb5 needs to find it.
-func prepareLogins(ctx context.Context, dir string) error {
+func prepareLogins(ctx context.Context, dir, run string) error {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	err := build(ctx, in("handler"), module+"upcall/testdata/handler",
 		"-tags", "upcalltest", "-ldflags", "-s -w -X "+module+"upcall.testFile="+in("setup.json"))
@@ -64,7 +70,7 @@ func prepareLogins(ctx context.Context, dir string) error {
 		return err
 	}
 	setup, err := json.Marshal(map[string]any{
-		"Config": in("config.yaml"), "Run": in("run"), "MountTable": in("mountinfo"), "RulesFolder": in("rules"),
+		"Config": in("config.yaml"), "Run": run, "MountTable": in("mountinfo"), "RulesFolder": in("rules"),
 		"RulesFile": in("rules.conf"), "Helper": cifsUpcall, "Syslog": in("log"), "Kmsg": in("kmsg"),
 		"Deadline": 5 * time.Second,
 	})
