@@ -43,8 +43,8 @@ type taken struct {
 }
 
 // runBenchMount measures what applications feel of mount options: each row of workloads with each line in turn, with
-// nothing cached, and prints a table for docs/performance.md. With a word it measures the rows that have it in their names.
-func runBenchMount(m *machine, word string) error {
+// nothing cached, and prints a table for docs/performance.md. With words it measures the rows that have one of them in their names.
+func runBenchMount(m *machine, words []string) error {
 	err := errors.Join(os.MkdirAll(benchTarget, 0o755), os.MkdirAll(serverFolder, 0o777), os.Chmod(serverFolder, 0o777),
 		m.server.startRelay(`interfaces = "10.99.0.1;speed=1000000000,capability=RSS"`, "log level = 0"))
 	if err != nil {
@@ -59,7 +59,7 @@ func runBenchMount(m *machine, word string) error {
 	fmt.Printf("Linux %s; the least of %d rounds in turn, in ms, and the requests that went to the server\n\n", kernelRelease(), mountRounds)
 	fmt.Printf("| | %s | %s | %s | ratio to the better one | %s |\n| --- | --- | --- | --- | --- | --- |\n", lines[0].name, lines[1].name, lines[2].name, lines[3].name)
 	for _, w := range workloads {
-		if !strings.Contains(w.name, word) {
+		if len(words) > 0 && !slices.ContainsFunc(words, func(word string) bool { return strings.Contains(w.name, word) }) {
 			continue
 		}
 		row, err := w.measure()

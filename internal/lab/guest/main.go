@@ -5,7 +5,7 @@
 //	guest doctor[,ROW...]     breaks one thing after the other and has the doctor find it
 //	guest demo                shows a mount step by step
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
-//	guest bench-mount[,WORD]  measures what applications feel of mount options, or the rows with that word
+//	guest bench-mount[,WORD...]  measures what applications feel of mount options, or the rows with such a word
 //	guest boot,NAME           runs the story of this boot of the systemd guest
 //	guest run,STORY           runs one story and shows its whole log
 //	guest shell[,STORY]       a shell on a clean machine, or where the story has just ended
@@ -65,7 +65,7 @@ func run(args []string) error {
 	case "bench":
 		return runBench(m)
 	case "bench-mount":
-		return runBenchMount(m, names)
+		return runBenchMount(m, list)
 	}
 	return fmt.Errorf("there is no mode %q", mode)
 }

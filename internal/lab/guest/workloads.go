@@ -14,10 +14,10 @@ import (
 const (
 	wideBytes  = 16 << 20 // of all jobs together, in blocks of 1 MiB
 	smallBytes = 2 << 20  // the same in blocks of 4 KiB
-	smallFiles = 500
-	listed     = 2000
-	walkDirs   = 20
-	walkFiles  = 25 // in each of them
+	smallFiles = 100
+	listed     = 500
+	walkDirs   = 10
+	walkFiles  = 10 // in each of them
 )
 
 // workload is a row: something that applications do.

@@ -11,8 +11,8 @@
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
-//	lab bench-mount [-suite SUITE] [WORD]  compares mount options by what applications feel of them, or the
-//	                                    rows with that word in their names, such as read
+//	lab bench-mount [-suite SUITE] [WORD...]  compares mount options by what applications feel of them, or the
+//	                                    rows with such a word in their names: read
 package main
 
 import (
