@@ -144,7 +144,7 @@ func upstreamRPM(t *testing.T) string {
 func undividedRPM(t *testing.T) string {
 	t.Helper()
 	tree := t.TempDir()
-	command(t, "sh", "-c", `rpm2cpio "$2" | cpio --quiet -idm -D "$1"; rpm2cpio "$3" | cpio --quiet -idm -D "$1"`, "sh", tree, built(t, rpmLibAMD64), built(t, rpmDevAMD64))
+	command(t, "sh", "-c", `rpm2cpio "$2" | cpio --quiet -idm -D "$1"; rpm2cpio "$3" | cpio --quiet -idm -D "$1"; rm -r "$1/usr/share"`, "sh", tree, built(t, rpmLibAMD64), built(t, rpmDevAMD64))
 	return packRPM(t, tree, "2.0.0~git20261120.0123456789ab-1", "/usr/include/*\n/usr/lib64/*\n")
 }
 
