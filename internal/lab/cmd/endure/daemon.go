@@ -95,20 +95,6 @@ func (d *daemon) logged() (n int64) {
 	return n
 }
 
-// stop ends the daemon as systemd does.
-func (d *daemon) stop() error {
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	select {
-	case <-d.ended:
-	case <-time.After(10 * time.Second):
-		_ = d.cmd.Process.Kill()
-		return errors.New("the daemon did not end within 10 s of SIGTERM")
-	}
-	return d.said.Close()
-}
-
 // goroutines ends the daemon by SIGQUIT, at which a program in Go writes all of them, and counts.
 func (d *daemon) goroutines() (int, error) {
 	if err := d.cmd.Process.Signal(syscall.SIGQUIT); err != nil {

@@ -169,8 +169,11 @@ func (t *trial) finish(d *daemon) (err error) {
 		what      string
 		is, bound float64
 	}{
-		{"bytes of log a minute and account", t.Log / float64(len(t.accounts)), logBound}, {"requests a minute and account", t.PerMinute, askBound}, {"KiB of memory", float64(t.RSS), rssBound},
-		{"descriptors", float64(t.Descriptors), openBound}, {"goroutines", float64(t.Goroutines), goBound},
+		{"bytes of log a minute and account", t.Log / float64(len(t.accounts)), logBound},
+		{"requests a minute and account", t.PerMinute, askBound},
+		{"KiB of memory", float64(t.RSS), rssBound},
+		{"descriptors", float64(t.Descriptors), openBound},
+		{"goroutines", float64(t.Goroutines), goBound},
 	} {
 		if b.is > b.bound {
 			t.problem("%.0f %s, bound %.0f", b.is, b.what, b.bound)

@@ -134,7 +134,8 @@ func (s *soakFlags) soak(binary string) error {
 		return err
 	}
 	k := &soaking{
-		record: record{Seed: s.seed, Accounts: s.endpoints, Load: load()}, machine: m, asks: rand.New(rand.NewPCG(s.seed, 0)),
+		record: record{Seed: s.seed, Accounts: s.endpoints, Load: load()}, machine: m,
+		asks: rand.New(rand.NewPCG(s.seed, 0)), //nolint:gosec // faults that can be repeated
 		well: map[string]time.Time{}, ends: map[string]time.Time{}, without: map[string]time.Time{},
 	}
 	if k.d, err = startDaemon(binary); err != nil {

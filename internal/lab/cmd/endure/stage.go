@@ -130,8 +130,11 @@ func (m *machine) write(identity string) error {
 		return err
 	}
 	for _, bind := range [][2]string{
-		{"/run/hosts", "/etc/hosts"}, {"/run/resolv.conf", "/etc/resolv.conf"}, {"/run/nsswitch.conf", "/etc/nsswitch.conf"},
-		{"/run/bundle", certificates}, {"/run/sbin", "/usr/sbin"},
+		{"/run/hosts", "/etc/hosts"},
+		{"/run/resolv.conf", "/etc/resolv.conf"},
+		{"/run/nsswitch.conf", "/etc/nsswitch.conf"},
+		{"/run/bundle", certificates},
+		{"/run/sbin", "/usr/sbin"},
 	} {
 		if err := syscall.Mount(bind[0], bind[1], "", syscall.MS_BIND, ""); err != nil {
 			return fmt.Errorf("bind %s: %w", bind[1], err)

@@ -66,7 +66,7 @@ func negotiate() error {
 		return err
 	}
 	line, err := bufio.NewReader(c).ReadString('\n')
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if !strings.HasPrefix(line, "welcome") {
