@@ -30,10 +30,13 @@ func TestRPMDependsOnTwoPackages(t *testing.T) {
 
 // What rpmlint may say, and why, is in rpm/rpmlint.toml.
 func TestRPMIsRpmlintClean(t *testing.T) {
-	for _, rpm := range slices.Concat(all[what{"rpm", "amd64"}], all[what{"rpm", "arm64"}]) {
-		out := command(t, "rpmlint", "-c", "rpm/rpmlint.toml", built(t, rpm))
-		if !strings.Contains(out, " 0 errors, 0 warnings,") {
-			t.Errorf("%s:\n%s", rpm, out)
+	for _, arch := range []string{"amd64", "arm64"} {
+		args := []string{"-c", "rpm/rpmlint.toml"}
+		for _, rpm := range all[what{"rpm", arch}] { // together: the header asks for the library
+			args = append(args, built(t, rpm))
+		}
+		if out := command(t, "rpmlint", args...); !strings.Contains(out, " 0 errors, 0 warnings,") {
+			t.Errorf("%s:\n%s", arch, out)
 		}
 	}
 }
