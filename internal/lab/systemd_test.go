@@ -12,7 +12,7 @@ import (
 
 // bootsLimit bounds all boots of the systemd guest, of which each takes about a minute, and the making
 // of its disk.
-const bootsLimit = 30 * time.Minute
+const bootsLimit = 40 * time.Minute
 
 // TestBoots boots the systemd guest of the suite $SUITE once for each of its stories.
 func TestBoots(t *testing.T) { live(t, NewMachine) }

@@ -14,7 +14,7 @@ import (
 const bootStories = "/lab/boots"
 
 // bootTime bounds the story of one boot.
-const bootTime = 8 * time.Minute
+const bootTime = 15 * time.Minute
 
 // runBoot tells the story of this boot. The machine is as the boots before have left it, and stays as
 // the story leaves it.
