@@ -21,13 +21,14 @@ import (
 const logLimit = 100 * time.Millisecond
 
 // report leaves one line in the log and, for an endpoint, the failure where mount.azfiles finds it.
-func (h *handler) report(k *known, f *fault.Fault) {
-	if k.host != "" && !h.hides(k.host, f) {
-		_ = lastfault.Save(h.Host, k.host, f) // the log has it, too
+func (r *request) report(f *fault.Fault) {
+	k := r.known.Load()
+	if k.host != "" && !r.hides(k.host, f) {
+		_ = lastfault.Save(r.Host, k.host, f) // the log has it, too
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
-	h.log(slog.LevelError, f.Error(), append(k.fields(), slog.String("fault", string(f.ID())), slog.String("fix", f.Fix()))...)
-	h.count(k, string(f.ID()))
+	r.log(slog.LevelError, f.Error(), append(k.fields(), slog.String("fault", string(f.ID())), slog.String("fix", f.Fix()))...)
+	r.count(string(f.ID()))
 }
 
 // fields are those of a line about the request.
@@ -40,11 +41,11 @@ func (k *known) fields() []slog.Attr {
 }
 
 // count adds a request to the counters, which is nothing that it could fail of.
-func (h *handler) count(k *known, result string) {
-	if k.counted {
+func (r *request) count(result string) {
+	if r.known.Load().counted {
 		ctx, cancel := context.WithTimeout(context.Background(), logLimit)
 		defer cancel()
-		_ = metrics.CountUpcall(ctx, h.Host, result)
+		_ = metrics.CountUpcall(ctx, r.Host, result, time.Since(r.asked))
 	}
 }
 

@@ -29,6 +29,7 @@ const attempts = 1
 type request struct {
 	*handler
 	key   keyring.Serial
+	asked time.Time             // when it began
 	began time.Time             // when it began to wait for others; zero before
 	dog   *time.Timer           // the watchdog, see bite
 	known atomic.Pointer[known] // the watchdog looks at it, too
@@ -149,7 +150,7 @@ func (r *request) login(text string) (err error) {
 	if err == nil {
 		r.remember()
 		r.forgive(got.Failure)
-		r.count(r.known.Load(), metrics.Answered)
+		r.count(metrics.Answered)
 	}
 	return err
 }
@@ -245,7 +246,7 @@ func (r *request) refuse(err error) {
 	f := fault.From(err)
 	_ = keyring.Reject(r.key, remembered(f), unix.ENOKEY) // fails when it is answered, or not ours to answer
 	r.dog.Reset(grace)
-	r.report(r.known.Load(), f)
+	r.report(f)
 }
 
 // remembered is for how long the kernel shall remember a rejection. A mount goes on with the channels

@@ -111,7 +111,7 @@ func serial(args []string) (keyring.Serial, bool) {
 
 // serve answers or rejects the key and gives the exit status.
 func (h *handler) serve(key keyring.Serial) int {
-	r := &request{handler: h, key: key}
+	r := &request{handler: h, key: key, asked: time.Now()}
 	r.known.Store(&known{deadline: h.deadline})
 	r.dog = time.AfterFunc(h.deadline+grace, r.bite)
 	defer r.dog.Stop()

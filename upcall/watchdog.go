@@ -25,7 +25,7 @@ func (r *request) bite() {
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		r.report(r.known.Load(), r.deadlineFault(nil))
+		r.report(r.deadlineFault(nil))
 	}()
 	select {
 	case <-told:

@@ -27,7 +27,7 @@ type machine struct {
 	notify     func(state string)
 	alive      time.Duration // how often systemd wants to hear; zero is never
 	seed       string
-	upcalls    func() map[string]uint64 // the kernel's requests by result, see package metrics
+	upcalls    func() map[string]metrics.Upcall // the kernel's requests by result, see package metrics
 }
 
 // real is this machine.
@@ -57,7 +57,7 @@ func real(ctx context.Context, h host.Host, hangups <-chan os.Signal) (machine, 
 		notify:     notify,
 		alive:      watchdog(),
 		seed:       machineID(),
-		upcalls:    func() map[string]uint64 { return metrics.Upcalls(h) },
+		upcalls:    func() map[string]metrics.Upcall { return metrics.Upcalls(h) },
 	}, nil
 }
 

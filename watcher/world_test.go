@@ -24,6 +24,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/metrics"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -123,7 +124,7 @@ func (w *world) machine() machine {
 	return machine{
 		alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups, changes: w.changed,
 		watchCache: w.follow, notify: w.tell, alive: w.alive, seed: "seed",
-		upcalls: func() map[string]uint64 { return map[string]uint64{"answered": 3} },
+		upcalls: func() map[string]metrics.Upcall { return map[string]metrics.Upcall{"answered": {Count: 3}} },
 	}
 }
 

@@ -11,6 +11,7 @@ package metrics
 
 import (
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -33,6 +34,7 @@ const (
 	refreshes    = "azfilesauth_refreshes_total"
 	durations    = "azfilesauth_refresh_duration_seconds"
 	upcallsTotal = "azfilesauth_upcalls_total"
+	upcallTimes  = "azfilesauth_upcall_duration_seconds"
 )
 
 // help is what is said of each metric.
@@ -48,21 +50,21 @@ var help = []struct{ name, kind, text string }{
 	{refreshes, "counter", "Refreshes by endpoint, result and id of the fault."},
 	{durations, "histogram", "How long refreshes took, failed ones included."},
 	{upcallsTotal, "counter", "Requests of the kernel for a ticket by result, which is answered or the id of the fault."},
+	{upcallTimes, "histogram", "How long the kernel waited for these requests, by result."},
 }
-
-// bounds of the histogram, in seconds: an exchange takes tenths of a second, its time limit is 30 s.
-var bounds = [...]float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
 
 // Set counts since the daemon's start. It is safe for concurrent use.
 type Set struct {
 	lock      sync.Mutex
-	refreshes map[string]float64       // by labels
-	within    [len(bounds) + 1]float64 // refreshes by the first bound that they kept; the last is none
-	took      float64                  // seconds, of all refreshes
+	refreshes map[string]float64 // by labels
+	took      histogram          // by refreshes
 }
 
+// refreshBounds are in seconds: an exchange takes tenths of a second, its time limit is 30 s.
+var refreshBounds = []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
+
 // New makes a Set that has counted nothing.
-func New() *Set { return &Set{refreshes: map[string]float64{}} }
+func New() *Set { return &Set{refreshes: map[string]float64{}, took: newHistogram(refreshBounds)} }
 
 // Refreshed counts a refresh of the endpoint host that took d; faultID is "" when it succeeded.
 func (s *Set) Refreshed(host, faultID string, d time.Duration) {
@@ -73,16 +75,11 @@ func (s *Set) Refreshed(host, faultID string, d time.Duration) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	s.refreshes[labels("endpoint", host, "result", result, "fault", faultID)]++
-	i := 0
-	for i < len(bounds) && d.Seconds() > bounds[i] {
-		i++
-	}
-	s.within[i]++
-	s.took += d.Seconds()
+	s.took.add(refreshBounds, d)
 }
 
 // Write writes all metrics: what was counted, what status tells, and upcalls as Upcalls gives them.
-func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]uint64) {
+func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]Upcall) {
 	t := text{}
 	t.set(buildInfo, labels("version", status.Version), 1)
 	t.set(active, "", truth(status.Active))
@@ -95,8 +92,10 @@ func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]uint6
 		t.set(failures, at, float64(e.Failures))
 		t.set(nobody, at, truth(unknown(e)))
 	}
-	for result, n := range upcalls {
-		t.set(upcallsTotal, labels("result", result), float64(n))
+	for _, result := range slices.Sorted(maps.Keys(upcalls)) {
+		u := upcalls[result]
+		t.set(upcallsTotal, labels("result", result), float64(u.Count))
+		u.took.write(t, upcallTimes, upcallBounds, "result", result)
 	}
 	s.counted(t)
 	t.write(w)
@@ -145,17 +144,7 @@ func (s *Set) counted(t text) {
 	for at, n := range s.refreshes {
 		t.set(refreshes, at, n)
 	}
-	sum := 0.0
-	for i, n := range s.within {
-		bound := "+Inf"
-		if i < len(bounds) {
-			bound = number(bounds[i])
-		}
-		sum += n
-		t.add(durations, durations+"_bucket"+labels("le", bound), sum)
-	}
-	t.add(durations, durations+"_sum", s.took)
-	t.add(durations, durations+"_count", sum)
+	s.took.write(t, durations, refreshBounds)
 }
 
 func truth(b bool) float64 {

@@ -23,11 +23,26 @@ var status = control.Status{
 	},
 }
 
-func written(t *testing.T, s *Set, upcalls map[string]uint64) string {
+func written(t *testing.T, s *Set, upcalls map[string]Upcall) string {
 	t.Helper()
 	var b bytes.Buffer
 	s.Write(&b, status, upcalls)
 	return b.String()
+}
+
+// upcalls are some that were answered at once, and some that failed after four seconds.
+func upcalls(answered, late int) map[string]Upcall {
+	all := map[string]Upcall{}
+	for result, n := range map[string]int{Answered: answered, "AZF-TIMEOUT": late} {
+		u := Upcall{Count: uint64(n), took: newHistogram(upcallBounds)} //nolint:gosec // it is small
+		for range n {
+			u.took.add(upcallBounds, map[string]time.Duration{Answered: 5 * time.Millisecond, "AZF-TIMEOUT": 4 * time.Second}[result])
+		}
+		if n > 0 {
+			all[result] = u
+		}
+	}
+	return all
 }
 
 // counted is a Set after three refreshes.
@@ -40,7 +55,7 @@ func counted() *Set {
 }
 
 func TestWrite(t *testing.T) {
-	got := written(t, counted(), map[string]uint64{Answered: 7, "AZF-TIMEOUT": 1})
+	got := written(t, counted(), upcalls(7, 1))
 	for _, line := range []string{
 		`azfilesauth_build_info{version="2.0.0 \"x\""} 1`,
 		`azfilesauth_active 1`,
@@ -58,6 +73,11 @@ func TestWrite(t *testing.T) {
 		`azfilesauth_refresh_duration_seconds_count 3`,
 		`azfilesauth_upcalls_total{result="answered"} 7`,
 		`azfilesauth_upcalls_total{result="AZF-TIMEOUT"} 1`,
+		`azfilesauth_upcall_duration_seconds_bucket{result="answered",le="0.005"} 7`,
+		`azfilesauth_upcall_duration_seconds_bucket{result="AZF-TIMEOUT",le="2.5"} 0`,
+		`azfilesauth_upcall_duration_seconds_bucket{result="AZF-TIMEOUT",le="5"} 1`,
+		`azfilesauth_upcall_duration_seconds_sum{result="answered"} 0.035`,
+		`azfilesauth_upcall_duration_seconds_count{result="AZF-TIMEOUT"} 1`,
 	} {
 		if n := strings.Count(got, "\n"+line+"\n"); n != 1 {
 			t.Errorf("%d times %s", n, line)
@@ -104,7 +124,7 @@ func TestIdentitiesOfOneEndpointAreOneSeries(t *testing.T) {
 func TestPromtool(t *testing.T) {
 	for name, s := range map[string]*Set{"new": New(), "counted": counted()} {
 		cmd := exec.Command("promtool", "check", "metrics")
-		cmd.Stdin = strings.NewReader(written(t, s, map[string]uint64{Answered: 7}))
+		cmd.Stdin = strings.NewReader(written(t, s, upcalls(7, 0)))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v (promtool is in Debian's package prometheus)\n%s", name, err, out)
 		}
@@ -129,12 +149,12 @@ func TestUpcalls(t *testing.T) {
 	for range 8 {
 		go func() {
 			for range each {
-				if err := CountUpcall(t.Context(), h, Answered); err != nil {
+				if err := CountUpcall(t.Context(), h, Answered, 20*time.Millisecond); err != nil {
 					done <- err
 					return
 				}
 			}
-			done <- CountUpcall(t.Context(), h, "AZF-TIMEOUT")
+			done <- CountUpcall(t.Context(), h, "AZF-TIMEOUT", 4*time.Second)
 		}()
 	}
 	for range 8 {
@@ -142,7 +162,8 @@ func TestUpcalls(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := Upcalls(h); got[Answered] != 8*each || got["AZF-TIMEOUT"] != 8 || len(got) != 2 {
+	if got := Upcalls(h); got[Answered].Count != 8*each || got["AZF-TIMEOUT"].Count != 8 || len(got) != 2 ||
+		got[Answered].took.within[2] != 8*each || got[Answered].took.sum != 8*each*20*time.Millisecond || got["AZF-TIMEOUT"].took.within[9] != 8 {
 		t.Errorf("counted %v", got)
 	}
 	if info, err := os.Stat(filepath.Join(dir, counters)); err != nil || info.Mode().Perm() != 0o600 {
@@ -153,13 +174,13 @@ func TestUpcalls(t *testing.T) {
 func TestUpcallsInOtherFiles(t *testing.T) {
 	h := machine(t)
 	path := filepath.Join(h.Run, counters)
-	if err := os.WriteFile(path, []byte("answered 3\nanswered{x=\"\"} 4\nx\nanswered -1\n\nAZF-TIMEOUT 99999999999999999999\n"+strings.Repeat("x", 1<<20)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("answered 3\nAZF-X 1 2\nAZF-Y 1 2 3 4 5 6 7 8 9 10 11 12 13 -14\nanswered{x=\"\"} 4\nx\nanswered -1\n\nAZF-TIMEOUT 99999999999999999999\n"+strings.Repeat("x", 1<<20)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := CountUpcall(t.Context(), h, Answered); err != nil {
+	if err := CountUpcall(t.Context(), h, Answered, 20*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(path); err != nil || string(text) != "answered 4\n" {
+	if text, err := os.ReadFile(path); err != nil || string(text) != "answered 4 20000 0 0 1 0 0 0 0 0 0 0 0 0\n" {
 		t.Errorf("%q, %v", text, err)
 	}
 	if err := os.Rename(path, path+".real"); err != nil {
@@ -168,11 +189,11 @@ func TestUpcallsInOtherFiles(t *testing.T) {
 	if err := os.Symlink(path+".real", path); err != nil {
 		t.Fatal(err)
 	}
-	if err := CountUpcall(t.Context(), h, Answered); err == nil {
+	if err := CountUpcall(t.Context(), h, Answered, 20*time.Millisecond); err == nil {
 		t.Error("a link was followed")
 	}
 	h.Run += "/none"
-	if err := CountUpcall(t.Context(), h, Answered); err == nil {
+	if err := CountUpcall(t.Context(), h, Answered, 20*time.Millisecond); err == nil {
 		t.Error("no error without a folder")
 	}
 }
@@ -193,7 +214,7 @@ func TestNamesOfMetrics(t *testing.T) {
 	s := New()
 	s.Refreshed("a.file.core.windows.net", "AZF-TEST", time.Second)
 	var exposed strings.Builder
-	s.Write(&exposed, control.Status{Version: "2.0.0", Endpoints: []control.Endpoint{{Host: "a.file.core.windows.net"}}}, map[string]uint64{Answered: 1})
+	s.Write(&exposed, control.Status{Version: "2.0.0", Endpoints: []control.Endpoint{{Host: "a.file.core.windows.net"}}}, upcalls(1, 0))
 	names, labels := map[string]bool{}, map[string]bool{"instance": true} // which Prometheus adds
 	for line := range strings.Lines(exposed.String()) {
 		name, rest, _ := strings.Cut(line, "{")
