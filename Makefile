@@ -226,14 +226,19 @@ test-unit: promtool ## the packages' own tests, with the race detector; as root,
 # Helm's engine and a container's runtime take longer to build than all the rest; the manifests' own tests are in test-unit.
 RUNTIME := $(CURDIR)/.cache/containerd
 .PHONY: test-kubernetes
-test-kubernetes: images ## the chart by helm's engine, the images, and the pods in containerd and runc
+test-kubernetes: images ## the chart by helm's engine, the images, and the pods in containerd and runc, driven by CRI
 	cd packaging/helm/test && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
 	cd packaging/images && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
 	@[ -x $(RUNTIME)/usr/bin/ctr ] || { \
 	  mkdir -p $(RUNTIME) && cd $(RUNTIME) && echo "deps: fetching containerd and runc" && \
 	  if [ "$$(id -u)" = 0 ]; then apt-get -o DPkg::Lock::Timeout=300 -qq update; fi && apt-get -qq download containerd runc && \
 	  for d in *.deb; do dpkg-deb -x $$d . && rm $$d; done; }
-	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/dist/images $(CURDIR)/$(PROGRESS) $(GO) test -tags runtime -run '^TestPods' -count=1 -v ./...
+	$(GO) build -o bin/images/azurefake ./internal/azurefake/cmd/azurefake
+	cd packaging/kubernetes/test && CGO_ENABLED=0 $(GO) build -o ../../../bin/images/pause ./pause
+	bin/images/write -program bin/images/pause -arch $$($(GO) env GOARCH) -version pause -created '$(COMMITTED)' \
+	  -certificates /etc/ssl/certs/ca-certificates.crt -sbom dist/images/azfilesauth-amd64.cdx.json -out bin/images/pause.oci.tar
+	ln -f dist/images/*.oci.tar bin/images/
+	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/bin/images AZUREFAKE=$(CURDIR)/bin/images/azurefake $(CURDIR)/$(PROGRESS) $(GO) test -tags runtime -run '^TestPods' -count=1 -v ./...
 
 .PHONY: test-fips
 test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module

@@ -39,9 +39,6 @@ type Upcall struct {
 	took  histogram
 }
 
-// Took is how long they took together.
-func (u Upcall) Took() time.Duration { return u.took.sum }
-
 // CountUpcall adds an upcall with its result, which took d, to the counters of the machine h, waiting for others that do
 // the same, which takes microseconds. They end with the machine's run. A file that cannot be understood is
 // begun anew.

@@ -11,198 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
-
-// What the pods see of their node: these directories lie in a scratch directory that stands for it.
-var nodeDirs = []string{"/usr", "/etc", "/opt", "/var/lib", "/run"}
-
-// cluster is containerd with our image, and a directory that stands for a node.
-type cluster struct {
-	t          *testing.T
-	bin        string // of containerd, ctr and runc
-	dir, node  string
-	image      string
-	containers int
-}
-
-// newCluster starts the containerd of $CONTAINERD with a state of its own, and imports the archive in $IMAGES.
-func newCluster(t *testing.T) *cluster {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: containers are made")
-	}
-	c := &cluster{t: t, bin: os.Getenv("CONTAINERD"), node: t.TempDir()}
-	dir, err := os.MkdirTemp("", "pods") // a short path: the name of a socket is bounded
-	must(t, err)
-	c.dir = dir
-	for _, d := range append(slices.Clone(nodeDirs), "/usr/bin", "/usr/sbin", "/etc/request-key.d", "/var/lib/kubelet/kerberos") {
-		must(t, os.MkdirAll(c.node+d, 0o755))
-	}
-	must(t, os.Symlink("usr/sbin", c.node+"/sbin"))
-	config := fmt.Sprintf("version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = %q\n", dir+"/root", dir+"/state", dir+"/sock")
-	must(t, os.WriteFile(dir+"/config.toml", []byte(config), 0o600))
-	log, err := os.Create(dir + "/log")
-	must(t, err)
-	daemon := exec.Command(c.bin+"/usr/bin/containerd", "--config", dir+"/config.toml")
-	daemon.Env = append(os.Environ(), "PATH="+c.bin+"/usr/bin:"+c.bin+"/usr/sbin:"+os.Getenv("PATH"))
-	daemon.Stdout, daemon.Stderr = log, log
-	must(t, daemon.Start())
-	t.Cleanup(func() {
-		_ = daemon.Process.Signal(os.Interrupt)
-		_ = daemon.Wait()
-		_ = log.Close()
-		_ = os.RemoveAll(dir)
-	})
-	c.until("containerd answers", func() bool { _, err := c.try("version"); return err == nil })
-	for line := range strings.Lines(c.ctr("images", "import", filepath.Join(os.Getenv("IMAGES"), "azfilesauth-"+runtime.GOARCH+".oci.tar"))) {
-		if _, after, ok := strings.Cut(line, "unpacking "); ok {
-			c.image = strings.Fields(after)[0]
-		}
-	}
-	if c.image == "" {
-		t.Fatal("the archive held no image")
-	}
-	return c
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (c *cluster) until(what string, done func() bool) {
-	c.t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			c.t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
-// try runs ctr, and gives what it printed.
-func (c *cluster) try(args ...string) (string, error) {
-	cmd := exec.Command(c.bin+"/usr/bin/ctr", append([]string{"--address", c.dir + "/sock"}, args...)...)
-	cmd.Env = append(os.Environ(), "PATH="+c.bin+"/usr/bin:"+c.bin+"/usr/sbin:"+os.Getenv("PATH"))
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
-func (c *cluster) ctr(args ...string) string {
-	c.t.Helper()
-	out, err := c.try(args...)
-	if err != nil {
-		c.t.Fatalf("ctr %q: %v\n%s", args, err, out)
-	}
-	return out
-}
-
-// arguments are those of ctr run for a container as its manifest has it: rights, seccomp, namespaces, mounts, limits.
-func (c *cluster) arguments(pod corev1.PodSpec, k corev1.Container, layers string) []string {
-	c.t.Helper()
-	c.containers++
-	id := fmt.Sprintf("%s-%d", k.Name, c.containers)
-	args := []string{"run", "--runc-binary", c.bin + "/usr/sbin/runc", "--net-host", fmt.Sprintf("--memory-limit=%d", k.Resources.Limits.Memory().Value())}
-	if pod.HostPID {
-		args = append(args, "--with-ns", fmt.Sprintf("pid:/proc/%d/ns/pid", os.Getpid()))
-	}
-	if k.SecurityContext.Privileged != nil && *k.SecurityContext.Privileged {
-		args = append(args, "--privileged")
-	} else {
-		args = append(args, c.confined(k)...)
-	}
-	for _, m := range k.VolumeMounts {
-		v := pod.Volumes[slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })]
-		from := layers
-		if v.HostPath != nil {
-			from = c.node + v.HostPath.Path
-			must(c.t, os.MkdirAll(from, 0o755)) // DirectoryOrCreate
-			resolved, err := filepath.EvalSymlinks(from)
-			must(c.t, err)
-			from = resolved
-		}
-		options := "rbind:rw"
-		if m.ReadOnly {
-			options = "rbind:ro"
-		}
-		if m.MountPropagation != nil {
-			options += map[corev1.MountPropagationMode]string{corev1.MountPropagationBidirectional: ":rshared", corev1.MountPropagationHostToContainer: ":rslave"}[*m.MountPropagation]
-		}
-		args = append(args, "--mount", "type=bind,src="+from+",dst="+m.MountPath+",options="+options)
-	}
-	return append(args, c.image, id)
-}
-
-// confined are the arguments for what is not privileged.
-func (c *cluster) confined(k corev1.Container) []string {
-	args := []string{"--read-only", "--seccomp"}
-	for _, name := range []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"} {
-		if !slices.Contains(k.SecurityContext.Capabilities.Add, corev1.Capability(strings.TrimPrefix(name, "CAP_"))) {
-			args = append(args, "--cap-drop", name)
-		}
-	}
-	return args
-}
-
-// run runs a container to its end, as an init container.
-func (c *cluster) run(pod corev1.PodSpec, k corev1.Container, layers string) (string, error) {
-	c.t.Helper()
-	args := slices.Insert(c.arguments(pod, k, layers), 1, "--rm")
-	return c.try(append(args, k.Command...)...)
-}
-
-// start starts a container, and gives its id.
-func (c *cluster) start(pod corev1.PodSpec, k corev1.Container, layers string) string {
-	c.t.Helper()
-	args := slices.Insert(c.arguments(pod, k, layers), 1, "--detach")
-	id := args[len(args)-1]
-	c.ctr(append(args, k.Command...)...)
-	c.t.Cleanup(func() {
-		_, _ = c.try("tasks", "kill", "--signal", "SIGKILL", id)
-		_, _ = c.try("tasks", "delete", "--force", id)
-		_, _ = c.try("containers", "delete", id)
-	})
-	return id
-}
-
-// exec runs a command in a container, as a probe, and gives its exit status.
-func (c *cluster) exec(id string, command ...string) (int, string) {
-	c.t.Helper()
-	c.containers++
-	out, err := c.try(append([]string{"tasks", "exec", "--exec-id", fmt.Sprintf("exec-%d", c.containers), id}, command...)...)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), out
-	}
-	must(c.t, err)
-	return 0, out
-}
-
-func (c *cluster) probe(id string, p *corev1.Probe) int {
-	c.t.Helper()
-	status, _ := c.exec(id, p.Exec.Command...)
-	return status
-}
-
-// pid is the process of a container's task.
-func (c *cluster) pid(id string) string {
-	c.t.Helper()
-	for line := range strings.Lines(c.ctr("tasks", "list")) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == id {
-			return f[1]
-		}
-	}
-	c.t.Fatalf("no task %s", id)
-	return ""
-}
 
 // files are the files of the node but for the caches, with their modes and contents.
 func (c *cluster) files() map[string]string {
@@ -223,85 +38,187 @@ func (c *cluster) files() map[string]string {
 	return all
 }
 
-// TestPods runs the pods of the manifests in containerd and runc, beside what the driver's init container does.
+// node are the pods of the node's manifests, with what the story needs of them.
+type node struct {
+	*pod
+	install, watch corev1.Container
+	id             string // of the daemon's container
+}
+
+// TestPods runs the pods of the manifests in containerd and runc, driven by CRI, beside the driver's own pod and what its
+// init container does.
 func TestPods(t *testing.T) {
 	c := newCluster(t)
-	pod, removal := build(t, "../node")[0].Spec.Template.Spec, build(t, "../remove")[0].Spec.Template.Spec
-	install, watch := container(t, pod.InitContainers, "install"), container(t, pod.Containers, "watch")
 	layers := t.TempDir() // as the kubelet makes the volume of a ConfigMap
-	write(t, layers+"/..2026/60-cluster.yaml", "proxy: http://proxy.example:3128\n", 0o644)
+	write(t, layers+"/..2026/60-cluster.yaml", "no_proxy: [nothing.example]\n", 0o644)
 	must(t, errors.Join(os.Symlink("..2026", layers+"/..data"), os.Symlink("..data/60-cluster.yaml", layers+"/60-cluster.yaml")))
+	spec := build(t, "../node")[0].Spec.Template.Spec
+	n := &node{pod: c.sandbox("node", spec, layers), install: container(t, spec.InitContainers, "install"), watch: container(t, spec.Containers, "watch")}
 
-	// A node without cifs-utils and keyutils: not ready, with the reason.
-	if out, err := c.run(pod, install, layers); err == nil || !strings.Contains(out, "AZF-NODE-PROGRAMS") {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	for _, name := range []string{"mount.cifs", "request-key"} {
-		write(t, c.node+"/usr/sbin/"+name, "", 0o755)
-		must(t, os.Chmod(c.node+"/usr/sbin/"+name, 0o755))
-	}
+	n.needsPrograms(t)
 	before := c.files()
-	if out, err := c.run(pod, install, layers); err != nil || !strings.Contains(out, "azfiles.conf: make the file") {
-		t.Fatalf("%v\n%s", err, out)
+	if status, said := n.run(n.install); status != 0 || !strings.Contains(said, "azfiles.conf: make the file") {
+		t.Fatalf("%d\n%s", status, said)
 	}
 	if out, err := exec.Command(c.node+"/usr/bin/azfilesauth", "--version").CombinedOutput(); err != nil {
 		t.Errorf("what the node got does not run: %v\n%s", err, out)
 	}
+	n.starts(t)
+	sidecar := besideTheDriver(t, n, layers)
+	n.fails(t, sidecar)
 
-	id := c.start(pod, watch, layers)
-	c.until("the startup probe succeeds", func() bool { return c.probe(id, watch.StartupProbe) == 0 })
-	if live, ready := c.probe(id, watch.LivenessProbe), c.probe(id, watch.ReadinessProbe); live != 0 || ready != 0 {
+	gone := build(t, "../remove")[0].Spec.Template.Spec
+	if status, said := c.sandbox("remove", gone, layers).run(container(t, gone.InitContainers, "remove")); status != 0 {
+		t.Fatalf("%d\n%s", status, said)
+	}
+	after := c.files()
+	delete(after, "/etc/azfilesauth/config.yaml") // the driver's
+	delete(after, mountTable)
+	if got, want := fmt.Sprint(after), fmt.Sprint(before); got != want {
+		t.Errorf("after removal the node holds\n%s\nnot\n%s", got, want)
+	}
+}
+
+// needsPrograms: a node without cifs-utils and keyutils is not ready, with the reason.
+func (n *node) needsPrograms(t *testing.T) {
+	t.Helper()
+	if status, said := n.run(n.install); status == 0 || !strings.Contains(said, "AZF-NODE-PROGRAMS") {
+		t.Fatalf("%d\n%s", status, said)
+	}
+	for _, name := range []string{"mount.cifs", "request-key"} {
+		write(t, n.node+"/usr/sbin/"+name, "", 0o755)
+		must(t, os.Chmod(n.node+"/usr/sbin/"+name, 0o755))
+	}
+}
+
+// mountTable is on the node, and stands for /proc/1/mountinfo and /proc/self/mountinfo: this kernel has no SMB client.
+const mountTable = "/etc/azfilesauth/mountinfo"
+
+// starts starts the daemon: its probes succeed, and its rights are those of the manifest.
+func (n *node) starts(t *testing.T) {
+	t.Helper()
+	write(t, n.node+mountTable, "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n", 0o644)
+	watch := n.watch
+	if got := watch.Command[len(watch.Command)-1]; got != "--mountinfo=/proc/1/mountinfo" {
+		t.Fatalf("the manifest's daemon reads %s", got)
+	}
+	watch.Command = append(watch.Command[:len(watch.Command)-1:len(watch.Command)-1], "--mountinfo="+mountTable)
+	n.id, _ = n.start(watch)
+	n.until("the startup probe succeeds", func() bool { return n.probe(n.id, watch.StartupProbe) == 0 })
+	if live, ready := n.probe(n.id, watch.LivenessProbe), n.probe(n.id, watch.ReadinessProbe); live != 0 || ready != 0 {
 		t.Errorf("liveness %d, readiness %d", live, ready)
 	}
-	if status, err := os.ReadFile("/proc/" + c.pid(id) + "/status"); err != nil || !bytes.Contains(status, []byte("NoNewPrivs:\t1")) ||
+	if status, err := os.ReadFile("/proc/" + n.pid(n.id) + "/status"); err != nil || !bytes.Contains(status, []byte("NoNewPrivs:\t1")) ||
 		!bytes.Contains(status, []byte("Seccomp:\t2")) || !bytes.Contains(status, []byte("CapEff:\t000000000000000b")) {
 		t.Errorf("%v\n%s", err, status)
 	}
+}
 
+// besideTheDriver runs the driver's own pod with our image, from the driver's manifests and the component, and makes a ticket
+// as the driver does. Both daemons see the volume; the ticket is asked for once.
+func besideTheDriver(t *testing.T, n *node, layers string) (sidecar string) {
+	t.Helper()
 	// What the driver's init container does at each of its starts: the layer stays in force, the cache is the driver's.
-	write(t, c.node+"/etc/azfilesauth/config.yaml", "USER_UID: 0\nKRB5_CC_NAME: /var/lib/kubelet/kerberos/krb5cc_0\nLOG_DESTINATION: \"file\"\n", 0o644)
-	_, shown := c.exec(id, "azfilesauth", "config", "show", "--json")
-	for _, want := range []string{"/var/lib/kubelet/kerberos/krb5cc_0", "http://proxy.example:3128"} {
+	write(t, n.node+"/etc/azfilesauth/config.yaml", "USER_UID: 0\nKRB5_CC_NAME: /var/lib/kubelet/kerberos/krb5cc_0\nLOG_DESTINATION: \"file\"\n", 0o644)
+	_, shown := n.exec(n.id, "azfilesauth", "config", "show", "--json")
+	for _, want := range []string{"/var/lib/kubelet/kerberos/krb5cc_0", "nothing.example"} {
 		if !strings.Contains(shown, want) || !json.Valid([]byte(shown)) {
 			t.Errorf("no %s in\n%s", want, shown)
 		}
 	}
 
-	// Beside it the driver's own container with our image, from the driver's manifests and the component.
-	driver := build(t, deployment(t, "../csi", "", manifests[0]))[0].Spec.Template.Spec
-	refresh := container(t, driver.Containers, "azfilesrefresh")
-	sidecar := c.start(driver, refresh, layers)
-	c.until("the sidecar's probe succeeds", func() bool { return c.probe(sidecar, refresh.LivenessProbe) == 0 })
-	if live := c.probe(id, watch.LivenessProbe); live != 0 {
+	spec := build(t, deployment(t, "../csi", "", manifests[0]))[0].Spec.Template.Spec
+	refresh := container(t, spec.Containers, "azfilesrefresh")
+	refresh.Command = append(refresh.Command[:1:1], "--mountinfo="+mountTable)
+	driver := n.sandbox("driver", spec, layers)
+	driver.has = []string{"/run"} // it is Debian's
+	sidecar, _ = driver.start(refresh)
+	n.until("the sidecar's probe succeeds", func() bool { return n.probe(sidecar, refresh.LivenessProbe) == 0 })
+	if live := n.probe(n.id, n.watch.LivenessProbe); live != 0 {
 		t.Errorf("beside the sidecar, liveness is %d", live)
 	}
-	if log, err := os.ReadFile(c.node + "/var/log/azfilesrefresh.log"); err != nil || !bytes.Contains(log, []byte("AZ Files Refresh Daemon started.")) {
+	if log, err := os.ReadFile(n.node + "/var/log/azfilesrefresh.log"); err != nil || !bytes.Contains(log, []byte("AZ Files Refresh Daemon started.")) {
 		t.Errorf("the sidecar's log: %v\n%s", err, log)
 	}
 
-	// A daemon that hangs fails the probe within its time; one that was killed is started again.
-	must(t, exec.Command("kill", "-STOP", c.pid(id)).Run())
+	// The driver's call for a volume; without an answer of Azure's it says what works in a pod.
+	if status, said := n.exec(sidecar, "azfilesauthmanager", "set", "https://nothing.file.core.windows.net", "--system"); status == 0 ||
+		!strings.Contains(said, "kubectl debug node/NODE") || strings.Contains(said, "systemctl") {
+		t.Errorf("%d %s", status, said)
+	}
+	if status, said := n.exec(sidecar, "azfilesauthmanager", "set", "https://"+account, "--system"); status != 0 {
+		t.Errorf("%d %s", status, said)
+	}
+	_, listed := n.exec(n.id, "azfilesauth", "list")
+	if asked := n.exchanges(); asked != "1" || !strings.Contains(listed, account) {
+		t.Errorf("%s exchanges; the node's daemon sees\n%s", asked, listed)
+	}
+	volume := "36 20 0:40 / /var/lib/kubelet/plugins/kubernetes.io/csi/file.csi.azure.com/x/globalmount rw - cifs //" + account + "/share rw,vers=3.1.1,sec=krb5,cruid=0,username=root,addr=" + azureIP + "\n"
+	n.replaceTable(t, volume)
+	n.until("both keep the volume", func() bool {
+		return n.probe(n.id, n.watch.ReadinessProbe) == 0 && n.keeps(n.id) && n.keeps(sidecar)
+	})
+	must(t, os.Remove(n.node+"/var/lib/kubelet/kerberos/krb5cc_0"))
+	n.until("the ticket is there again", func() bool {
+		_, out := n.exec(n.id, "azfilesauth", "list", "--json")
+		return strings.Contains(out, account)
+	})
+	n.until("both have seen it", func() bool {
+		return n.probe(n.id, n.watch.ReadinessProbe) == 0 && n.probe(sidecar, n.watch.ReadinessProbe) == 0
+	})
+	if asked := n.exchanges(); asked != "2" {
+		t.Errorf("%s exchanges after the loss of the cache: both daemons asked", asked)
+	}
+	return sidecar
+}
+
+// replaceTable puts a mount into the table, and has the daemons look at it: a file has no events as the kernel's table has.
+func (n *node) replaceTable(t *testing.T, line string) {
+	t.Helper()
+	f, err := os.OpenFile(n.node+mountTable, os.O_APPEND|os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteString(line)
+	must(t, errors.Join(err, f.Close()))
+	for _, c := range n.all(t) {
+		must(t, exec.Command("kill", "-HUP", n.pid(c)).Run())
+	}
+}
+
+// all are the containers that run.
+func (c *cluster) all(t *testing.T) (ids []string) {
+	t.Helper()
+	got, err := c.runtime.ListContainers(t.Context(), &cri.ListContainersRequest{Filter: &cri.ContainerFilter{State: &cri.ContainerStateValue{State: cri.ContainerState_CONTAINER_RUNNING}}})
+	must(t, err)
+	for _, k := range got.Containers {
+		ids = append(ids, k.Id)
+	}
+	return ids
+}
+
+// keeps reports whether a container's daemon has the account's volume.
+func (c *cluster) keeps(id string) bool {
+	_, out := c.exec(id, "azfilesauth", "status", "--json")
+	return strings.Contains(out, account) && strings.Contains(out, "globalmount")
+}
+
+// fails: a daemon that hangs fails the probe within its time; one that was killed is started again; what is there stays.
+func (n *node) fails(t *testing.T, sidecar string) {
+	t.Helper()
+	must(t, exec.Command("kill", "-STOP", n.pid(n.id)).Run())
 	at := time.Now()
-	if status := c.probe(id, watch.LivenessProbe); status != 3 || time.Since(at) > time.Duration(watch.LivenessProbe.TimeoutSeconds)*time.Second {
+	if status := n.probe(n.id, n.watch.LivenessProbe); status != 3 || time.Since(at) > time.Duration(n.watch.LivenessProbe.TimeoutSeconds)*time.Second {
 		t.Errorf("a daemon that hangs: %d after %v", status, time.Since(at))
 	}
-	c.ctr("tasks", "kill", "--signal", "SIGKILL", id)
-	c.until("it is gone", func() bool { out, _ := c.try("tasks", "list"); return strings.Contains(out, "STOPPED") })
-	if live := c.probe(sidecar, refresh.LivenessProbe); live != 0 {
+	must(t, exec.Command("kill", "-KILL", n.pid(n.id)).Run())
+	n.until("it is gone", func() bool { return n.status(n.id).State == cri.ContainerState_CONTAINER_EXITED })
+	if status := n.status(n.id).ExitCode; status != 137 {
+		t.Errorf("it ended with %d", status)
+	}
+	if live := n.probe(sidecar, n.watch.LivenessProbe); live != 0 {
 		t.Errorf("without the node's daemon, the sidecar's liveness is %d", live)
 	}
-	if out, err := c.run(pod, install, layers); err != nil || !strings.Contains(out, "changes made: 0") {
-		t.Errorf("installed again: %v\n%s", err, out)
+	if status, said := n.run(n.install); status != 0 || !strings.Contains(said, "changes made: 0") {
+		t.Errorf("installed again: %d\n%s", status, said)
 	}
-	again := c.start(pod, watch, layers)
-	c.until("the startup probe succeeds again", func() bool { return c.probe(again, watch.StartupProbe) == 0 })
-
-	if out, err := c.run(removal, container(t, removal.InitContainers, "remove"), layers); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	after := c.files()
-	delete(after, "/etc/azfilesauth/config.yaml") // the driver's
-	if got, want := fmt.Sprint(after), fmt.Sprint(before); got != want {
-		t.Errorf("after removal the node holds\n%s\nnot\n%s", got, want)
-	}
+	n.starts(t)
 }
