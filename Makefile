@@ -240,6 +240,13 @@ test-kubernetes: images ## the chart by helm's engine, the images, and the pods 
 	ln -f dist/images/*.oci.tar bin/images/
 	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/bin/images AZUREFAKE=$(CURDIR)/bin/images/azurefake $(CURDIR)/$(PROGRESS) $(GO) test -tags runtime -run '^TestPods' -count=1 -v ./...
 
+# The series are in virtual time, so the picture changes where the dashboard or the story does.
+.PHONY: dashboard
+dashboard: ## draws docs/dashboard.svg: the panels of the dashboard by Prometheus, from series that the daemon records in virtual time
+	rm -rf .cache/series && mkdir -p .cache/series
+	$(GO) test ./watcher -run '^TestRecord$$' -count=1 -args -record $(CURDIR)/.cache/series
+	packaging/prometheus/picture .cache/series >docs/dashboard.svg
+
 .PHONY: test-fips
 test-fips: ## what encrypts or speaks TLS, with Go's FIPS 140-3 module
 	GODEBUG=fips140=on $(PROGRESS) $(GO) test ./internal/azfiles ./internal/compat ./internal/identity ./internal/spnego ./internal/tickets ./mounthelper
