@@ -35,7 +35,9 @@ func TestRecord(t *testing.T) {
 		a, home := newAzure(t, "acct1.file.core.windows.net", "acct2.file.core.windows.net", "acct3.file.core.windows.net", "acct4.file.core.windows.net"), t.TempDir()
 		check(os.Mkdir(filepath.Join(home, "cc"), 0o755))
 		var text strings.Builder
-		synctest.Test(t, func(t *testing.T) { play6h(t, newWorld(t, a, home, "default_identity: system\nmetrics: {socket: on}\n"), story, &text) })
+		synctest.Test(t, func(t *testing.T) {
+			play6h(t, newWorld(t, a, home, "default_identity: system\nmetrics: {socket: on}\n"), story, &text)
+		})
 		check(os.WriteFile(filepath.Join(dir, name+".txt"), []byte(text.String()), 0o644))
 		if got := strings.Count(text.String(), "azfilesauth_build_info{"); got != 360 || !strings.Contains(text.String(), `result="failed"`) || !strings.Contains(text.String(), "azfilesauth_upcall_duration_seconds_bucket") {
 			t.Errorf("%s: %d times, or nothing failed, or no upcalls", name, got)
