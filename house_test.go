@@ -154,7 +154,7 @@ var realTime = map[string]string{
 	"internal/keyring/ring_test.go":          "the kernel forgets a key",
 	"internal/mounts/watch_test.go":          "the kernel tells of mounts; bounds that on hanging",
 	"mounthelper/main_test.go":               "bounds a mount that hangs",
-	"packaging/kubernetes/test/pods_test.go": "waits for pods",
+	"packaging/kubernetes/test/cri_test.go": "waits for pods",
 	"watcher/process_test.go":                "waits until a daemon in another process has written, with a bound on hanging",
 }
 
