@@ -146,16 +146,16 @@ func TestNoFunctionIsLong(t *testing.T) {
 // realTime are the tests that wait in real time, and why: what they look at is the kernel's or another process's. All others are
 // played by testing/synctest, or with a clock of their own.
 var realTime = map[string]string{
-	"internal/ccache/watch_test.go":          "inotify tells; nothing being told takes a while to see",
-	"internal/cli/daemon_test.go":            "waits until a daemon in another process has written, with a bound on hanging",
-	"internal/clib/machine_test.go":          "bounds a program in C that hangs",
-	"internal/doctor/whole_test.go":          "plays the latency of a network, whose sum a benchmark measures",
-	"internal/keyring/main_test.go":          "bounds a request-key that hangs",
-	"internal/keyring/ring_test.go":          "the kernel forgets a key",
-	"internal/mounts/watch_test.go":          "the kernel tells of mounts; bounds that on hanging",
-	"mounthelper/main_test.go":               "bounds a mount that hangs",
+	"internal/ccache/watch_test.go":         "inotify tells; nothing being told takes a while to see",
+	"internal/cli/daemon_test.go":           "waits until a daemon in another process has written, with a bound on hanging",
+	"internal/clib/machine_test.go":         "bounds a program in C that hangs",
+	"internal/doctor/whole_test.go":         "plays the latency of a network, whose sum a benchmark measures",
+	"internal/keyring/main_test.go":         "bounds a request-key that hangs",
+	"internal/keyring/ring_test.go":         "the kernel forgets a key",
+	"internal/mounts/watch_test.go":         "the kernel tells of mounts; bounds that on hanging",
+	"mounthelper/main_test.go":              "bounds a mount that hangs",
 	"packaging/kubernetes/test/cri_test.go": "waits for pods",
-	"watcher/process_test.go":                "waits until a daemon in another process has written, with a bound on hanging",
+	"watcher/process_test.go":               "waits until a daemon in another process has written, with a bound on hanging",
 }
 
 // TestTestsTakeNoRealTime: a test that sleeps fails on a busy machine, and wastes time on another.
