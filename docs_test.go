@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // frontPage is how long README.md may be: what a newcomer reads before the first mount.
@@ -121,4 +123,28 @@ func anchors(text string) map[string]bool {
 		}, m[1])] = true
 	}
 	return found
+}
+
+// explain links to the page of all failures, where each has its place, and on the same site as the alerts' runbooks are.
+func TestEveryFailureHasAnAnchor(t *testing.T) {
+	page := read(t, "docs/faults.md")
+	there := anchors(page)
+	for _, m := range regexp.MustCompile(`<a id="([^"]+)"></a>`).FindAllStringSubmatch(page, -1) {
+		there[m[1]] = true
+	}
+	for _, k := range fault.Table() {
+		base, anchor, _ := strings.Cut(k.ID.Page(), "#")
+		if base != fault.Docs || !there[anchor] {
+			t.Errorf("%s is not on the page", k.ID.Page())
+		}
+	}
+	site := strings.TrimSuffix(fault.Docs, "faults/")
+	for _, name := range []string{"packaging/site/mkdocs.yml", "packaging/prometheus/azfilesauth.rules.yml"} {
+		if !strings.Contains(read(t, name), site) {
+			t.Errorf("%s has another site than %s", name, site)
+		}
+	}
+	if !there["checks"] {
+		t.Error("explain links to the heading of the checks, which is not there")
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,6 +148,50 @@ func TestTermsAreFound(t *testing.T) {
 	} {
 		if got := slices.ContainsFunc(all, func(a term) bool { return a.MatchString(text) }); got != want {
 			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// absent are programs that a minimal Debian or RHEL does not have, with the package that a text must name beside them.
+var absent = map[string]string{
+	"curl": "curl", "wget": "wget", "dig": "dnsutils", "nslookup": "dnsutils", "nc": "netcat", "jq": "jq", "fuser": "psmisc", "lsof": "lsof",
+	"telnet": "telnet", "tcpdump": "tcpdump", "klist": "krb5", "openssl": "openssl", "iptables": "iptables", "nft": "nftables",
+}
+
+// notTold are files in which no person is told to run the program.
+var notTold = []string{"internal/bundle/system.go"} // collects what the programs print, where they are
+
+// What the programs tell a person to run is there on a minimal system, or the text names its package.
+func TestTextsNameToolsThatAreThere(t *testing.T) {
+	run := regexp.MustCompile(`(?:^|[;:|(&] ?|then |with |or )(` + strings.Join(slices.Sorted(maps.Keys(absent)), "|") + `) [-+/@'<{a-z]`)
+	for _, dir := range []string{"internal", "mounthelper", "upcall", "watcher"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") ||
+				strings.HasPrefix(path, "internal/lab/") || strings.HasPrefix(path, "internal/azurefake/") || slices.Contains(notTold, path) {
+				return err
+			}
+			source, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					for _, m := range run.FindAllStringSubmatch(strings.Trim(lit.Value, "\"`"), -1) {
+						if !strings.Contains(string(source), "package "+absent[m[1]]) {
+							t.Errorf("%s: %s is not on every system, and its package is not named: %s", path, m[1], lit.Value)
+						}
+					}
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -22,10 +22,19 @@ type explained struct {
 	Fix       string   `json:"fix,omitempty"`
 	Severity  string   `json:"severity,omitempty"`
 	Needs     []string `json:"needs,omitempty"`
-	Exit      int      `json:"exit,omitempty"` // exit status of a mount that ends so
-	Retryable bool     `json:"retryable"`      // trying again may help
+	Exit      int      `json:"exit,omitempty"`    // exit status of a mount that ends so
+	Retryable bool     `json:"retryable"`         // trying again may help
+	Causes    []cause  `json:"causes,omitempty"`  // of a fault, the most likely first
+	Example   string   `json:"example,omitempty"` // lines of a file, or a command
+	Docs      string   `json:"docs"`              // a URL
 
 	former []string // ids that are told by this one today
+}
+
+// cause is one reason for a fault.
+type cause struct {
+	What string `json:"what"`
+	Tell string `json:"tell"` // how to recognise it
 }
 
 // catalogue is the result of explain --list.
@@ -33,15 +42,26 @@ type catalogue struct {
 	Explanations []explained `json:"explanations"`
 }
 
+// runsAzure reports whether a text has a command of the Azure CLI.
+func runsAzure(text string) bool {
+	return slices.ContainsFunc([]string{"\naz ", "; az ", ": az ", "(az "}, func(begin string) bool { return strings.Contains("\n"+text, begin) })
+}
+
 // explanations are all faults, then all checks.
 func explanations() []explained {
 	var all []explained
 	for _, k := range fault.Table() {
 		f := k.Blank()
-		all = append(all, explained{ID: string(k.ID), Kind: "fault", What: f.What(), Fix: f.Fix(), Exit: int(k.Exit), Retryable: k.Retryable})
+		e := explained{ID: string(k.ID), Kind: "fault", What: f.What(), Fix: f.Fix(), Exit: int(k.Exit), Retryable: k.Retryable, Docs: k.ID.Page()}
+		detail, _ := fault.Details(k.ID)
+		for _, c := range detail.Causes {
+			e.Causes = append(e.Causes, cause(c))
+		}
+		e.Example = detail.Example
+		all = append(all, e)
 	}
 	for _, c := range doctor.All() {
-		e := explained{ID: string(c.ID), Kind: "check", What: c.Proves, Why: c.Why, Severity: string(c.Severity)}
+		e := explained{ID: string(c.ID), Kind: "check", What: c.Proves, Why: c.Why, Severity: string(c.Severity), Docs: fault.Docs + "#checks"}
 		for _, id := range c.Needs {
 			e.Needs = append(e.Needs, string(id))
 		}
@@ -92,6 +112,7 @@ func (e explained) write(w io.Writer) {
 		line("severity", severity(doctor.Severity(e.Severity)))
 		line("needs", strings.Join(e.Needs, ", "))
 		line("look", program+" doctor")
+		line("docs", e.Docs)
 		return
 	}
 	line("what", e.What)
@@ -102,6 +123,28 @@ func (e explained) write(w io.Writer) {
 	}
 	line("again", again)
 	line("exit", fmt.Sprint(e.Exit))
+	e.writeCauses(w)
+	line("docs", e.Docs)
+}
+
+// writeCauses writes what a line of the failure has no room for.
+func (e explained) writeCauses(w io.Writer) {
+	if len(e.Causes) == 0 && e.Example == "" {
+		return
+	}
+	if len(e.Causes) > 0 {
+		_, _ = fmt.Fprintln(w, "\n  causes, the most likely first:")
+	}
+	for i, c := range e.Causes {
+		_, _ = fmt.Fprintf(w, "  %3d. %s\n       how to tell: %s\n", i+1, c.What, c.Tell)
+	}
+	if e.Example != "" {
+		_, _ = fmt.Fprintf(w, "\n  example:\n    %s\n", strings.ReplaceAll(e.Example, "\n", "\n    "))
+	}
+	if runsAzure(e.Fix + "\n" + e.Example) {
+		_, _ = fmt.Fprintln(w, "\n  az is the Azure CLI: run it where you are logged in to Azure, such as in the Cloud Shell")
+	}
+	_, _ = fmt.Fprintln(w)
 }
 
 func severity(s doctor.Severity) string {

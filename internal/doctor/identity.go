@@ -140,7 +140,7 @@ func (s *Subject) examineIMDS(ctx context.Context) Result {
 	_ = resp.Body.Close() // not read
 	for _, mark := range []string{"Via", "X-Cache", "X-Forwarded-For", "Proxy-Agent"} {
 		if value := resp.Header.Get(mark); value != "" {
-			return Warned("let 169.254.169.254 be reached directly: ip route get 169.254.169.254; iptables -t nat -S",
+			return Warned("let 169.254.169.254 be reached directly: ip route get 169.254.169.254; the rules of the firewall: nft list ruleset (package nftables) or iptables -t nat -S (package iptables)",
 				"a proxy answers in the place of the identity service (%s: %s)", mark, shorten(value, 100))
 		}
 	}
@@ -161,7 +161,7 @@ func (s *Subject) examineToken(id identity.Identity, g grant) Result {
 		return NotChecked("%s: the token was handed over once and is not kept", id)
 	}
 	if s.unprivileged(g.err) {
-		return NotChecked("%s: what it logs in with can be read by root only: run it again with sudo", id)
+		return NotChecked("%s: what it logs in with can be read by root only: run it again as root, for example with sudo", id)
 	}
 	if g.err != nil {
 		return Failed(g.err).at(id.String())

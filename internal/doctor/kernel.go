@@ -200,7 +200,7 @@ func checkNegativeKeys(_ context.Context, s *Subject) Result {
 		return Warned("wait for a minute", "%d failed logins", len(failed))
 	}
 	if s.EUID != 0 {
-		return NotChecked("only root sees the keys of the kernel: run it again with sudo")
+		return NotChecked("only root sees the keys of the kernel: run it again as root, for example with sudo")
 	}
 	return Good("none")
 }

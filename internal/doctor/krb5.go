@@ -118,7 +118,7 @@ func checkDomainRealm(_ context.Context, s *Subject) Result {
 
 func checkDefaultCache(_ context.Context, s *Subject) Result {
 	if name, from, ours, same := s.defaultCache(); !same {
-		return Known("the default is %s (%s), and the tickets are in %s: look at them with azfilesauth list, or klist -c %s", name, from, ours, ours)
+		return Known("the default is %s (%s), and the tickets are in %s: azfilesauth list shows them", name, from, ours)
 	}
 	return Good("that of the tickets")
 }

@@ -244,7 +244,7 @@ func (s *Subject) beneath(path string) string {
 // CannotSee is the result of a check that could not read path.
 func (s *Subject) CannotSee(path string, err error) Result {
 	if errors.Is(err, fs.ErrPermission) && s.EUID != 0 {
-		return NotChecked("%s can be read by root only: run it again with sudo", path)
+		return NotChecked("%s can be read by root only: run it again as root, for example with sudo", path)
 	}
 	return NotChecked("%s cannot be read: %v", path, reason(err))
 }

@@ -85,15 +85,18 @@ func parsePKCS12(content []byte) ([]*x509.Certificate, crypto.PrivateKey, error)
 	return nil, nil, errors.New("it holds no certificate and key in PEM or PKCS #12: " + err.Error())
 }
 
+// opensslPackage is for those who have not got the program, as a comment of the shell.
+const opensslPackage = " # openssl is in the package openssl"
+
 // certificateFix is how a file becomes one that parseCertificate reads. What openssl makes goes to a new file
 // first: on a wrong password, which openssl asks for, the file stays as it is.
 func certificateFix(name string, err error) string {
 	file, plain := fault.Word("file", name), fault.Word("file", name+".new")
 	if errors.Is(err, errEncryptedStore) {
-		return "(umask 077; openssl pkcs12 -nodes -in " + file + " -out " + plain + " && mv " + plain + " " + file + ")"
+		return "(umask 077; openssl pkcs12 -nodes -in " + file + " -out " + plain + " && mv " + plain + " " + file + ")" + opensslPackage
 	}
 	if errors.Is(err, errEncryptedKey) {
-		return "(umask 077; (sed -n '/BEGIN CERT/,/END CERT/p' " + file + "; openssl pkey -in " + file + ") >" + plain + " && mv " + plain + " " + file + ")"
+		return "(umask 077; (sed -n '/BEGIN CERT/,/END CERT/p' " + file + "; openssl pkey -in " + file + ") >" + plain + " && mv " + plain + " " + file + ")" + opensslPackage
 	}
 	return writeAnew
 }

@@ -88,7 +88,7 @@ func TestAzureCLI(t *testing.T) {
 	if err := fake.InstallAz(d.bin); err != nil {
 		t.Fatal(err)
 	}
-	refuses(t, ann, d.options, fault.CLIFailed, "the user ann", "Please run 'az login'", "sudo -iu ann az login")
+	refuses(t, ann, d.options, fault.CLIFailed, "the user ann", "Please run 'az login'", "su - ann -c 'az login'")
 	if err := fake.LoginAz(d.home); err != nil {
 		t.Fatal(err)
 	}

@@ -233,7 +233,7 @@ func TestNoWayToEntra(t *testing.T) {
 	a.options.Transport = &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 	}}
-	f := refuses(t, a.secret, a.options, fault.EntraUnreachable, syscall.ECONNREFUSED.Error(), "curl -sv https://"+public+"/")
+	f := refuses(t, a.secret, a.options, fault.EntraUnreachable, syscall.ECONNREFUSED.Error(), "timeout 5 bash -c '</dev/tcp/"+public+"/443'")
 	if !f.Retryable() {
 		t.Error("not retryable")
 	}

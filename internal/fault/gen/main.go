@@ -87,13 +87,42 @@ func docsTable() string {
 	b.WriteString("| failure | what happened | fix |\n| --- | --- | --- |\n")
 	for _, k := range fault.Table() {
 		f := k.Blank()
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.ID, cell(f.What()), cell(f.Fix()))
+		name := fmt.Sprintf("[`%s`](#%s)", k.ID, strings.ToLower(string(k.ID)))
+		if _, found := fault.Details(k.ID); !found { // then the row is all, and where links lead
+			name = fmt.Sprintf("<a id=\"%s\"></a>`%s`", strings.ToLower(string(k.ID)), k.ID)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, cell(f.What()), cell(f.Fix()))
 	}
-	b.WriteString("\n| check of `azfilesauth doctor` | holds when all is well |\n| --- | --- |\n")
+	b.WriteString("\n## Checks\n\n| check of `azfilesauth doctor` | holds when all is well |\n| --- | --- |\n")
 	for _, c := range doctor.All() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", c.ID, cell(c.Proves))
 	}
+	b.WriteString("\n## Causes\n\nOf each failure, the most likely cause first, and how to recognise it.\n")
+	for _, k := range fault.Table() {
+		if d, found := fault.Details(k.ID); found {
+			writeDetail(&b, k, d)
+		}
+	}
 	return b.String()
+}
+
+// writeDetail writes the section of a failure, to which explain links.
+func writeDetail(b *strings.Builder, k *fault.Kind, d fault.Detail) {
+	fmt.Fprintf(b, "\n### %s\n\n%s.\n\n", k.ID, sentence(k.Blank().What()))
+	for i, c := range d.Causes {
+		fmt.Fprintf(b, "%d. %s. How to tell: %s.\n", i+1, sentence(c.What), cell(c.Tell))
+	}
+	if d.Example != "" {
+		fmt.Fprintf(b, "\nExample:\n\n    %s\n", strings.ReplaceAll(d.Example, "\n", "\n    "))
+	}
+}
+
+// sentence is a text as the beginning of one, without markup.
+func sentence(text string) string {
+	if strings.HasPrefix(text, "<") || strings.HasPrefix(text, "az ") || strings.HasPrefix(text, "kdestroy") {
+		return cell(text)
+	}
+	return cell(strings.ToUpper(text[:1]) + text[1:])
 }
 
 // checkList is what azfilesauth-doctor(8) says: the checks by group, in the order of the report.
@@ -137,7 +166,8 @@ and the service has one of these names, in what is printed, in the logs and
 in JSON.
 A name keeps its meaning.
 .Dq azfilesauth explain NAME
-tells the same as this page.
+tells the same as this page, and the causes of the failure, how to tell them
+apart and an example.
 Words in <> stand for what the failure itself names.
 .Sh FAILURES
 .Bl -tag -width Ds

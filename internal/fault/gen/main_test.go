@@ -48,12 +48,15 @@ func TestTextsNeedTheirMarkers(t *testing.T) {
 func TestEveryFault(t *testing.T) {
 	table, page := docsTable(), manualPage()
 	for _, k := range fault.Table() {
-		if !strings.Contains(table, "| `"+string(k.ID)+"` |") || !strings.Contains(page, "\n.It Sy "+string(k.ID)+"\n") {
+		if !strings.Contains(table, "`"+string(k.ID)+"`") || !strings.Contains(page, "\n.It Sy "+string(k.ID)+"\n") {
 			t.Errorf("%s is missing", k.ID)
 		}
 	}
 	for line := range strings.Lines(table) {
-		if n := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); n != 0 && n != 3 && n != 4 {
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		if n := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); n != 3 && n != 4 {
 			t.Errorf("%d bars: %s", n, line)
 		}
 	}

@@ -43,7 +43,7 @@ func machineRows() []row {
 			"dns", "^getent hosts acct.file.core.windows.net; .* link the zone privatelink.file.core.windows.net",
 			"echo 10.99.0.1 acct.file.core.windows.net >>/etc/hosts"),
 		fails("port 445 closed", "ip rule add pref 1 to 10.99.0.1 ipproto 6 dport 445 unreachable",
-			"port-445", "^nc -vz acct.file.core.windows.net 445; .* use a private endpoint or a VPN$", "ip rule del pref 1"),
+			"port-445", "^azfilesauth doctor acct.file.core.windows.net tries it from here; .* use a private endpoint or a VPN$", "ip rule del pref 1"),
 		fails("value of a wrong type", "config 'upcall: {deadline: soon}'",
 			"config", "^correct /etc/azfilesauth/config.yaml$", "sed -i /soon/d /etc/azfilesauth/config.yaml"),
 		fails("USER_UID invalid", "sed -i 's/^USER_UID:.*/USER_UID: 4711/' /etc/azfilesauth/config.yaml",
@@ -75,9 +75,9 @@ func azureRows() []row {
 			"exchange", "^az storage account update -n acct -g <resource-group> --enable-smb-oauth true$"),
 		unassigned,
 		ordered("clock ten minutes off", `{"target":"storage","skew":"-10m"}`,
-			"clock", "^timedatectl set-ntp true; chronyc makestep$"),
+			"clock", "^timedatectl set-ntp true; where chrony keeps the time: chronyc makestep "),
 		ordered("certificate not trusted", `{"target":"storage","untrusted":true}`,
-			"https", "^openssl s_client -connect acct.file.core.windows.net:443 -servername acct.file.core.windows.net </dev/null; then update-ca-certificates "),
+			"https", "^install the package ca-certificates; if a TLS inspection of this network signs for acct.file.core.windows.net, add its root: .* then update-ca-certificates "),
 	}
 }
 
