@@ -30,7 +30,7 @@ func NewClient(path string) *Client {
 	return &Client{http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// Status asks what the daemon knows. Its errors: ErrNotRunning, fs.ErrPermission for all but root,
+// Status asks what the daemon knows. Its errors: ErrNotRunning, fs.ErrPermission for all but root and members of the group Readers,
 // those of ctx, or an answer that is none.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
@@ -97,7 +97,7 @@ func (c *Client) ask(ctx context.Context, method, path string) (body []byte, err
 		return nil, fmt.Errorf("the answer of the daemon has more than %d bytes", maxAnswer)
 	}
 	switch resp.StatusCode {
-	case http.StatusOK, http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusOK, http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusForbidden:
 		return body, nil
 	}
 	return nil, fmt.Errorf("the daemon answered %s", resp.Status)

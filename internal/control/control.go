@@ -7,7 +7,8 @@
 // so that curl --unix-socket serves where azfilesauth is not at hand. The JSON is schema 1: its keys
 // keep their names and meanings, and others may join them.
 //
-// Invariants: only root can connect, by the mode of the socket and by the credentials of the peer; a
+// Invariants: only root and members of the group Readers can connect, by the mode of the socket and by the credentials of
+// the peer, and those members get nothing but the status; a
 // socket that somebody listens on is never taken away; every message is bounded; while nobody
 // connects, nothing runs.
 package control

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -46,9 +47,15 @@ func (d daemon) WriteMetrics(w io.Writer) { _, _ = io.WriteString(w, d.metrics) 
 // gives what Serve gave.
 func start(t *testing.T, path string, h Handler) (end func() error) {
 	t.Helper()
+	return startOn(t, machine(path), path, h)
+}
+
+// startOn is start on a machine.
+func startOn(t *testing.T, m host.Host, path string, h Handler) (end func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
-	go func() { result <- Serve(ctx, machine(path), path, h) }()
+	go func() { result <- Serve(ctx, m, path, h) }()
 	var once sync.Once
 	var err error
 	end = func() error {
@@ -243,11 +250,15 @@ func TestWhatIsNotServed(t *testing.T) {
 
 func TestModes(t *testing.T) {
 	path := socketPath(t)
+	mode := fs.FileMode(0o600)
+	if _, readers := host.Real().GroupID(Readers); readers && os.Geteuid() == 0 {
+		mode = 0o660
+	}
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
 	end := start(t, path, daemon{})
 	for name, want := range map[string]fs.FileMode{
-		path: fs.ModeSocket | 0o600, filepath.Dir(path): fs.ModeDir | 0o711, filepath.Join(filepath.Dir(path), ".watch.sock.lock"): 0o600,
+		path: fs.ModeSocket | mode, filepath.Dir(path): fs.ModeDir | 0o711, filepath.Join(filepath.Dir(path), ".watch.sock.lock"): 0o600,
 	} {
 		if info, err := os.Lstat(name); err != nil || info.Mode() != want {
 			t.Errorf("%s: %v, %v", name, info, err)
@@ -421,12 +432,20 @@ func TestOnlyRoot(t *testing.T) {
 }
 
 // asNobody connects as another user, by a thread that has given up root's rights and ends.
-func asNobody(path string) (c net.Conn, err error) {
+func asNobody(path string) (c net.Conn, err error) { return connectAs(path, 65534) }
+
+// connectAs connects as nobody who is in one more group.
+func connectAs(path string, gid uint32) (c net.Conn, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked
 		const nobody = 65534
+		groups := []uint32{nobody, gid}
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(&groups[0])), 0); errno != 0 {
+			err = errno
+			return
+		}
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
 			err = errno
 			return
@@ -435,6 +454,56 @@ func asNobody(path string) (c net.Conn, err error) {
 	}()
 	<-done
 	return c, err
+}
+
+// A member of the group of readers gets the status and nothing else; without the group the socket is root's.
+func TestReaders(t *testing.T) {
+	needs.Root(t)
+	dir, err := os.MkdirTemp("", "control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	const gid = 4711
+	h := host.Real().Trusting(os.Geteuid())
+	h.Group = filepath.Join(dir, "group")
+	if err := errors.Join(os.WriteFile(h.Group, []byte("root:x:0:\nadm:x:4711:ann\n"), 0o644), os.Chmod(dir, 0o711)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "watch.sock")
+	startOn(t, h, path, daemon{status: Status{PID: 42}, metrics: "m 1\n", refresh: func(context.Context, string) ([]Outcome, error) { t.Error("refreshed"); return nil, nil }})
+	if info, err := os.Lstat(path); err != nil || info.Mode() != fs.ModeSocket|0o660 || info.Sys().(*syscall.Stat_t).Gid != gid || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	if _, err := asNobody(path); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("another user: %v", err)
+	}
+	for request, want := range map[string]string{
+		"GET /v1/status": `"pid":42`, "POST /v1/refresh": "403 Forbidden", "GET /metrics": "403 Forbidden",
+	} {
+		c, err := connectAs(path, gid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, request+" HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+		answer, _ := io.ReadAll(c)
+		_ = c.Close()
+		if !strings.Contains(string(answer), want) || strings.Contains(string(answer), "m 1") {
+			t.Errorf("%s: %s", request, answer)
+		}
+	}
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c, err := asNobody(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET /v1/status HTTP/1.0\r\n\r\n") // may be cut off before it
+	if answer, _ := io.ReadAll(c); len(answer) > 0 {
+		t.Errorf("whoever the mode lets in is answered: %q", answer)
+	}
 }
 
 // pipes is a listener in memory, whose connections have virtual deadlines in a bubble.
@@ -470,7 +539,7 @@ func TestIdleConnections(t *testing.T) {
 		client := &Client{http.Client{Transport: &http.Transport{DialContext: p.dial, DisableKeepAlives: true}}}
 		ended := make(chan error)
 		go func() {
-			ended <- serve(ctx, limit(p, func(net.Conn) bool { return true }), routes(daemon{}))
+			ended <- serve(ctx, limit(p, func(net.Conn) access { return all }), routes(daemon{}))
 		}()
 		begun := time.Now()
 		for range maxConns - 1 {

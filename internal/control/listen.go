@@ -14,7 +14,11 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
-const socketMode = 0o600
+// The modes of the socket: root's, and with it that of the group of readers.
+const (
+	socketMode  = 0o600
+	readersMode = 0o660
+)
 
 // socket is a listener and the lock that says whose it is.
 type socket struct {
@@ -47,6 +51,7 @@ func listen(h host.Host, path string) (*socket, error) {
 		unlock()
 		return nil, err
 	}
+	admit(h, path)
 	return &socket{l, path, unlock}, nil
 }
 
@@ -98,6 +103,14 @@ func bind(path string) (*net.UnixListener, error) {
 	u := l.(*net.UnixListener)
 	u.SetUnlinkOnClose(false) // remove does it
 	return u, nil
+}
+
+// admit lets the group of readers connect, where there is one. It stays root's where that fails. The directory is
+// root's alone, so path is the socket that was just made.
+func admit(h host.Host, path string) {
+	if gid, found := h.GroupID(Readers); found && os.Lchown(path, -1, gid) == nil {
+		_ = os.Chmod(path, readersMode)
+	}
 }
 
 // clearDead removes a socket that refuses connections. Whatever else is at path stays.

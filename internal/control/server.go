@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -37,7 +34,7 @@ func Serve(ctx context.Context, h host.Host, path string, handler Handler) error
 		return err
 	}
 	defer l.remove()
-	return serve(ctx, limit(l.UnixListener, rootsAlone(h)), routes(handler))
+	return serve(ctx, limit(l.UnixListener, accessOf(h)), routes(handler))
 }
 
 // ServeMetrics answers GET /metrics, and nothing else, over HTTP at an address until ctx ends; then it returns
@@ -49,7 +46,7 @@ func ServeMetrics(ctx context.Context, address string, write func(io.Writer)) er
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", sendMetrics(write))
-	anybody := func(net.Conn) bool { return true }
+	anybody := func(net.Conn) access { return reads }
 	return serve(ctx, limit(l, anybody), mux)
 }
 
@@ -68,6 +65,9 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, accessKey{}, c.(*counted).access)
+		},
 	}
 	// No connection stays open: whoever asks again connects again.
 	server.SetKeepAlivesEnabled(false)
@@ -99,12 +99,23 @@ func routes(h Handler) http.Handler {
 		}
 		answer(w, http.StatusOK, status)
 	})
-	mux.HandleFunc("POST /v1/refresh", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /v1/refresh", forRoot(func(w http.ResponseWriter, r *http.Request) {
 		status, v := refresh(r, h)
 		answer(w, status, v)
-	})
-	mux.HandleFunc("GET /metrics", sendMetrics(h.WriteMetrics))
+	}))
+	mux.HandleFunc("GET /metrics", forRoot(sendMetrics(h.WriteMetrics)))
 	return mux
+}
+
+// forRoot refuses readers.
+func forRoot(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if a, _ := r.Context().Value(accessKey{}).(access); a != all {
+			answer(w, http.StatusForbidden, refused(fault.NotRoot.New(r.URL.Path)))
+			return
+		}
+		serve(w, r)
+	}
 }
 
 // refreshed is the answer to a refresh: the outcomes, or the fault of a request that cannot be served.
@@ -153,12 +164,12 @@ func send(w http.ResponseWriter, status int, kind string, body []byte) {
 // limited accepts a bounded number of connections, of those alone who may connect.
 type limited struct {
 	net.Listener
-	admits func(net.Conn) bool
+	access func(net.Conn) access
 	open   chan struct{} // has a place for each connection
 }
 
-func limit(l net.Listener, admits func(net.Conn) bool) *limited {
-	return &limited{l, admits, make(chan struct{}, maxConns)}
+func limit(l net.Listener, access func(net.Conn) access) *limited {
+	return &limited{l, access, make(chan struct{}, maxConns)}
 }
 
 // Accept is for net.Listener.
@@ -170,8 +181,8 @@ func (l *limited) Accept() (net.Conn, error) {
 			<-l.open
 			return nil, err
 		}
-		if l.admits(c) {
-			return &counted{Conn: c, open: l.open}, nil
+		if a := l.access(c); a != nothing {
+			return &counted{Conn: c, open: l.open, access: a}, nil
 		}
 		_ = c.Close()
 		<-l.open
@@ -181,8 +192,9 @@ func (l *limited) Accept() (net.Conn, error) {
 // counted gives its place among the connections back when it is closed.
 type counted struct {
 	net.Conn
-	open chan struct{}
-	once sync.Once
+	open   chan struct{}
+	once   sync.Once
+	access access
 }
 
 // Close is for net.Conn.
@@ -197,27 +209,4 @@ func (c *counted) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
-}
-
-// rootsAlone admits root's processes. The mode of the socket says the same, unless somebody changes it.
-func rootsAlone(h host.Host) func(net.Conn) bool {
-	return func(c net.Conn) bool {
-		uid, err := peer(c.(*net.UnixConn))
-		return err == nil && h.Trusts(uid)
-	}
-}
-
-// peer is the uid of the process that connected, see SO_PEERCRED in unix(7).
-func peer(c *net.UnixConn) (uid uint32, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	var failed error
-	err = raw.Control(func(fd uintptr) { cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err = errors.Join(err, failed); err != nil {
-		return 0, err
-	}
-	return cred.Uid, nil
 }

@@ -103,6 +103,18 @@ func (h Host) Groups(user User) ([]uint32, error) {
 	return gids, err
 }
 
+// GroupID finds a group by its name in the file Group.
+func (h Host) GroupID(name string) (gid int, found bool) {
+	_ = h.eachLine(h.Group, func(fields []string) bool { // what cannot be read has no groups
+		if len(fields) > 2 && fields[0] == name {
+			id, err := strconv.ParseUint(fields[2], 10, 31)
+			gid, found = int(id), err == nil
+		}
+		return !found
+	})
+	return gid, found
+}
+
 // OwnGroup gives the primary group of a user if it is his alone: nobody else has it as primary group, and it has
 // no members. ok is false as well where that cannot be told, as for users of a directory service.
 func (h Host) OwnGroup(uid int) (gid int, ok bool) {
