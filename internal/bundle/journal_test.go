@@ -15,7 +15,7 @@ func TestUnitOf(t *testing.T) {
 	for target, want := range map[string]string{
 		"/mnt/share": "mnt-share", "/mnt/a-b": `mnt-a\x2db`, "/mnt//my share/": `mnt-my\x20share`, "/.x/y.z": `\x2ex-y.z`, "/ä": `\xc3\xa4`, "/": "",
 	} {
-		if got := unitOf(target); got != want {
+		if got := mounts.UnitOf(target); got != want {
 			t.Errorf("%s: %s, want %s", target, got, want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // ask runs a program where this machine may be asked, and shows what it said.
@@ -121,35 +122,12 @@ func (m *machine) journal(ctx context.Context) (string, error) {
 	m.ask(ctx, &b, append(slices.Clone(show), "-u", "azfiles*")...)
 	const most = 50 // of units of one machine
 	for _, l := range m.Fstab[:min(len(m.Fstab), most)] {
-		if unit := unitOf(l.Target); l.IsOurs() && unit != "" {
+		if unit := mounts.UnitOf(l.Target); l.IsOurs() && unit != "" {
 			m.ask(ctx, &b, append(slices.Clone(show), "-u", unit+".mount", "-u", unit+".automount")...)
 		}
 	}
 	return b.String(), nil
 }
-
-// unitOf is the name of a mount point's unit without its suffix (systemd-escape(1), --path), "" where there is none.
-func unitOf(target string) string {
-	target = strings.Trim(filepath.Clean(target), "/")
-	if target == "" || target == "." {
-		return ""
-	}
-	var b strings.Builder
-	for i := range len(target) {
-		switch c := target[i]; {
-		case c == '/':
-			b.WriteByte('-')
-		case c == '.' && i == 0, !strings.ContainsRune(unitLetters, rune(c)):
-			fmt.Fprintf(&b, `\x%02x`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-// unitLetters need no escape in the name of a unit.
-const unitLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_."
 
 // logs are the ends of our log files, and of our lines in the machine's.
 func (m *machine) logs(context.Context) (string, error) {

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strconv"
 	"time"
@@ -58,6 +60,8 @@ func (s *session) checkDaemon(ctx context.Context) error {
 	c := verdict{Check: checkNoDaemon, Reasons: []string{}}
 	if err == nil {
 		c = judge(told, s.Now())
+	} else if errors.Is(err, fs.ErrPermission) {
+		c.Reasons = []string{"the daemon answers only root and members of the group " + control.Readers}
 	} else {
 		c.Reasons = []string{legible.Line(err.Error())}
 	}

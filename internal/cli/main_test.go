@@ -54,11 +54,16 @@ func appMain() {
 		IMDS:      transport,
 	}
 	a.Config, a.Mounts, a.Fstab, a.Passwd = in("config.yaml"), in("mountinfo"), in("fstab"), in("passwd")
+	a.Programs = append([]string{in("bin")}, a.Programs...)
 	a.Now = func() time.Time { return now }
 	if uid, err := strconv.Atoi(os.Getenv("TEST_UID")); err == nil {
 		a.EUID = uid
 		if os.Geteuid() == 0 { // an ordinary user's files stay readable; what depends on that asks for [root]
-			must(syscall.Setgroups(nil))
+			var groups []int
+			if gid, err := strconv.Atoi(os.Getenv("TEST_GROUP")); err == nil {
+				groups = []int{gid}
+			}
+			must(syscall.Setgroups(groups))
 			must(syscall.Setgid(uid))
 			must(syscall.Setuid(uid))
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,9 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // askTimeout bounds a question that the daemon answers from memory.
@@ -34,18 +33,6 @@ type overview struct {
 	Endpoints  []mountedEndpoint `json:"endpoints"`             // in place of that of control.Status
 	NotMounted []absent          `json:"not_mounted,omitempty"` // lines of fstab that are to be mounted at boot, and are not
 }
-
-// absent is a line of fstab.
-type absent struct {
-	Host   string `json:"host"` // canonical
-	Source string `json:"source"`
-	Target string `json:"target"` // the mount point
-
-	LoginFault *control.Fault `json:"login_fault,omitempty"` // why the kernel's last request for a login there failed
-}
-
-// unmounted is the state of such a line in the table for people.
-const unmounted = "unmounted"
 
 // mountedEndpoint is an endpoint as status shows it.
 type mountedEndpoint struct {
@@ -75,26 +62,33 @@ func (s *session) overview(ctx context.Context) (overview, error) {
 	defer cancel()
 	told, err := control.NewClient(s.Socket).Status(ctx)
 	if err == nil {
-		return s.withLogins(overview{Running: true, Status: told}), nil
+		return s.withLogins(ctx, overview{Running: true, Status: told}), nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return overview{}, err
+		return overview{}, readersOnly()
 	}
 	o := overview{Start: control.HowToStart(s.Host)}
 	if !errors.Is(err, control.ErrNotRunning) {
 		o.Problem, o.Start = legible.Line(err.Error()), control.HowToRestart(s.Host)
 	}
-	o.Status, err = s.look()
-	return s.withLogins(o), err
+	if o.Status, err = s.look(); s.EUID != 0 && errors.Is(err, fs.ErrPermission) {
+		return overview{}, fault.NotRoot.New(program + " status").Advise("members of the group " + control.Readers + " see what the daemon knows once it runs")
+	}
+	return s.withLogins(ctx, o), err
+}
+
+// readersOnly is the failure of a user whom the daemon tells nothing.
+func readersOnly() *fault.Fault {
+	return fault.NotRoot.New(program + " status").Advise("or as a member of the group " + control.Readers + ", which may see the status: usermod -aG " + control.Readers + " <user>, then log in again")
 }
 
 // withLogins adds what the kernel's upcall left.
-func (s *session) withLogins(o overview) overview {
+func (s *session) withLogins(ctx context.Context, o overview) overview {
 	o.Endpoints = make([]mountedEndpoint, 0, len(o.Status.Endpoints))
 	for _, e := range o.Status.Endpoints {
 		o.Endpoints = append(o.Endpoints, mountedEndpoint{e, s.loginFault(e.Host)})
 	}
-	o.NotMounted = s.notMounted()
+	o.NotMounted = s.notMounted(ctx)
 	return o
 }
 
@@ -105,31 +99,6 @@ func (s *session) loginFault(host string) *control.Fault {
 		return nil
 	}
 	return &control.Fault{ID: string(last.ID), What: last.Text, Fix: last.Fix, At: last.At}
-}
-
-// notMounted gives the lines of fstab that should be mounted and are not. What cannot be read other
-// commands tell.
-func (s *session) notMounted() (all []absent) {
-	cfg, err := s.load()
-	if err != nil {
-		return nil
-	}
-	mounted, err := mounts.ListFrom(s.Mounts, cfg.Resolver)
-	if err != nil {
-		return nil
-	}
-	lines, _ := mounts.Fstab(s.Host)
-	for _, l := range lines {
-		_, later := l.Options.Get("noauto")
-		_, whenUsed := l.Options.Get("x-systemd.automount")
-		target := filepath.Clean(l.Target)
-		isMounted := slices.ContainsFunc(mounted, func(m mounts.Mount) bool { return m.Target == target })
-		e, err := mounts.Named(l.Spec, cfg.Resolver)
-		if err == nil && (l.IsOurs() || l.IsKerberos()) && !later && !whenUsed && !isMounted {
-			all = append(all, absent{e.Host(), l.Spec, target, s.loginFault(e.Host())})
-		}
-	}
-	return all
 }
 
 // writeOverview is status for people.
@@ -148,10 +117,7 @@ func (s *session) writeOverview(w io.Writer, o overview) {
 		s.writeReasons(w, e)
 	}
 	for _, a := range o.NotMounted {
-		known := slices.ContainsFunc(o.Endpoints, func(e mountedEndpoint) bool { return e.Host == a.Host })
-		if a.LoginFault != nil && !known { // else it was told above
-			s.writeReasons(w, mountedEndpoint{control.Endpoint{Host: a.Host}, a.LoginFault})
-		}
+		s.writeAbsent(w, a, slices.ContainsFunc(o.Endpoints, func(e mountedEndpoint) bool { return e.Host == a.Host }))
 	}
 }
 
@@ -195,7 +161,7 @@ func (s *session) overviewRows(o overview) [][]string {
 		})
 	}
 	for _, a := range o.NotMounted {
-		rows = append(rows, []string{unmounted, legible.Line(a.Host), legible.Line(a.Target), "-", "-", "-", "-", "-"})
+		rows = append(rows, s.absentRow(a))
 	}
 	if s.Columns != nil {
 		rows = fit(rows, s.Columns())

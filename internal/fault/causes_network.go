@@ -35,7 +35,7 @@ var networkDetails = []Detail{
 		{"the list of root certificates is missing or old", "ls /etc/ssl/certs: install the package ca-certificates"},
 		{"the name is a CNAME of your own, for which the certificate is not", "the cause names the hosts that it is for: add it under endpoints:"},
 		{"the clock is wrong by years", "timedatectl"},
-	}, "cp proxy-root.crt /usr/local/share/ca-certificates/ && update-ca-certificates"},
+	}, "cp root.crt /usr/local/share/ca-certificates/ && update-ca-certificates   # Debian, Ubuntu\ncp root.crt /etc/pki/ca-trust/source/anchors/ && update-ca-trust         # RHEL, Azure Linux\ncp root.crt /etc/pki/trust/anchors/ && update-ca-certificates            # SLES"},
 	{"AZF-TLS-VERSION", []Cause{
 		{"a TLS inspection in between offers old versions", "azfilesauth doctor <host> from another network works"},
 		{"FIPS mode or a policy of this machine and the other side have nothing in common", "cat /proc/sys/crypto/fips_enabled prints 1"},

@@ -77,7 +77,7 @@ func azureRows() []row {
 		ordered("clock ten minutes off", `{"target":"storage","skew":"-10m"}`,
 			"clock", "^timedatectl set-ntp true; where chrony keeps the time: chronyc makestep "),
 		ordered("certificate not trusted", `{"target":"storage","untrusted":true}`,
-			"https", "^install the package ca-certificates; if a TLS inspection of this network signs for acct.file.core.windows.net, add its root: .* then update-ca-certificates "),
+			"https", "^install the package ca-certificates; if a TLS inspection of this network signs for acct.file.core.windows.net, add its root to this machine's, then: update-ca-certificates "),
 	}
 }
 
