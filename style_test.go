@@ -155,7 +155,7 @@ func TestTermsAreFound(t *testing.T) {
 // absent are programs that a minimal Debian or RHEL does not have, with the package that a text must name beside them.
 var absent = map[string]string{
 	"curl": "curl", "wget": "wget", "dig": "dnsutils", "nslookup": "dnsutils", "nc": "netcat", "jq": "jq", "fuser": "psmisc", "lsof": "lsof",
-	"telnet": "telnet", "tcpdump": "tcpdump", "klist": "krb5", "openssl": "openssl", "iptables": "iptables", "nft": "nftables",
+	"telnet": "telnet", "tcpdump": "tcpdump", "openssl": "openssl", "iptables": "iptables", "nft": "nftables",
 }
 
 // notTold are files in which no person is told to run the program.
