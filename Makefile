@@ -336,6 +336,8 @@ install-package: install-files ## install, and what only packages ship: completi
 	bin/host completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/azfilesauth && \
 	bin/host completion zsh > $(DESTDIR)$(ZSHDIR)/_azfilesauth && \
 	bin/host completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/azfilesauth.fish
+	ln -sf azfilesauth $(DESTDIR)$(PREFIX)/share/bash-completion/completions/azfilesauthmanager
+	ln -sf azfilesauth.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/azfilesauthmanager.fish
 	install -d $(DESTDIR)$(DOCDIR)
 	packaging/third-party $(CLIB_TAGS) > $(DESTDIR)$(DOCDIR)/THIRD-PARTY
 

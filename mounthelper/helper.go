@@ -75,6 +75,9 @@ type Helper struct {
 	// Confined tells whether a container's rules can forbid the mount, see isConfined.
 	Confined func() bool
 
+	// Target tells whether the kernel knows upcall_target, and whether it could be asked; nil asks by a mount.
+	Target func() (known, told bool)
+
 	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
 	// means what the configuration says.
 	Transport, IMDS http.RoundTripper
@@ -103,6 +106,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
 		Syslog: log.System, Journaled: journaled, Terminal: waiting.IsTerminal(unix.Stderr),
 		Confined:   func() bool { return isConfined(host.Real()) },
+		Target:     func() (known, told bool) { return knowsTarget(host.Real()) },
 		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
 		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 // TestMain makes the test binary play the programs of the scripts: mount.azfiles with the seams that
@@ -64,6 +65,9 @@ func cifsMain() {
 	_, _ = os.Stdout.Write(order("cifs.out"))
 	_, _ = os.Stderr.Write(order("cifs.err"))
 	refuseTarget()
+	if _, err := os.Stat("cifs.slow"); err == nil {
+		time.Sleep(waiting.Silence + time.Second/2) // what is tested is what is said meanwhile
+	}
 	if _, err := os.Stat("cifs.started"); err == nil {
 		signals := make(chan os.Signal, 1)
 		signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)

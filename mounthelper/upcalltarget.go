@@ -3,10 +3,12 @@ package mounthelper
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,7 +22,35 @@ const noTarget = "no-upcall-target"
 // wantsTarget reports whether to try the option.
 func (h *Helper) wantsTarget(j *job) bool {
 	_, given := j.opts.Rest.Get(mounts.UpcallTarget)
-	return !given && !j.opts.Remount && !h.targetUnknown()
+	if given || j.opts.Remount {
+		return false
+	}
+	if h.Target != nil {
+		if known, told := h.Target(); told {
+			return known
+		}
+	}
+	return !h.targetUnknown()
+}
+
+// mountAPI is the kernel whose SMB client first takes its options one by one (fs/cifs/fs_context.c); an older one has no
+// upcall_target and would take any option that it is only told of.
+const mountAPI = "5.11"
+
+// knowsTarget asks the kernel whether it knows the option, without a mount and without a line in its log: a context of
+// fsopen(2) has a log of its own. told is false where it cannot be asked.
+func knowsTarget(h host.Host) (known, told bool) {
+	release := h.KernelRelease()
+	if release != "" && !mounts.AtLeast(release, mountAPI) {
+		return false, true
+	}
+	fd, err := unix.Fsopen("cifs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false, false
+	}
+	defer func() { _ = unix.Close(fd) }()
+	err = unix.FsconfigSetString(fd, mounts.UpcallTarget, "mount")
+	return err == nil, err == nil || errors.Is(err, unix.EINVAL)
 }
 
 func (h *Helper) targetUnknown() bool {
@@ -68,5 +98,8 @@ func (h *Helper) runMount(ctx context.Context, j *job) (ending, error) {
 func (h *Helper) runOnce(ctx context.Context, j *job, stderr io.Writer) (ending, error) {
 	args := j.args()
 	h.step(j, "running %s %s", j.mountCIFS, strings.Join(args, " "))
+	j.waiting.Until(time.Time{}) // the kernel's own bound is not known
+	j.waiting.For("the server " + j.Endpoint.Host() + ", port 445")
+	defer j.waiting.Done()
 	return run(ctx, j.mountCIFS, args, h.Stdout, stderr)
 }

@@ -122,6 +122,7 @@ var commands = []row{
 		flags: func(f *pflag.FlagSet, s *session) {
 			timeoutFlag(f, refreshTimeout)
 			socketFlag(f, s)
+			f.BoolVarP(&s.verbose, "verbose", "v", false, "show each step")
 		},
 		propose: (*session).placeFirst, do: (*session).refresh,
 	},

@@ -29,6 +29,7 @@ func (s *session) completions(c *cobra.Command, args []string) error {
 	if err := generate(); err != nil {
 		return err
 	}
+	addManager(&b, args[0])
 	return s.print(b.Bytes())
 }
 

@@ -60,6 +60,7 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 // renew has the daemon do it, or does it. An endpoint that is not mounted is not the daemon's.
 func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) (renewed, error) {
 	s.waits("the daemon")
+	s.step()("asking the daemon at %s", s.Socket)
 	outcomes, err := control.NewClient(s.Socket).Refresh(ctx, one.Host())
 	var refused *control.Refused
 	isRefused := errors.As(err, &refused)
@@ -77,7 +78,8 @@ func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.En
 
 // renewHere gets the tickets of the mounted endpoints, or of the one that is not mounted.
 func (s *session) renewHere(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) ([]control.Outcome, error) {
-	m, err := s.manager(cfg, nil)
+	s.step()("doing it without the daemon")
+	m, err := s.manager(cfg, s.step())
 	if err != nil {
 		return nil, err
 	}

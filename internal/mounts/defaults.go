@@ -78,7 +78,7 @@ const noDefaults = "azfiles_defaults"
 
 // Usable reports whether a kernel, by its release such as "6.1.0-56-amd64", gets the option. An unknown kernel gets
 // what every kernel has.
-func (d Default) Usable(release string) bool { return !d.Unused && atLeast(release, d.Since) }
+func (d Default) Usable(release string) bool { return !d.Unused && AtLeast(release, d.Since) }
 
 // Given tells which options a line gets beside those that it has: those of mount_options of its account, of mount_options
 // for all, and of the table of Defaults, where a kernel has them. Each is left out where the line, or what was given
@@ -169,8 +169,8 @@ func matter(o Option) string {
 	return name
 }
 
-// atLeast compares a kernel's release with another one of two numbers.
-func atLeast(release, since string) bool {
+// AtLeast compares a kernel's release with another one of two numbers.
+func AtLeast(release, since string) bool {
 	return since == "" || slices.Compare(numbers(release), numbers(since)) >= 0
 }
 

@@ -87,7 +87,7 @@ func TestDefaultsAreKnownToTheirKernels(t *testing.T) {
 		}
 		for _, o := range ParseOptions(d.Option) {
 			since, known := lookUp(o.Name)
-			if !known || !d.Unused && (since != "" && d.Since == "" || since != "" && !atLeast(d.Since, since)) {
+			if !known || !d.Unused && (since != "" && d.Since == "" || since != "" && !AtLeast(d.Since, since)) {
 				t.Errorf("%s: since %q, used from %q", o.Name, since, d.Since)
 			}
 		}
