@@ -165,7 +165,7 @@ var identityDetails = []Detail{
 		{"it is empty while something rewrites it in place", "try again; it should be written under another name and renamed"},
 	}, ""},
 	{"AZF-TOKEN-INVALID", []Cause{
-		{"what was handed over is JSON with a token in it, or an error message", "begin of the value: a token begins with eyJ"},
+		{"what was handed over is JSON with a token in it, or an error message", "a token has three parts with dots between them, and no spaces"},
 		{"a line break or a quotation mark is in it", "use --query accessToken -o tsv"},
 		{"it is an id token or a SAS", "an access token has aud https://storage.azure.com"},
 	}, "az account get-access-token --resource https://storage.azure.com --query accessToken -o tsv |\n  azfilesauth set acct.file.core.windows.net --token-stdin"},
