@@ -25,7 +25,7 @@ var mountError = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompil
 func (j *job) explain(end ending, requestKey string) *fault.Fault {
 	errno := errnoOf(end.said)
 	if errno == 0 {
-		return j.wordless(end)
+		return j.faultOfOutput(end)
 	}
 	text := fmt.Sprintf("error %d, %s", errno, strings.ToLower(errno.Error()))
 	// The kernel starts that program to have the ticket fetched, and answers with its absence.
@@ -132,8 +132,8 @@ func (j *job) meaning(errno unix.Errno, text string) *fault.Fault {
 	return fault.MountFailed.New(text)
 }
 
-// wordless finds the meaning when the kernel was not asked.
-func (j *job) wordless(end ending) *fault.Fault {
+// faultOfOutput finds the meaning when the kernel was not asked.
+func (j *job) faultOfOutput(end ending) *fault.Fault {
 	if strings.Contains(end.said, "could not resolve address") {
 		return fault.DNSFailed.New(j.Endpoint.Host())
 	}

@@ -106,7 +106,7 @@ func (r *request) remember() {
 	_ = d.Replace(r.who()+digest(r.endpoint.Host()), r.Own(noteMode), machine.Content([]byte(r.endpoint.Host())))
 	names, _ := d.Names()
 	for _, name := range names {
-		if !r.young(d, name) {
+		if !r.isRecent(d, name) {
 			_ = d.Remove(name)
 		}
 	}
@@ -121,7 +121,7 @@ func (r *request) noted() (hosts []string) {
 	defer d.Close()
 	names, _ := d.Names()
 	for _, name := range names {
-		if !strings.HasPrefix(name, r.who()) || !r.young(d, name) {
+		if !strings.HasPrefix(name, r.who()) || !r.isRecent(d, name) {
 			continue
 		}
 		if host, err := d.Read(name, maxNote); err == nil {
@@ -131,8 +131,8 @@ func (r *request) noted() (hosts []string) {
 	return hosts
 }
 
-// young reports whether a note still counts. One from the future is from before the clock was set back.
-func (r *request) young(d *machine.Dir, name string) bool {
+// isRecent reports whether a note still counts. One from the future is from before the clock was set back.
+func (r *request) isRecent(d *machine.Dir, name string) bool {
 	st, err := d.Stat(name)
 	age := r.Now().Sub(time.Unix(st.Mtim.Unix()))
 	return err == nil && age >= 0 && age <= noteAge

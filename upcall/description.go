@@ -50,19 +50,19 @@ func parseDescription(text string) (description, error) {
 	}
 	p := fields{rest: text, more: true, seen: map[string]bool{}}
 	var d description
-	if v := p.take("ver"); p.err == nil && v != "0x2" {
+	if v := p.readField("ver"); p.err == nil && v != "0x2" {
 		p.fail("ver", "is not 0x2")
 	}
-	d.host = p.take("host")
+	d.host = p.readField("host")
 	d.ip = p.address()
-	d.sec = p.take("sec")
+	d.sec = p.readField("sec")
 	d.uid = p.number("uid")
 	d.creduid = p.number("creduid")
 	if p.next() == "user" {
-		d.user = p.take("user")
+		d.user = p.readField("user")
 	}
 	d.pid = p.number("pid")
-	p.others()
+	p.readFurther()
 	if p.err == nil && d.creduid == math.MaxUint32 { // (uid_t)-1 is nobody
 		p.fail("creduid", "is not a uid")
 	}
@@ -90,8 +90,8 @@ func (p *fields) next() string {
 	return key
 }
 
-// take reads the value of the next field, which must be key.
-func (p *fields) take(key string) string {
+// readField reads the value of the next field, which must be key.
+func (p *fields) readField(key string) string {
 	if p.err != nil {
 		return ""
 	}
@@ -111,7 +111,7 @@ func (p *fields) address() netip.Addr {
 	if key != "ip6" {
 		key = "ip4"
 	}
-	text := p.take(key)
+	text := p.readField(key)
 	if p.err != nil {
 		return netip.Addr{}
 	}
@@ -125,7 +125,7 @@ func (p *fields) address() netip.Addr {
 
 // number reads 0x and up to 8 hexadecimal digits, as the kernel's %x writes them.
 func (p *fields) number(key string) uint32 {
-	text := p.take(key)
+	text := p.readField(key)
 	if p.err != nil {
 		return 0
 	}
@@ -137,9 +137,9 @@ func (p *fields) number(key string) uint32 {
 	return uint32(n)
 }
 
-// others reads what newer kernels append. A field that has been there, or is of the known ones and
+// readFurther reads what newer kernels append. A field that has been there, or is of the known ones and
 // now comes too late, was brought by a value with a semicolon.
-func (p *fields) others() {
+func (p *fields) readFurther() {
 	p.seen["user"] = true
 	for p.err == nil && p.more {
 		key := p.next()
@@ -151,7 +151,7 @@ func (p *fields) others() {
 			p.fail(strconv.Quote(key), "is not a field")
 			return
 		}
-		p.take(key)
+		p.readField(key)
 	}
 }
 

@@ -31,20 +31,20 @@ func (r *request) handOver(d keyring.Description, host string) error {
 		return failed("the request cannot be read", err)
 	}
 	wanted := requestkey.Request{Op: "create", Type: d.Type, Description: d.Text, Callout: callout}
-	rule, err := r.rules.Winner(wanted, r.ours)
+	rule, err := r.rules.Winner(wanted, r.isOurRule)
 	if errors.Is(err, requestkey.ErrNoRule) {
 		return failed("no other rule of request-key matches", nil)
 	} else if err != nil {
 		return failed("the rules of request-key cannot be followed", err)
 	}
-	if err := r.play(rule, wanted, d); err != nil {
+	if err := r.runRule(rule, wanted, d); err != nil {
 		return failed(fmt.Sprintf("the rule of %s:%d failed", rule.Path, rule.Line), err)
 	}
 	return nil
 }
 
-// play does what a rule says.
-func (r *request) play(rule requestkey.Rule, wanted requestkey.Request, d keyring.Description) error {
+// runRule does what a rule says.
+func (r *request) runRule(rule requestkey.Rule, wanted requestkey.Request, d keyring.Description) error {
 	if slices.Contains(r.env, handedOn) {
 		return errors.New("it leads back to this program")
 	}
@@ -60,8 +60,8 @@ func (r *request) play(rule requestkey.Rule, wanted requestkey.Request, d keyrin
 	return syscall.Exec(path, argv, append(r.env, handedOn))
 }
 
-// ours reports whether a rule is our own, or runs this very program under whatever name.
-func (h *handler) ours(rule requestkey.Rule) bool {
+// isOurRule reports whether a rule is our own, or runs this very program under whatever name.
+func (h *handler) isOurRule(rule requestkey.Rule) bool {
 	return rule.Path == h.rules.Ours() || rule.RunsOurs(func(program string) bool {
 		self, err := os.Stat("/proc/self/exe")
 		if err != nil {

@@ -23,7 +23,7 @@ const logLimit = 100 * time.Millisecond
 // report leaves one line in the log and, for an endpoint, the failure where mount.azfiles finds it.
 func (r *request) report(f *fault.Fault) {
 	k := r.known.Load()
-	if k.host != "" && !r.hides(k.host, f) {
+	if k.host != "" && !r.hidesBetter(k.host, f) {
 		_ = lastfault.Save(r.Host, k.host, f) // the log has it, too
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, f) // for who calls it by hand; else it is /dev/null
@@ -49,9 +49,9 @@ func (r *request) count(result string) {
 	}
 }
 
-// hides reports whether a failure would only hide a better one: of requests that come together one
+// hidesBetter reports whether a failure would only hide a better one: of requests that come together one
 // asks Azure, and the others run out of time waiting for it.
-func (h *handler) hides(host string, f *fault.Fault) bool {
+func (h *handler) hidesBetter(host string, f *fault.Fault) bool {
 	if !fault.Is(f, fault.LockTimeout) {
 		return false
 	}

@@ -73,7 +73,7 @@ func (r *request) attempt() (err error) {
 	if !ok {
 		return fault.UpcallRequest.New("its description does not begin with " + start)
 	}
-	if host != "" && !r.names(host) {
+	if host != "" && !r.isEndpoint(host) {
 		return r.handOver(d, host)
 	}
 	return r.login(d.Text)
@@ -83,8 +83,8 @@ func (r *request) keyFault(err error, problem string) error {
 	return fault.UpcallKey.New(fmt.Sprint(r.key), problem).Because(err)
 }
 
-// names reports whether a host is an endpoint's.
-func (r *request) names(host string) bool {
+// isEndpoint reports whether a host is an endpoint's.
+func (r *request) isEndpoint(host string) bool {
 	e, err := endpoint.Resolver{}.Resolve(host)
 	if err != nil {
 		e, err = r.configured(host)

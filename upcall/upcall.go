@@ -113,7 +113,7 @@ func serial(args []string) (keyring.Serial, bool) {
 func (h *handler) serve(key keyring.Serial) int {
 	r := &request{handler: h, key: key, asked: time.Now()}
 	r.known.Store(&known{deadline: h.deadline})
-	r.dog = time.AfterFunc(h.deadline+grace, r.bite)
+	r.dog = time.AfterFunc(h.deadline+grace, r.giveUp)
 	defer r.dog.Stop()
 	if err := r.attempt(); err != nil {
 		r.refuse(err)

@@ -14,13 +14,13 @@ import (
 // grace is how long after its deadline a request may still come to its own end, which tells more.
 const grace = 500 * time.Millisecond
 
-// bite rejects the key and ends the process, when the rest of it hangs. It says why, unless the log hangs too.
+// giveUp rejects the key and ends the process, when the rest of it hangs. It says why, unless the log hangs too.
 //
 // It is a timer's, which the runtime runs on whatever thread it has, or on a new one where all hang. Each has the
 // authority over the key: request-key has assumed it before it became this process, and threads inherit it. So no
 // thread is kept for it, nor for the request itself: on a machine with hundreds of logins at once every further thread
 // of each is one more to be waited for.
-func (r *request) bite() {
+func (r *request) giveUp() {
 	_ = keyring.Reject(r.key, 3*time.Second, unix.ENOKEY)
 	told := make(chan struct{})
 	go func() {

@@ -75,8 +75,8 @@ func (w *watcher) forgive(gone func(*fault.Fault) bool) {
 	}
 }
 
-// anything is for forgive: the configuration, the clock, or a person who asks, can change all.
-func anything(*fault.Fault) bool { return true }
+// anyFault is for forgive: the configuration, the clock, or a person who asks, can change all.
+func anyFault(*fault.Fault) bool { return true }
 
 // ofCache is for forgive, when a cache or the mount table has changed.
 func ofCache(f *fault.Fault) bool {

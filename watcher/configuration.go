@@ -8,8 +8,8 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
-// adopt makes cfg the configuration in effect, unless it cannot be.
-func (w *watcher) adopt(cfg *config.Config) (err error) {
+// useConfiguration makes cfg the configuration in effect, unless it cannot be.
+func (w *watcher) useConfiguration(cfg *config.Config) (err error) {
 	if w.manager == nil {
 		h := w.Host
 		h.Now = w.now
@@ -40,9 +40,9 @@ func (w *watcher) reload() {
 		w.Reopen()
 	}
 	delete(w.logged, w.Host.Config) // whoever asks again hears it again
-	w.forgive(anything)
+	w.forgive(anyFault)
 	w.loadConfig()
-	w.look()
+	w.scanMachine()
 	w.notify(ready)
 }
 
@@ -50,7 +50,7 @@ func (w *watcher) reload() {
 func (w *watcher) loadConfig() {
 	cfg, err := config.Read(w.Host)
 	if err == nil {
-		err = w.adopt(cfg)
+		err = w.useConfiguration(cfg)
 	}
 	if err != nil {
 		w.logOnce(w.Host.Config, err.Error(), func() {
@@ -63,7 +63,7 @@ func (w *watcher) loadConfig() {
 	for _, m := range w.memos {
 		m.sign = ""
 	}
-	w.forgive(anything)
+	w.forgive(anyFault)
 	w.claimCache()
 }
 

@@ -134,7 +134,7 @@ func (w *watcher) do(ctx context.Context, f func()) error {
 // force gets the tickets of a host, or of all that are mounted, whatever the plan says. The channel has
 // room for as many outcomes as there will be.
 func (w *watcher) force(host string) (chan control.Outcome, error) {
-	w.look()
+	w.scanMachine()
 	wanted, err := w.wanted(host)
 	if err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 	}
 	mounted := map[Key]bool{} // whoever logs in
 	for k := range w.mounts {
-		if names := w.names(k); len(names) > 0 && (host == "" || k.Host == named.Host()) {
+		if names := w.endpointsOf(k); len(names) > 0 && (host == "" || k.Host == named.Host()) {
 			found[k] = names
 			mounted[Key{Host: k.Host, CRUID: k.CRUID}] = true
 		}

@@ -57,7 +57,7 @@ func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w, w.adopt(cfg)
+	return w, w.useConfiguration(cfg)
 }
 
 // now is the time of the wall clock alone.
@@ -104,7 +104,7 @@ func (w *watcher) turn(ctx context.Context, watchdog <-chan time.Time) bool {
 		w.event()
 	case r := <-w.alarm.rings():
 		if r.stepped { // what made them wait was measured by another clock
-			w.forgive(anything)
+			w.forgive(anyFault)
 		}
 		w.event()
 	case <-w.events.quiet.C:
@@ -142,13 +142,13 @@ func (w *watcher) event() {
 		w.events.again = true
 		return
 	}
-	w.look()
+	w.scanMachine()
 	w.events.again, w.events.quieting = false, true
 	w.events.quiet.Reset(merge)
 }
 
-// look sees what is mounted and which tickets there are, plans, and begins what is due.
-func (w *watcher) look() {
+// scanMachine sees what is mounted and which tickets there are, plans, and begins what is due.
+func (w *watcher) scanMachine() {
 	w.loadMissing()
 	if w.unlock == nil {
 		w.claimCache()
@@ -160,7 +160,7 @@ func (w *watcher) look() {
 	w.decide()
 	w.startDue()
 	w.dropLeft()
-	w.rest()
+	w.setAlarm()
 }
 
 // decide plans and tells what has changed.
@@ -193,8 +193,8 @@ func (w *watcher) decide() {
 	}
 }
 
-// rest sets the alarm, after which nothing happens until something does.
-func (w *watcher) rest() {
+// setAlarm sets the alarm, after which nothing happens until something does.
+func (w *watcher) setAlarm() {
 	w.alarm.set(w.next)
 	w.reportStatus()
 	w.exposeMetrics()

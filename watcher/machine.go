@@ -30,8 +30,8 @@ type machine struct {
 	upcalls    func() map[string]metrics.Upcall // the kernel's requests by result, see package metrics
 }
 
-// real is this machine.
-func real(ctx context.Context, h host.Host, hangups <-chan os.Signal) (machine, error) {
+// realMachine is this machine.
+func realMachine(ctx context.Context, h host.Host, hangups <-chan os.Signal) (machine, error) {
 	clock, err := newTimer()
 	if err != nil {
 		return machine{}, err

@@ -145,7 +145,7 @@ func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, k
 // current decides about a ticket that has not expired.
 func (p Policy) current(now time.Time, d Decision, mounted []mounts.Mount, t Ticket, a Attempt) Decision {
 	d.State, d.When = control.Fresh, p.due(t)
-	if at := p.paced(t, a); p.Before > 0 && at.Before(d.When) {
+	if at := p.pacedTime(t, a); p.Before > 0 && at.Before(d.When) {
 		d.When = at
 	}
 	if t.Start.Sub(now) > skew {
@@ -223,12 +223,12 @@ func (p Policy) due(t Ticket) time.Time {
 	share := func(s float64) time.Duration { return time.Duration(s * float64(life)) }
 	latest := min(share(min(p.At+p.Jitter, maxShare)), life-min(p.BeforeExpiry, life/2))
 	earliest := min(share(p.At), max(latest-share(p.Jitter), latest/2))
-	spread := time.Duration(chance(p.Seed, t.Host+t.User, strconv.Itoa(t.CRUID)) * float64(latest-earliest))
+	spread := time.Duration(fraction(p.Seed, t.Host+t.User, strconv.Itoa(t.CRUID)) * float64(latest-earliest))
 	return begin.Add(max(earliest+spread, minUse))
 }
 
-// paced is when a ticket is to be replaced that Before is asked for.
-func (p Policy) paced(t Ticket, a Attempt) time.Time {
+// pacedTime is when a ticket is to be replaced that Before is asked for.
+func (p Policy) pacedTime(t Ticket, a Attempt) time.Time {
 	last := t.Obtained
 	if a.Success.After(last) {
 		last = a.Success
@@ -247,7 +247,7 @@ func (p Policy) retry(now time.Time, k Key, a Attempt, t Ticket, late bool) time
 		return now // the clock was set back, and nobody knows how long ago it was
 	}
 	spread := cmp.Or(a.Spread, k.Host+k.User)
-	by := chance(p.Seed, spread, strconv.Itoa(a.Failures))
+	by := fraction(p.Seed, spread, strconv.Itoa(a.Failures))
 	longest := maxWait
 	if late && a.Fault.Retryable() {
 		longest = maxLateWait
@@ -304,8 +304,8 @@ func (t Ticket) step() time.Duration {
 	return max(min(lastWait, life/16), minUse)
 }
 
-// chance is a number from 0 up to but not 1 that depends on the words alone.
-func chance(words ...string) float64 {
+// fraction is a number from 0 up to but not 1 that depends on the words alone.
+func fraction(words ...string) float64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%q", words) // a hash.Hash never fails
 	x := h.Sum64()

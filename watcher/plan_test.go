@@ -164,7 +164,7 @@ func wait(failures int, longest time.Duration) time.Duration {
 	if failures < 9 {
 		w = min(time.Second<<(failures-1), longest)
 	}
-	return w/2 + time.Duration(chance("", one.Host, fmt.Sprint(failures))*float64(w/2))
+	return w/2 + time.Duration(fraction("", one.Host, fmt.Sprint(failures))*float64(w/2))
 }
 
 func TestWaitsGrowAndKeepTheirBounds(t *testing.T) {

@@ -327,7 +327,7 @@ func stormMain() int {
 	h := own()
 	h.Config = dir + "/config.yaml"
 	o := Options{Host: h, Name: "storm", Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
-	w := must(newWatcher(ctx, o, must(real(ctx, h, nil))))
+	w := must(newWatcher(ctx, o, must(realMachine(ctx, h, nil))))
 	done := make(chan struct{})
 	go func() { w.run(ctx); close(done) }()
 	looked := func() time.Time { return w.Status().NextLook.Add(-longestSleep) }

@@ -240,11 +240,11 @@ func (w *watcher) findOwners() {
 		memo.sign, memo.Foreign = sign, nil
 		if t.Identity != "" && t.Trusted {
 			memo.owner = t.Identity
-		} else if names := w.names(k); len(names) > 0 && (known || memo.owner == "") {
+		} else if names := w.endpointsOf(k); len(names) > 0 && (known || memo.owner == "") {
 			// Only the configuration or the mount can tell. If they do not, a person shall hear of it
 			// before the ticket expires, and nobody be asked when there is none.
 			id, err := w.manager.Owner(names[0], k.CRUID, k.User)
-			if forbids(err) {
+			if isDenied(err) {
 				memo.Foreign = fault.From(err)
 			} else if err == nil {
 				memo.asks = id.String()
@@ -253,7 +253,7 @@ func (w *watcher) findOwners() {
 	}
 }
 
-// forbids reports whether an error means that we may not refresh, rather than that it failed.
-func forbids(err error) bool {
+// isDenied reports whether an error means that we may not refresh, rather than that it failed.
+func isDenied(err error) bool {
 	return fault.Is(err, fault.IdentityUnknown) || fault.Is(err, fault.RecordUntrusted) || fault.Is(err, fault.IdentityConflict)
 }

@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) int {
 	// To be told of is not to be killed by: a reader of the log that goes away ends no daemon, nor does a file
 	// that may not grow.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGXFSZ)
-	m, err := real(ctx, o.Host, hangups)
+	m, err := realMachine(ctx, o.Host, hangups)
 	if err != nil {
 		return failed(err)
 	}

@@ -67,13 +67,13 @@ func (w *watcher) startDue() {
 			if d.Alias || d.State == control.Missing || d.State == control.Expired {
 				fresh = tickets.Usable // another daemon may have been quicker
 			}
-			w.start(d.Key, w.names(d.Key), fresh, late).alias = d.Alias
+			w.start(d.Key, w.endpointsOf(d.Key), fresh, late).alias = d.Alias
 		}
 	}
 }
 
-// names are the endpoints of a key, each alias once and the canonical name first.
-func (w *watcher) names(k Key) []endpoint.Endpoint {
+// endpointsOf are the endpoints of a key, each alias once and the canonical name first.
+func (w *watcher) endpointsOf(k Key) []endpoint.Endpoint {
 	var found []endpoint.Endpoint
 	for _, m := range w.mounts[k] {
 		if byKerberos(m) && !slices.Contains(found, m.Endpoint) {
@@ -93,7 +93,7 @@ func (w *watcher) start(k Key, names []endpoint.Endpoint, fresh tickets.Freshnes
 	if m := w.memos[k]; m != nil {
 		r.Former, _ = identity.Parse(m.owner) // nobody, if it was not known
 	}
-	j := &job{Key: k, call: w.manager.Queue(r), manager: w.manager, late: late, keep: w.sweep(k.CRUID)}
+	j := &job{Key: k, call: w.manager.Queue(r), manager: w.manager, late: late, keep: w.namesToKeep(k.CRUID)}
 	w.busy[k] = j
 	if len(w.busy) == manyJobs && !w.burst {
 		w.burst = true
@@ -103,9 +103,9 @@ func (w *watcher) start(k Key, names []endpoint.Endpoint, fresh tickets.Freshnes
 	return j
 }
 
-// sweep gives what must stay in a cache when it holds tickets that have expired and nobody mounts. One job
+// namesToKeep gives what must stay in a cache when it holds tickets that have expired and nobody mounts. One job
 // at a time is enough for that.
-func (w *watcher) sweep(uid int) map[string]bool {
+func (w *watcher) namesToKeep(uid int) map[string]bool {
 	for _, j := range w.busy {
 		if j.CRUID == uid && j.keep != nil {
 			return nil
@@ -173,7 +173,7 @@ func dropExpired(ctx context.Context, m *tickets.Manager, uid int, used func(nam
 
 // dropLeft erases the tickets of mounts that are gone once they have expired, unless a line of fstab expects them back, and
 // wakes the loop for the next of them. What was never mounted since the daemon began goes with the next ticket that is
-// fetched: see sweep.
+// fetched: see namesToKeep.
 func (w *watcher) dropLeft() {
 	now, unused := w.now(), map[place]Ticket{}
 	for k, t := range w.tickets {
@@ -274,7 +274,7 @@ func (w *watcher) remember(m *memo, r result) {
 		return
 	}
 	f := fault.From(r.err)
-	if forbids(r.err) {
+	if isDenied(r.err) {
 		m.At, m.Foreign, m.Fault, m.Failures = r.at, f, nil, 0
 		return
 	}

@@ -19,13 +19,13 @@ import (
 func (x *exchange) accept(a *reply.Answer) (ccache.Credential, *fault.Fault) {
 	raw, err := krbCred(a)
 	if err != nil {
-		return ccache.Credential{}, x.misunderstood(a, err)
+		return ccache.Credential{}, x.invalidAnswer(a, err)
 	}
 	grants, err := readKRBCred(raw)
 	if err != nil {
-		return ccache.Credential{}, x.misunderstood(a, err)
+		return ccache.Credential{}, x.invalidAnswer(a, err)
 	}
-	g, f := x.choose(a, grants)
+	g, f := x.chooseTicket(a, grants)
 	if f != nil {
 		return ccache.Credential{}, f
 	}
@@ -34,7 +34,7 @@ func (x *exchange) accept(a *reply.Answer) (ccache.Credential, *fault.Fault) {
 		f = x.skewed(a)
 	}
 	if f == nil {
-		f = x.untimely(cred)
+		f = x.checkTimes(cred)
 	}
 	if f != nil {
 		return ccache.Credential{}, f
@@ -63,8 +63,8 @@ func krbCred(a *reply.Answer) ([]byte, error) {
 	return raw, nil
 }
 
-// misunderstood is a fault for an answer that is not what it should be.
-func (x *exchange) misunderstood(a *reply.Answer, err error) *fault.Fault {
+// invalidAnswer is a fault for an answer that is not what it should be.
+func (x *exchange) invalidAnswer(a *reply.Answer, err error) *fault.Fault {
 	return x.clean(fault.AnswerInvalid.New(x.host(), err.Error()).Because(x.trace(a)))
 }
 
@@ -85,8 +85,8 @@ func (x *exchange) skewed(a *reply.Answer) *fault.Fault {
 	return x.clean(f.Because(x.trace(a)))
 }
 
-// untimely refuses a ticket that cannot be used now.
-func (x *exchange) untimely(cred ccache.Credential) *fault.Fault {
+// checkTimes refuses a ticket that cannot be used now.
+func (x *exchange) checkTimes(cred ccache.Credential) *fault.Fault {
 	now := x.now()
 	switch {
 	case !cred.EndTime.After(now):

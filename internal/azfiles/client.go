@@ -81,7 +81,7 @@ func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret
 			return cred, nil
 		}
 		delay := max(backoff(n), f.RetryAfter)
-		if n >= c.attempts() || !x.passing(f) || !fits(ctx, delay) {
+		if n >= c.attempts() || !x.passing(f) || !hasTimeFor(ctx, delay) {
 			return ccache.Credential{}, f
 		}
 		if err := c.sleep(ctx, delay); err != nil {
@@ -169,9 +169,9 @@ func (x *exchange) passing(f *fault.Fault) bool {
 	return fault.Is(f, fault.AzureBusy, fault.EndpointDown, fault.EndpointTimeout, fault.IPv6Only, fault.DNSFailed, fault.ProxyFailed)
 }
 
-// fits reports whether a wait is short enough and leaves ctx time for another attempt. That ctx was
+// hasTimeFor reports whether a wait is short enough and leaves ctx time for another attempt. That ctx was
 // cancelled is for sleep to notice.
-func fits(ctx context.Context, wait time.Duration) bool {
+func hasTimeFor(ctx context.Context, wait time.Duration) bool {
 	end, bounded := ctx.Deadline()
 	return wait <= maxRetryAfter && (!bounded || time.Until(end) > wait)
 }

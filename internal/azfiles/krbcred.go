@@ -67,14 +67,14 @@ func readKRBCred(b []byte) ([]grant, error) {
 		return nil, fmt.Errorf("the KRB-CRED is longer than %d bytes", maxCred)
 	}
 	frame := cryptobyte.String(b)
-	body, ok := open(&frame, appKRBCred, tag.SEQUENCE)
+	body, ok := readWrapped(&frame, appKRBCred, tag.SEQUENCE)
 	if !ok || !frame.Empty() {
 		return nil, errDamaged
 	}
 	version, ok1 := number(&body, 0)
 	kind, ok2 := number(&body, 1)
-	tickets, ok3 := open(&body, member(2), tag.SEQUENCE)
-	sealed, ok4 := open(&body, member(3), tag.SEQUENCE)
+	tickets, ok3 := readWrapped(&body, member(2), tag.SEQUENCE)
+	sealed, ok4 := readWrapped(&body, member(3), tag.SEQUENCE)
 	if !ok1 || !ok2 || !ok3 || !ok4 || !body.Empty() || version != krbVersion || kind != krbCredType {
 		return nil, errDamaged
 	}
@@ -92,9 +92,9 @@ func openInfos(sealed cryptobyte.String) (infos cryptobyte.String, err error) {
 		return nil, fmt.Errorf("the KRB-CRED is encrypted (type %d)", etype)
 	}
 	ok1 := sealed.SkipOptionalASN1(member(1)) // the key version
-	cipher, ok2 := open(&sealed, member(2), tag.OCTET_STRING)
-	part, ok3 := open(&cipher, appEncKrbCredPart, tag.SEQUENCE)
-	infos, ok4 := open(&part, member(0), tag.SEQUENCE)
+	cipher, ok2 := readWrapped(&sealed, member(2), tag.OCTET_STRING)
+	part, ok3 := readWrapped(&cipher, appEncKrbCredPart, tag.SEQUENCE)
+	infos, ok4 := readWrapped(&part, member(0), tag.SEQUENCE)
 	if !ok || !ok1 || !ok2 || !ok3 || !ok4 || !cipher.Empty() {
 		return nil, errDamaged
 	}
@@ -136,8 +136,8 @@ func (g *grant) decode(info []byte) (err error) {
 // member is the tag [n] of a member of a SEQUENCE.
 func member(n uint8) tag.Tag { return tag.Tag(n).ContextSpecific().Constructed() }
 
-// open reads an element that holds nothing but another one and returns the content of that.
-func open(s *cryptobyte.String, outer, inner tag.Tag) (content cryptobyte.String, ok bool) {
+// readWrapped reads an element that holds nothing but another one and returns the content of that.
+func readWrapped(s *cryptobyte.String, outer, inner tag.Tag) (content cryptobyte.String, ok bool) {
 	var wrapped cryptobyte.String
 	ok = s.ReadASN1(&wrapped, outer) && wrapped.ReadASN1(&content, inner) && wrapped.Empty()
 	return content, ok

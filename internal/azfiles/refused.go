@@ -130,8 +130,8 @@ func RefusesToken(err error) bool {
 // can be accepted: it names the groups and roles of its time.
 func RefusesIdentity(err error) bool { return fault.Is(err, fault.RoleMissing, fault.NetworkRules) }
 
-// fits judges the words without the account's name, which can hold any of them.
-func (m meaning) fits(r *refusal, account string) bool {
+// matches judges the words without the account's name, which can hold any of them.
+func (m meaning) matches(r *refusal, account string) bool {
 	text := strings.ReplaceAll(strings.ToLower(r.code+" "+r.message), account, "")
 	return (m.statuses == nil || slices.Contains(m.statuses, r.Status) || slices.Contains(m.statuses, r.Status/100)) &&
 		(m.codes == nil || slices.ContainsFunc(m.codes, func(c string) bool { return strings.EqualFold(c, r.code) })) &&
@@ -145,7 +145,7 @@ func (x *exchange) refused(a *reply.Answer, d reply.Document) *fault.Fault {
 		message: a.Hidden.Text(d.Message, reply.MaxText), detail: a.Hidden.Text(d.Detail, reply.MaxText),
 	}
 	means := azureRefused
-	if n := slices.IndexFunc(meanings, func(m meaning) bool { return m.fits(r, x.endpoint.Account()) }); n >= 0 {
+	if n := slices.IndexFunc(meanings, func(m meaning) bool { return m.matches(r, x.endpoint.Account()) }); n >= 0 {
 		means = meanings[n].fault
 	}
 	f := means(x, r)

@@ -23,8 +23,8 @@ const service = "cifs"
 // rc4 is the encryption type rc4-hmac (RFC 4757), which is broken enough to need a word of consent.
 const rc4 = 23
 
-// choose finds the ticket for the endpoint, the one that lasts longest if there are several.
-func (x *exchange) choose(a *reply.Answer, grants []grant) (*grant, *fault.Fault) {
+// chooseTicket finds the ticket for the endpoint, the one that lasts longest if there are several.
+func (x *exchange) chooseTicket(a *reply.Answer, grants []grant) (*grant, *fault.Fault) {
 	if len(grants) == 0 {
 		return nil, x.clean(fault.TicketNone.New(x.host()).Because(x.trace(a)))
 	}
@@ -56,11 +56,11 @@ func (g *grant) server() string {
 // credential checks a ticket's description, but for the times' relation to now, and puts it into
 // the terms of the cache.
 func (x *exchange) credential(a *reply.Answer, g *grant) (ccache.Credential, *fault.Fault) {
-	if !x.accepts(g.info.Key.KeyType) {
+	if !x.acceptsEncryption(g.info.Key.KeyType) {
 		return ccache.Credential{}, x.clean(fault.TicketEtype.New(x.host(), etypeName(g.info.Key.KeyType), x.endpoint.Account()).Because(x.trace(a)))
 	}
 	if err := g.check(); err != nil {
-		return ccache.Credential{}, x.misunderstood(a, err)
+		return ccache.Credential{}, x.invalidAnswer(a, err)
 	}
 	i := g.info
 	cred := ccache.Credential{
@@ -89,8 +89,8 @@ func (x *exchange) credential(a *reply.Answer, g *grant) (ccache.Credential, *fa
 	return cred, nil
 }
 
-// accepts reports whether session keys of an encryption type are used.
-func (c *Client) accepts(etype int32) bool {
+// acceptsEncryption reports whether session keys of an encryption type are used.
+func (c *Client) acceptsEncryption(etype int32) bool {
 	if etype < 0 || etype > math.MaxUint16 || etype == rc4 && !c.AllowRC4 {
 		return false
 	}

@@ -89,7 +89,7 @@ func Write(ctx context.Context, w io.Writer, s *doctor.Subject, report doctor.Re
 		if err != nil {
 			text += fmt.Sprintf("(not complete: %v)\n", reason(err))
 		}
-		m.secrets.learn(text)
+		m.secrets.collectFrom(text)
 		texts[i] = text
 	}
 	z := gzip.NewWriter(w)

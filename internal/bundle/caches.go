@@ -110,14 +110,14 @@ func owner(info fs.FileInfo) string {
 }
 
 func (m *machine) tickets(b *strings.Builder, cache *ccache.Cache) {
-	fmt.Fprintf(b, "client %s\n", m.secrets.shown(cache.Principal.String(), principal))
+	fmt.Fprintf(b, "client %s\n", m.secrets.showOrRedact(cache.Principal.String(), principal))
 	records := cache.Records()
 	for _, c := range cache.Credentials {
 		if isRecord(c) {
 			continue
 		}
 		fmt.Fprintf(b, "  %s etype %d, from %s to %s, flags %#x, ticket of %d bytes\n",
-			m.secrets.shown(c.Server.String(), principal), c.Key.Etype, clock(c.StartTime), clock(c.EndTime), c.Flags, c.Ticket.Len())
+			m.secrets.showOrRedact(c.Server.String(), principal), c.Key.Etype, clock(c.StartTime), clock(c.EndTime), c.Flags, c.Ticket.Len())
 		if rec, ok := records[strings.Join(c.Server.Components, "/")]; ok {
 			line := secret.Redacted
 			if id, err := identity.Parse(rec.Identity); err == nil && id.Validate() == nil {

@@ -40,7 +40,7 @@ func (m *machine) documents(yield func(path string, content []byte, doc *yaml.No
 func (m *machine) configuration(context.Context) (string, error) {
 	c := shownConfig{secrets: m.secrets}
 	m.documents(func(_ string, content []byte, doc *yaml.Node, _ error) {
-		c.secrets.learn(string(content))
+		c.secrets.collectFrom(string(content))
 		c.findNames(doc)
 	})
 	m.documents(func(path string, _ []byte, doc *yaml.Node, err error) {
@@ -131,12 +131,12 @@ func (c *shownConfig) value(value string, row *config.Key) string {
 		return c.secrets.location(value)
 	}
 	if row.Words != nil {
-		return c.secrets.shown(value, among(row.Words...))
+		return c.secrets.showOrRedact(value, oneOf(row.Words...))
 	}
 	if row.Kind == "identity" {
-		return c.secrets.shown(value, either(kinds, among(c.names...)))
+		return c.secrets.showOrRedact(value, anyOf(kinds, oneOf(c.names...)))
 	}
-	return c.secrets.shown(value, forms[row.Kind])
+	return c.secrets.showOrRedact(value, forms[row.Kind])
 }
 
 // secretFiles notes what the files hold that a configuration names.

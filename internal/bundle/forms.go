@@ -34,22 +34,22 @@ func matches(forms ...func() *regexp.Regexp) form {
 	}
 }
 
-// among is for values of which there are only some.
-func among(words ...string) form {
+// oneOf is for values of which there are only some.
+func oneOf(words ...string) form {
 	return func(value string) bool { return slices.Contains(words, strings.ToLower(value)) }
 }
 
-func either(forms ...form) form {
+func anyOf(forms ...form) form {
 	return func(value string) bool { return slices.ContainsFunc(forms, func(f form) bool { return f(value) }) }
 }
 
-var kinds = among(append((&config.Config{}).IdentityNames(), "")...)
+var kinds = oneOf(append((&config.Config{}).IdentityNames(), "")...)
 
 // forms are those of the kinds of values that the configuration's table has.
 var forms = map[string]form{
-	"uid": either(matches(number), among("local")), "path": matches(filePath), "URL": matches(webPlace), "host": matches(domain),
+	"uid": anyOf(matches(number), oneOf("local")), "path": matches(filePath), "URL": matches(webPlace), "host": matches(domain),
 	"number": matches(number), "seconds": matches(number), "time": matches(number), "share": matches(number),
-	"kind": kinds, "guid": either(matches(guid), among("system")), "tenant": matches(guid, domain), "name": matches(account),
+	"kind": kinds, "guid": anyOf(matches(guid), oneOf("system")), "tenant": matches(guid, domain), "name": matches(account),
 	"id": func(v string) bool { return resource().MatchString(v) }, // its names may look random
 }
 
@@ -58,8 +58,8 @@ func principal(text string) bool {
 	return principalName().MatchString(text) && !slices.ContainsFunc(pieces, random)
 }
 
-// shown gives a value that has the form, and REDACTED for another one, which is then a secret.
-func (s *secrets) shown(value string, ok form) string {
+// showOrRedact gives a value that has the form, and REDACTED for another one, which is then a secret.
+func (s *secrets) showOrRedact(value string, ok form) string {
 	if value == "" || ok != nil && ok(value) {
 		return value
 	}
@@ -72,7 +72,7 @@ func (s *secrets) shown(value string, ok form) string {
 func (s *secrets) location(value string) string {
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || !webPlace().MatchString(u.Scheme+"://"+u.Host) {
-		return s.shown(value, nil)
+		return s.showOrRedact(value, nil)
 	}
 	if u.User == nil {
 		return u.Scheme + "://" + u.Host

@@ -18,20 +18,20 @@ var safeOptions = slices.Concat(mounts.Names(mounts.Own), strings.Fields(`vers u
 	port max_channels rsize wsize bsize retrans echo_interval snapshot iocharset nosharesock upcall_target
 	backupuid backupgid esize rasize handletimeout max_credits min_enc_offload mode size`))
 
-var optionWords = among(strings.Fields(`root none strict loose krb5 krb5i krb5p ntlmssp ntlmsspi mount app utf8 default
+var optionWords = oneOf(strings.Fields(`root none strict loose krb5 krb5i krb5p ntlmssp ntlmsspi mount app utf8 default
 	1.0 2.0 2.1 3 3.0 3.02 3.1.1`)...)
 
 // optionForm is what the value of a safe option looks like.
 func optionForm(name string) form {
 	switch name {
 	case "identity": // a name that the user invents
-		return either(optionWords, kinds, matches(account))
+		return anyOf(optionWords, kinds, matches(account))
 	case "user", "username":
-		return either(optionWords, kinds, func(v string) bool { return identity.Selector(v) != "" })
+		return anyOf(optionWords, kinds, func(v string) bool { return identity.Selector(v) != "" })
 	case "resource_id":
 		return forms["id"]
 	}
-	return either(optionWords, kinds, matches(guid, number, octal, address, filePath, webPlace, domain))
+	return anyOf(optionWords, kinds, matches(guid, number, octal, address, filePath, webPlace, domain))
 }
 
 var (
@@ -59,7 +59,7 @@ func (s *secrets) option(o mounts.Option) string {
 		}
 		ok = optionForm(o.Name)
 	}
-	o.Value = s.shown(o.Value, ok)
+	o.Value = s.showOrRedact(o.Value, ok)
 	return o.String()
 }
 
@@ -71,7 +71,7 @@ func (s *secrets) options(all mounts.Options) string {
 	return strings.Join(shown, ",")
 }
 
-func (s *secrets) source(text string) string { return s.shown(text, place().MatchString) }
+func (s *secrets) source(text string) string { return s.showOrRedact(text, place().MatchString) }
 
 var networkFS = []string{"azfiles", "azsmb", "cifs", "smb3", "smbfs"}
 
@@ -82,9 +82,9 @@ func (m *machine) fstab(context.Context) (string, error) {
 		if !slices.Contains(networkFS, l.Type) {
 			continue
 		}
-		m.secrets.learn(l.Spec)
+		m.secrets.collectFrom(l.Spec)
 		for _, o := range l.Options {
-			m.secrets.learn(o.String())
+			m.secrets.collectFrom(o.String())
 			if o.Is("credentials") || o.Is("cred") {
 				m.credentials(o.Text())
 			}

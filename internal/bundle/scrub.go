@@ -75,7 +75,7 @@ const named = `(?i)(?:(?:^|[^a-z0-9])"?[a-z0-9_.-]*(?:password|passwd|passphrase
 
 // byName are those that are secrets wherever they stand, since one place has told that they are.
 var byName = []look{
-	{lazily(named + `"([^"]*)"`), telling}, {lazily(named + `'([^']*)'`), telling}, {lazily(named + `([^\s,;&"']+)`), telling},
+	{lazily(named + `"([^"]*)"`), isSecret}, {lazily(named + `'([^']*)'`), isSecret}, {lazily(named + `([^\s,;&"']+)`), isSecret},
 }
 
 // looks are all looks, in the order in which they are looked for.
@@ -96,8 +96,8 @@ var userinfo = lazily(`//([^\s"'<>]*)@`)
 // row is one of the pieces of one secret.
 var row = lazily(secret.Redacted + `([.=]*` + secret.Redacted + `|=)+`)
 
-// learn notes what stands in a text where secrets stand, so that it is found where nothing tells.
-func (s *secrets) learn(text string) {
+// collectFrom notes what stands in a text where secrets stand, so that it is found where nothing tells.
+func (s *secrets) collectFrom(text string) {
 	for _, m := range userinfo().FindAllStringSubmatch(text, -1) {
 		for piece := range strings.FieldsFuncSeq(m[1], func(r rune) bool { return strings.ContainsRune("/:@", r) }) {
 			s.add([]byte(piece))
@@ -105,7 +105,7 @@ func (s *secrets) learn(text string) {
 	}
 	for _, l := range byName {
 		for _, m := range l.expr().FindAllStringSubmatch(text, -1) {
-			if telling(m[1]) {
+			if isSecret(m[1]) {
 				s.add([]byte(m[1]))
 			}
 		}
@@ -157,8 +157,8 @@ func random(run string) bool {
 	return upper >= 3 && lower >= 3 && (digits >= 2 || upper >= 8)
 }
 
-// telling reports whether a value that stands for a secret is more than the way to one, or a truth value.
-func telling(value string) bool {
+// isSecret reports whether a value that stands for a secret is more than the way to one, or a truth value.
+func isSecret(value string) bool {
 	plain := []string{"", "true", "false", "yes", "no", "null", "keyring", "off", "[]", "{}", strings.ToLower(secret.Redacted)}
 	return !filePath().MatchString(value) && !slices.Contains(plain, strings.ToLower(value))
 }

@@ -13,9 +13,9 @@ type loaded struct {
 	cache *Cache // is never changed, since all who load it share it
 }
 
-// again gives what Load found last if the file is still the same one: a cache is replaced by a rename, so
+// loadUnchanged gives what Load found last if the file is still the same one: a cache is replaced by a rename, so
 // a new one has another inode, and what libkrb5 changes in place has another time.
-func (s *Store) again(d *host.Dir) (Snapshot, bool) {
+func (s *Store) loadUnchanged(d *host.Dir) (Snapshot, bool) {
 	last := s.last.Load()
 	if last == nil {
 		return Snapshot{}, false

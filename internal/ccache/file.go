@@ -63,7 +63,7 @@ func (s *Store) accept(st *unix.Stat_t) error {
 		problem = "it is a symbolic link"
 	} else if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		problem = "it is not a regular file"
-	} else if !s.ours(st) {
+	} else if !s.isOwners(st) {
 		problem = "it is not root's nor the credential uid's"
 	} else if st.Mode&othersWrite != 0 {
 		problem = "others than its owner can write to it"
@@ -76,19 +76,19 @@ func (s *Store) accept(st *unix.Stat_t) error {
 	return fault.CCacheForeign.New(s.path, fmt.Sprintf("%s; owner uid %d, mode %04o", problem, st.Uid, st.Mode&0o7777))
 }
 
-func (s *Store) ours(st *unix.Stat_t) bool { return s.host.Trusts(st.Uid) || int(st.Uid) == s.uid }
+func (s *Store) isOwners(st *unix.Stat_t) bool { return s.host.Trusts(st.Uid) || int(st.Uid) == s.uid }
 
 // replace puts data in the place of old, which is nil when there is no file and is set aside when it
 // is damaged. Nil data puts nothing there. It needs the lock, under which no other process has a
 // temporary file: those of processes that were killed hold tickets and are removed.
 func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) (err error) {
-	d.Sweep(s.name, s.ours)
+	d.Sweep(s.name, s.isOwners)
 	aside := ""
 	if damaged {
 		aside = d.Aside(s.name, damagedSuffix)
 	}
 	if data != nil {
-		err = s.put(d, old, data, aside)
+		err = s.writeFile(d, old, data, aside)
 	} else if damaged {
 		err = d.Rename(s.name, aside)
 	}
@@ -101,12 +101,12 @@ func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) (
 	return nil
 }
 
-// put writes the file so that nobody but root and the credential uid can read it: the stock cifs.upcall reads as
+// writeFile writes the file so that nobody but root and the credential uid can read it: the stock cifs.upcall reads as
 // that uid. It is the trusted user's, and a list of the file's readers names the uid. Where there are no
 // such lists the uid's primary group reads it, if that is nobody else's; a shared one, such as "users", would
 // open every ticket to everybody in it. Else the uid owns the file, as a file of its own always stays, and its
 // records are hints. Whoever else could read the old file cannot read the new one.
-func (s *Store) put(d *host.Dir, old *existing, data []byte, aside string) error {
+func (s *Store) writeFile(d *host.Dir, old *existing, data []byte, aside string) error {
 	f := s.host.Own(ownerMode)
 	if f.Aside = aside; old != nil && !s.host.Trusts(old.stat.Uid) {
 		f.UID, f.GID = int(old.stat.Uid), int(old.stat.Gid)

@@ -92,7 +92,7 @@ func (s *Store) Load() (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	defer d.Close()
-	if snap, ok := s.again(d); ok {
+	if snap, ok := s.loadUnchanged(d); ok {
 		return snap, nil
 	}
 	old, err := s.read(d)

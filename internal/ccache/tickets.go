@@ -146,7 +146,7 @@ func (c *Cache) Put(cred Credential, rec Record) {
 			hosts = append(hosts, alias)
 		}
 	}
-	c.put(cred, labels(cred, rec, hosts), about(hosts))
+	c.replaceEntries(cred, labels(cred, rec, hosts), inPlaces(hosts))
 }
 
 // PutPrivate is Put for a further identity of the account, whose mounts call themselves user: the ticket stands under
@@ -162,9 +162,9 @@ func (c *Cache) PutPrivate(user string, cred Credential, rec Record) {
 	if entry, ok := rec.entry(cred.Client, cred.Server); ok {
 		entries = append(entries, entry)
 	}
-	c.put(cred, entries, about([]string{cred.Server.place()}))
-	c.evict(cred.Server.place(), func(place string) bool { return hostOfPlace(place) == host }, maxPrivateHere)
-	c.evict(cred.Server.place(), func(string) bool { return true }, maxPrivate)
+	c.replaceEntries(cred, entries, inPlaces([]string{cred.Server.place()}))
+	c.evictPrivate(cred.Server.place(), func(place string) bool { return hostOfPlace(place) == host }, maxPrivateHere)
+	c.evictPrivate(cred.Server.place(), func(string) bool { return true }, maxPrivate)
 }
 
 // SetAside gives the ticket of cifs/host and its record a Private name besides, where they stay when another identity's
@@ -184,8 +184,8 @@ func (c *Cache) SetAside(host, user string) {
 	c.Note(Private(host, user), rec)
 }
 
-// put stores the entries of the ticket cred in the place of what old finds.
-func (c *Cache) put(cred Credential, entries []Credential, old func(Credential) bool) {
+// replaceEntries stores the entries of the ticket cred in the place of what old finds.
+func (c *Cache) replaceEntries(cred Credential, entries []Credential, old func(Credential) bool) {
 	follow := !cred.Client.Equal(c.Principal)
 	if follow && !c.mayAdopt(cred.Client, old) {
 		c.refused = &clientError{have: c.Principal, want: cred.Client}
@@ -203,8 +203,8 @@ func (c *Cache) put(cred Credential, entries []Credential, old func(Credential) 
 	c.Credentials = slices.Insert(c.Credentials, at, entries...)
 }
 
-// evict drops private tickets, of those that among names, until there are at most so many. keep stays.
-func (c *Cache) evict(keep string, among func(place string) bool, most int) {
+// evictPrivate drops private tickets, of those that among names, until there are at most so many. keep stays.
+func (c *Cache) evictPrivate(keep string, among func(place string) bool, most int) {
 	for {
 		first, n := -1, 0
 		for i := range c.Credentials {
@@ -220,7 +220,7 @@ func (c *Cache) evict(keep string, among func(place string) bool, most int) {
 		if n <= most || first < 0 {
 			return
 		}
-		c.Credentials = slices.DeleteFunc(c.Credentials, about([]string{c.Credentials[first].Server.place()}))
+		c.Credentials = slices.DeleteFunc(c.Credentials, inPlaces([]string{c.Credentials[first].Server.place()}))
 	}
 }
 
@@ -266,8 +266,8 @@ func labels(cred Credential, rec Record, hosts []string) []Credential {
 	return list
 }
 
-// about finds the tickets and records of places.
-func about(places []string) func(Credential) bool {
+// inPlaces finds the tickets and records of places.
+func inPlaces(places []string) func(Credential) bool {
 	return func(cred Credential) bool {
 		return slices.Contains(places, cred.Server.place()) || slices.Contains(places, recordPlace(&cred))
 	}
@@ -313,7 +313,7 @@ func (c *Cache) Remove(name string) bool {
 
 // RemovePrivate drops a further identity's ticket and record.
 func (c *Cache) RemovePrivate(host, user string) {
-	c.Credentials = slices.DeleteFunc(c.Credentials, about([]string{placeOf(Private(host, user))}))
+	c.Credentials = slices.DeleteFunc(c.Credentials, inPlaces([]string{placeOf(Private(host, user))}))
 }
 
 // RemoveAll drops all service tickets, with their aliases and records.

@@ -39,7 +39,7 @@ func Watch(ctx context.Context, path string) (<-chan struct{}, error) {
 		_ = w.Close()
 		return nil, err
 	}
-	f.told = f.look()
+	f.told = f.statFile()
 	go f.run(ctx)
 	return f.changed, nil
 }
@@ -71,17 +71,17 @@ func (f *follower) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case event := <-f.notify.Events:
-			f.take(event)
+			f.handleEvent(event)
 			if rested == nil && f.tooMany() {
 				f.detach()
 				rested = f.after(restTime)
 			}
 		case <-f.notify.Errors: //nolint:errcheck // as a rule the queue of events was full
-			f.tell()
+			f.announce()
 		case <-rested:
 			rested, f.from = nil, time.Time{}
-			if err := f.attach(); err != nil || f.look() != f.told {
-				f.tell()
+			if err := f.attach(); err != nil || f.statFile() != f.told {
+				f.announce()
 			}
 		}
 	}
@@ -104,7 +104,7 @@ type mark struct {
 	mode, uid, gid uint32 // of the folder
 }
 
-func (f *follower) look() (m mark) {
+func (f *follower) statFile() (m mark) {
 	var st unix.Stat_t
 	if unix.Lstat(f.path, &st) == nil {
 		m.device, m.inode, m.changed = st.Dev, st.Ino, st.Ctim
@@ -115,21 +115,21 @@ func (f *follower) look() (m mark) {
 	return m
 }
 
-func (f *follower) take(event fsnotify.Event) {
+func (f *follower) handleEvent(event fsnotify.Event) {
 	switch {
 	case f.watched == filepath.Dir(f.path) && event.Name == f.path:
-		f.tell() // a change of owner or mode repairs, too
+		f.announce() // a change of owner or mode repairs, too
 	case event.Name == f.watched && event.Has(fsnotify.Chmod):
-		f.tell()
+		f.announce()
 	case event.Name == f.watched && event.Has(fsnotify.Remove|fsnotify.Rename),
 		f.watched != filepath.Dir(f.path) && event.Has(fsnotify.Create):
 		_ = f.attach() // whoever watches also looks from time to time
-		f.tell()
+		f.announce()
 	}
 }
 
-func (f *follower) tell() {
-	f.told = f.look()
+func (f *follower) announce() {
+	f.told = f.statFile()
 	select {
 	case f.changed <- struct{}{}:
 	default:

@@ -50,7 +50,7 @@ func (s *session) warn(text string) { s.warnings = append(s.warnings, text) }
 // encode writes a command's result, an object or nil for none, as --json prints it, on one line.
 func (s *session) encode(command string, result any) ([]byte, error) {
 	head := answer{
-		Schema: answerSchema, Command: strings.TrimPrefix(command, program+" "), Time: stamp(s.Now()),
+		Schema: answerSchema, Command: strings.TrimPrefix(command, program+" "), Time: formatTime(s.Now()),
 		Warnings: append([]string{}, s.warnings...), Fault: s.failure, Notes: s.notes,
 	}
 	if head.Fault == nil {

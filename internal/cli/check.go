@@ -59,7 +59,7 @@ func (s *session) checkDaemon(ctx context.Context) error {
 	told, err := control.NewClient(s.Socket).Status(ctx)
 	c := verdict{Check: checkNoDaemon, Reasons: []string{}}
 	if err == nil {
-		c = judge(told, s.Now())
+		c = judgeStatus(told, s.Now())
 	} else if errors.Is(err, fs.ErrPermission) {
 		c.Reasons = []string{"the daemon answers only root and members of the group " + control.Readers}
 	} else {
@@ -77,8 +77,8 @@ func (s *session) checkDaemon(ctx context.Context) error {
 	})
 }
 
-// judge says how it stands with what the daemon knows.
-func judge(told control.Status, now time.Time) verdict {
+// judgeStatus says how it stands with what the daemon knows.
+func judgeStatus(told control.Status, now time.Time) verdict {
 	c := verdict{Reasons: []string{}}
 	for _, e := range told.Endpoints {
 		level := judgeEndpoint(e, now)

@@ -71,7 +71,7 @@ func (s *session) erase(ctx context.Context, cfg *config.Config, m *tickets.Mana
 		return e, err
 	}
 	if len(args) > 0 {
-		target, err := s.named(args[0], cfg)
+		target, err := s.resolveName(args[0], cfg)
 		if err != nil {
 			return e, err
 		}

@@ -119,7 +119,7 @@ func (a *App) Run(args []string) int {
 	}
 	s.json, s.path = s.json || wantsJSON(args[1:]), command.CommandPath()
 	exit := int(f.Exit())
-	if judges(command, args) && fault.Is(f, fault.Usage, fault.HostUnknown) {
+	if exitsWithVerdict(command, args) && fault.Is(f, fault.Usage, fault.HostUnknown) {
 		exit = exitUsage
 	}
 	s.fail(f, exit)
@@ -129,8 +129,8 @@ func (a *App) Run(args []string) int {
 // exitUsage is that of sysexits.h for a wrong command line, of a command whose small statuses are judgments.
 const exitUsage = 64
 
-// judges reports whether the exit status of a command is its judgment: the doctor's, and that of status --check.
-func judges(command *cobra.Command, args []string) bool {
+// exitsWithVerdict reports whether the exit status of a command is its judgment: the doctor's, and that of status --check.
+func exitsWithVerdict(command *cobra.Command, args []string) bool {
 	path := strings.TrimPrefix(command.CommandPath(), program+" ")
 	isCheck := func(arg string) bool { return arg == "--check" || strings.HasPrefix(arg, "--check=") }
 	return path == "doctor" || strings.HasPrefix(path, "doctor ") || path == "status" && slices.ContainsFunc(args, isCheck)
@@ -139,8 +139,8 @@ func judges(command *cobra.Command, args []string) bool {
 // load reads the configuration.
 func (s *session) load() (*config.Config, error) { return config.Read(s.Host) }
 
-// open reads the configuration and makes the Manager of its tickets.
-func (s *session) open() (*config.Config, *tickets.Manager, error) {
+// openTickets reads the configuration and makes the Manager of its tickets.
+func (s *session) openTickets() (*config.Config, *tickets.Manager, error) {
 	cfg, err := s.load()
 	if err != nil {
 		return nil, nil, err
@@ -151,7 +151,7 @@ func (s *session) open() (*config.Config, *tickets.Manager, error) {
 
 // openCache is open for a command with the flag --cruid, which it returns as a uid.
 func (s *session) openCache() (*config.Config, *tickets.Manager, int, error) {
-	cfg, m, err := s.open()
+	cfg, m, err := s.openTickets()
 	if err != nil {
 		return nil, nil, 0, err
 	}

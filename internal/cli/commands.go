@@ -89,7 +89,7 @@ var commands = []row{
 			if s.all && len(args) > 0 {
 				return "--all and an endpoint exclude each other"
 			}
-			return either(s.all, args, "endpoint (or --all, or --tokens)")
+			return requireArgument(s.all, args, "endpoint (or --all, or --tokens)")
 		},
 		flags: func(f *pflag.FlagSet, s *session) {
 			f.BoolVar(&s.all, "all", false, "erase all tickets")
@@ -254,7 +254,7 @@ var commands = []row{
 			if s.all && len(args) > 0 {
 				return "there are too many arguments"
 			}
-			return either(s.all, args, "id (or --list)")
+			return requireArgument(s.all, args, "id (or --list)")
 		},
 		flags: func(f *pflag.FlagSet, s *session) {
 			f.BoolVar(&s.all, "list", false, "list all of them, in one line each")
@@ -284,8 +284,8 @@ var help = row{
 	},
 }
 
-// either tells that an argument is missing which a flag could stand for.
-func either(flag bool, args []string, name string) string {
+// requireArgument tells that an argument is missing which a flag could stand for.
+func requireArgument(flag bool, args []string, name string) string {
 	if !flag && len(args) == 0 {
 		return "the " + name + " is missing"
 	}

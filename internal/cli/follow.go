@@ -72,7 +72,7 @@ func (s *session) redraw(o overview) error {
 func (s *session) changesOnly() func(overview) error {
 	var before map[string]string
 	return func(o overview) error {
-		now := s.facts(o)
+		now := s.summarizeLines(o)
 		lines := changedLines(before, now)
 		before = now
 		if len(lines) == 0 {
@@ -86,9 +86,9 @@ func (s *session) changesOnly() func(overview) error {
 	}
 }
 
-// facts is what a change is a change of: a line for the daemon ("") and for each endpoint, without how far
+// summarizeLines is what a change is a change of: a line for the daemon ("") and for each endpoint, without how far
 // away the times are.
-func (s *session) facts(o overview) map[string]string {
+func (s *session) summarizeLines(o overview) map[string]string {
 	facts := map[string]string{"": "daemon: not running; start it: " + o.Start}
 	if o.Problem != "" {
 		facts[""] = "daemon: no answer (" + o.Problem + ")"

@@ -75,12 +75,12 @@ func describe(t tickets.Ticket, now time.Time, ccache string) listed {
 	l := listed{
 		Endpoint: ticketHost(t), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
 		State: stateOK, Encryption: encryption(t.Key.Etype),
-		ObtainedAt: stamp(t.ObtainedAt), StartsAt: stamp(t.StartTime), ExpiresAt: stamp(t.EndTime),
+		ObtainedAt: formatTime(t.ObtainedAt), StartsAt: formatTime(t.StartTime), ExpiresAt: formatTime(t.EndTime),
 		SecondsLeft: secondsLeft(now, t.EndTime), Trusted: t.Trusted,
 		Aliases: append([]string{}, t.Aliases...), CCache: ccache, expires: t.EndTime,
 	}
 	if t.StartTime.IsZero() { // then it starts with the login (RFC 4120, 5.3)
-		l.StartsAt = stamp(t.AuthTime)
+		l.StartsAt = formatTime(t.AuthTime)
 	}
 	if t.Known {
 		l.Identity = &t.Identity

@@ -48,8 +48,8 @@ func (s *session) mounted(cfg *config.Config) ([]account, error) {
 	return accounts(all), err
 }
 
-// named finds the endpoint that a person names: as mounts.Named, or by where it is mounted or is to be.
-func (s *session) named(text string, cfg *config.Config) (endpoint.Endpoint, error) {
+// resolveName finds the endpoint that a person names: as mounts.Named, or by where it is mounted or is to be.
+func (s *session) resolveName(text string, cfg *config.Config) (endpoint.Endpoint, error) {
 	mounted, _ := mounts.ListFrom(s.Mounts, cfg.Resolver) // a path that is not known is refused below
 	lines, _ := mounts.Fstab(s.Host)
 	if source := mounts.SourceAt(text, mounted, lines); source != "" {
@@ -58,9 +58,9 @@ func (s *session) named(text string, cfg *config.Config) (endpoint.Endpoint, err
 	return mounts.Named(text, cfg.Resolver)
 }
 
-// look tells without the daemon what can be told: nothing of plans and attempts.
-func (s *session) look() (control.Status, error) {
-	cfg, m, err := s.open()
+// collectStatus tells without the daemon what can be told: nothing of plans and attempts.
+func (s *session) collectStatus() (control.Status, error) {
+	cfg, m, err := s.openTickets()
 	if err != nil {
 		return control.Status{}, err
 	}

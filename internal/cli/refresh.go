@@ -46,7 +46,7 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 	}
 	var one endpoint.Endpoint
 	if len(args) > 0 {
-		if one, err = s.named(args[0], cfg); err != nil {
+		if one, err = s.resolveName(args[0], cfg); err != nil {
 			return err
 		}
 	}

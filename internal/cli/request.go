@@ -20,7 +20,7 @@ const maxToken = 64 << 10
 // request makes one of the command line.
 func (s *session) request(cfg *config.Config, name string) (r tickets.Request, err error) {
 	r = tickets.Request{Fresh: tickets.Always, Replace: s.force}
-	if r.Endpoint, err = s.named(name, cfg); err != nil {
+	if r.Endpoint, err = s.resolveName(name, cfg); err != nil {
 		return r, err
 	}
 	if r.Identity, err = s.choose(cfg, r.Endpoint); err != nil {

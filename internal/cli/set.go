@@ -62,8 +62,8 @@ func (s *session) set(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s.warnings = changes(before, beforeErr, r, got)
-	return s.grant(r, got)
+	s.warnings = describeChanges(before, beforeErr, r, got)
+	return s.printTicket(r, got)
 }
 
 // step tells what is being done, to those who want to know.
@@ -74,8 +74,8 @@ func (s *session) step() func(format string, a ...any) {
 	return func(string, ...any) {}
 }
 
-// changes tells what became of the cache as it was before, when looking at it gave err.
-func changes(before tickets.Listing, err error, r tickets.Request, got tickets.Result) []string {
+// describeChanges tells what became of the cache as it was before, when looking at it gave err.
+func describeChanges(before tickets.Listing, err error, r tickets.Request, got tickets.Result) []string {
 	if fault.Is(err, fault.CCacheDamaged) {
 		return []string{"the credential cache was damaged; it is kept as " + got.CCache + ".damaged, and a new one is created"}
 	}
@@ -87,11 +87,11 @@ func changes(before tickets.Listing, err error, r tickets.Request, got tickets.R
 	return nil
 }
 
-// grant presents a new ticket.
-func (s *session) grant(r tickets.Request, got tickets.Result) error {
+// printTicket presents a new ticket.
+func (s *session) printTicket(r tickets.Request, got tickets.Result) error {
 	g := granted{
 		Endpoint: r.Endpoint.Host(), Server: got.Server, Identity: r.Identity.String(), Refreshable: r.Identity.Refreshable(),
-		ExpiresAt: stamp(got.EndTime), SecondsLeft: secondsLeft(s.Now(), got.EndTime), CCache: got.CCache,
+		ExpiresAt: formatTime(got.EndTime), SecondsLeft: secondsLeft(s.Now(), got.EndTime), CCache: got.CCache,
 	}
 	if !g.Refreshable {
 		s.warn("it cannot be renewed: it expires unless you set a new one")

@@ -71,7 +71,7 @@ func (s *session) overview(ctx context.Context) (overview, error) {
 	if !errors.Is(err, control.ErrNotRunning) {
 		o.Problem, o.Start = legible.Line(err.Error()), control.HowToRestart(s.Host)
 	}
-	if o.Status, err = s.look(); s.EUID != 0 && errors.Is(err, fs.ErrPermission) {
+	if o.Status, err = s.collectStatus(); s.EUID != 0 && errors.Is(err, fs.ErrPermission) {
 		return overview{}, fault.NotRoot.New(program + " status").Advise("members of the group " + control.Readers + " see what the daemon knows once it runs")
 	}
 	return s.withLogins(ctx, o), err
@@ -164,7 +164,7 @@ func (s *session) overviewRows(o overview) [][]string {
 		rows = append(rows, s.absentRow(a))
 	}
 	if s.Columns != nil {
-		rows = fit(rows, s.Columns())
+		rows = fitColumns(rows, s.Columns())
 	}
 	rows[0][0] = s.colour(plain, rows[0][0]) // as long as a colour, which the table counts
 	for i, e := range o.Endpoints {
@@ -179,9 +179,9 @@ func (s *session) overviewRows(o overview) [][]string {
 // needed is the number of columns of the overview that are never left out; of the others the last one goes first.
 const needed = 4
 
-// fit makes the rows of the overview as narrow as a terminal, 0 is not known: first the columns that tell
+// fitColumns makes the rows of the overview as narrow as a terminal, 0 is not known: first the columns that tell
 // least are left out, then the middle of long names.
-func fit(rows [][]string, width int) [][]string {
+func fitColumns(rows [][]string, width int) [][]string {
 	const gap = 2
 	widths := make([]int, len(rows[0]))
 	total := -gap

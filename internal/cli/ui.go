@@ -148,8 +148,8 @@ func span(d time.Duration) string {
 // localTime is a time as people read it.
 func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
-// stamp is a time as programs read it, null for none.
-func stamp(t time.Time) *string {
+// formatTime is a time as programs read it, null for none.
+func formatTime(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}

@@ -19,16 +19,16 @@ func usage(command, problem string) *fault.Fault {
 func flagError(cmd *cobra.Command, err error) error {
 	problem := "it holds a flag that cannot be read"
 	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
-		problem = "there is no flag" + shown(dashes(unknown.GetSpecifiedName()))
+		problem = "there is no flag" + shown(addDashes(unknown.GetSpecifiedName()))
 	} else if bare := (*pflag.ValueRequiredError)(nil); errors.As(err, &bare) {
-		problem = dashes(bare.GetSpecifiedName()) + " needs a value"
+		problem = addDashes(bare.GetSpecifiedName()) + " needs a value"
 	} else if wrong := (*pflag.InvalidValueError)(nil); errors.As(err, &wrong) {
 		problem = "the value of --" + wrong.GetFlag().Name + " is no " + wrong.GetFlag().Value.Type()
 	}
 	return usage(cmd.CommandPath(), problem)
 }
 
-func dashes(name string) string {
+func addDashes(name string) string {
 	if len(name) == 1 {
 		return "-" + name
 	}

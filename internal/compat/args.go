@@ -65,7 +65,7 @@ func parseArgs(args []string) (invocation, error) {
 			words = append(words, arg)
 			continue
 		}
-		rest, err := inv.take(arg, args)
+		rest, err := inv.readSwitch(arg, args)
 		if wrong == nil {
 			wrong = err
 		}
@@ -81,8 +81,8 @@ func parseArgs(args []string) (invocation, error) {
 	return inv, wrong
 }
 
-// take reads one switch, and the next argument when it needs a value.
-func (inv *invocation) take(arg string, next []string) (rest []string, err error) {
+// readSwitch reads one switch, and the next argument when it needs a value.
+func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err error) {
 	name, value, inside := strings.Cut(arg, "=")
 	flag := inv.flags.of(name)
 	switch {

@@ -105,7 +105,7 @@ func Main(args []string, version string, environment map[string]string) int {
 		ForgetFailures: keyring.ForgetFailures,
 		Provision:      func(c *config.Config) (*config.Config, error) { return config.Provision(thishost.Real(), c) },
 		OpenLog:        func(s log.Settings) *slog.Logger { return log.Open(thishost.Real(), s, program) },
-		Wipe:           wipe,
+		Wipe:           wipeArgument,
 	}
 	return t.Run(args)
 }

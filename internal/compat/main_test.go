@@ -52,7 +52,7 @@ func toolMain() {
 			s.Path = in(filepath.Base(s.Path))
 			return log.Open(thishost.Real(), s, program)
 		},
-		Wipe: wipe,
+		Wipe: wipeArgument,
 	}
 	os.Exit(t.Run(os.Args))
 }

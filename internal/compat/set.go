@@ -26,7 +26,7 @@ func (s *session) set() error {
 	}
 	ctx, cancel := s.limit()
 	defer cancel()
-	r.Choice = s.choice()
+	r.Choice = s.proxyOfEnvironment()
 	before, listError := s.manager.List(r.CRUID)
 	others := ticketOfOthers(before, r)
 	got, err := s.manager.Ensure(ctx, r)
@@ -47,9 +47,9 @@ func (s *session) set() error {
 	return nil
 }
 
-// choice is the proxy that the environment names where the configuration names none: the callers of this program know
+// proxyOfEnvironment is the proxy that the environment names where the configuration names none: the callers of this program know
 // that it heeds its environment, as upstream's does. The record of the ticket has it for those who renew it.
-func (s *session) choice() *transport.Choice {
+func (s *session) proxyOfEnvironment() *transport.Choice {
 	if s.cfg.Transport.Proxy != nil {
 		return &transport.Choice{}
 	}

@@ -5,10 +5,10 @@ import (
 	"unsafe"
 )
 
-// wipe overwrites a word where ps and /proc/<pid>/cmdline read it: the strings of os.Args are not
+// wipeArgument overwrites a word where ps and /proc/<pid>/cmdline read it: the strings of os.Args are not
 // copies, they lie in the memory that the kernel gave the process at execve(2) (proc_pid_cmdline(5)).
 // Any other string is left alone, since it may lie in memory that cannot be written.
-func wipe(word string) {
+func wipeArgument(word string) {
 	for _, arg := range os.Args {
 		if arg == "" || unsafe.StringData(arg) != unsafe.StringData(word) {
 			continue

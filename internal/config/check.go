@@ -58,5 +58,5 @@ func (p *parser) examineMeaning(h host.Host, here bool) {
 }
 
 func (p *parser) wrongAt(key, text string) {
-	p.mistake(p.places[key], key, errors.New(text))
+	p.addMistake(p.places[key], key, errors.New(text))
 }

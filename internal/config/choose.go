@@ -43,14 +43,14 @@ func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
 		ch.Name, ch.ClientID = string(identity.System), ""
 	}
 	if ch == (Choice{}) {
-		return c.unsaid(host), nil
+		return c.defaultIdentity(host), nil
 	}
 	entry, found, err := c.Identity(ch.Name)
 	if err != nil {
 		return identity.Identity{}, err
 	}
 	if found {
-		return entry, ch.fits(entry)
+		return entry, ch.checkBesideName(entry)
 	}
 	if problem := c.unnamed(ch.Name); problem != "" {
 		return identity.Identity{}, fault.IdentityInvalid.New(problem)
@@ -79,8 +79,8 @@ func (c *Config) unnamed(name string) string {
 // maxName is how long the name of an identity may be that is repeated in a message.
 const maxName = 32
 
-// unsaid is the identity when nobody chose one.
-func (c *Config) unsaid(host string) identity.Identity {
+// defaultIdentity is the identity when nobody chose one.
+func (c *Config) defaultIdentity(host string) identity.Identity {
 	id, ok := c.IdentityFor(host)
 	if !ok {
 		id.Kind = identity.System
@@ -88,8 +88,8 @@ func (c *Config) unsaid(host string) identity.Identity {
 	return id
 }
 
-// fits checks that nothing is said beside the name of an entry but its own client id.
-func (ch Choice) fits(entry identity.Identity) error {
+// checkBesideName checks that nothing is said beside the name of an entry but its own client id.
+func (ch Choice) checkBesideName(entry identity.Identity) error {
 	if ch.ClientID != "" && !strings.EqualFold(ch.ClientID, entry.ClientID) {
 		return &ChoiceError{"client_id", "the identity " + ch.Name + " of the configuration has another one"}
 	}
@@ -99,8 +99,8 @@ func (ch Choice) fits(entry identity.Identity) error {
 	return nil
 }
 
-// implied is the kind that the parts tell, "" when they do not.
-func (ch Choice) implied() identity.Kind {
+// impliedKind is the kind that the parts tell, "" when they do not.
+func (ch Choice) impliedKind() identity.Kind {
 	if ch.SecretFile != "" || ch.CertificateFile != "" {
 		return identity.ServicePrincipal
 	}
@@ -122,7 +122,7 @@ func (ch Choice) implied() identity.Kind {
 // identity makes one of the parts. It goes by the text form, which leaves it to the identities to
 // know which kinds there are and which parts belong to which.
 func (ch Choice) identity() (identity.Identity, error) {
-	line := identity.Escape(cmp.Or(ch.Name, string(ch.implied()), string(identity.System)))
+	line := identity.Escape(cmp.Or(ch.Name, string(ch.impliedKind()), string(identity.System)))
 	ch.Name = ""
 	(&parser{choice: &ch}).each("identities.*.", func(key, value string) { line += " " + key + "=" + identity.Escape(value) })
 	return identity.Parse(line)

@@ -103,7 +103,7 @@ func TestImplied(t *testing.T) {
 		"":                  {{}, {TenantID: "x"}, {Resource: "x"}, {Authority: "x"}},
 	} {
 		for _, choice := range choices {
-			if got := choice.implied(); string(got) != want {
+			if got := choice.impliedKind(); string(got) != want {
 				t.Errorf("%+v: %q, want %q", choice, got, want)
 			}
 		}

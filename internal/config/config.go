@@ -142,14 +142,14 @@ func assemble(h host.Host, files []string, read func(file string) ([]byte, error
 		p.Files = append(p.Files, p.file)
 		p.parse(content)
 	}
-	p.own(h)
+	p.useSystemUser(h)
 	p.finish(h)
 	return p, nil
 }
 
-// own gives the cache to the system user, where there is one and no file of the machine's own says whose it is: upstream
+// useSystemUser gives the cache to the system user, where there is one and no file of the machine's own says whose it is: upstream
 // made that user, and has kept its tickets for it. What a package says holds on other machines.
-func (p *parser) own(h host.Host) {
+func (p *parser) useSystemUser(h host.Host) {
 	if user, err := h.LocalUser(SystemUser); err == nil && !p.SetsHere("USER_UID") && !p.Local {
 		p.CredentialUID = user.UID
 		delete(p.places, "USER_UID")

@@ -53,7 +53,7 @@ func (p *parser) checkHosts() {
 	}
 	for _, h := range p.listed {
 		if err := p.assign(h); err != nil {
-			p.mistake(h.at, within("endpoints", h.key), err)
+			p.addMistake(h.at, within("endpoints", h.key), err)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (p *parser) assign(h *account) error {
 	if h.identity == "" {
 		return nil
 	}
-	id, err := p.named(h.identity)
+	id, err := p.identityByName(h.identity)
 	if err != nil {
 		key := within("endpoints", h.key) + ".identity"
 		return located(err, p.places[key], key)

@@ -35,7 +35,7 @@ func IgnoreEnvironment() map[string]string {
 	ignored := make(map[string]string)
 	for _, kv := range os.Environ() {
 		name, value, _ := strings.Cut(kv, "=")
-		if steers(strings.ToUpper(name)) {
+		if isTransportVariable(strings.ToUpper(name)) {
 			ignored[name] = value
 			_ = os.Unsetenv(name) // fails for names that cannot be set either
 		}
@@ -43,7 +43,7 @@ func IgnoreEnvironment() map[string]string {
 	return ignored
 }
 
-func steers(name string) bool {
+func isTransportVariable(name string) bool {
 	return strings.HasSuffix(name, "_PROXY") || slices.ContainsFunc(inherited, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 

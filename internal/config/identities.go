@@ -61,21 +61,21 @@ func (p *parser) checkIdentities() {
 	for _, name := range slices.Sorted(maps.Keys(p.identities)) {
 		e, key := p.identities[name], within("identities", name)
 		if err := p.complete(e, key); err != nil {
-			p.mistake(e.at, key, errors.New(err.Error()+p.mistyped(key)))
+			p.addMistake(e.at, key, errors.New(err.Error()+p.similarKey(key)))
 		}
 	}
 	if p.fallbackText == "" {
 		return
 	}
-	id, err := p.named(p.fallbackText)
+	id, err := p.identityByName(p.fallbackText)
 	if err != nil {
-		p.mistake(p.places["default_identity"], "default_identity", err)
+		p.addMistake(p.places["default_identity"], "default_identity", err)
 	}
 	p.fallback = &id
 }
 
-// mistyped tells which of an entry's keys is perhaps the one that is missing, "" for none.
-func (p *parser) mistyped(entry string) string {
+// similarKey tells which of an entry's keys is perhaps the one that is missing, "" for none.
+func (p *parser) similarKey(entry string) string {
 	for _, w := range p.warnings {
 		key, ok := strings.CutPrefix(w.key, entry+".")
 		if _, hint, found := strings.Cut(w.text, "; did you mean "); ok && found {
@@ -90,7 +90,7 @@ func (p *parser) mistyped(entry string) string {
 func (p *parser) complete(e *entry, key string) error {
 	ch := e.choice
 	if ch.Name == "" {
-		ch.Name = string(ch.implied())
+		ch.Name = string(ch.impliedKind())
 	}
 	if ch.Name == "" {
 		return errors.New("its kind is missing")
@@ -116,8 +116,8 @@ func usable(id identity.Identity) error {
 	return nil
 }
 
-// named gives what the name of an entry or the text of an identity, such as system, stands for.
-func (p *parser) named(name string) (identity.Identity, error) {
+// identityByName gives what the name of an entry or the text of an identity, such as system, stands for.
+func (p *parser) identityByName(name string) (identity.Identity, error) {
 	if e := p.identities[name]; e != nil {
 		if e.err != nil {
 			return identity.Identity{}, errors.New(shown(name) + " is not usable: " + e.err.Error())

@@ -66,7 +66,7 @@ func (p *parser) parse(content []byte) {
 		err = p.section("", "", root)
 	}
 	if err != nil {
-		p.mistake(place{p.file, 0}, "", err)
+		p.addMistake(place{p.file, 0}, "", err)
 	}
 }
 
@@ -89,7 +89,7 @@ func (p *parser) section(way, row string, n *yaml.Node) error {
 			continue
 		}
 		if err := p.value(k, key, at, kv); err != nil {
-			p.mistake(at, key, err)
+			p.addMistake(at, key, err)
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func (p *parser) value(k *Key, way string, at place, kv pair) error {
 		}
 		return p.section(way, k.Path, kv.value)
 	}
-	form := plain
+	form := plainScalar
 	if k.form != nil {
 		form = k.form
 	}
@@ -158,8 +158,8 @@ func (p *parser) sentences(problems []problem) []string {
 	return all
 }
 
-// mistake notes what no configuration can have, of which the first ones are enough.
-func (p *parser) mistake(where place, key string, err error) {
+// addMistake notes what no configuration can have, of which the first ones are enough.
+func (p *parser) addMistake(where place, key string, err error) {
 	if len(p.mistakes) < maxWarnings {
 		p.mistakes = append(p.mistakes, *located(err, where, key))
 	}

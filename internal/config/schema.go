@@ -81,7 +81,7 @@ func ownKeys() []Key {
 	fallback := row("default_identity", identityText, "", func(p *parser) *string { return &p.fallbackText },
 		"Who this machine is when neither the mount nor `endpoints` says so: the name of an entry of `identities` , "+
 			"or `system` , which is the default.")
-	fallback.show = func(p *parser) string { return p.unsaid("").String() }
+	fallback.show = func(p *parser) string { return p.defaultIdentity("").String() }
 	proxy := row("proxy", proxyURL, "", func(p *parser) **url.URL { return &p.Transport.Proxy },
 		"An HTTP proxy for Entra and the storage accounts. The machine's identity service is never asked through a proxy.")
 	proxy.Secret = true
@@ -90,7 +90,7 @@ func ownKeys() []Key {
 			"`example.com` is that host and all below it, `.example.com` only those below, `*` everything; "+
 			"an address or a CIDR block such as `10.0.0.0/8` counts for hosts that are written as addresses, not for what a name resolves to. "+
 			"It replaces `NO_PROXY` under `ENVIRONMENT` .")
-	except.form = joined
+	except.form = joinList
 	listen := row("metrics.listen", address, "", func(p *parser) *string { return &p.Metrics.Listen },
 		"An address and a port, such as `127.0.0.1:9799` , where azfilesauth-watch(8) answers /metrics over HTTP, and nothing else. "+
 			"Whoever reaches it reads them: they name accounts and faults, and hold no secret.")
@@ -99,7 +99,7 @@ func ownKeys() []Key {
 		"The site's own default options for mount.cifs(8), a list or one text with commas. They take the place of those of the "+
 			"program, and a line of fstab(5) that says something of the same takes theirs; `azfiles_defaults=none` there "+
 			"leaves out the program's. `azfilesauth explain options` shows what comes of it.")
-	options.form = joined
+	options.form = joinList
 	return []Key{
 		fallback,
 		options,
@@ -118,14 +118,14 @@ func ownKeys() []Key {
 		row("upcall.deadline", duration(time.Second, 30*time.Second), "5s", func(p *parser) *time.Duration { return &p.Upcall.Deadline },
 			"The bound on one answer."),
 		{Path: "metrics", Doc: "Counters for Prometheus, which are off by default:"},
-		row("metrics.socket", either("on", "off"), "off", func(p *parser) *bool { return &p.Metrics.Socket },
+		row("metrics.socket", boolOf("on", "off"), "off", func(p *parser) *bool { return &p.Metrics.Socket },
 			"Whether azfilesauth-watch(8) answers /metrics on its socket."),
 		row("metrics.textfile", filePath, "", func(p *parser) *string { return &p.Metrics.Textfile },
 			"A file, whose name ends in `.prom` , for the textfile collector of node_exporter."),
 		listen,
 		proxy,
 		except,
-		row("token_cache", either("keyring", "off"), "keyring", func(p *parser) *bool { return &p.KeepTokens },
+		row("token_cache", boolOf("keyring", "off"), "keyring", func(p *parser) *bool { return &p.KeepTokens },
 			"Whether access tokens are kept in root's kernel keyring until they expire."),
 	}
 }
@@ -141,7 +141,7 @@ func inventedKeys() []Key {
 	}
 	perAccount := of("mount_options", mountOptions, func(h *account) *string { return &h.options },
 		"Options for its mounts, as in `mount_options` for all, of which they take the place.")
-	perAccount.form = joined
+	perAccount.form = joinList
 	return []Key{
 		{Path: "identities", Doc: "A mapping from names to identities, see IDENTITIES. A name has at most 64 letters, digits, dots, hyphens and underscores."},
 		{Path: "identities.*", enter: (*parser).enterIdentity},
@@ -169,7 +169,7 @@ func inventedKeys() []Key {
 
 		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` , `NO_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count, but for the proxy of azfilesauthmanager(8)."},
 		{
-			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, form: bare, enter: (*parser).enterVariable,
+			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, form: anyScalar, enter: (*parser).enterVariable,
 			take: func(p *parser, text string) error { p.Environment[p.variable] = text; return nil },
 		},
 	}

@@ -42,9 +42,9 @@ func texts(name string, read func(string) (string, error)) kind[string] {
 	return kind[string]{name: name, read: read, show: asIs}
 }
 
-// plain gives the text of a plain value. YAML's own idea of its type does not matter: "1001" is a
+// plainScalar gives the text of a plain value. YAML's own idea of its type does not matter: "1001" is a
 // good number, and an identity may be called yes.
-func plain(n *yaml.Node) (string, error) {
+func plainScalar(n *yaml.Node) (string, error) {
 	if n.Kind == yaml.AliasNode {
 		return "", errAlias
 	}
@@ -67,8 +67,8 @@ func plain(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-// bare gives a value that can be empty or any text, such as that of an environment variable.
-func bare(n *yaml.Node) (string, error) {
+// anyScalar gives a value that can be empty or any text, such as that of an environment variable.
+func anyScalar(n *yaml.Node) (string, error) {
 	if n.Kind != yaml.ScalarNode {
 		return "", errNoScalar
 	}
@@ -78,14 +78,14 @@ func bare(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-// joined gives the plain values of a list with commas between them, and a plain value as it is.
-func joined(n *yaml.Node) (string, error) {
+// joinList gives the plain values of a list with commas between them, and a plain value as it is.
+func joinList(n *yaml.Node) (string, error) {
 	if n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq" {
-		return plain(n)
+		return plainScalar(n)
 	}
 	var all []string
 	for _, entry := range n.Content {
-		text, err := plain(entry)
+		text, err := plainScalar(entry)
 		if err != nil {
 			return "", err
 		}
@@ -185,8 +185,8 @@ func oneOf(words ...string) kind[string] {
 	return k
 }
 
-// either is one of two words in any case, of which the first is true.
-func either(yes, no string) kind[bool] {
+// boolOf is one of two words in any case, of which the first is true.
+func boolOf(yes, no string) kind[bool] {
 	word := oneOf(yes, no)
 	return kind[bool]{name: word.name, words: word.words, read: func(s string) (bool, error) {
 		text, err := word.read(s)

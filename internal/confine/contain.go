@@ -27,7 +27,7 @@ const (
 // A kernel without Landlock (before 5.13, or not switched on) takes the capabilities alone. The errors are those of the
 // system calls; a program with cgo gets ENOTSUP, because only Go's own threads can be made to follow.
 func Contain(paths []string, kept ...int) error {
-	if err := everywhere(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+	if err := onEveryThread(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("PR_SET_NO_NEW_PRIVS: %w", err)
 	}
 	if err := writeOnlyIn(paths); err != nil {
@@ -39,8 +39,8 @@ func Contain(paths []string, kept ...int) error {
 	return nil
 }
 
-// everywhere makes a system call on each thread: credentials are a thread's own.
-func everywhere(trap, a, b uintptr) error {
+// onEveryThread makes a system call on each thread: credentials are a thread's own.
+func onEveryThread(trap, a, b uintptr) error {
 	if _, _, errno := syscall.AllThreadsSyscall6(trap, a, b, 0, 0, 0, 0); errno != 0 {
 		return errno
 	}
@@ -69,7 +69,7 @@ func writeOnlyIn(paths []string) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	return everywhere(unix.SYS_LANDLOCK_RESTRICT_SELF, set, 0)
+	return onEveryThread(unix.SYS_LANDLOCK_RESTRICT_SELF, set, 0)
 }
 
 func allow(set uintptr, path string, rights uint64) error {
@@ -112,5 +112,5 @@ func keepCapabilities(kept []int) error {
 		has[i].Effective &= mask[i]
 		has[i].Inheritable = 0
 	}
-	return everywhere(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&has[0])))
+	return onEveryThread(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&has[0])))
 }

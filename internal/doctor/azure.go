@@ -116,7 +116,7 @@ func (s *Subject) left(t time.Time) string {
 }
 
 func checkExchange(ctx context.Context, s *Subject) Result {
-	return each(s.principals(), func(use login) Result { return s.exchange(ctx, use) }, nobody())
+	return each(s.principals(), func(use login) Result { return s.exchange(ctx, use) }, noIdentity())
 }
 
 func (s *Subject) exchange(ctx context.Context, use login) Result {
@@ -135,15 +135,15 @@ func (s *Subject) exchange(ctx context.Context, use login) Result {
 	}
 	defer cred.Key.Value.Wipe()
 	defer cred.Ticket.Wipe()
-	if problem := s.stranger(id, cred); problem != nil {
+	if problem := s.foreignClient(id, cred); problem != nil {
 		return Failed(problem)
 	}
 	return Good("%s: a ticket for %s until %s, encryption type %d, client %s", id, cred.Server, s.left(cred.EndTime), cred.Key.Etype, cred.Client)
 }
 
-// stranger is the fault of a credential cache that holds the tickets of another client, beside which
+// foreignClient is the fault of a credential cache that holds the tickets of another client, beside which
 // the ticket cannot be stored.
-func (s *Subject) stranger(id identity.Identity, cred ccache.Credential) error {
+func (s *Subject) foreignClient(id identity.Identity, cred ccache.Credential) error {
 	for _, use := range s.logins(s.Target) {
 		c := s.cacheOf(use.cruid)
 		if use.identity != id || c.Cache == nil || c.Cache.Principal.Equal(cred.Client) {

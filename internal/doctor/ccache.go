@@ -20,7 +20,7 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 		return s.CannotSee(c.path, c.err)
 	}
 	if c.refused() {
-		return s.aside(c, Failed(c.err))
+		return s.moveAsideAction(c, Failed(c.err))
 	}
 	if s.isUnmade(c.path) {
 		return Good("%s is not there yet; its directory is created when it is needed", c.path)
@@ -38,8 +38,8 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 	return s.examineContent(c, Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode))
 }
 
-// aside names the action that moves a cache aside, which serves that of USER_UID.
-func (s *Subject) aside(c *cacheFile, r Result) Result {
+// moveAsideAction names the action that moves a cache aside, which serves that of USER_UID.
+func (s *Subject) moveAsideAction(c *cacheFile, r Result) Result {
 	if c.cruid == s.Config.CredentialUID && fault.Is(c.err, fault.CCacheForeign, fault.CCacheDamaged) {
 		return r.By("ccache")
 	}
@@ -62,7 +62,7 @@ func (s *Subject) examineContent(c *cacheFile, fine Result) Result {
 	if fault.Is(c.err, fault.CCacheDamaged) {
 		r := Failed(c.err)
 		r.Status = Warning // the next new ticket begins another file
-		return s.aside(c, r)
+		return s.moveAsideAction(c, r)
 	}
 	if c.err != nil {
 		return s.CannotSee(c.path, c.err)

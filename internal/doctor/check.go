@@ -145,9 +145,9 @@ func Failed(err error) Result {
 	return r
 }
 
-// capped is a result as severe as the check allows; delegates tells that cifs.upcall answers the
+// capSeverity is a result as severe as the check allows; delegates tells that cifs.upcall answers the
 // kernel.
-func (c Check) capped(r Result, delegates bool) Result {
+func (c Check) capSeverity(r Result, delegates bool) Result {
 	if r.Status == Problem && (c.Severity == Latent || c.Severity == CIFSMode && !delegates) {
 		r.Status = Warning
 		if c.Severity == CIFSMode {

@@ -102,7 +102,7 @@ func TestCaps(t *testing.T) {
 		{Latent, false, OK, OK},
 	}
 	for _, test := range tests {
-		if got := (Check{Severity: test.severity}).capped(Result{Status: test.in}, test.delegates); got.Status != test.want {
+		if got := (Check{Severity: test.severity}).capSeverity(Result{Status: test.in}, test.delegates); got.Status != test.want {
 			t.Errorf("%+v: %s", test, got.Status)
 		}
 	}

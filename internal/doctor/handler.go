@@ -75,7 +75,7 @@ func (s *Subject) winner() winner {
 }
 
 // ourRule reports whether a rule runs azfiles.upcall, wherever that is.
-func (s *Subject) ourRule(rule requestkey.Rule) bool { return rule.RunsOurs(s.ours) }
+func (s *Subject) ourRule(rule requestkey.Rule) bool { return rule.RunsOurs(s.isOurProgram) }
 
 // stockWins reports whether the rule for the endpoints runs cifs.upcall, without us.
 func (s *Subject) stockWins() bool {
@@ -86,9 +86,9 @@ func (s *Subject) stockWins() bool {
 // delegates reports whether cifs.upcall builds the answer to the kernel, by our order or without us.
 func (s *Subject) delegates() bool { return s.Mode() == modeCIFS || s.stockWins() }
 
-// ours reports whether a program is azfilesauth, under whatever name.
-func (s *Subject) ours(path string) bool {
-	return strings.HasSuffix(s.real(path), "/azfilesauth") || sameFile(s.Path(path), s.Self)
+// isOurProgram reports whether a program is azfilesauth, under whatever name.
+func (s *Subject) isOurProgram(path string) bool {
+	return strings.HasSuffix(s.resolveLinks(path), "/azfilesauth") || sameFile(s.Path(path), s.Self)
 }
 
 // krb5 is the machine's krb5.conf.

@@ -49,8 +49,8 @@ func (s *Subject) examineLogin(l login) Result {
 	return r
 }
 
-// nobody is the result where there is no identity to look at.
-func nobody() Result { return NotChecked("no identity is configured") }
+// noIdentity is the result where there is no identity to look at.
+func noIdentity() Result { return NotChecked("no identity is configured") }
 
 func checkIdentityCollisions(_ context.Context, s *Subject) Result {
 	uses := s.logins(s.Target)
@@ -153,7 +153,7 @@ func (s *Subject) examineIMDS(ctx context.Context) Result {
 func checkIdentity(ctx context.Context, s *Subject) Result {
 	return each(s.principals(), func(use login) Result {
 		return s.examineToken(use.identity, s.token(ctx, s.Target.Endpoint, use))
-	}, nobody())
+	}, noIdentity())
 }
 
 func (s *Subject) examineToken(id identity.Identity, g grant) Result {

@@ -68,7 +68,7 @@ func azureTypes() []string {
 func checkEnctypes(_ context.Context, s *Subject) Result {
 	for _, tag := range []string{"permitted_enctypes", "default_tgs_enctypes"} {
 		r, ok := s.krb5().Get("libdefaults", tag)
-		if !ok || permits(r.Value) {
+		if !ok || permitsAES(r.Value) {
 			continue
 		}
 		fix := "add aes256-cts-hmac-sha1-96 to " + r.Place
@@ -80,8 +80,8 @@ func checkEnctypes(_ context.Context, s *Subject) Result {
 	return Good("AES is permitted")
 }
 
-// permits reports whether a list of types has one of those; a type with - before it is taken away.
-func permits(list string) bool {
+// permitsAES reports whether a list of types has one of those; a type with - before it is taken away.
+func permitsAES(list string) bool {
 	have := map[string]bool{}
 	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
 		bare := strings.TrimLeft(name, "+-")

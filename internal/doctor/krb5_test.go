@@ -104,7 +104,7 @@ func TestPermits(t *testing.T) {
 		"aes256-cts-hmac-sha1-96": true, "AES128-CTS": true, "aes": true, "DEFAULT": true, "DEFAULT -aes": false, "rc4": false,
 		"aes256-cts-hmac-sha384-192, aes128-cts-hmac-sha256-128": false, "rc4,aes128-sha1": true, "aes -aes256-cts": true, "": false,
 	} {
-		if got := permits(list); got != want {
+		if got := permitsAES(list); got != want {
 			t.Errorf("%q: %v", list, got)
 		}
 	}

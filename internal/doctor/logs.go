@@ -148,7 +148,7 @@ func checkSELinux(_ context.Context, s *Subject) Result {
 	if err != nil {
 		return s.CannotSee(auditLog, err)
 	}
-	lines := s.denied(log)
+	lines := s.denials(log)
 	if len(lines) == 0 {
 		return Good("none")
 	}
@@ -185,9 +185,9 @@ func (s *Subject) auditLog() ([]string, error) {
 	return strings.Split(string(content), "\n"), err
 }
 
-// denied picks the denials of our programs within the last hour: "avc:  denied ... comm=" and
+// denials picks the denials of our programs within the last hour: "avc:  denied ... comm=" and
 // "apparmor="DENIED"".
-func (s *Subject) denied(lines []string) []string {
+func (s *Subject) denials(lines []string) []string {
 	ours := regexp.MustCompile(`(comm|exe|profile)="[^"]*(azfiles|request-key|mount\.cifs)`)
 	stamp := regexp.MustCompile(`audit\((\d+)[.:]`)
 	var found []string

@@ -41,8 +41,8 @@ func (s *Subject) examineProgram(path, fix string) (wrong Result, fine bool) {
 // examineOurs is examineProgram for a name of azfilesauth. What else has the name is in the way of setup.
 func (s *Subject) examineOurs(path string) (wrong Result, fine bool) {
 	aside := "mv " + path + " " + path + ".old && azfilesauth setup"
-	if wrong, fine = s.examineProgram(path, aside); fine && !s.ours(path) {
-		return Broken(aside, "%s is not azfilesauth but %s", path, s.real(path)), false
+	if wrong, fine = s.examineProgram(path, aside); fine && !s.isOurProgram(path) {
+		return Broken(aside, "%s is not azfilesauth but %s", path, s.resolveLinks(path)), false
 	}
 	if _, err := s.Lstat(path); err != nil && wrong.Status == Problem {
 		wrong.Fix = "azfilesauth setup"
@@ -119,8 +119,8 @@ func checkLinks(_ context.Context, s *Subject) Result {
 		if path == "" {
 			return Warned("azfilesauth setup", "there is no %s in %s", name, filepath.Dir(host.Bin(name))).By("links")
 		}
-		if !s.ours(path) {
-			return Warned("remove the package that brought "+path+", then: azfilesauth setup", "%s is not azfilesauth but %s", path, s.real(path))
+		if !s.isOurProgram(path) {
+			return Warned("remove the package that brought "+path+", then: azfilesauth setup", "%s is not azfilesauth but %s", path, s.resolveLinks(path))
 		}
 	}
 	return Good("%s", helper)

@@ -68,7 +68,7 @@ func newReport(s *Subject, nodes []*node, began time.Time) Report {
 }
 
 func (n *node) finding() Finding {
-	res := n.check.capped(n.result, n.subject.delegates()).legible()
+	res := n.check.capSeverity(n.result, n.subject.delegates()).legible()
 	f := Finding{
 		ID: n.check.ID, Group: n.check.Group, Title: n.check.Title, Severity: n.check.Severity, Why: n.check.Why,
 		Status: res.Status, Evidence: res.Evidence, Fix: res.Fix, Action: res.Action, Fault: res.Fault,

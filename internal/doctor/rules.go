@@ -20,12 +20,12 @@ func checkRuleFiles(_ context.Context, s *Subject) Result {
 	slices.Sort(paths[:len(paths)-1])
 	files, found := 0, []Result{}
 	for _, path := range paths {
-		flaws, err := s.lintRules(s.beneath(path))
+		flaws, err := s.lintRules(s.pathOnMachine(path))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return s.CannotSee(s.beneath(path), err)
+			return s.CannotSee(s.pathOnMachine(path), err)
 		}
 		files++
 		found = append(found, flaws...)
@@ -64,7 +64,7 @@ func (s *Subject) lintRules(path string) ([]Result, error) {
 		if flaw.Kind == requestkey.Unended && path == requestkey.OurFile {
 			r = r.By("request-key-rule")
 		}
-		if flaw.Kind != requestkey.TwoStars && s.decides(s.Path(path), flaw.Line) {
+		if flaw.Kind != requestkey.TwoStars && s.decidesLogins(s.Path(path), flaw.Line) {
 			r.Status = Problem
 		}
 		found = append(found, r)
@@ -72,9 +72,9 @@ func (s *Subject) lintRules(path string) ([]Result, error) {
 	return found, nil
 }
 
-// decides reports whether a line decides about the logins to the endpoints: it is the rule for them, or
+// decidesLogins reports whether a line decides about the logins to the endpoints: it is the rule for them, or
 // request-key gives up at it.
-func (s *Subject) decides(path string, line int) bool {
+func (s *Subject) decidesLogins(path string, line int) bool {
 	w := s.winner()
 	var broken *requestkey.Error
 	if errors.As(w.err, &broken) {
@@ -104,7 +104,7 @@ func checkRule(_ context.Context, s *Subject) Result {
 	}
 	ours, err := s.rules().Winner(requestkey.Login(w.host), func(r requestkey.Rule) bool { return !s.ourRule(r) })
 	if err == nil {
-		return Broken(fmt.Sprintf("remove line %d of %s", w.rule.Line, s.beneath(w.rule.Path)), "for %s, %s", w.host, s.shown(w.rule)).
+		return Broken(fmt.Sprintf("remove line %d of %s", w.rule.Line, s.pathOnMachine(w.rule.Path)), "for %s, %s", w.host, s.shown(w.rule)).
 			And("it fits better than, or as well as, our rule in %s", s.fileLine(ours.Path, ours.Line))
 	}
 	r := Broken(fix, "our rule is missing, so for %s %s", w.host, s.shown(w.rule)).By("request-key-rule")
@@ -126,10 +126,12 @@ func (s *Subject) shown(r requestkey.Rule) string {
 
 // correct is the advice about a line of a file, and fileLine its place. Both take a path in this process.
 func (s *Subject) correct(path string, line int) string {
-	return fmt.Sprintf("correct line %d of %s", line, s.beneath(path))
+	return fmt.Sprintf("correct line %d of %s", line, s.pathOnMachine(path))
 }
 
-func (s *Subject) fileLine(path string, line int) string { return fileLine(s.beneath(path), line) }
+func (s *Subject) fileLine(path string, line int) string {
+	return fileLine(s.pathOnMachine(path), line)
+}
 
 // runs tries whether request-key can run the command of a rule for a login to a host.
 func runs(rule requestkey.Rule, host string) error {
@@ -155,16 +157,16 @@ func checkRuleTies(_ context.Context, s *Subject) Result {
 		if err != nil {
 			return s.CannotSee(requestkey.Directory, err)
 		}
-		if a, b, tie := tied(all); tie {
+		if a, b, tie := findTie(all); tie {
 			return Warned("keep one of the two lines", "for %s, %s", host, s.shown(a)).And("just as well fits %s", s.shown(b))
 		}
 	}
 	return Good("none")
 }
 
-// tied finds two rules that fit equally well and run different commands, in different files of the
+// findTie finds two rules that fit equally well and run different commands, in different files of the
 // directory: the order within a file is fixed, and request-key.conf is always read last.
-func tied(rules []requestkey.Rule) (a, b requestkey.Rule, ok bool) {
+func findTie(rules []requestkey.Rule) (a, b requestkey.Rule, ok bool) {
 	for i, a := range rules {
 		for _, b := range rules[i+1:] {
 			if a.Wild == b.Wild && !slices.Equal(a.Command, b.Command) && a.Path != b.Path && filepath.Dir(a.Path) == filepath.Dir(b.Path) {

@@ -226,18 +226,18 @@ func (s *Subject) FirstOf(paths ...string) string {
 	return ""
 }
 
-// real gives the path of the machine at which a file is, all links followed; the path itself where
+// resolveLinks gives the path of the machine at which a file is, all links followed; the path itself where
 // they lead nowhere.
-func (s *Subject) real(path string) string {
+func (s *Subject) resolveLinks(path string) string {
 	found := s.Path(path)
 	if real, err := filepath.EvalSymlinks(found); err == nil && s.Root == "/" {
 		return real
 	}
-	return s.beneath(found)
+	return s.pathOnMachine(found)
 }
 
-// beneath gives the path of the machine of a path in this process.
-func (s *Subject) beneath(path string) string {
+// pathOnMachine gives the path of the machine of a path in this process.
+func (s *Subject) pathOnMachine(path string) string {
 	return filepath.Join("/", strings.TrimPrefix(path, s.Root))
 }
 

@@ -123,7 +123,7 @@ func TestOursOnThisMachine(t *testing.T) {
 	plant(t, folder, "-- azfilesauth 755 --\n-- other 755 --\n-- mount.azfiles -> azfilesauth --\n-- mount.other -> other --\n")
 	s, err := New(Options{Offline: true})
 	must(t, err)
-	if !s.ours(folder+"/mount.azfiles") || s.ours(folder+"/mount.other") {
+	if !s.isOurProgram(folder+"/mount.azfiles") || s.isOurProgram(folder+"/mount.other") {
 		t.Error("a link is not judged by where it leads")
 	}
 }

@@ -159,7 +159,7 @@ func checkLastMount(_ context.Context, s *Subject) Result {
 	found := []Result{Good("there was none")}
 	for _, a := range s.Attempts {
 		e, err := s.Config.Resolver.Resolve(hostOf(a.Source))
-		if !s.matters(a) || err != nil && s.Endpoint != "" || err == nil && !s.tests(e.Host()) {
+		if !s.isOfInterest(a) || err != nil && s.Endpoint != "" || err == nil && !s.tests(e.Host()) {
 			continue
 		}
 		r := Warned(a.Fix, "%s on %s with the options %q, %d s ago: %s: %s", a.Source, a.Target, a.Options, int(s.Now().Sub(a.At).Seconds()), a.ID, a.Text)

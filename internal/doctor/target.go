@@ -35,9 +35,9 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 		t.From = append(t.From, from)
 		return nil
 	}
-	s.known(func(host string, from Origin) { _ = add(host, from) }) // what is no endpoint is no concern of ours
+	s.collectHosts(func(host string, from Origin) { _ = add(host, from) }) // what is no endpoint is no concern of ours
 	if s.Endpoint != "" {
-		host := s.named(all)
+		host := s.namedHost(all)
 		var unknown *endpoint.Error
 		if err := add(host, Origin{Argument: true}); errors.As(err, &unknown) {
 			return nil, fault.HostUnknown.New(host, unknown.Problem)
@@ -52,8 +52,8 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 	return list, nil
 }
 
-// known gives every place that may name an endpoint.
-func (s *Subject) known(add func(host string, from Origin)) {
+// collectHosts gives every place that may name an endpoint.
+func (s *Subject) collectHosts(add func(host string, from Origin)) {
 	for i, m := range s.Mounts {
 		if src, err := mounts.ParseSource(m.Source); err == nil {
 			add(src.Host, Origin{Mount: &s.Mounts[i]})
@@ -65,7 +65,7 @@ func (s *Subject) known(add func(host string, from Origin)) {
 		}
 	}
 	for i, a := range s.Attempts {
-		if s.matters(a) {
+		if s.isOfInterest(a) {
 			add(hostOf(a.Source), Origin{Attempt: &s.Attempts[i]})
 		}
 	}
@@ -74,9 +74,9 @@ func (s *Subject) known(add func(host string, from Origin)) {
 	}
 }
 
-// named is the host of what a person named: that of the mount on a path, the one in a share, a URL or a
+// namedHost is the host of what a person named: that of the mount on a path, the one in a share, a URL or a
 // host, or that of an account, among the hosts that are known if it is one of theirs.
-func (s *Subject) named(known map[string]*Target) string {
+func (s *Subject) namedHost(known map[string]*Target) string {
 	if source := mounts.SourceAt(s.Endpoint, s.Mounts, s.Fstab); source != "" {
 		return hostOf(source)
 	}
@@ -97,9 +97,9 @@ func (s *Subject) named(known map[string]*Target) string {
 	return host + ".file.core.windows.net"
 }
 
-// matters reports whether a mount that failed is still of interest: nothing else is mounted there or to be, and it
+// isOfInterest reports whether a mount that failed is still of interest: nothing else is mounted there or to be, and it
 // was not long ago unless somebody asks for it.
-func (s *Subject) matters(a lastfault.Attempt) bool {
+func (s *Subject) isOfInterest(a lastfault.Attempt) bool {
 	const lately = time.Hour
 	return mounts.SourceAt(a.Target, s.Mounts, s.Fstab) == "" && (s.Endpoint != "" || s.Now().Sub(a.At) < lately)
 }
@@ -143,12 +143,12 @@ func (s *Subject) logins(t *Target) []login {
 		} else if l != nil && l.IsKerberos() {
 			all = append(all, s.cifsLine(t.Endpoint, *l))
 		} else if m := from.Mount; m != nil && strings.HasPrefix(m.Sec, "krb5") {
-			all = append(all, s.mounted(t.Endpoint, m))
+			all = append(all, s.loginOfMount(t.Endpoint, m))
 		}
 	}
 	for _, from := range t.From {
 		if from.Attempt != nil {
-			all = append(all, s.attempted(t.Endpoint, from.Attempt))
+			all = append(all, s.loginOfAttempt(t.Endpoint, from.Attempt))
 		}
 	}
 	named := slices.ContainsFunc(t.From, func(o Origin) bool { return o.Config || o.Argument })
@@ -172,8 +172,8 @@ func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	return use
 }
 
-// attempted is the use that a mount would have made that failed.
-func (s *Subject) attempted(e endpoint.Endpoint, a *lastfault.Attempt) login {
+// loginOfAttempt is the use that a mount would have made that failed.
+func (s *Subject) loginOfAttempt(e endpoint.Endpoint, a *lastfault.Attempt) login {
 	use := login{where: "the mount on " + a.Target + " that failed", target: a.Target}
 	use.identity, use.cruid, use.err = mounts.ParseOptions(a.Options).Login().Resolve(s.Config, e, s.Host)
 	use.user, use.apart = use.identity.Username(), true
@@ -193,8 +193,8 @@ func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	return use
 }
 
-// mounted is the use that a live mount makes.
-func (s *Subject) mounted(e endpoint.Endpoint, m *mounts.Mount) login {
+// loginOfMount is the use that a live mount makes.
+func (s *Subject) loginOfMount(e endpoint.Endpoint, m *mounts.Mount) login {
 	use := login{where: "the mount " + m.Target, target: m.Target, cruid: max(m.CRUID, 0), live: true, user: identity.Selector(m.Username)}
 	_, use.apart = m.Options.Get(mounts.UnsharedSocket)
 	use.identity, use.err = s.owner(e, use.cruid, m.Username)

@@ -248,7 +248,7 @@ func (f *Fault) Fix() string {
 			return value
 		}
 		if strings.Count(before, "'")%2 == 1 && presentable(name, value) {
-			return inner(value)
+			return quoteInner(value)
 		}
 		return Word(name, value)
 	}))

@@ -15,11 +15,11 @@ func Word(name, value string) string {
 	if strings.Trim(value, safe) == "" && !strings.HasPrefix(value, "-") {
 		return value
 	}
-	return "'" + inner(value) + "'"
+	return "'" + quoteInner(value) + "'"
 }
 
-// inner is a value that stands between single quotes of a text.
-func inner(value string) string { return strings.ReplaceAll(value, "'", `'\''`) }
+// quoteInner is a value that stands between single quotes of a text.
+func quoteInner(value string) string { return strings.ReplaceAll(value, "'", `'\''`) }
 
 const (
 	lower   = "abcdefghijklmnopqrstuvwxyz"

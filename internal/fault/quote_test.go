@@ -24,7 +24,7 @@ func FuzzWord(f *testing.F) {
 		if err != nil || string(out) != value {
 			t.Errorf("%q became %q, which a shell reads as %q (%v)", value, word, out, err)
 		}
-		inside, err := exec.Command("sh", "-c", "printf %s '"+inner(value)+"'").Output()
+		inside, err := exec.Command("sh", "-c", "printf %s '"+quoteInner(value)+"'").Output()
 		if err != nil || string(inside) != value {
 			t.Errorf("%q between quotes is %q (%v)", value, inside, err)
 		}
@@ -58,7 +58,7 @@ func TestNoFixRunsAValue(t *testing.T) {
 		if slices.ContainsFunc(commands, func(name string) bool { return strings.Contains(k.Fix, "{"+name+"}") }) {
 			continue // made of Words
 		}
-		left := strings.NewReplacer(inner(hostile), "", "'"+inner(hostile)+"'", "").Replace(f.Fix())
+		left := strings.NewReplacer(quoteInner(hostile), "", "'"+quoteInner(hostile)+"'", "").Replace(f.Fix())
 		if strings.Contains(left, "PWNED") {
 			t.Errorf("%s: %s", k.ID, f.Fix())
 		}

@@ -125,7 +125,7 @@ func (d *Dir) restart() error {
 	if err != nil {
 		return dirError(err, "%s cannot be opened", d.host.Root)
 	}
-	return d.become(fd, "/")
+	return d.useDescriptor(fd, "/")
 }
 
 // enter goes down into name, or gives where it leads when it is a link that may be followed.
@@ -151,7 +151,7 @@ func (d *Dir) enter(name string) (link string, err error) {
 		defer func() { _ = unix.Close(fd) }()
 		return d.readLink(fd, &st, path)
 	}
-	return "", d.become(fd, path)
+	return "", d.useDescriptor(fd, path)
 }
 
 func (d *Dir) openPath(name string) (int, error) {
@@ -186,8 +186,8 @@ func (d *Dir) readLink(fd int, st *unix.Stat_t, path string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// become makes d the directory open as fd, or closes fd when that breaks the rules.
-func (d *Dir) become(fd int, path string) error {
+// useDescriptor makes d the directory open as fd, or closes fd when that breaks the rules.
+func (d *Dir) useDescriptor(fd int, path string) error {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
 	if err != nil {
@@ -195,7 +195,7 @@ func (d *Dir) become(fd int, path string) error {
 	} else if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		err = dirError(nil, "%s is not a directory", path)
 	} else if d.strict {
-		err = d.judge(&st, path)
+		err = d.checkWriters(&st, path)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -213,8 +213,8 @@ func readOnly(fd int) bool {
 	return unix.Fstatfs(fd, &st) == nil && st.Flags&unix.ST_RDONLY != 0
 }
 
-// judge tells what is wrong with who can write to a directory.
-func (d *Dir) judge(st *unix.Stat_t, path string) error {
+// checkWriters tells what is wrong with who can write to a directory.
+func (d *Dir) checkWriters(st *unix.Stat_t, path string) error {
 	if !d.host.Trusts(st.Uid) {
 		return &DirError{Problem: fmt.Sprintf("%s belongs to uid %d, not to root", path, st.Uid), Path: path}
 	}

@@ -202,7 +202,7 @@ func (d *Dir) Rename(from, to string) error { return unix.Renameat(d.fd, from, d
 
 // Names lists the directory in no order.
 func (d *Dir) Names() ([]string, error) {
-	list, err := d.open()
+	list, err := d.reopen()
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +210,8 @@ func (d *Dir) Names() ([]string, error) {
 	return list.Readdirnames(-1)
 }
 
-// open opens the directory for listing and syncing, which its own descriptor cannot do.
-func (d *Dir) open() (*os.File, error) {
+// reopen opens the directory for listing and syncing, which its own descriptor cannot do.
+func (d *Dir) reopen() (*os.File, error) {
 	fd, err := unix.Openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err

@@ -193,7 +193,7 @@ func sign(file *os.File, at int64) {
 	lines := fmt.Sprintf("%d %s %d\n", os.Getpid(), machine, start)
 	if at != Sole {
 		lines = fmt.Sprintf("%d %s %d %d\n", os.Getpid(), machine, start, at)
-		for i, l := range holders(file) {
+		for i, l := range readHolders(file) {
 			if _, byteOf := holderOf(l); byteOf >= scopes && byteOf != at && i < maxHolders {
 				lines += l + "\n"
 			}
@@ -204,8 +204,8 @@ func sign(file *os.File, at int64) {
 	}
 }
 
-// holders are the lines of a lock file, the newest first.
-func holders(file *os.File) []string {
+// readHolders are the lines of a lock file, the newest first.
+func readHolders(file *os.File) []string {
 	text, _ := io.ReadAll(io.NewSectionReader(file, 0, maxHolder*maxHolders))
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
@@ -224,7 +224,7 @@ func readHolder(file *os.File, at int64) Holder {
 	if at != Sole && at < scopes {
 		return Holder{}
 	}
-	for _, l := range holders(file) {
+	for _, l := range readHolders(file) {
 		if h, of := holderOf(l); of == at {
 			return h
 		}

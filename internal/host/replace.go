@@ -100,7 +100,7 @@ func (d *Dir) create(temp, name string, f File, write func(io.Writer) error) err
 // Sync makes what was renamed in the directory last. Some file systems cannot; then the file is in its
 // place all the same.
 func (d *Dir) Sync() error {
-	list, err := d.open()
+	list, err := d.reopen()
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (i Identity) authority(o Options) (string, error) {
 		if a = cleanAuthority(a); a == "" {
 			continue
 		}
-		if checkAuthority(a) != "" || !o.knows(a) {
+		if checkAuthority(a) != "" || !o.knowsAuthority(a) {
 			return "", fault.AuthorityUnknown.New(a)
 		}
 		return a, nil
@@ -33,17 +33,17 @@ func (i Identity) authority(o Options) (string, error) {
 	return endpoint.Public.Authority, nil
 }
 
-// knows reports whether an authority may get a credential.
-func (o Options) knows(authority string) bool {
+// knowsAuthority reports whether an authority may get a credential.
+func (o Options) knowsAuthority(authority string) bool {
 	same := func(a string) bool { return cleanAuthority(a) == authority }
 	return slices.Contains(knownAuthorities(), authority) ||
 		slices.ContainsFunc(append([]string{o.Cloud.Authority}, o.Authorities...), same)
 }
 
-// trusts reports whether a request may go to this URL. An authority may name another of its hosts as
+// trustsURL reports whether a request may go to this URL. An authority may name another of its hosts as
 // its token endpoint.
-func (o Options) trusts(u *url.URL) bool {
-	return u.Scheme == "https" && u.User == nil && o.knows("https://"+strings.ToLower(u.Host))
+func (o Options) trustsURL(u *url.URL) bool {
+	return u.Scheme == "https" && u.User == nil && o.knowsAuthority("https://"+strings.ToLower(u.Host))
 }
 
 // cleanAuthority writes an authority without trailing slashes and the host in lower case.

@@ -49,12 +49,12 @@ func (e entra) refused(refusal error) *fault.Fault {
 	if e.passes() {
 		return e.later().Because(refusal)
 	}
-	return fault.EntraRefused.New(e.identity.String(), strconv.Itoa(aadsts(e.said.text))).Because(refusal)
+	return fault.EntraRefused.New(e.identity.String(), strconv.Itoa(errorNumber(e.said.text))).Because(refusal)
 }
 
 // codeOf finds the row of a refusal.
 func codeOf(s said) (entraCode, bool) {
-	number := aadsts(s.text)
+	number := errorNumber(s.text)
 	n := slices.IndexFunc(entraCodes, func(c entraCode) bool { return slices.Contains(c.numbers, number) })
 	if n < 0 {
 		return entraCode{}, false
@@ -65,8 +65,8 @@ func codeOf(s said) (entraCode, bool) {
 // credentialFile is where the application's credential is, "" for a kind without.
 func (i Identity) credentialFile() string { return i.TokenFile + i.SecretFile + i.CertificateFile }
 
-// aadsts finds the number of the first error in what Entra says, 0 when there is none.
-func aadsts(text string) int {
+// errorNumber finds the number of the first error in what Entra says, 0 when there is none.
+func errorNumber(text string) int {
 	_, rest, _ := strings.Cut(text, "AADSTS")
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if end >= 0 {

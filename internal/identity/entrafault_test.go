@@ -268,7 +268,7 @@ func TestNumbersInTexts(t *testing.T) {
 		"AADSTSx AADSTS70021":            0,
 		"a AADSTS90002. AADSTS700016":    90002,
 	} {
-		if got := aadsts(text); got != want {
+		if got := errorNumber(text); got != want {
 			t.Errorf("%q: %d", text, got)
 		}
 	}

@@ -144,14 +144,14 @@ func (r rules) problem(f field, v string) string {
 	return ""
 }
 
-// plain reports whether a byte stands for itself in the text form.
-func plain(c byte) bool { return c > ' ' && c < 0x7f && c != '%' && c != '=' }
+// isPlain reports whether a byte stands for itself in the text form.
+func isPlain(c byte) bool { return c > ' ' && c < 0x7f && c != '%' && c != '=' }
 
 // Escape writes a value as it stands in the text form.
 func Escape(v string) string {
 	var b strings.Builder
 	for n := range len(v) {
-		if c := v[n]; plain(c) {
+		if c := v[n]; isPlain(c) {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)
@@ -163,7 +163,7 @@ func Escape(v string) string {
 // unescape is strict: what Escape would have encoded must be encoded.
 func unescape(text string) (string, bool) {
 	for n := range len(text) {
-		if c := text[n]; !plain(c) && c != '%' {
+		if c := text[n]; !isPlain(c) && c != '%' {
 			return "", false
 		}
 	}

@@ -104,13 +104,13 @@ func (w *wire) Do(req *http.Request) (*http.Response, error) {
 
 // try sends a request and reads as much of the answer as one can need; what is longer is no JSON then.
 func (w *wire) try(req *http.Request) (*reply.Answer, error) {
-	if w.service == reply.Entra && !w.options.trusts(req.URL) {
+	if w.service == reply.Entra && !w.options.trustsURL(req.URL) {
 		return nil, errElsewhere
 	}
 	if w.authorization != "" {
 		req.Header.Set("Authorization", w.authorization)
 	}
-	if err := w.hide(req); err != nil {
+	if err := w.noteSecrets(req); err != nil {
 		return nil, err
 	}
 	resp, err := w.transport.RoundTrip(req)
@@ -128,9 +128,9 @@ func (w *wire) wait() time.Duration {
 	return w.last.RetryAfter()
 }
 
-// hide notes what is secret in a request: the client's credential (RFC 6749, 2.3.1, and RFC 7521,
+// noteSecrets notes what is secret in a request: the client's credential (RFC 6749, 2.3.1, and RFC 7521,
 // 4.2) and the key that answers a challenge. The other side may repeat it.
-func (w *wire) hide(req *http.Request) error {
+func (w *wire) noteSecrets(req *http.Request) error {
 	if _, key, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
 		w.hidden = append(w.hidden, key)
 	}
@@ -162,13 +162,13 @@ func (w *wire) client(a asked) policy.ClientOptions {
 	}
 	return policy.ClientOptions{Transport: w, Retry: policy.RetryOptions{
 		MaxRetries: retries, RetryDelay: cmp.Or(w.options.retryDelay, firstRetry), MaxRetryDelay: maxRetryDelay, TryTimeout: tryTimeout,
-		ShouldRetry: func(*http.Response, error) bool { return w.again(a) },
+		ShouldRetry: func(*http.Response, error) bool { return w.mayRetry(a) },
 	}}
 }
 
-// again decides about the next try. A wait that does not end before ctx is not begun. Who answers in the
+// mayRetry decides about the next try. A wait that does not end before ctx is not begun. Who answers in the
 // service's place is asked again only where that may pass, and as seldom as nobody.
-func (w *wire) again(a asked) bool {
+func (w *wire) mayRetry(a asked) bool {
 	if w.err != nil {
 		return w.failures < maxFailures && !errors.Is(w.err, errElsewhere)
 	}

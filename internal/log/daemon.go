@@ -73,7 +73,7 @@ func Foreground(h host.Host, stderr io.Writer, s Settings, toJournal bool) *Daem
 	}
 	if s.Destination == File {
 		f := &reopened{host: h, path: s.Path, mode: fileMode, complain: func(error) {}}
-		d := NewDaemon(text, s.handler(f, s.plain).WithAttrs(own(ident)))
+		d := NewDaemon(text, s.handler(f, s.plain).WithAttrs(processAttrs(ident)))
 		d.file = f
 		d.Reopen()
 		return d
@@ -81,7 +81,7 @@ func Foreground(h host.Host, stderr io.Writer, s Settings, toJournal bool) *Daem
 	if toJournal {
 		return NewDaemon(text)
 	}
-	system, _, err := open(h, s, ident)
+	system, _, err := openHandler(h, s, ident)
 	if err != nil {
 		return NewDaemon(text)
 	}

@@ -73,7 +73,7 @@ var ErrHangs = errors.New("the log hangs")
 func Open(h host.Host, s Settings, program string) *slog.Logger {
 	var handler slog.Handler
 	err := within(Patience, func() (err error) {
-		handler, _, err = open(h, s, program)
+		handler, _, err = openHandler(h, s, program)
 		return err
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func Open(h host.Host, s Settings, program string) *slog.Logger {
 // it hangs.
 func Record(h host.Host, s Settings, program string, level slog.Level, message string, values ...any) error {
 	return within(Patience, func() error {
-		handler, file, err := open(h, s, program)
+		handler, file, err := openHandler(h, s, program)
 		if err != nil {
 			return err
 		}
@@ -96,14 +96,14 @@ func Record(h host.Host, s Settings, program string, level slog.Level, message s
 	})
 }
 
-// open gives the handler of a log and what it holds open.
-func open(h host.Host, s Settings, program string) (slog.Handler, io.Closer, error) {
+// openHandler gives the handler of a log and what it holds open.
+func openHandler(h host.Host, s Settings, program string) (slog.Handler, io.Closer, error) {
 	if s.Destination == File {
 		f, err := h.OpenLog(s.Path, fileMode)
 		if err != nil {
 			return nil, nil, err
 		}
-		return s.handler(f, s.plain).WithAttrs(own(program)), f, nil
+		return s.handler(f, s.plain).WithAttrs(processAttrs(program)), f, nil
 	}
 	if isSystem() || s.Destination == Journal && journal.Enabled() {
 		return newJournal(ident, facilityUser, s.Level, syslogForm), io.NopCloser(nil), nil
@@ -115,8 +115,8 @@ func open(h host.Host, s Settings, program string) (slog.Handler, io.Closer, err
 	return newSyslogHandler(l, s.Level), l, nil
 }
 
-// own says in a file which process wrote a line.
-func own(program string) []slog.Attr {
+// processAttrs says in a file which process wrote a line.
+func processAttrs(program string) []slog.Attr {
 	return []slog.Attr{slog.String("program", program), slog.Int("pid", os.Getpid())}
 }
 

@@ -82,7 +82,7 @@ func (s *Set) Refreshed(host, faultID string, d time.Duration) {
 func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]Upcall) {
 	t := text{}
 	t.set(buildInfo, labels("version", status.Version), 1)
-	t.set(active, "", truth(status.Active))
+	t.set(active, "", boolValue(status.Active))
 	t.set(startTime, "", seconds(status.Started))
 	for _, e := range merge(status.Endpoints) {
 		at := labels("endpoint", e.Host, "uid", strconv.Itoa(e.CRUID))
@@ -90,7 +90,7 @@ func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]Upcal
 		t.set(nextRefresh, at, seconds(e.NextRefresh))
 		t.set(mountCount, at, float64(len(e.Mounts)))
 		t.set(failures, at, float64(e.Failures))
-		t.set(nobody, at, truth(unknown(e)))
+		t.set(nobody, at, boolValue(unknown(e)))
 	}
 	for _, result := range slices.Sorted(maps.Keys(upcalls)) {
 		u := upcalls[result]
@@ -147,7 +147,7 @@ func (s *Set) counted(t text) {
 	s.took.write(t, durations, refreshBounds)
 }
 
-func truth(b bool) float64 {
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}

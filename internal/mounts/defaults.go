@@ -88,7 +88,7 @@ func (l Login) Given(cfg *config.Config, e endpoint.Endpoint, release string) (O
 		return nil, nil
 	}
 	var given Options
-	said := l.said()
+	said := l.writtenOptions()
 	add := func(more Options) {
 		more = more.unsaidBy(said)
 		given, said = append(given, more...), append(said, more...)
@@ -111,8 +111,8 @@ func (l Login) Given(cfg *config.Config, e endpoint.Endpoint, release string) (O
 	return given, nil
 }
 
-// said are the options of a line that a default gives way to.
-func (l Login) said() Options { return slices.Concat(l.Rest, l.off) }
+// writtenOptions are the options of a line that a default gives way to.
+func (l Login) writtenOptions() Options { return slices.Concat(l.Rest, l.off) }
 
 // siteOptions reads mount_options of the configuration.
 func siteOptions(list string) (Login, error) {
@@ -121,7 +121,7 @@ func siteOptions(list string) (Login, error) {
 	l := all.Login()
 	for _, o := range all {
 		if rule, ruled := ruleOf(o); ruled && rule.Name != noDefaults && rule.Fate != Passed || o.Is("remount") {
-			l.note(invalid(key, o.Name+" of the configuration is no option for every mount; it belongs on a line of fstab"))
+			l.addProblem(invalid(key, o.Name+" of the configuration is no option for every mount; it belongs on a line of fstab"))
 		}
 	}
 	return l, l.Err()
@@ -132,7 +132,7 @@ func siteOptions(list string) (Login, error) {
 func switchesOff(o Option) bool {
 	positive, negated := strings.CutPrefix(strings.ToLower(o.Name), "no")
 	return negated && !o.Valued && slices.ContainsFunc(defaults, func(d Default) bool {
-		return !d.Unused && !d.Negatable && matter(o) == positive && d.name() == positive
+		return !d.Unused && !d.Negatable && subjectOf(o) == positive && d.name() == positive
 	})
 }
 
@@ -146,15 +146,15 @@ func (d Default) name() string {
 func (all Options) unsaidBy(others Options) Options {
 	var left Options
 	for _, o := range all {
-		if !slices.ContainsFunc(others, func(other Option) bool { return matter(other) == matter(o) }) {
+		if !slices.ContainsFunc(others, func(other Option) bool { return subjectOf(other) == subjectOf(o) }) {
 			left = append(left, o)
 		}
 	}
 	return left
 }
 
-// matter is what an option is about: an option, its negation and those that take its place are about the same.
-func matter(o Option) string {
+// subjectOf is what an option is about: an option, its negation and those that take its place are about the same.
+func subjectOf(o Option) string {
 	name := strings.ToLower(o.Name)
 	for _, d := range defaults {
 		if slices.Contains(strings.Fields(d.Instead), name) {

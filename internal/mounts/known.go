@@ -117,9 +117,9 @@ func lookUp(name string) (since string, found bool) {
 	return "", false
 }
 
-// meant is the option that an unknown one is a slip of the pen for: within two letters of one that is
+// nearestOption is the option that an unknown one is a slip of the pen for: within two letters of one that is
 // known, or one where names are short.
-func meant(name string) string {
+func nearestOption(name string) string {
 	var all []string
 	for _, r := range rules {
 		if !strings.HasSuffix(r.Name, "*") {
@@ -147,7 +147,7 @@ func spell(o Option) (note string, problem error) {
 	if _, found := lookUp(name); found {
 		return "", nil
 	}
-	if word := meant(name); word != "" {
+	if word := nearestOption(name); word != "" {
 		return "", invalid(o.Name, "there is no such option; did you mean "+word+"?")
 	}
 	return "mount option " + strconv.Quote(o.Name[:min(len(o.Name), most)]) + " is not known here; mount.cifs gets it as it is", nil

@@ -44,15 +44,15 @@ func (all Options) Login() Login {
 		return l
 	}
 	for _, o := range all {
-		l.note(l.add(o))
+		l.addProblem(l.add(o))
 	}
 	if !l.Remount { // which keeps the login that the mount has
-		l.note(l.readUsername())
+		l.addProblem(l.readUsername())
 	}
 	return l
 }
 
-func (l *Login) note(problem error) {
+func (l *Login) addProblem(problem error) {
 	if problem != nil {
 		l.Problems = append(l.Problems, problem)
 	}
@@ -84,7 +84,7 @@ func (l *Login) add(o Option) error {
 		return invalid(o.Name, "mount.cifs would split its value at the comma")
 	}
 	if switchesOff(o) {
-		l.Rest = slices.DeleteFunc(l.Rest, func(other Option) bool { return matter(other) == matter(o) })
+		l.Rest = slices.DeleteFunc(l.Rest, func(other Option) bool { return subjectOf(other) == subjectOf(o) })
 		l.off = append(l.off, o)
 		return nil
 	}

@@ -36,13 +36,13 @@ type Hidden []string
 func (h Hidden) Text(text string, limit int) string {
 	text = fault.Line(text)
 	for _, s := range h.forms() {
-		text = blot(text, s)
+		text = hideSpaced(text, s)
 	}
-	return cut(text, limit)
+	return truncate(text, limit)
 }
 
-// cut gives at most limit bytes, whole characters.
-func cut(text string, limit int) string {
+// truncate gives at most limit bytes, whole characters.
+func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
@@ -74,11 +74,11 @@ func Guarded(text string, limit int) string {
 			words[n] = secret.Redacted
 		}
 	}
-	return cut(strings.Join(words, " "), limit)
+	return truncate(strings.Join(words, " "), limit)
 }
 
-// blot replaces a secret in a line, also where spaces are between its characters: pages wrap long words.
-func blot(line, hidden string) string {
+// hideSpaced replaces a secret in a line, also where spaces are between its characters: pages wrap long words.
+func hideSpaced(line, hidden string) string {
 	var dense strings.Builder
 	var at []int // where the bytes of dense are in line
 	for n := range len(line) {

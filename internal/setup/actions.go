@@ -22,7 +22,7 @@ func shippedFile(name string) ([]byte, error) {
 }
 
 func planDirectories(p *planner) error {
-	users := p.host.own(isDirectory, 0o711) // users pass through to their caches
+	users := p.host.ownedState(isDirectory, 0o711) // users pass through to their caches
 	if err := p.directory(host.RunDir, users.Mode, func(s state) bool { return s == users }); err != nil {
 		return err
 	}

@@ -22,12 +22,12 @@ func planCCache(p *planner) error {
 	if !filepath.IsAbs(path) {
 		return nil
 	}
-	v, err := p.look(path)
+	v, err := p.viewOf(path)
 	if err != nil || v.state == nil {
 		return err
 	}
 	if suffix := p.unusable(path, uid); suffix != "" {
-		p.aside(path, v, suffix)
+		p.moveAside(path, v, suffix)
 	}
 	return nil
 }
@@ -47,7 +47,7 @@ func (p *planner) unusable(path string, uid int) string {
 	return "" // what else is wrong is not repaired by moving the file
 }
 
-func (p *planner) aside(path string, v view, suffix string) {
+func (p *planner) moveAside(path string, v view, suffix string) {
 	to := path + suffix
 	for n := 2; p.exists(to); n++ {
 		to = fmt.Sprintf("%s%s.%d", path, suffix, n)

@@ -57,7 +57,7 @@ func (c Change) apply(ctx context.Context, h Host) error {
 	if c.Kind == stepService {
 		return h.start(ctx, c.Path)
 	}
-	now, err := h.look(c.Path)
+	now, err := h.viewOf(c.Path)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (c Change) apply(ctx context.Context, h Host) error {
 	if c.Kind == stepRename {
 		return h.rename(c.Path, c.To)
 	}
-	return h.put(c.Path, c.After, c.content)
+	return h.applyState(c.Path, c.After, c.content)
 }
 
 // rename moves what is at one path to another in the same directory, where nothing is.
@@ -86,7 +86,7 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 	if s.Kind == stepService {
 		return h.systemctl(ctx, "stop", path)
 	}
-	now, err := h.look(path)
+	now, err := h.viewOf(path)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 		return errChanged
 	}
 	if s.Before == nil || s.Kind == isDirectory {
-		return h.put(path, s.Before, nil)
+		return h.applyState(path, s.Before, nil)
 	}
 	if s.Edit == nil {
 		return errChanged
@@ -109,11 +109,11 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 	if !ok || sum(content) != s.Before.Sum {
 		return errChanged
 	}
-	return h.put(path, s.Before, content)
+	return h.applyState(path, s.Before, content)
 }
 
 func (s step) undoRename(h Host, path string, now view) error {
-	there, err := h.look(s.To)
+	there, err := h.viewOf(s.To)
 	if err != nil {
 		return err
 	}

@@ -45,8 +45,8 @@ func unified(path string, before, after []byte) string {
 	return string(text)
 }
 
-// alone leaves of two contents the lines in which they differ, for files whose other lines hold hashes.
-func alone(before, after []byte) (removed, added []byte) {
+// differingLines leaves of two contents the lines in which they differ, for files whose other lines hold hashes.
+func differingLines(before, after []byte) (removed, added []byte) {
 	old, now := bytes.SplitAfter(before, []byte("\n")), bytes.SplitAfter(after, []byte("\n"))
 	for len(old) > 0 && len(now) > 0 && bytes.Equal(old[0], now[0]) {
 		old, now = old[1:], now[1:]

@@ -50,7 +50,7 @@ func TestDiffWithoutContext(t *testing.T) {
 		"appended": {"root:hash\n", "root:hash\nme:!\n", "@@ -0,0 +1,1 @@\n+me:!\n"},
 		"inside":   {"a:hash\nb:*::x,y\nc:hash\n", "a:hash\nb:*::x\nc:hash\n", "@@ -1,1 +1,1 @@\n-b:*::x,y\n+b:*::x\n"},
 	} {
-		before, after := alone([]byte(test.before), []byte(test.after))
+		before, after := differingLines([]byte(test.before), []byte(test.after))
 		if got, want := unified("/etc/shadow", before, after), "--- a/etc/shadow\n+++ b/etc/shadow\n"+test.want; got != want {
 			t.Errorf("%s: got %q", name, got)
 		}

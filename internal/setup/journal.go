@@ -68,7 +68,7 @@ func (j *journal) write(h Host) error {
 }
 
 func (j *journal) makeDirectories(h Host, dir string) error {
-	if v, err := h.look(dir); err != nil || v.state != nil {
+	if v, err := h.viewOf(dir); err != nil || v.state != nil {
 		return err
 	}
 	if err := j.makeDirectories(h, filepath.Dir(dir)); err != nil {
@@ -83,7 +83,7 @@ func (j *journal) remove(h Host) error {
 		return err
 	}
 	for last := len(j.Directories) - 1; last >= 0; last-- {
-		if err := h.put(j.Directories[last], nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
+		if err := h.applyState(j.Directories[last], nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		j.Directories = j.Directories[:last]

@@ -63,13 +63,13 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 	}
 	var changes []Change
 	for _, p := range pieces {
-		done, err := n.give(ctx, j, p, out)
+		done, err := n.installPiece(ctx, j, p, out)
 		changes = append(changes, done...)
 		if err != nil {
 			return changes, failed(p.path, err)
 		}
 	}
-	gone, err := n.drop(ctx, j, pieces, out)
+	gone, err := n.removeObsolete(ctx, j, pieces, out)
 	if err != nil {
 		return changes, failed(host.NodeRecord, err)
 	}
@@ -84,7 +84,7 @@ func RemoveNode(ctx context.Context, h Host, out io.Writer) error {
 	if err != nil {
 		return failed(host.NodeRecord, err)
 	}
-	now, err := h.look(configPath)
+	now, err := h.viewOf(configPath)
 	if err != nil {
 		return failed(configPath, err)
 	}
@@ -93,7 +93,7 @@ func RemoveNode(ctx context.Context, h Host, out io.Writer) error {
 		if err := j.write(h); err != nil {
 			return failed(host.NodeRecord, err)
 		}
-		say(out, configPath+": kept, because "+errChanged.Error())
+		printLine(out, configPath+": kept, because "+errChanged.Error())
 	}
 	return undoAll(ctx, h, host.NodeRecord, out)
 }
@@ -118,8 +118,8 @@ func (n Node) needPrograms() error {
 func (n Node) paths(j *journal) (path string, names []string, err error) {
 	program := host.Bin(programName)
 	names = []string{host.Bin("azfilesauthmanager"), mountHelper, host.Sbin("azfiles.upcall")}
-	now, err := n.look(program)
-	if err != nil || now.state != nil && !j.owns(program) || n.writable(filepath.Dir(program)) && n.writable(filepath.Dir(mountHelper)) {
+	now, err := n.viewOf(program)
+	if err != nil || now.state != nil && !j.hasEntry(program) || n.writable(filepath.Dir(program)) && n.writable(filepath.Dir(mountHelper)) {
 		return program, names, err
 	}
 	for _, dir := range host.Elsewhere {
@@ -142,8 +142,8 @@ func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
 	if err != nil {
 		return nil, err
 	}
-	if path != host.Bin(programName) && !j.owns(path) {
-		say(out, fmt.Sprintf("/usr is read-only: the program goes to %s, where mount(8) does not look for mount.azfiles", filepath.Dir(path)))
+	if path != host.Bin(programName) && !j.hasEntry(path) {
+		printLine(out, fmt.Sprintf("/usr is read-only: the program goes to %s, where mount(8) does not look for mount.azfiles", filepath.Dir(path)))
 	}
 	binary, err := os.ReadFile(n.Program)
 	if err != nil {
@@ -172,7 +172,7 @@ func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
 }
 
 func (n Node) file(path string, content []byte, mode uint32) piece {
-	s := n.own(isFile, mode)
+	s := n.ownedState(isFile, mode)
 	s.Sum = sum(content)
 	return piece{path: path, state: s, content: content}
 }
@@ -197,9 +197,9 @@ func (n Node) layers() ([]piece, error) {
 	return all, nil
 }
 
-// give puts one piece in its place, unless what is there is not the node's record's, or is as new.
-func (n Node) give(ctx context.Context, j *journal, p piece, out io.Writer) ([]Change, error) {
-	now, err := n.look(p.path)
+// installPiece puts one piece in its place, unless what is there is not the node's record's, or is as new.
+func (n Node) installPiece(ctx context.Context, j *journal, p piece, out io.Writer) ([]Change, error) {
+	now, err := n.viewOf(p.path)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (n Node) give(ctx context.Context, j *journal, p piece, out io.Writer) ([]C
 	i := j.find(p.path)
 	if i < 0 || !same(now.state, j.Entries[i].After) && !same(now.state, j.Entries[i].Was) {
 		if !same(now.state, &p.state) {
-			say(out, p.path+": kept, because this installation did not put it there")
+			printLine(out, p.path+": kept, because this installation did not put it there")
 		}
 		return nil, nil
 	}
@@ -221,7 +221,7 @@ func (n Node) give(ctx context.Context, j *journal, p piece, out io.Writer) ([]C
 		if err := j.replace(n.Host, i, c); err != nil {
 			return nil, err
 		}
-		say(out, c.Path+": "+c.What)
+		printLine(out, c.Path+": "+c.What)
 		return []Change{c}, j.release(n.Host, p.program, n.Version)
 	}
 	return nil, j.release(n.Host, p.program, n.Version)
@@ -231,7 +231,7 @@ func (n Node) give(ctx context.Context, j *journal, p piece, out io.Writer) ([]C
 func (n Node) add(ctx context.Context, j *journal, p piece, out io.Writer) ([]Change, error) {
 	var changes []Change
 	for dir := filepath.Dir(p.path); !n.there(dir) && dir != filepath.Dir(host.NodeRecord); dir = filepath.Dir(dir) { // the record comes with its own
-		s := n.own(isDirectory, 0o755)
+		s := n.ownedState(isDirectory, 0o755)
 		changes = append(changes, Change{Action: nodeAction, Path: dir, What: "make the directory, " + by(s), step: step{Kind: isDirectory, After: &s}})
 	}
 	slices.Reverse(changes)
@@ -245,13 +245,13 @@ func (n Node) add(ctx context.Context, j *journal, p piece, out io.Writer) ([]Ch
 		if err := j.do(ctx, n.Host, c); err != nil {
 			return changes[:i], err
 		}
-		say(out, c.Path+": "+c.What)
+		printLine(out, c.Path+": "+c.What)
 	}
 	return changes, j.release(n.Host, p.program, n.Version)
 }
 
-// drop takes away what the node was given and is not to have any more, such as a layer.
-func (n Node) drop(ctx context.Context, j *journal, pieces []piece, out io.Writer) ([]Change, error) {
+// removeObsolete takes away what the node was given and is not to have any more, such as a layer.
+func (n Node) removeObsolete(ctx context.Context, j *journal, pieces []piece, out io.Writer) ([]Change, error) {
 	var changes []Change
 	for _, e := range slices.Clone(j.Entries) {
 		if e.Kind == isDirectory || slices.ContainsFunc(pieces, func(p piece) bool { return p.path == e.Path }) {
@@ -259,13 +259,13 @@ func (n Node) drop(ctx context.Context, j *journal, pieces []piece, out io.Write
 		}
 		err := e.undo(ctx, n.Host, e.Path)
 		if errors.Is(err, errChanged) {
-			say(out, e.Path+": kept, because "+err.Error())
+			printLine(out, e.Path+": kept, because "+err.Error())
 			continue
 		} else if err != nil {
 			return changes, err
 		}
 		j.Entries = slices.DeleteFunc(j.Entries, func(o entry) bool { return o.Path == e.Path })
-		say(out, e.Path+": removed")
+		printLine(out, e.Path+": removed")
 		changes = append(changes, Change{Action: nodeAction, Path: e.Path, What: "remove it", step: step{Kind: e.Kind, Before: e.After}})
 	}
 	if len(changes) == 0 {
@@ -294,7 +294,7 @@ func (j *journal) find(path string) int {
 	return slices.IndexFunc(j.Entries, func(e entry) bool { return e.Path == path })
 }
 
-func (j *journal) owns(path string) bool { return j.find(path) >= 0 }
+func (j *journal) hasEntry(path string) bool { return j.find(path) >= 0 }
 
 // release notes the version that the node has now.
 func (j *journal) release(h Host, isProgram bool, version string) error {
@@ -312,11 +312,11 @@ func (j *journal) replace(h Host, i int, c Change) error {
 		return err
 	}
 	if c.Kind == isLink { // a link cannot be written over
-		if err := h.put(c.Path, nil, nil); err != nil {
+		if err := h.applyState(c.Path, nil, nil); err != nil {
 			return err
 		}
 	}
-	if err := h.put(c.Path, c.After, c.content); err != nil {
+	if err := h.applyState(c.Path, c.After, c.content); err != nil {
 		return err
 	}
 	j.Entries[i].Was = nil

@@ -63,7 +63,7 @@ func TestNode(t *testing.T) {
 	h := tree(t, bare)
 	before := snapshot(t, h.Root)
 	n := pod(t, h, "2.0.0", map[string]string{"60-pod.yaml": "proxy: http://proxy.example:3128\n", "..data": "of the volume"})
-	if said, changes := installed(t, n); changes != 9 || !strings.HasSuffix(said, rulePath+": make the file, "+by(n.own(isFile, 0o644))+"\n") {
+	if said, changes := installed(t, n); changes != 9 || !strings.HasSuffix(said, rulePath+": make the file, "+by(n.ownedState(isFile, 0o644))+"\n") {
 		t.Errorf("%d changes; the rule is not the last:\n%s", changes, said)
 	}
 	whole, err := wholeConfig()

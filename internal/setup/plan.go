@@ -46,17 +46,17 @@ func plan(ctx context.Context, h Host, actions []Action) (*planner, error) {
 	return p, ctx.Err()
 }
 
-// look tells what a path will hold.
-func (p *planner) look(path string) (view, error) {
+// viewOf tells what a path will hold.
+func (p *planner) viewOf(path string) (view, error) {
 	if v, ok := p.planned[path]; ok {
 		return v, nil
 	}
-	return p.host.look(path)
+	return p.host.viewOf(path)
 }
 
 // read is look for who needs the content of the file, if there is one.
 func (p *planner) read(path string) (view, error) {
-	v, err := p.look(path)
+	v, err := p.viewOf(path)
 	if err == nil && v.err != nil {
 		err = fmt.Errorf("%s: %w", path, v.err)
 	}
@@ -80,11 +80,11 @@ func by(s state) string {
 // directory plans a directory of root's with this mode. Missing parents are made with 0755. Of an existing
 // one, ok says whether it may stay as it is.
 func (p *planner) directory(path string, mode uint32, ok func(state) bool) error {
-	v, err := p.look(path)
+	v, err := p.viewOf(path)
 	if err != nil {
 		return err
 	}
-	after := p.host.own(isDirectory, mode)
+	after := p.host.ownedState(isDirectory, mode)
 	what := "create the directory, " + by(after)
 	if v.state == nil {
 		if err := p.parents(path); err != nil {
@@ -104,7 +104,7 @@ func (p *planner) directory(path string, mode uint32, ok func(state) bool) error
 // parents plans the directories that a path needs. A link to a directory is as good as a directory.
 func (p *planner) parents(path string) error {
 	dir := filepath.Dir(path)
-	v, err := p.look(dir)
+	v, err := p.viewOf(dir)
 	if err != nil || dir == "/" || v.state != nil && v.state.Kind == isLink {
 		return err
 	}
@@ -127,11 +127,11 @@ func (p *planner) file(path string, content []byte, mode uint32) error {
 	if err != nil {
 		return err
 	}
-	after := p.host.own(isFile, mode)
+	after := p.host.ownedState(isFile, mode)
 	if v.state != nil && p.host.Trusts(uint32(v.state.UID)) && v.state.Mode&0o022 == 0 {
 		after.Mode, after.GID = v.state.Mode, v.state.GID
 	}
-	return p.put(path, v, content, after, unified(path, v.content, content))
+	return p.planFile(path, v, content, after, unified(path, v.content, content))
 }
 
 // edit plans new content for a file of others, which keeps its owner and mode. Where the rest of the file is
@@ -141,18 +141,18 @@ func (p *planner) edit(path string, content []byte, secret bool) error {
 	if err != nil {
 		return err
 	}
-	after := p.host.own(isFile, 0o644)
+	after := p.host.ownedState(isFile, 0o644)
 	if v.state != nil {
 		after = *v.state
 	}
 	old, now := v.content, content
 	if secret {
-		old, now = alone(old, now)
+		old, now = differingLines(old, now)
 	}
-	return p.put(path, v, content, after, unified(path, old, now))
+	return p.planFile(path, v, content, after, unified(path, old, now))
 }
 
-func (p *planner) put(path string, v view, content []byte, after state, diff string) error {
+func (p *planner) planFile(path string, v view, content []byte, after state, diff string) error {
 	after.Kind, after.Sum = isFile, sum(content)
 	what := "make the file, " + by(after)
 	s := step{Kind: isFile, Before: v.state, After: &after}

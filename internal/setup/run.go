@@ -132,14 +132,14 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 			err = e.undo(ctx, h, e.Path)
 		}
 		if err == nil {
-			say(out, e.Path+": as it was before "+e.Action)
+			printLine(out, e.Path+": as it was before "+e.Action)
 		} else if errors.Is(err, errKept) {
-			say(out, e.Path+": kept, because "+err.Error())
+			printLine(out, e.Path+": kept, because "+err.Error())
 			if slices.ContainsFunc(kept, func(k entry) bool { return strings.HasPrefix(k.Path, e.Path+"/") }) {
 				kept = append(kept, e) // for the next time
 			}
 		} else if errors.Is(err, errNamed) {
-			say(out, e.Path+": kept, because "+err.Error())
+			printLine(out, e.Path+": kept, because "+err.Error())
 			kept = append(kept, e)
 		} else if errors.Is(err, errChanged) {
 			kept = append(kept, e)
@@ -162,5 +162,5 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 	return changed, nil
 }
 
-// say tells what was done. That it was done is more than that it was told.
-func say(out io.Writer, line string) { _, _ = fmt.Fprintln(out, line) }
+// printLine tells what was done. That it was done is more than that it was told.
+func printLine(out io.Writer, line string) { _, _ = fmt.Fprintln(out, line) }

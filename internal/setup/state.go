@@ -45,8 +45,8 @@ type view struct {
 	err     error
 }
 
-// look tells what is at a path, links at its end not followed.
-func (h Host) look(path string) (view, error) {
+// viewOf tells what is at a path, links at its end not followed.
+func (h Host) viewOf(path string) (view, error) {
 	name := h.Entry(path)
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
@@ -91,8 +91,8 @@ func sum(content []byte) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// put makes a path hold what want says, with this content if that is a file.
-func (h Host) put(path string, want *state, content []byte) error {
+// applyState makes a path hold what want says, with this content if that is a file.
+func (h Host) applyState(path string, want *state, content []byte) error {
 	if want == nil {
 		err := os.Remove(h.Entry(path))
 		if errors.Is(err, unix.ENOTEMPTY) {
@@ -112,8 +112,8 @@ func (h Host) put(path string, want *state, content []byte) error {
 	return fmt.Errorf("a change of kind %q", want.Kind)
 }
 
-// own is what a file or directory of the trusted user is like.
-func (h Host) own(kind string, mode uint32) state {
+// ownedState is what a file or directory of the trusted user is like.
+func (h Host) ownedState(kind string, mode uint32) state {
 	f := h.Own(mode)
 	return state{Kind: kind, Mode: mode, UID: f.UID, GID: f.GID}
 }

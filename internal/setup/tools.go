@@ -28,10 +28,10 @@ func run(ctx context.Context, h host.Host, tool string, args ...string) error {
 	return nil
 }
 
-// rehearse lets a tool of systemd that knows --root work on these files in an empty directory, and gives
+// runInScratch lets a tool of systemd that knows --root work on these files in an empty directory, and gives
 // what is there afterwards to look: neither the machine nor a secret of it is touched, and what the tool did
 // can be planned, shown and taken back. The error is fs.ErrNotExist where the tool is missing.
-func (p *planner) rehearse(files map[string][]byte, look func(dir string) error, tool string, args ...string) error {
+func (p *planner) runInScratch(files map[string][]byte, look func(dir string) error, tool string, args ...string) error {
 	dir, err := os.MkdirTemp("", "azfilesauth-setup-")
 	if err != nil {
 		return err
@@ -51,4 +51,4 @@ func (p *planner) rehearse(files map[string][]byte, look func(dir string) error,
 	return look(dir)
 }
 
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

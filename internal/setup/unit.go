@@ -20,7 +20,7 @@ var packagedUnits = []string{"/usr/lib/systemd/system/" + unitName, "/lib/system
 // planUnit installs the unit unless something brought it, enables it as systemctl(1) does, and starts it
 // where systemd runs. A machine without systemd needs none, and one that is masked is not wanted.
 func planUnit(p *planner) error {
-	admin, err := p.look(adminUnit)
+	admin, err := p.viewOf(adminUnit)
 	if err != nil || !p.exists("/usr/lib/systemd/systemd", "/lib/systemd/systemd") ||
 		admin.state != nil && admin.state.Link == "/dev/null" {
 		return err
@@ -48,7 +48,7 @@ func (p *planner) enable(unit string) error {
 	if err != nil {
 		return err
 	}
-	err = p.rehearse(map[string][]byte{unit: v.content}, func(dir string) error {
+	err = p.runInScratch(map[string][]byte{unit: v.content}, func(dir string) error {
 		return filepath.WalkDir(dir+unitsDir, func(name string, e fs.DirEntry, err error) error {
 			if err != nil || e.Type() != fs.ModeSymlink {
 				return err
@@ -60,7 +60,7 @@ func (p *planner) enable(unit string) error {
 			return p.link(strings.TrimPrefix(name, dir), target)
 		})
 	}, "systemctl", "enable", unitName)
-	if missing(err) {
+	if isMissing(err) {
 		p.notes = append(p.notes, "systemctl is not here, and the service is not enabled: run systemctl enable "+unitName+" on the machine")
 		return nil
 	}

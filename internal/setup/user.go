@@ -53,8 +53,8 @@ func planUser(p *planner) error {
 	if accountLine(files[passwdFile]) != nil {
 		return nil
 	}
-	err = p.rehearse(files, p.takeAccounts, "systemd-sysusers")
-	if missing(err) {
+	err = p.runInScratch(files, p.takeAccounts, "systemd-sysusers")
+	if isMissing(err) {
 		return fault.SetupTool.New("systemd-sysusers", config.SystemUser).Because(err)
 	}
 	return err
@@ -72,7 +72,7 @@ func (p *planner) takeAccounts(dir string) error {
 		}
 		_ = os.Chmod(dir+path, 0o600) // that of shadow is 0: root needs none
 		made, err := os.ReadFile(dir + path)
-		if err != nil && !missing(err) {
+		if err != nil && !isMissing(err) {
 			return err
 		}
 		line := accountLine(made)
@@ -137,7 +137,7 @@ func (h Host) lockAccounts(paths ...string) (unlock func(), err error) {
 		return none, nil
 	}
 	f, err := os.OpenFile(h.Entry(accountsLock), os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if missing(err) {
+	if isMissing(err) {
 		return none, nil
 	}
 	if err == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
-// meet looks at the live mounts of the account, and refuses an identity that could not be told from that of one of them.
-func (c *Call) meet(ctx context.Context, snap ccache.Snapshot) error {
+// checkLiveMounts looks at the live mounts of the account, and refuses an identity that could not be told from that of one of them.
+func (c *Call) checkLiveMounts(ctx context.Context, snap ccache.Snapshot) error {
 	if c.Replace || c.owned && c.user == "" {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (c *Call) otherThan(user, shown string, cache *ccache.Cache) *other {
 
 // isSame reports whether a record's identity and the call's are one principal: by their text, or by what a token says.
 func (c *Call) isSame(rec ccache.Record) bool {
-	if claims := claimed(c.Token); claims.Object != "" && rec.Principal.Object != "" {
+	if claims := claimsOf(c.Token); claims.Object != "" && rec.Principal.Object != "" {
 		return claims.Object == rec.Principal.Object && claims.Tenant == rec.Principal.Tenant
 	}
 	if c.Identity.Kind == identity.Token && rec.Principal.Object != "" {
@@ -115,11 +115,11 @@ func (c *Call) provesSame(ctx context.Context, rec ccache.Record) bool {
 		return false
 	}
 	defer token.Value.Wipe()
-	return claimed(token.Value) == rec.Principal
+	return claimsOf(token.Value) == rec.Principal
 }
 
-// claimed is what an access token says of its principal.
-func claimed(token secret.Value) ccache.Claimed {
+// claimsOf is what an access token says of its principal.
+func claimsOf(token secret.Value) ccache.Claimed {
 	claims, ok := identity.ClaimsOf(token)
 	if !ok {
 		return ccache.Claimed{}

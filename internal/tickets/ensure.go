@@ -134,8 +134,8 @@ func (c *Call) Ensure(ctx context.Context) (Result, error) {
 	return old, nil
 }
 
-// open finds out whose ticket is wanted, and where it is kept.
-func (c *Call) open() (err error) {
+// prepare finds out whose ticket is wanted, and where it is kept.
+func (c *Call) prepare() (err error) {
 	if c.Identity == (identity.Identity{}) {
 		if err := c.findOwner(); err != nil {
 			return err
@@ -168,10 +168,10 @@ func (c *Call) findOwner() (err error) {
 }
 
 func (c *Call) obtain(ctx context.Context) (Result, error) {
-	if err := c.open(); err != nil {
+	if err := c.prepare(); err != nil {
 		return Result{}, err
 	}
-	if res, done, err := c.look(ctx); done || err != nil {
+	if res, done, err := c.lookUp(ctx); done || err != nil {
 		return res, err
 	}
 	unlock, err := c.locked(ctx, "endpoint", func(ctx context.Context) (func(), error) {
@@ -183,14 +183,14 @@ func (c *Call) obtain(ctx context.Context) (Result, error) {
 	defer unlock()
 	c.waited = true
 	// Whoever held the lock may have fetched what we want.
-	if res, done, err := c.look(ctx); done || err != nil {
+	if res, done, err := c.lookUp(ctx); done || err != nil {
 		return res, err
 	}
 	return c.fetch(ctx)
 }
 
-// look tells whether the cache already holds what is asked for.
-func (c *Call) look(ctx context.Context) (Result, bool, error) {
+// lookUp tells whether the cache already holds what is asked for.
+func (c *Call) lookUp(ctx context.Context) (Result, bool, error) {
 	snap, err := c.cache.Load()
 	if err != nil && !fault.Is(err, fault.CCacheDamaged) { // a damaged one is moved aside at the write
 		return Result{}, false, err
@@ -206,7 +206,7 @@ func (c *Call) look(ctx context.Context) (Result, bool, error) {
 		cred, held = snap.Cache.Ticket(p.name)
 		c.before = cred.Ticket
 	}
-	if err := c.meet(ctx, snap); err != nil {
+	if err := c.checkLiveMounts(ctx, snap); err != nil {
 		return Result{}, false, err
 	}
 	if !held || p.rec.Identity != c.line || c.Fresh == Always || stale(cred, c.m.Host.Now()) {
@@ -259,7 +259,7 @@ func (c *Call) share(ctx context.Context, snap ccache.Snapshot, p place) (Result
 	rec := p.rec
 	rec.Files = c.files(p)
 	rec.Identity, rec.Refreshable, rec.Aliases = c.line, c.Identity.Refreshable(), c.aliases(aliasesOf(snap.Cache, p))
-	if err := c.write(ctx, cred, note(rec, c.chosen)); err != nil {
+	if err := c.write(ctx, cred, withProxy(rec, c.chosen)); err != nil {
 		return Result{}, false, err
 	}
 	return c.result(cred, true), true, nil
@@ -311,7 +311,7 @@ func (c *Call) fetch(ctx context.Context) (Result, error) {
 	c.turn.leave() // while the cache is written others can ask, and more tickets go out in one write
 	if err != nil {
 		c.cache.writer.giveUp()
-		c.note(ctx)
+		c.keepIdentity(ctx)
 		return Result{}, err
 	}
 	c.m.Step("ticket: obtained from %s, ends at %s", c.Endpoint, cred.EndTime.Format(time.RFC3339))
@@ -342,14 +342,14 @@ func (c *Call) waits(host string) {
 
 // record is what the call writes of its identity in the place of an old record.
 func (c *Call) record(old place) ccache.Record {
-	return note(ccache.Record{
+	return withProxy(ccache.Record{
 		Identity: c.line, ObtainedAt: old.rec.ObtainedAt, Refreshable: c.Identity.Refreshable(), Principal: old.rec.Principal, Files: c.files(old),
 	}, c.chosen)
 }
 
-// note leaves who was to get a ticket, so that the handler and the daemon can try again once the role is assigned. When
+// keepIdentity leaves who was to get a ticket, so that the handler and the daemon can try again once the role is assigned. When
 // that fails the refusal is what counts.
-func (c *Call) note(ctx context.Context) {
+func (c *Call) keepIdentity(ctx context.Context) {
 	if !c.Keep || !c.Identity.Refreshable() {
 		return
 	}
@@ -383,7 +383,7 @@ func (c *Call) exchange(ctx context.Context) (ccache.Credential, error) {
 			return ccache.Credential{}, err
 		}
 		c.tellToken(token, kept)
-		c.principal = claimed(token.Value)
+		c.principal = claimsOf(token.Value)
 		caller := azfiles.Caller{Identity: c.line}
 		if claims, ok := identity.ClaimsOf(token.Value); ok {
 			caller.Principal = claims.ObjectID

@@ -104,7 +104,7 @@ func (m *memory) recall(name string) (identity.AccessToken, bool) {
 	return clone(t), ok
 }
 
-func (m *memory) drop(name string) {
+func (m *memory) forget(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tokens[name].Value.Wipe()

@@ -22,8 +22,8 @@ func Chosen(snap ccache.Snapshot, spn string) transport.Choice {
 	return transport.Choice{Proxy: proxy, Except: except, Source: "the ticket's record, as azfilesauthmanager found it in its environment"}
 }
 
-// note puts a choice into a record. A login is not for those who may read the credential cache.
-func note(rec ccache.Record, chosen transport.Choice) ccache.Record {
+// withProxy puts a choice into a record. A login is not for those who may read the credential cache.
+func withProxy(rec ccache.Record, chosen transport.Choice) ccache.Record {
 	rec.Proxy, rec.NoProxy = "", ""
 	if chosen.Proxy != nil && chosen.Proxy.User == nil {
 		rec.Proxy, rec.NoProxy = chosen.Proxy.String(), chosen.Except

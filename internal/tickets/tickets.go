@@ -131,7 +131,7 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 	if err := o.transports(); err != nil {
 		return nil, err
 	}
-	s.turns.bound(o.Config.Refresh.Concurrency)
+	s.turns.setLimit(o.Config.Refresh.Concurrency)
 	return &Manager{
 		Options: o, given: given, cfg: o.Config, shared: s,
 		client: azfiles.Client{Transport: o.Transport, Now: o.Host.Now, Attempts: o.Attempts},
@@ -178,7 +178,7 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	if c := m.caches[uid]; c != nil {
 		return c, nil
 	}
-	if err := m.known(uid); err != nil {
+	if err := m.checkUID(uid); err != nil {
 		return nil, err
 	}
 	store, err := ccache.Open(m.Host, m.cfg.CCacheName(uid), uid)
@@ -190,8 +190,8 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	return c, nil
 }
 
-// known makes sure that the machine knows a credential uid, or the stock handler never reads its tickets.
-func (m *Manager) known(uid int) error {
+// checkUID makes sure that the machine knows a credential uid, or the stock handler never reads its tickets.
+func (m *Manager) checkUID(uid int) error {
 	if uid == 0 || m.cfg.Local {
 		return nil
 	}

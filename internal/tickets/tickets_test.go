@@ -210,10 +210,10 @@ func TestStaleTicketIsReplaced(t *testing.T) {
 			r := w.request(acct, system)
 			call := w.Queue(r)
 			defer call.turn.leave()
-			if err := call.open(); err != nil {
+			if err := call.prepare(); err != nil {
 				t.Fatal(err)
 			}
-			_, done, err := call.look(t.Context())
+			_, done, err := call.lookUp(t.Context())
 			if err != nil || done != c.cached {
 				t.Errorf("taken from the cache: %v, want %v (%v)", done, c.cached, err)
 			}

@@ -93,7 +93,7 @@ func (c *Call) forget(err error) bool {
 	if !azfiles.RefusesToken(err) && !right || right && !c.m.memory.mayForget(name, c.m.Host.Now()) {
 		return false
 	}
-	c.m.memory.drop(name)
+	c.m.memory.forget(name)
 	if ring := c.m.ring(); ring != nil {
 		_ = ring.Remove(name) // what stays is refused again
 	}
@@ -124,7 +124,7 @@ func (c *Call) keep(name string, t identity.AccessToken) {
 	text := append(strconv.AppendInt(nil, t.ExpiresOn.Unix(), 10), ' ')
 	text = append(text, t.Value.Reveal()...)
 	if ring := c.m.ring(); ring != nil && ring.Set(name, secret.New(text), ttl) == nil {
-		c.m.memory.drop(name) // an older token must not come up again
+		c.m.memory.forget(name) // an older token must not come up again
 		return
 	}
 	c.m.memory.keep(name, t, c.m.Host.Now())

@@ -22,8 +22,8 @@ type turn struct {
 	came chan struct{} // closed when it is its turn
 }
 
-// bound sets how many calls may ask at once, at least one.
-func (t *turns) bound(limit int) {
+// setLimit sets how many calls may ask at once, at least one.
+func (t *turns) setLimit(limit int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.limit = max(limit, 1)

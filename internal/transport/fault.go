@@ -69,7 +69,7 @@ func why(err error, host string) *fault.Fault {
 	case onlyIPv6(err):
 		return fault.IPv6Only.New(host)
 	}
-	if problem := shaking(err); slices.ContainsFunc(incompatibleWords, func(words string) bool { return strings.Contains(problem, words) }) {
+	if problem := handshakeProblem(err); slices.ContainsFunc(incompatibleWords, func(words string) bool { return strings.Contains(problem, words) }) {
 		return fault.TLSVersion.New(host)
 	} else if problem != "" {
 		return fault.AnswerInvalid.New(host, problem)
@@ -108,9 +108,9 @@ var incompatible = []string{
 // incompatibleWords are in what crypto/tls itself says of a server that chose what we do not take.
 var incompatibleWords = []string{"protocol version", "supported versions", "cipher suite", "unsupported", "curve", "key exchange"}
 
-// shaking is what crypto/tls did not like in the handshake, "" when the error is another one. It has no types for
+// handshakeProblem is what crypto/tls did not like in the handshake, "" when the error is another one. It has no types for
 // these errors.
-func shaking(err error) string {
+func handshakeProblem(err error) string {
 	for ; err != nil; err = errors.Unwrap(err) {
 		if text := err.Error(); strings.HasPrefix(text, "tls: ") {
 			return text

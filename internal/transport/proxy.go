@@ -42,7 +42,7 @@ func Exceptions(list string) (string, error) {
 		if entry != "*." { // the root of DNS ends no host of ours, and must not make * of anything
 			entry = strings.TrimSuffix(entry, ".")
 		}
-		if excepts(entry) {
+		if isException(entry) {
 			all = append(all, entry)
 		} else if wrong == nil {
 			wrong = fmt.Errorf("entry %d must be a host, a suffix such as .example.com, an address, a CIDR block such as 10.0.0.0/8, or *", i+1)
@@ -51,8 +51,8 @@ func Exceptions(list string) (string, error) {
 	return strings.Join(all, ","), wrong
 }
 
-// excepts reports whether httpproxy understands an entry, of which it ignores the others.
-func excepts(entry string) bool {
+// isException reports whether httpproxy understands an entry, of which it ignores the others.
+func isException(entry string) bool {
 	if entry == "*" {
 		return true
 	}

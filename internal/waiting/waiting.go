@@ -64,7 +64,7 @@ func (l *Line) For(what string) {
 	}
 	l.attempt++
 	if l.timer == nil {
-		l.timer = time.AfterFunc(Silence, l.tell)
+		l.timer = time.AfterFunc(Silence, l.show)
 	}
 }
 
@@ -94,7 +94,7 @@ func (l *Line) clear() {
 	}
 }
 
-func (l *Line) tell() {
+func (l *Line) show() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer == nil { // it is over
