@@ -60,7 +60,7 @@ func TestLicencesOfAllThatIsLinkedIn(t *testing.T) {
 		r := unpacked(t, deb, lib)
 		text := r.read(t, "usr/share/doc/azfilesauth/THIRD-PARTY")
 		equal(t, lib, r.read(t, "usr/share/doc/libazfilesauth0/THIRD-PARTY"), text)
-		for _, program := range []string{"usr/bin/azfilesauth", "usr/lib/libazfilesauth.so.0"} {
+		for _, program := range []string{"usr/bin/azfilesauth", "usr/lib/libazfilesauth.so"} {
 			info, err := buildinfo.ReadFile(r.path(program))
 			if err != nil {
 				t.Fatal(err)

@@ -260,7 +260,7 @@ func TestDebTakesUpstreamsPlace(t *testing.T) {
 				r.upstreamUsed(t)
 				out := r.install(t, built(t, debAMD64), built(t, debLibAMD64), built(t, debDevAMD64))
 				if kind == "make install" { // what no package owns stays, but hides nothing of ours
-					for _, f := range []string{"usr/lib/libazfilesauth.la", "opt/azfilesauth"} {
+					for _, f := range []string{"usr/lib/libazfilesauth.la", "usr/lib/libazfilesauth.so.0", "usr/lib/libazfilesauth.so.0.0.0", "opt/azfilesauth"} {
 						if err := os.RemoveAll(r.path(f)); err != nil {
 							t.Fatal(err)
 						}
@@ -285,6 +285,9 @@ func TestDebTakesUpstreamsPlace(t *testing.T) {
 	}
 }
 
+// libDir is where the C library is in the Debian packages for amd64.
+const libDir = "/usr/lib/x86_64-linux-gnu/"
+
 // undivided is a package as ours were before the C library got packages of its own.
 func undivided(t *testing.T) string {
 	t.Helper()
@@ -292,6 +295,7 @@ func undivided(t *testing.T) string {
 		for _, deb := range []string{debLibAMD64, debDevAMD64} {
 			command(t, "dpkg-deb", "-x", built(t, deb), string(dir))
 		}
+		command(t, "bash", "-c", "cd '"+dir.path("usr/lib")+"' && mv x86_64-linux-gnu/libazfilesauth.so* .")
 		dir.write(t, "DEBIAN/triggers", "activate-noawait ldconfig\n")
 		command(t, "sed", "-i", "s/^Version: .*/Version: 2.0.0~git20261120.0123456789ab-1/; /^Recommends:/d", dir.path("DEBIAN/control"))
 	})
@@ -316,8 +320,8 @@ func TestDebDividesThePackage(t *testing.T) {
 			used(t, r)
 			r.works(t)
 			r.loads(t)
-			equal(t, "what pkg-config and the linker find", command(t, "dpkg-query", "--admindir="+r.path("var/lib/dpkg"), "-S", "/usr/include/azfilesauth.h", "/usr/lib/libazfilesauth.so"),
-				"libazfilesauth-dev: /usr/include/azfilesauth.h\nlibazfilesauth-dev: /usr/lib/libazfilesauth.so\n")
+			equal(t, "what pkg-config and the linker find", command(t, "dpkg-query", "--admindir="+r.path("var/lib/dpkg"), "-S", "/usr/include/azfilesauth.h", libDir+"libazfilesauth.so", "/usr/lib/libazfilesauth.so"),
+				"libazfilesauth-dev: /usr/include/azfilesauth.h\nlibazfilesauth-dev: "+libDir+"libazfilesauth.so\nazfilesauth: /usr/lib/libazfilesauth.so\n")
 			command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth", "libazfilesauth0", "libazfilesauth-dev")
 			command(t, "rm", "-rf", r.path("tmp"), r.path("var/lib/apt"))
 			gone := func(f string) bool { return strings.Contains(f, "azfiles") }

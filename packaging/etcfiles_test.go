@@ -195,8 +195,8 @@ func TestDebRuleWasAConffile(t *testing.T) {
 }
 
 // TestDebGoesBack installs upstream's package over ours again. Its unit must be there, be the one that
-// systemd starts, and nothing may lead to our programs. apt takes our library away, whose files upstream's package
-// has; dpkg, which may not, refuses before it changes anything.
+// systemd starts, and nothing may lead to our programs. Our library may stay, since it is elsewhere; our header is
+// where upstream's is, so apt removes its package, and dpkg, which may not, refuses before it changes anything.
 func TestDebGoesBack(t *testing.T) {
 	for _, conffiles := range []bool{true, false} {
 		r := newRoot(t, "bookworm")
@@ -207,12 +207,13 @@ func TestDebGoesBack(t *testing.T) {
 		equal(t, "with ours: who is asked", r.handler(t), oursAnswers)
 		if conffiles {
 			r.install(t, built(t, debLibAMD64), built(t, debDevAMD64))
-			if out, err := exec.Command("dpkg", "--root="+string(r), "--install", old).CombinedOutput(); err == nil || !strings.Contains(string(out), "libazfilesauth0") {
-				t.Errorf("dpkg leaves our library where upstream's was: %v %s", err, out)
+			if out, err := exec.Command("dpkg", "--root="+string(r), "--install", old).CombinedOutput(); err == nil || !strings.Contains(string(out), "libazfilesauth-dev") {
+				t.Errorf("dpkg leaves our header where upstream's was: %v %s", err, out)
 			}
 			r.works(t)
 			r.apt(t, old)
 		} else {
+			r.install(t, built(t, debLibAMD64))
 			r.install(t, old)
 		}
 		r.wentBack(t)
