@@ -195,8 +195,7 @@ func TestDebRuleWasAConffile(t *testing.T) {
 }
 
 // TestDebGoesBack installs upstream's package over ours again. Its unit must be there, be the one that
-// systemd starts, and nothing may lead to our programs. Our library may stay, since it is elsewhere; our header is
-// where upstream's is, so apt removes its package, and dpkg, which may not, refuses before it changes anything.
+// systemd starts, and nothing may lead to our programs. Our library and our header may stay installed.
 func TestDebGoesBack(t *testing.T) {
 	for _, conffiles := range []bool{true, false} {
 		r := newRoot(t, "bookworm")
@@ -207,14 +206,10 @@ func TestDebGoesBack(t *testing.T) {
 		equal(t, "with ours: who is asked", r.handler(t), oursAnswers)
 		if conffiles {
 			r.install(t, built(t, debLibAMD64), built(t, debDevAMD64))
-			if out, err := exec.Command("dpkg", "--root="+string(r), "--install", old).CombinedOutput(); err == nil || !strings.Contains(string(out), "libazfilesauth-dev") {
-				t.Errorf("dpkg leaves our header where upstream's was: %v %s", err, out)
-			}
-			r.works(t)
-			r.apt(t, old)
+			r.install(t, old)
 		} else {
 			r.install(t, built(t, debLibAMD64))
-			r.install(t, old)
+			r.apt(t, old)
 		}
 		r.wentBack(t)
 		equal(t, "upstream's library", r.read(t, "usr/lib/libazfilesauth.so.0"), upstream["usr/lib/libazfilesauth.so.0.0.0"])
