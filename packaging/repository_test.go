@@ -118,11 +118,10 @@ func TestAptRepository(t *testing.T) {
 // TestDnfRepository uses Debian's dnf. What Red Hat's packages would bring is a stand-in.
 func TestDnfRepository(t *testing.T) {
 	key := signer(t)
-	dir, r := repositoryOfAll(t, key), rpmRoot(t)
+	dir := repositoryOfAll(t, key)
 	standIn := t.TempDir()
 	spec := root(standIn)
 	system := strings.ReplaceAll(command(t, "sh", "-c", `rpm -qp --requires "$1" | grep -v '^rpmlib' | sort -u`, "sh", built(t, rpmLibAMD64)), "\n", " ")
-	r.rpm(t, "-i", undividedRPM(t))
 	spec.write(t, "system.spec", `Name: system
 Version: 1
 Release: 1
@@ -139,17 +138,26 @@ Stand-in.
 	spec.write(t, "repos/system.repo", "[system]\nname=system\nbaseurl=file://"+spec.path("RPMS/noarch")+"\ngpgcheck=0\n")
 	command(t, "cp", filepath.Join(dir, "azfilesauth.repo"), spec.path("repos/"))
 	spec.write(t, "log/hawkey.log", "")
-	dnf := "dnf --quiet -y --releasever=1 --setopt=reposdir=" + spec.path("repos") + " --setopt=cachedir=" + spec.path("cache") +
-		" --setopt=persistdir=" + spec.path("state") + " --setopt=logdir=" + spec.path("log") + " --installroot=" + string(r) + " "
-	if out, ok := inside(t, dir, dnf+"install azfilesauth"); !ok {
-		t.Fatalf("dnf install failed: %s", out)
+	dnf := func(r root, rest string) (string, bool) {
+		return inside(t, dir, "dnf --quiet -y --releasever=1 --setopt=reposdir="+spec.path("repos")+" --setopt=cachedir="+spec.path("cache")+
+			" --setopt=persistdir="+spec.path("state")+" --setopt=logdir="+spec.path("log")+" --installroot="+string(r)+" "+rest)
 	}
-	r.works(t)
-	r.loads(t)
-	equal(t, "installed", command(t, "rpm", "--root", string(r), "-q", "azfilesauth"), "azfilesauth-2.0.0-1.x86_64\n")
+	installs := func(verb string, r root) {
+		if out, ok := dnf(r, verb+" azfilesauth"); !ok {
+			t.Fatalf("dnf %s failed: %s", verb, out)
+		}
+		r.works(t)
+		r.loads(t)
+		equal(t, verb, command(t, "rpm", "--root", string(r), "-q", "azfilesauth"), "azfilesauth-2.0.0-1.x86_64\n")
+	}
+	r := rpmRoot(t)
+	installs("install", r)
+	before := rpmRoot(t)
+	before.rpm(t, "-i", undividedRPM(t))
+	installs("upgrade", before)
 
 	command(t, "sh", "-c", "echo >>"+filepath.Join(dir, "rpm/x86_64/repodata/repomd.xml"))
-	if out, ok := inside(t, dir, dnf+"--setopt=azfilesauth.skip_if_unavailable=False --refresh makecache"); ok {
+	if out, ok := dnf(r, "--setopt=azfilesauth.skip_if_unavailable=False --refresh makecache"); ok {
 		t.Errorf("dnf takes a changed index: %s", out)
 	}
 }
