@@ -86,7 +86,7 @@ func run(args []string) error {
 		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "demo", "bench", "bench-mount":
 		l.Counted = verb == "bench-mount"
-		return explain(l, l.Run(ctx, show, verb, flags.Args()...))
+		return explain(l, l.Run(ctx, show, verb, names...))
 	}
 	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
 }
