@@ -118,7 +118,7 @@ install-files: $(BIN)
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/*.8
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 packaging/man/*.5
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man7 packaging/man/*.7
-	for c in status config; do echo ".so man8/azfilesauth.8" | install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man8/azfilesauth-$$c.8; done
+	for c in status config; do printf '.so man8/azfilesauth.8\n.\\" for azfilesauth %s\n' $$c | install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man8/azfilesauth-$$c.8; done
 
 # The C library. GOARCH and CC make one for another architecture: GOARCH=arm64 CC=aarch64-linux-gnu-gcc
 CLIB        := bin/libazfilesauth.so.0
