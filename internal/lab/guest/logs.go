@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 )
@@ -19,12 +20,16 @@ var logFiles = map[string]string{
 type logs struct {
 	mark   string           // the line that begins the story in the kernel's log
 	begins map[string]int64 // where the story begins in the others
+	synced int              // how often syslogd has been waited for
 }
 
 // begin puts the story's name into the kernel's log, and remembers where it begins in the others.
 func (l *logs) begin(story string) error {
 	l.mark = fmt.Sprintf("lab: story %s", story)
 	if err := os.WriteFile("/dev/kmsg", []byte("<5>"+l.mark+"\n"), 0o600); err != nil {
+		return err
+	}
+	if err := l.syncSyslog(); err != nil {
 		return err
 	}
 	l.begins = make(map[string]int64)
@@ -36,6 +41,25 @@ func (l *logs) begin(story string) error {
 		l.begins[name] = int64(len(text))
 	}
 	return nil
+}
+
+// syncSyslog waits until syslogd has written all that it was sent before: on a busy machine a line comes to
+// the file when the next story has begun.
+func (l *logs) syncSyslog() error {
+	l.synced++
+	last := fmt.Sprintf("lab: synced %d", l.synced)
+	conn, err := net.Dial("unixgram", "/dev/log")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("<7>" + last)); err != nil {
+		return err
+	}
+	return until("syslogd", func() bool {
+		text, err := readLog(logFiles["syslog"])
+		return err == nil && bytes.Contains(text, []byte(last+"\n"))
+	})
 }
 
 // readLog reads a log, which is empty as long as nobody writes it.
@@ -57,6 +81,11 @@ func (l *logs) since(name string) ([]byte, error) {
 	file, ok := logFiles[name]
 	if !ok {
 		return nil, fmt.Errorf("there is no log %q", name)
+	}
+	if name == "syslog" && l.mark != "" {
+		if err := l.syncSyslog(); err != nil {
+			return nil, err
+		}
 	}
 	text, err := readLog(file)
 	return text[min(l.begins[name], int64(len(text))):], err

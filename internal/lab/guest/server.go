@@ -77,7 +77,8 @@ func (s *server) restart() error {
 	return until("the server to listen", listening)
 }
 
-// endSessions kills the server's half of every session, as a server that fails over does.
+// endSessions kills the server's half of every session, as a server that fails over does. It returns when the
+// kernel has noticed: until then what it has cached answers without a login.
 func (s *server) endSessions() error {
 	out, err := exec.Command("smbstatus", "-p").Output()
 	if err != nil {
@@ -88,12 +89,42 @@ func (s *server) endSessions() error {
 		if len(f) == 0 {
 			continue
 		}
-		if pid, err := strconv.Atoi(f[0]); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		pid, err := strconv.Atoi(f[0])
+		if err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil { // it may have ended by itself
+			continue
+		}
+		if err := until("a session to end", func() bool { return syscall.Kill(pid, 0) != nil }); err != nil {
+			return err
 		}
 	}
-	return nil
+	return until("the kernel to notice", noticedEnds)
 }
+
+// noticedEnds says whether the kernel has closed its half of each connection to the server whose other half is gone.
+// Then it has marked the session as one to be set up again.
+func noticedEnds() bool {
+	ours, err := os.ReadFile("/proc/net/tcp")
+	theirs, theirErr := exec.Command("ip", "netns", "exec", "srv", "cat", "/proc/net/tcp").Output()
+	if err != nil || theirErr != nil {
+		return false
+	}
+	for line := range strings.Lines(string(ours)) {
+		f := strings.Fields(line)
+		if len(f) < 4 || !strings.HasSuffix(f[2], ":"+smbHex) || f[3] != tcpEstablished && f[3] != tcpCloseWait {
+			continue
+		}
+		if !bytes.Contains(theirs, []byte(f[2]+" "+f[1]+" "+tcpEstablished)) {
+			return false
+		}
+	}
+	return true
+}
+
+// States of a connection in /proc/net/tcp, as in the kernel's include/net/tcp_states.h.
+const (
+	tcpEstablished = "01"
+	tcpCloseWait   = "08"
+)
 
 // serverPort is where Samba listens, in hexadecimal: smbHex but for what startRelay does.
 var serverPort = smbHex
