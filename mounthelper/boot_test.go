@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -115,17 +116,27 @@ func TestManySharesAtBoot(t *testing.T) {
 	fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Delay: azureLatency})
 	began := time.Now()
 	var all sync.WaitGroup
-	for i := range bootLines {
+	told := make([]bytes.Buffer, bootLines)
+	for i := range told {
 		h := newHelper()
+		h.Stderr = &told[i]
 		all.Go(func() {
-			if status := h.Run(bootLine(h, i)); status != 0 {
-				t.Errorf("line %d: %d: %s", i, status, h.Stderr)
+			if status := h.Run(append(bootLine(h, i), "-v")); status != 0 {
+				t.Errorf("line %d: %d: %s", i, status, &told[i])
 			}
 		})
 	}
 	all.Wait()
 	t.Logf("%d lines of %d accounts: %s", bootLines, bootAccounts, time.Since(began).Round(time.Millisecond))
 
+	// impatient is how many calls asked without the lock of others that ask for the same: a busy machine takes longer than it
+	// is waited for.
+	impatient := func(what string) (n int) {
+		for i := range told {
+			n += strings.Count(told[i].String(), "lock of the "+what+": another process has held it")
+		}
+		return n
+	}
 	var tokens []time.Time
 	exchanges := make(map[string]int)
 	for _, r := range fake.Requests() {
@@ -135,8 +146,8 @@ func TestManySharesAtBoot(t *testing.T) {
 			exchanges[r.Host]++
 		}
 	}
-	if len(tokens) != 2 {
-		t.Errorf("%d requests for tokens of 2 identities", len(tokens))
+	if most := 2 + impatient("identity"); len(tokens) < 2 || len(tokens) > most {
+		t.Errorf("%d requests for tokens of 2 identities, %d calls did without the lock", len(tokens), most-2)
 	}
 	slices.SortFunc(tokens, time.Time.Compare)
 	for i := imdsPerSec; i < len(tokens); i++ {
@@ -144,10 +155,15 @@ func TestManySharesAtBoot(t *testing.T) {
 			t.Errorf("%d requests to the metadata service within %s", imdsPerSec+1, within)
 		}
 	}
+	more := -bootAccounts
 	for i := range bootAccounts {
-		if n := exchanges[bootHost(i)]; n != 1 {
-			t.Errorf("%s: %d exchanges", bootHost(i), n)
+		n := exchanges[bootHost(i)]
+		if more += n; n == 0 {
+			t.Errorf("%s: no exchange", bootHost(i))
 		}
+	}
+	if given := impatient("endpoint"); more > given {
+		t.Errorf("%d exchanges more than accounts, %d calls did without the lock", more, given)
 	}
 }
 

@@ -15,6 +15,7 @@ package tickets
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -66,6 +67,7 @@ type Manager struct {
 	cfg    *config.Config
 	client azfiles.Client
 	tokens identity.Options
+	random func() float64 // from 0 to 1, see Call.patience
 	*shared
 
 	mu     sync.Mutex
@@ -138,7 +140,7 @@ func manage(o, given Options, s *shared) (*Manager, error) {
 		tokens: identity.Options{
 			Transport: o.Transport, IMDS: waiting.Transport(o.IMDS, func(host string) { o.Waits("the identity service " + host) }), Host: o.Host, Attempts: o.Attempts, NoPrograms: o.NoPrograms,
 		},
-		caches: make(map[int]*cache), routes: make(map[string]*transport.Route),
+		random: rand.Float64, caches: make(map[int]*cache), routes: make(map[string]*transport.Route),
 	}, nil
 }
 
