@@ -143,6 +143,28 @@ func TestNoFunctionIsLong(t *testing.T) {
 	}
 }
 
+// TestNoSwitchWithoutAValue: conditions that follow each other are ifs, whose bodies may return early.
+func TestNoSwitchWithoutAValue(t *testing.T) {
+	for _, p := range packages(t) {
+		if under(p.ImportPath, []string{"internal/azurefake", "internal/lab", "internal/tickets/testdata"}) {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, filepath.Join(p.ImportPath, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SwitchStmt); ok && s.Tag == nil {
+					t.Errorf("%s: a switch without a value", files.Position(s.Pos()))
+				}
+				return true
+			})
+		}
+	}
+}
+
 // realTime are the tests that wait in real time, and why: what they look at is the kernel's or another process's. All others are
 // played by testing/synctest, or with a clock of their own.
 var realTime = map[string]string{

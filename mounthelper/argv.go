@@ -24,22 +24,23 @@ func parseArgs(args []string) (invocation, error) {
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
-		switch {
-		case arg == "--":
-			words, args = append(words, args...), nil
-		case arg == "--help":
+		if arg == "--" {
+			words = append(words, args...)
+			break
+		}
+		if arg == "--help" {
 			inv.help = true
-		case arg == "--version":
+		} else if arg == "--version" {
 			inv.version = true
-		case strings.HasPrefix(arg, "--"):
+		} else if strings.HasPrefix(arg, "--") {
 			return inv, usage("there is no switch " + arg)
-		case len(arg) > 1 && arg[0] == '-':
+		} else if len(arg) > 1 && arg[0] == '-' {
 			rest, err := inv.switches(arg[1:], args, &options)
 			if err != nil {
 				return inv, err
 			}
 			args = rest
-		default:
+		} else {
 			words = append(words, arg)
 		}
 	}
@@ -84,12 +85,13 @@ func (inv *invocation) switches(letters string, next []string, options *[]string
 
 // place takes the words that belong to no switch.
 func (inv *invocation) place(words []string) error {
-	switch {
-	case inv.help || inv.version:
+	if inv.help || inv.version {
 		return nil
-	case len(words) < 2:
+	}
+	if len(words) < 2 {
 		return usage("the source or the mount point is missing")
-	case len(words) > 2:
+	}
+	if len(words) > 2 {
 		return usage("there are too many arguments: " + words[2])
 	}
 	inv.spec, inv.dir = words[0], words[1]

@@ -126,14 +126,15 @@ func isolate() {
 // Run does what args, a whole command line with the program's name, say and gives the exit status.
 func (h *Helper) Run(args []string) int {
 	inv, err := parseArgs(args[1:])
-	switch {
-	case err == nil && inv.help:
+	if err == nil && inv.help {
 		_, _ = io.WriteString(h.Stdout, help())
 		return 0
-	case err == nil && inv.version:
+	}
+	if err == nil && inv.version {
 		_, _ = fmt.Fprintf(h.Stdout, "%s from azfilesauth %s\n", program, h.Version)
 		return 0
-	case os.Geteuid() != h.Host.UID:
+	}
+	if os.Geteuid() != h.Host.UID {
 		err = fault.NotRoot.New(program)
 	}
 	j := job{inv: inv}
@@ -216,13 +217,14 @@ func (h *Helper) ticket(ctx context.Context, j *job) error {
 func (h *Helper) delegate(ctx context.Context, j *job) int {
 	began := time.Now()
 	end, err := h.runMount(ctx, j)
-	switch {
-	case err == nil && end.status == 0:
+	if err == nil && end.status == 0 {
 		h.step(j, "mounted")
 		return 0
-	case end.signaled || ctx.Err() != nil:
+	}
+	if end.signaled || ctx.Err() != nil {
 		return h.fail(fault.Interrupted.New(), j)
-	case err != nil:
+	}
+	if err != nil {
 		return h.fail(fault.MountFailed.New("no start").Because(err), j)
 	}
 	j.confined = h.Confined()

@@ -88,10 +88,10 @@ func (x *exchange) skewed(a *reply.Answer) *fault.Fault {
 // checkTimes refuses a ticket that cannot be used now.
 func (x *exchange) checkTimes(cred ccache.Credential) *fault.Fault {
 	now := x.now()
-	switch {
-	case !cred.EndTime.After(now):
+	if !cred.EndTime.After(now) {
 		return fault.TicketExpired.New(x.host(), cred.EndTime.Format(time.RFC3339))
-	case cred.StartTime.After(now.Add(transport.MaxSkew)):
+	}
+	if cred.StartTime.After(now.Add(transport.MaxSkew)) {
 		return fault.TicketNotYet.New(x.host(), cred.StartTime.Format(time.RFC3339))
 	}
 	return nil

@@ -102,16 +102,19 @@ func (c *Client) acceptsEncryption(etype int32) bool {
 func (g *grant) check() error {
 	i := g.info
 	size, _ := ccache.KeySize(uint16(i.Key.KeyType))
-	switch {
-	case len(i.Key.KeyValue) != size:
+	if len(i.Key.KeyValue) != size {
 		return fmt.Errorf("the session key has %d bytes instead of %d", len(i.Key.KeyValue), size)
-	case len(i.PName.NameString) == 0:
+	}
+	if len(i.PName.NameString) == 0 {
 		return errors.New("the client is missing")
-	case !printable(i.PRealm, i.PName.NameString) || !printable(g.ticket.Realm, nil):
+	}
+	if !printable(i.PRealm, i.PName.NameString) || !printable(g.ticket.Realm, nil) {
 		return errors.New("a name holds control characters")
-	case i.EndTime.IsZero() || i.StartTime.IsZero() && i.AuthTime.IsZero():
+	}
+	if i.EndTime.IsZero() || i.StartTime.IsZero() && i.AuthTime.IsZero() {
 		return errors.New("the ticket's times are missing")
-	case i.EndTime.Before(i.StartTime):
+	}
+	if i.EndTime.Before(i.StartTime) {
 		return errors.New("the ticket expires before it starts")
 	}
 	for _, t := range []time.Time{i.AuthTime, i.StartTime, i.EndTime, i.RenewTill} {

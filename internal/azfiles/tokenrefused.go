@@ -25,12 +25,13 @@ func tokenRefused(x *exchange, r *refusal) *fault.Fault {
 	authority, tenant := homeOf(r.Header)
 	r.token = compare(claims, tenant, r.Hidden)
 	detail := strings.ToLower(cmp.Or(r.detail, r.message))
-	switch {
-	case strings.Contains(detail, "issuer") && tenant != "" && !strings.EqualFold(tenant, claims.TenantID):
+	if strings.Contains(detail, "issuer") && tenant != "" && !strings.EqualFold(tenant, claims.TenantID) {
 		return fault.TokenTenant.New(x.host(), tenant, tenantName(claims.TenantID), authority)
-	case strings.Contains(detail, "audience") && claims.Audience != "" && claims.Audience != x.endpoint.Cloud().Resource:
+	}
+	if strings.Contains(detail, "audience") && claims.Audience != "" && claims.Audience != x.endpoint.Cloud().Resource {
 		return fault.TokenAudience.New(x.who.Identity, r.Hidden.Text(claims.Audience, reply.MaxText), x.endpoint.Cloud().Resource)
-	case strings.Contains(detail, "lifetime") && !claims.Expiry.IsZero() && claims.Expiry.Before(x.now()):
+	}
+	if strings.Contains(detail, "lifetime") && !claims.Expiry.IsZero() && claims.Expiry.Before(x.now()) {
 		return fault.TokenExpired.New(x.who.Identity, x.now().Sub(claims.Expiry).Round(time.Second).String())
 	}
 	return fault.TokenRefused.New(x.host())

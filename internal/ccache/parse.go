@@ -129,14 +129,15 @@ func (r *reader) counted() []byte { return r.bytes(r.u32()) }
 // skipped, as libkrb5 does.
 func (r *reader) header() (kdcOffset []byte) {
 	format, version := r.u8(), r.u8()
-	switch {
-	case r.err != nil:
+	if r.err != nil {
 		return nil
-	case format != formatByte || version < version3 || version > version4:
+	}
+	if format != formatByte || version < version3 || version > version4 {
 		r.off = 0
 		r.fail(fmt.Sprintf("it begins with %02x %02x, not with 05 04 or 05 03", format, version))
 		return nil
-	case version == version3:
+	}
+	if version == version3 {
 		r.v3 = true
 		return nil
 	}

@@ -116,13 +116,10 @@ func (f *follower) statFile() (m mark) {
 }
 
 func (f *follower) handleEvent(event fsnotify.Event) {
-	switch {
-	case f.watched == filepath.Dir(f.path) && event.Name == f.path:
+	above := f.watched != filepath.Dir(f.path)
+	if !above && event.Name == f.path || event.Name == f.watched && event.Has(fsnotify.Chmod) {
 		f.announce() // a change of owner or mode repairs, too
-	case event.Name == f.watched && event.Has(fsnotify.Chmod):
-		f.announce()
-	case event.Name == f.watched && event.Has(fsnotify.Remove|fsnotify.Rename),
-		f.watched != filepath.Dir(f.path) && event.Has(fsnotify.Create):
+	} else if event.Name == f.watched && event.Has(fsnotify.Remove|fsnotify.Rename) || above && event.Has(fsnotify.Create) {
 		_ = f.attach() // whoever watches also looks from time to time
 		f.announce()
 	}
@@ -142,20 +139,20 @@ func (f *follower) attach() error {
 	folder := filepath.Dir(f.path)
 	for {
 		err := f.notify.Add(folder)
-		switch {
-		case err == nil && f.below(folder):
-			// Made between two looks: begin again.
+		if errors.Is(err, fs.ErrNotExist) && folder != "/" {
+			folder = filepath.Dir(folder)
+			continue
+		}
+		if err == nil && f.below(folder) { // made between two looks: begin again
 			_ = f.notify.Remove(folder)
 			folder = filepath.Dir(f.path)
-		case err == nil:
-			f.watched = folder
-			return nil
-		case errors.Is(err, fs.ErrNotExist) && folder != "/":
-			folder = filepath.Dir(folder)
-		default:
-			f.watched = folder
+			continue
+		}
+		f.watched = folder
+		if err != nil {
 			return fmt.Errorf("watching %s: %w", folder, err)
 		}
+		return nil
 	}
 }
 

@@ -84,34 +84,37 @@ func parseArgs(args []string) (invocation, error) {
 // readSwitch reads one switch, and the next argument when it needs a value.
 func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err error) {
 	name, value, inside := strings.Cut(arg, "=")
-	flag := inv.flags.of(name)
-	switch {
-	case name == "--help" || name == "-h":
-		inv.help = true
-	case name == "--version":
-		inv.version = true
-	case flag != nil && !inside:
+	if flag := inv.flags.of(name); flag != nil && !inside {
 		*flag = true
-	case !slices.Contains(valued[:], name):
+		return next, nil
+	}
+	if name == "--help" || name == "-h" {
+		inv.help = true
+		return next, nil
+	}
+	if name == "--version" {
+		inv.version = true
+		return next, nil
+	}
+	if !slices.Contains(valued[:], name) {
 		inv.hidden = append(inv.hidden, arg)
 		return next, usage("there is a switch that is not known" + shown(name))
-	default:
-		given := inside
-		if !inside && len(next) > 0 && !strings.HasPrefix(next[0], "-") {
-			value, next, given = next[0], next[1:], true
-		}
-		if value == "" && given && name == "--imds-client-id" { // a script's variable that is not set
-			inv.flags.system = true
-			return next, nil
-		}
-		if value == "" {
-			return next, usage(name + " needs a value")
-		}
-		if inv.values[name] != "" {
-			return next, usage(name + " is there twice")
-		}
-		inv.values[name] = value
 	}
+	given := inside
+	if !inside && len(next) > 0 && !strings.HasPrefix(next[0], "-") {
+		value, next, given = next[0], next[1:], true
+	}
+	if value == "" && given && name == "--imds-client-id" { // a script's variable that is not set
+		inv.flags.system = true
+		return next, nil
+	}
+	if value == "" {
+		return next, usage(name + " needs a value")
+	}
+	if inv.values[name] != "" {
+		return next, usage(name + " is there twice")
+	}
+	inv.values[name] = value
 	return next, nil
 }
 

@@ -118,14 +118,15 @@ func (t *Tool) Run(args []string) int {
 			t.Wipe(word)
 		}
 	}
-	switch {
-	case inv.help:
+	if inv.help {
 		_, _ = io.WriteString(t.Stdout, help)
 		return exitOK
-	case inv.version:
+	}
+	if inv.version {
 		_, _ = fmt.Fprintln(t.Stdout, t.Version)
 		return exitOK
-	case len(args) == 1:
+	}
+	if len(args) == 1 {
 		_, _ = io.WriteString(t.Stdout, help)
 		return exitFailure
 	}

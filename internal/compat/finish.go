@@ -16,12 +16,11 @@ func (s *session) finish(err error) int {
 		return exitOK
 	}
 	f := fault.From(err)
-	switch {
-	case s.inv.flags.json: // whoever parses it gets something to parse
+	if s.inv.flags.json { // whoever parses it gets something to parse
 		_, _ = io.WriteString(s.Stdout, dropin.NoTickets)
-	case fault.Is(f, fault.Usage):
+	} else if fault.Is(f, fault.Usage) {
 		_, _ = io.WriteString(s.Stdout, help)
-	case s.inv.command == cmdClear:
+	} else if s.inv.command == cmdClear {
 		_, _ = fmt.Fprintf(s.Stdout, "%s clear: -1\n", program)
 	}
 	_, _ = io.WriteString(s.Stderr, s.failure(f)+"\n")

@@ -111,12 +111,13 @@ func readToken(r io.Reader) (secret.Value, error) {
 		return secret.Value{}, fault.TokenInvalid.New("stdin", problem).Because(err)
 	}
 	b, err := io.ReadAll(io.LimitReader(r, maxToken+1))
-	switch {
-	case err != nil:
+	if err != nil {
 		return invalid(err, "it cannot be read")
-	case len(b) > maxToken:
+	}
+	if len(b) > maxToken {
 		return invalid(nil, fmt.Sprintf("it is longer than %d bytes", maxToken))
-	case len(bytes.TrimSpace(b)) == 0:
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
 		return invalid(nil, "it is empty")
 	}
 	return secret.New(b), nil

@@ -60,19 +60,21 @@ func (inv *invocation) check() error {
 		}
 	}
 	w := inv.way()
-	switch {
-	case inv.command != cmdSet && n > 0:
+	if inv.command != cmdSet && n > 0 {
 		return usage(inv.command + " takes no identity")
-	case n > 1:
+	}
+	if n > 1 {
 		return usage("there is more than one identity")
-	case inv.command == cmdSet && n == 0:
+	}
+	if inv.command == cmdSet && n == 0 {
 		return usage("a token or a switch that names the identity is missing")
 	}
 	for _, name := range valued {
-		switch given := inv.values[name] != ""; {
-		case !given && slices.Contains(w.needs, name):
+		given, needed := inv.values[name] != "", slices.Contains(w.needs, name)
+		if needed && !given {
 			return usage(name + " is missing")
-		case given && !slices.Contains(w.needs, name) && !slices.Contains(w.allowed, name):
+		}
+		if given && !needed && !slices.Contains(w.allowed, name) {
 			return usage(name + " does not belong there")
 		}
 	}

@@ -17,20 +17,21 @@ import (
 // Endpoint finds the endpoint that a URI names. Its error is a fault of kind HostUnknown. Of a URI
 // that is refused only the host is repeated: people paste URIs with passwords and signatures.
 func Endpoint(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
-	u, err := url.Parse(uri)
-	problem := ""
-	switch {
-	case uri == "":
+	if uri == "" {
 		return endpoint.Endpoint{}, refused("the URI", "it is empty")
-	case err != nil || !strings.Contains(uri, "://"):
+	}
+	u, err := url.Parse(uri)
+	if err != nil || !strings.Contains(uri, "://") {
 		return endpoint.Endpoint{}, refused("the URI", "it must be https:// and a host")
-	case u.Scheme != "https":
+	}
+	problem := ""
+	if u.Scheme != "https" {
 		problem = "its URI must begin with https://"
-	case u.User != nil:
+	} else if u.User != nil {
 		problem = "a user name does not belong into its URI"
-	case strings.Trim(u.Path, "/") != "":
+	} else if strings.Trim(u.Path, "/") != "" {
 		problem = "a path does not belong into its URI"
-	case strings.ContainsAny(uri, "?#"):
+	} else if strings.ContainsAny(uri, "?#") {
 		problem = "neither a query nor a fragment belongs into its URI"
 	}
 	if problem == "" {

@@ -143,12 +143,13 @@ func (r Resolver) Resolve(host string) (Endpoint, error) {
 // clean folds a host to the form in which endpoints are compared.
 func clean(host string) (name, problem string) {
 	name = strings.ToLower(host)
-	switch {
-	case strings.Contains(name, "@"):
+	if strings.Contains(name, "@") {
 		return "", "a user name does not belong there"
-	case strings.ContainsAny(name, "/\\?#"):
+	}
+	if strings.ContainsAny(name, "/\\?#") {
 		return "", "a path does not belong there"
-	case strings.Contains(name, "://"):
+	}
+	if strings.Contains(name, "://") {
 		return "", "a scheme does not belong there"
 	}
 	if isAddress(name) || isAddress(strings.TrimSuffix(name, ":443")) {

@@ -183,14 +183,16 @@ func (f *Fault) Redact(clean func(string) string) *Fault {
 // Internal; a context that ended becomes Interrupted or Timeout. From(nil) is nil.
 func From(err error) *Fault {
 	var f *Fault
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &f):
+	}
+	if errors.As(err, &f) {
 		return f
-	case errors.Is(err, context.Canceled):
+	}
+	if errors.Is(err, context.Canceled) {
 		return Interrupted.New().Because(err)
-	case errors.Is(err, context.DeadlineExceeded):
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
 		return Timeout.New().Because(err)
 	}
 	return Internal.New().Because(err)
@@ -312,10 +314,10 @@ func expand(text string, value func(before, name string) string) string {
 // Line makes s printable on one line: what a peer sends must not forge log lines or drive a terminal.
 func Line(s string) string {
 	clean := strings.Map(func(r rune) rune {
-		switch {
-		case r == utf8.RuneError || r == '\ufeff':
+		if r == utf8.RuneError || r == '\ufeff' {
 			return -1
-		case unicode.IsControl(r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) || unicode.Is(unicode.Cf, r):
+		}
+		if unicode.IsControl(r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) || unicode.Is(unicode.Cf, r) {
 			return ' '
 		}
 		return r

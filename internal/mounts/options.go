@@ -77,12 +77,11 @@ func (all Options) WithoutSecrets() Options {
 	for i, o := range all {
 		rule, ruled := ruleOf(o)
 		_, known := lookUp(strings.ToLower(o.Name))
-		switch {
-		case ruled && (rule.Fate == Own || !o.Valued), !ruled && known:
+		if ruled && (rule.Fate == Own || !o.Valued) || !ruled && known {
 			shown[i] = o
-		case o.Valued:
+		} else if o.Valued {
 			shown[i] = Option{Name: o.Name, Value: hidden, Valued: true}
-		default:
+		} else {
 			shown[i] = Option{Name: hidden}
 		}
 	}

@@ -14,12 +14,12 @@ func UnitOf(target string) string {
 	}
 	var b strings.Builder
 	for i := range len(target) {
-		switch c := target[i]; {
-		case c == '/':
+		c := target[i]
+		if c == '/' {
 			b.WriteByte('-')
-		case c == '.' && i == 0, !strings.ContainsRune(unitLetters, rune(c)):
+		} else if c == '.' && i == 0 || !strings.ContainsRune(unitLetters, rune(c)) {
 			fmt.Fprintf(&b, `\x%02x`, c)
-		default:
+		} else {
 			b.WriteByte(c)
 		}
 	}

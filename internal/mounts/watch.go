@@ -53,15 +53,15 @@ func follow(fd, stop int, changed chan<- struct{}) {
 	for {
 		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}, {Fd: int32(stop), Events: unix.POLLIN}}
 		_, err := unix.Poll(ready, -1)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil || ready[1].Revents != 0:
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || ready[1].Revents != 0 {
 			return
+		}
+		select {
+		case changed <- struct{}{}:
 		default:
-			select {
-			case changed <- struct{}{}:
-			default:
-			}
 		}
 	}
 }

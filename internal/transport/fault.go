@@ -46,27 +46,34 @@ func why(err error, host string) *fault.Fault {
 		record tls.RecordHeaderError
 		netErr net.Error
 	)
-	switch {
-	case errors.Is(err, context.Canceled):
+	if errors.Is(err, context.Canceled) {
 		return fault.Interrupted.New()
-	case errors.As(err, &proxy), errors.As(err, &op) && op.Op == "proxyconnect":
+	}
+	if errors.As(err, &proxy) || errors.As(err, &op) && op.Op == "proxyconnect" {
 		return fault.ProxyFailed.New(host, source(err))
-	case errors.As(err, &dns):
+	}
+	if errors.As(err, &dns) {
 		return fault.DNSFailed.New(host)
-	case errors.As(err, &record):
+	}
+	if errors.As(err, &record) {
 		return fault.AnswerInvalid.New(host, "it is not encrypted")
-	case untrusted(err):
+	}
+	if untrusted(err) {
 		return fault.TLSUntrusted.New(host)
-	case errors.As(err, &op) && op.Op == "remote error": // an alert
+	}
+	if errors.As(err, &op) && op.Op == "remote error" { // an alert
 		if slices.Contains(incompatible, op.Err.Error()) {
 			return fault.TLSVersion.New(host)
 		}
 		return fault.NotAzure.New(host, op.Err.Error())
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout() {
 		return fault.EndpointTimeout.New(host)
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fault.AzureBusy.New(host)
-	case onlyIPv6(err):
+	}
+	if onlyIPv6(err) {
 		return fault.IPv6Only.New(host)
 	}
 	if problem := handshakeProblem(err); slices.ContainsFunc(incompatibleWords, func(words string) bool { return strings.Contains(problem, words) }) {

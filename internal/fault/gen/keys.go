@@ -105,12 +105,11 @@ func mdoc(text string) string {
 			}
 			return text[m[2*i]:m[2*i+1]]
 		}
-		switch {
-		case group(1) != "":
+		if group(1) != "" {
 			b.WriteString(".Xr " + group(1) + " " + group(2))
-		case group(3) != "":
+		} else if group(3) != "" {
 			b.WriteString(".Li " + group(3))
-		default:
+		} else {
 			b.WriteString(".Pa " + group(4))
 		}
 		b.WriteString(strings.TrimRight(" "+group(5), " ") + "\n")

@@ -225,12 +225,11 @@ func roff(text string) string {
 	for sentence := range strings.SplitSeq(strings.ReplaceAll(text, ". ", ".\n"), "\n") {
 		line := ""
 		for _, word := range strings.Fields(strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(sentence)) {
-			switch {
-			case line != "" && len(line)+1+len(word) > width:
+			if line != "" && len(line)+1+len(word) > width {
 				lines, line = append(lines, line), word
-			case line != "":
+			} else if line != "" {
 				line += " " + word
-			default:
+			} else {
 				line = word
 			}
 		}
