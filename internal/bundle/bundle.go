@@ -18,11 +18,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // maxPart bounds a part, in bytes. Of a longer one the end is kept, which is the newest of a log.
@@ -87,7 +87,7 @@ func Write(ctx context.Context, w io.Writer, s *doctor.Subject, report doctor.Re
 	for i, p := range all { // all before the first is written: a later part may know another secret
 		text, err := p.text(ctx)
 		if err != nil {
-			text += fmt.Sprintf("(not complete: %v)\n", reason(err))
+			text += fmt.Sprintf("(not complete: %v)\n", host.WithoutPath(err))
 		}
 		m.secrets.collectFrom(text)
 		texts[i] = text
@@ -120,13 +120,4 @@ func end(text string) string {
 		return "(the beginning is left out)" + text[i:]
 	}
 	return "(one line, too long)\n"
-}
-
-// reason is an error without the path, which the reader has seen and which may be that of a root.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -92,7 +93,7 @@ func (m *machine) caches(context.Context) (string, error) {
 		if errors.As(err, &damage) {
 			fmt.Fprintf(&b, "damaged: %v\n", err)
 		} else if err != nil {
-			fmt.Fprintf(&b, "%v\n", reason(err))
+			fmt.Fprintf(&b, "%v\n", host.WithoutPath(err))
 		} else {
 			m.tickets(&b, cache)
 		}

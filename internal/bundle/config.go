@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -46,7 +47,7 @@ func (m *machine) configuration(context.Context) (string, error) {
 	m.documents(func(path string, _ []byte, doc *yaml.Node, err error) {
 		c.line(0, "==> "+path)
 		if err != nil {
-			problem := reason(err)
+			problem := host.WithoutPath(err)
 			if problem.Error() == err.Error() { // yaml's, which can repeat the text
 				problem = errors.New("the file is not YAML, and is left out")
 			}

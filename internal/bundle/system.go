@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -43,7 +44,7 @@ func (m *machine) files(paths []string) string {
 		}
 		content, err := m.ReadFile(path)
 		if err != nil {
-			fmt.Fprintf(&b, "\n(%v)\n", reason(err))
+			fmt.Fprintf(&b, "\n(%v)\n", host.WithoutPath(err))
 			continue
 		}
 		fmt.Fprintf(&b, "\n%s\n", legible.Lines(string(content)))
@@ -69,7 +70,7 @@ func (m *machine) requestKey(context.Context) (string, error) {
 
 // krb5 shows krb5.conf and what it includes.
 func (m *machine) krb5(context.Context) (string, error) {
-	return m.files(krb5conf.Read(m, krb5conf.Path).Paths), nil
+	return m.files(krb5conf.Of(m.Host).Paths), nil
 }
 
 // versions are those of all that takes part in a mount.

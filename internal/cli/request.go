@@ -1,21 +1,14 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
-	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
-
-// maxToken bounds what is read as an access token, in bytes. Those of Entra have one or two thousand.
-const maxToken = 64 << 10
 
 // request makes one of the command line.
 func (s *session) request(cfg *config.Config, name string) (r tickets.Request, err error) {
@@ -30,7 +23,7 @@ func (s *session) request(cfg *config.Config, name string) (r tickets.Request, e
 		return r, err
 	}
 	if s.stdin {
-		r.Token, err = readToken(s.Stdin)
+		r.Token, err = identity.ReadToken(s.Stdin, "stdin")
 	}
 	return r, err
 }
@@ -55,16 +48,4 @@ func (s *session) choose(cfg *config.Config, e endpoint.Endpoint) (identity.Iden
 		return wrong("--identity token needs --token-file or --token-stdin")
 	}
 	return id, err
-}
-
-// readToken reads an access token. Whether it is one is looked at where it is used.
-func readToken(r io.Reader) (secret.Value, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxToken+1))
-	if err != nil {
-		return secret.Value{}, fault.TokenInvalid.New("stdin", "it cannot be read").Because(err)
-	}
-	if len(bytes.TrimSpace(text)) == 0 {
-		return secret.Value{}, fault.TokenInvalid.New("stdin", "it is empty")
-	}
-	return secret.New(text), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // usage is the fault of a wrong command line of a command, such as "azfilesauth set".
@@ -19,7 +20,7 @@ func usage(command, problem string) *fault.Fault {
 func flagError(cmd *cobra.Command, err error) error {
 	problem := "it holds a flag that cannot be read"
 	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
-		problem = "there is no flag" + shown(addDashes(unknown.GetSpecifiedName()))
+		problem = "there is no flag" + legible.Name(" ", addDashes(unknown.GetSpecifiedName()))
 	} else if bare := (*pflag.ValueRequiredError)(nil); errors.As(err, &bare) {
 		problem = addDashes(bare.GetSpecifiedName()) + " needs a value"
 	} else if wrong := (*pflag.InvalidValueError)(nil); errors.As(err, &wrong) {
@@ -35,14 +36,6 @@ func addDashes(name string) string {
 	return "--" + name
 }
 
-// shown is a word for a message, unless it may be something that was meant for another place.
-func shown(word string) string {
-	if len(word) > 24 || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") != "" {
-		return ""
-	}
-	return " " + word
-}
-
 // unknownCommand is what cobra says without a type when the first word is no command.
 func unknownCommand(root *cobra.Command, args []string) *fault.Fault {
 	for _, word := range args {
@@ -55,7 +48,7 @@ func unknownCommand(root *cobra.Command, args []string) *fault.Fault {
 }
 
 func noCommand(group *cobra.Command, word string) string {
-	problem := "there is no command" + shown(word)
+	problem := "there is no command" + legible.Name(" ", word)
 	if strings.HasPrefix(word, "mount") || word == "umount" {
 		return problem + "; shares are mounted by mount -t azfiles //<account>.file.core.windows.net/<share> <directory>, see mount.azfiles(8)"
 	}

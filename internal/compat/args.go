@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -98,7 +99,7 @@ func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err
 	}
 	if !slices.Contains(valued[:], name) {
 		inv.hidden = append(inv.hidden, arg)
-		return next, usage("there is a switch that is not known" + shown(name))
+		return next, usage("there is a switch that is not known" + legible.Name(": ", name))
 	}
 	given := inside
 	if !inside && len(next) > 0 && !strings.HasPrefix(next[0], "-") {
@@ -116,14 +117,6 @@ func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err
 	}
 	inv.values[name] = value
 	return next, nil
-}
-
-// shown is the name of a switch for a message, if it can be nothing else.
-func shown(name string) string {
-	if len(name) > 24 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz-") != "" {
-		return ""
-	}
-	return ": " + name
 }
 
 // place takes the words that belong to no switch: the command, its URI and a token.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"unicode/utf8"
 
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -48,7 +47,7 @@ func (s *session) failure(f *fault.Fault) string {
 			return line
 		}
 	}
-	return bounded(what + fix)
+	return fault.Shorten(what+fix, maxLine)
 }
 
 // fix is the fault's, or another where that one speaks of mounts.
@@ -66,16 +65,3 @@ func fix(f *fault.Fault) string {
 
 // maxLine bounds a line on stderr, in bytes, its end not counted.
 const maxLine = fault.MaxLine - 1
-
-// bounded cuts a line that is too long, at the start of a character.
-func bounded(line string) string {
-	const mark = "..."
-	if len(line) <= maxLine {
-		return line
-	}
-	cut := maxLine - len(mark)
-	for !utf8.RuneStart(line[cut]) {
-		cut--
-	}
-	return line[:cut] + mark
-}

@@ -258,7 +258,7 @@ func tokenRows() []peerRow {
 					m.Error(r)
 				}
 			}
-			if r := m.runWith(m.token+strings.Repeat(" ", maxToken)+"more", "set", uri, "-"); r.status != 1 {
+			if r := m.runWith(m.token+strings.Repeat(" ", 64<<10)+"more", "set", uri, "-"); r.status != 1 {
 				m.Error("a part of it is taken")
 			}
 			m.works("set", uri, "--token-file", m.in("token"))

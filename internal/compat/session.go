@@ -84,5 +84,5 @@ func (s *session) step(format string, a ...any) {
 func (s *session) warn(format string, a ...any) { s.say("warning: "+format, a...) }
 
 func (s *session) say(format string, a ...any) {
-	_, _ = io.WriteString(s.Stderr, bounded(program+": "+fmt.Sprintf(format, a...))+"\n")
+	_, _ = io.WriteString(s.Stderr, fault.Shorten(program+": "+fmt.Sprintf(format, a...), maxLine)+"\n")
 }

@@ -1,22 +1,15 @@
 package compat
 
 import (
-	"bytes"
-	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
-	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
-
-// maxToken bounds what is read of stdin, in bytes. Access tokens have one or two thousand.
-const maxToken = 64 << 10
 
 // set exchanges in any case: the driver calls it when something about the identity has changed.
 func (s *session) set() error {
@@ -89,7 +82,7 @@ func (s *session) request() (tickets.Request, error) {
 		return tickets.Request{}, err
 	}
 	if s.inv.stdin {
-		if s.inv.token, err = readToken(s.Stdin); err != nil {
+		if s.inv.token, err = identity.ReadToken(s.Stdin, "stdin"); err != nil {
 			return tickets.Request{}, err
 		}
 	}
@@ -103,22 +96,4 @@ func (s *session) request() (tickets.Request, error) {
 		r.Aliases = []string{alias}
 	}
 	return r, nil
-}
-
-// readToken reads the access token that somebody pipes in. The tickets check the rest.
-func readToken(r io.Reader) (secret.Value, error) {
-	invalid := func(err error, problem string) (secret.Value, error) {
-		return secret.Value{}, fault.TokenInvalid.New("stdin", problem).Because(err)
-	}
-	b, err := io.ReadAll(io.LimitReader(r, maxToken+1))
-	if err != nil {
-		return invalid(err, "it cannot be read")
-	}
-	if len(b) > maxToken {
-		return invalid(nil, fmt.Sprintf("it is longer than %d bytes", maxToken))
-	}
-	if len(bytes.TrimSpace(b)) == 0 {
-		return invalid(nil, "it is empty")
-	}
-	return secret.New(b), nil
 }

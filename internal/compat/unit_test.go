@@ -34,7 +34,7 @@ func TestFailureIsBounded(t *testing.T) {
 			t.Errorf("%d: used %v, cause %v, fix %v: %s", c.storageHost, used, why, fixed, line)
 		}
 	}
-	if line := bounded(strings.Repeat("ä", maxLine)); len(line) > maxLine || !strings.HasSuffix(line, "...") || !utf8.ValidString(line) {
+	if line := fault.Shorten(strings.Repeat("ä", maxLine), maxLine); len(line) > maxLine || !strings.HasSuffix(line, "...") || !utf8.ValidString(line) {
 		t.Error(line)
 	}
 }

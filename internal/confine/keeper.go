@@ -21,6 +21,9 @@ const (
 	exitNotBegun = 126
 )
 
+// NotStarted begins the keeper's line on standard error that says why it did not start the program.
+const NotStarted = "the program was not started:"
+
 // keep is the keeper: it gives the exit status of the program, or dies of the signal that the program
 // died of.
 func keep(user string, command []string) int {
@@ -31,7 +34,7 @@ func keep(user string, command []string) int {
 		err = giveUp()
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "the program was not started:", err)
+		fmt.Fprintln(os.Stderr, NotStarted, err)
 		return exitKeeper
 	}
 	cmd := exec.Command(command[0], command[1:]...)

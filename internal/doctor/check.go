@@ -165,17 +165,10 @@ func (r Result) legible() Result {
 	const most = 600 // bytes of a line
 	lines := make([]string, len(r.Evidence))
 	for i, line := range r.Evidence {
-		lines[i] = shorten(strings.TrimSpace(legible.Line(line)), most)
+		lines[i] = fault.Shorten(strings.TrimSpace(legible.Line(line)), most)
 	}
-	r.Evidence, r.Fix = lines, shorten(strings.TrimSpace(legible.Line(r.Fix)), 2*most)
+	r.Evidence, r.Fix = lines, fault.Shorten(strings.TrimSpace(legible.Line(r.Fix)), 2*most)
 	return r
-}
-
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "..."
 }
 
 // at puts the place of what was found before the first line of evidence.

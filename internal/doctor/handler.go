@@ -93,7 +93,7 @@ func (s *Subject) isOurProgram(path string) bool {
 
 // krb5 is the machine's krb5.conf.
 func (s *Subject) krb5() *krb5conf.Profile {
-	return once(s, "krb5", func() *krb5conf.Profile { return krb5conf.Read(s, krb5conf.Path) })
+	return once(s, "krb5", func() *krb5conf.Profile { return krb5conf.Of(s.Host) })
 }
 
 // defaultCache compares libkrb5's default cache, and where its name comes from, with the one that the

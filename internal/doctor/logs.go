@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // recent is how old a message of the kernel, or a denial, may be to count.
@@ -43,7 +44,7 @@ func checkKernelLog(_ context.Context, s *Subject) Result {
 		pattern := regexp.MustCompile("(?i)" + h.pattern)
 		if i := slices.IndexFunc(lines, pattern.MatchString); i >= 0 && !seen[h.means] {
 			seen[h.means] = true
-			r = r.And("%s (%s)", shorten(lines[i], 200), h.means)
+			r = r.And("%s (%s)", fault.Shorten(lines[i], 200), h.means)
 		}
 	}
 	for _, t := range s.Targets {

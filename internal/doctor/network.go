@@ -135,12 +135,12 @@ func (s *Subject) connect(ctx context.Context, address string) Result {
 	began := s.Now()
 	conn, err := s.Dial(ctx, "tcp", address)
 	if err != nil {
-		host, _, _ := net.SplitHostPort(address)
-		errno := reason(err).Error()
+		server, _, _ := net.SplitHostPort(address)
+		errno := err.Error()
 		if ctx.Err() != nil {
 			errno = "no answer in time"
 		}
-		return Failed(fault.SMBUnreachable.New(host, errno))
+		return Failed(fault.SMBUnreachable.New(server, errno))
 	}
 	_ = conn.Close() // nothing was said
 	return Good("%s accepted a connection after %s", address, s.Now().Sub(began).Round(time.Millisecond))

@@ -246,16 +246,7 @@ func (s *Subject) CannotSee(path string, err error) Result {
 	if errors.Is(err, fs.ErrPermission) && s.EUID != 0 {
 		return NotChecked("%s can be read by root only: run it again as root, for example with sudo", path)
 	}
-	return NotChecked("%s cannot be read: %v", path, reason(err))
-}
-
-// reason is an error without the path, which the reader has seen.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	return NotChecked("%s cannot be read: %v", path, host.WithoutPath(err))
 }
 
 // secured is the finding that others than root can change what is at a path.

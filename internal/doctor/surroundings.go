@@ -14,6 +14,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -39,7 +40,7 @@ func checkIncumbent(_ context.Context, s *Subject) Result {
 // adminGroups finds the user in a group that may become root (group(5)).
 func (s *Subject) adminGroups() Result {
 	for _, group := range s.records("/etc/group", 4) {
-		if slices.Contains([]string{"sudo", "wheel", "admin"}, group[0]) && slices.Contains(strings.Split(group[3], ","), config.SystemUser) {
+		if slices.Contains(host.RootGroups(), group[0]) && slices.Contains(strings.Split(group[3], ","), config.SystemUser) {
 			return Warned(fmt.Sprintf("gpasswd -d %s %s", config.SystemUser, group[0]),
 				"%s is in the group %s, so that whoever becomes it becomes root", config.SystemUser, group[0]).By("user-groups")
 		}

@@ -230,7 +230,7 @@ func (f *Fault) Cause() string {
 			text += ": " + c
 		}
 	}
-	return shorten(plain(Line(text)), maxCause)
+	return Shorten(plain(Line(text)), maxCause)
 }
 
 // Sentence is What with Cause in parentheses, if there is one that says more.
@@ -262,7 +262,7 @@ func (f *Fault) Fix() string {
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.
 func (f *Fault) Error() string {
-	return shorten(string(f.kind.ID)+": "+f.Sentence()+"; fix: "+f.Fix(), MaxLine)
+	return Shorten(string(f.kind.ID)+": "+f.Sentence()+"; fix: "+f.Fix(), MaxLine)
 }
 
 // Unwrap gives the cause to errors.Is and errors.As.
@@ -325,8 +325,8 @@ func Line(s string) string {
 	return strings.Join(strings.Fields(clean), " ")
 }
 
-// shorten cuts s to at most n bytes at the start of a character.
-func shorten(s string, n int) string {
+// Shorten cuts s to at most n bytes, at the start of a character, and marks that by three dots at its end.
+func Shorten(s string, n int) string {
 	const mark = "..."
 	if len(s) <= n {
 		return s

@@ -133,6 +133,15 @@ func readAll(f *os.File, limit int) ([]byte, error) {
 	return content.Bytes(), err
 }
 
+// WithoutPath is what went wrong with a file that the reader has been told of, and whose path may be beneath a root.
+func WithoutPath(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
 // OpenLog opens a regular file to append to, and makes it with that mode when it is missing. The directory is the
 // administrator's business; the last component is never followed as a link.
 func (h Host) OpenLog(path string, mode fs.FileMode) (*os.File, error) {

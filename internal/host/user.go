@@ -20,6 +20,9 @@ type User struct {
 	Home     string
 }
 
+// RootGroups are the groups whose members may become root, on the distributions that have them.
+func RootGroups() []string { return []string{"sudo", "wheel", "admin"} }
+
 // LookupUser finds a user by name or number: in the file Passwd, and of a live machine whoever getent(1)
 // knows, such as the users of a directory service. This program is linked without the C library, which
 // would ask them itself. Errors: ErrNoUser, and those of Open.

@@ -104,7 +104,7 @@ func (i Identity) account(h host.Host) (account, error) {
 func azFault(user string, err error, text []byte) error {
 	for line := range strings.Lines(string(text)) {
 		if strings.Contains(line, "AADSTS") || strings.HasPrefix(line, "ERROR:") || strings.HasPrefix(line, "fork/exec ") ||
-			strings.HasPrefix(line, "the program was not started:") {
+			strings.HasPrefix(line, confine.NotStarted) {
 			err = fmt.Errorf("%w: %s", err, reply.Guarded(line, maxAzLine))
 			break
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -31,6 +32,19 @@ func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
 	return t, err
 }
 
+// ReadToken reads an access token that a person hands over; from says how, for messages. Its errors are faults without
+// the token. Whether it is one, FromText tells.
+func ReadToken(r io.Reader, from string) (secret.Value, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxToken+1))
+	if err != nil {
+		return secret.Value{}, fault.TokenInvalid.New(from, "it cannot be read").Because(err)
+	}
+	if problem := sizeProblem(text); problem != "" {
+		return secret.Value{}, fault.TokenInvalid.New(from, problem)
+	}
+	return secret.New(text), nil
+}
+
 // FromText checks an access token that a person or a file handed over; from says who, for messages.
 // White space around it does not count. A JWT must not have expired and must be for the identity's
 // resource or that of the cloud; any other token passes. Its errors are faults without the token.
@@ -55,14 +69,21 @@ func (i Identity) FromText(text []byte, from string, o Options) (AccessToken, er
 	return t, nil
 }
 
-// tokenProblem tells why a text is no access token, or "". What an HTTP header may hold of a bearer
-// token is printable ASCII without spaces (RFC 6750, 2.1).
-func tokenProblem(text []byte) string {
-	if len(text) == 0 {
+func sizeProblem(text []byte) string {
+	if len(bytes.TrimSpace(text)) == 0 {
 		return "it is empty"
 	}
 	if len(text) > maxToken {
 		return fmt.Sprintf("it is longer than %d bytes", maxToken)
+	}
+	return ""
+}
+
+// tokenProblem tells why a text is no access token, or "". What an HTTP header may hold of a bearer
+// token is printable ASCII without spaces (RFC 6750, 2.1).
+func tokenProblem(text []byte) string {
+	if problem := sizeProblem(text); problem != "" {
+		return problem
 	}
 	if bytes.HasPrefix(text, []byte("\ufeff")) {
 		return "it begins with a byte order mark, as editors of Windows write it"

@@ -10,8 +10,11 @@ package krb5conf
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // Path is where libkrb5 looks, and the vendor's where that of SUSE looks after it: what is set first counts.
@@ -61,6 +64,19 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Place + ": " + e.Text }
+
+// Of reads the profile of a machine, of whose files none may have more than 4 MiB.
+func Of(h host.Host) *Profile { return Read(machine{h}, Path) }
+
+type machine struct{ host.Host }
+
+func (m machine) ReadFile(path string) ([]byte, error) {
+	const most = 4 << 20 // bytes
+	content, _, err := m.Host.ReadFile(path, most, 0)
+	return content, err
+}
+
+func (m machine) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(m.Path(path)) }
 
 // Read reads the profile at path and all that it includes; with Path also that of the vendor.
 func Read(files Files, path string) *Profile {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // reading is the reading of one file. Its state is its own, but what it finds joins the rest.
@@ -205,11 +207,7 @@ func because(err error) string {
 	if err == nil {
 		return ": its path must begin with /"
 	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return ": " + err.Error()
+	return ": " + host.WithoutPath(err).Error()
 }
 
 // Includable reports whether includedir reads a file of that name.

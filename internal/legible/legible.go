@@ -37,6 +37,16 @@ func Lines(text string) string {
 	return b.String()
 }
 
+// Name is the name of a command or a switch that somebody typed, behind what stands before it in a message. It is ""
+// for a word that may be a secret, meant for another place.
+func Name(before, word string) string {
+	const longest = 24
+	if len(word) > longest || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") != "" {
+		return ""
+	}
+	return before + word
+}
+
 // JSON escapes in valid JSON what encoding/json leaves as it is and a terminal would obey. The value stays
 // the same: beyond ASCII there are only characters within its strings.
 func JSON(encoded []byte) []byte {

@@ -186,10 +186,7 @@ func examine(unc, host, share, dir string) string {
 // sourceInvalid shows a source short enough to leave room in a message for what is wrong with it.
 func sourceInvalid(source, problem string) error {
 	const most = 200 // bytes
-	if len(source) > most {
-		source = strings.ToValidUTF8(source[:most], "") + "..."
-	}
-	return fault.SourceInvalid.New(source, problem)
+	return fault.SourceInvalid.New(fault.Shorten(source, most), problem)
 }
 
 func hostUnknown(host string, err error) error {

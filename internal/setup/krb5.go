@@ -1,8 +1,6 @@
 package setup
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,7 +9,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 )
 
@@ -39,7 +36,7 @@ func planKRB5(p *planner) error {
 	if err != nil {
 		return err
 	}
-	if r, ok := p.host.krb5().Get("libdefaults", "default_realm"); ok && r.Value != "" {
+	if r, ok := krb5conf.Of(p.host.Host).Get("libdefaults", "default_realm"); ok && r.Value != "" {
 		return nil
 	}
 	if v.state != nil {
@@ -74,7 +71,7 @@ func withRealm(content []byte, realm string) []byte {
 // longest suffix wins, so that it holds against a mapping of core.windows.net to another realm.
 func planDomainRealm(p *planner) error {
 	dir := filepath.Dir(krb5Drop)
-	if !slices.Contains(p.host.krb5().Directories, dir) {
+	if !slices.Contains(krb5conf.Of(p.host.Host).Directories, dir) {
 		return fault.SetupInclude.New(krb5Conf, dir)
 	}
 	realm := p.realm()
@@ -100,18 +97,4 @@ func (p *planner) realm() string {
 		return snapshot.Cache.Principal.Realm
 	}
 	return azureRealm
-}
-
-// machineFiles are the files of a machine, for the reader of krb5.conf.
-type machineFiles struct{ host.Host }
-
-func (m machineFiles) ReadFile(path string) ([]byte, error) {
-	content, _, err := m.Host.ReadFile(path, maxFile, 0)
-	return content, err
-}
-
-func (m machineFiles) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(m.Path(path)) }
-
-func (h Host) krb5() *krb5conf.Profile {
-	return krb5conf.Read(machineFiles{h.Host}, krb5conf.Path)
 }

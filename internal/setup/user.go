@@ -96,9 +96,6 @@ func accountLine(content []byte) []byte {
 	return nil
 }
 
-// rootGroups are those whose members may become root.
-var rootGroups = []string{"sudo", "wheel", "admin"}
-
 // planGroups takes the system user out of the groups into which an earlier program put him. One
 // change for each line keeps what is shown to that line.
 func planGroups(p *planner) error {
@@ -111,7 +108,7 @@ func planGroups(p *planner) error {
 		lines := strings.SplitAfter(string(v.content), "\n")
 		for i, line := range lines {
 			fields := strings.Split(strings.TrimSuffix(line, "\n"), ":")
-			if len(fields) <= members || !slices.Contains(rootGroups, fields[name]) {
+			if len(fields) <= members || !slices.Contains(host.RootGroups(), fields[name]) {
 				continue
 			}
 			left := slices.DeleteFunc(strings.Split(fields[members], ","), func(m string) bool { return m == config.SystemUser })

@@ -14,7 +14,6 @@
 package tickets
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"reflect"
@@ -208,7 +207,7 @@ func (m *Manager) checkUID(uid int) error {
 func (m *Manager) mounted() ([]mounts.Mount, error) {
 	all, err := m.Mounted()
 	if err != nil {
-		return nil, fault.Internal.New().Because(fmt.Errorf("reading the mount table: %w", err))
+		return nil, fault.Internal.New().Because(err)
 	}
 	return all, nil
 }
