@@ -159,10 +159,16 @@ var commands = []row{
 		below: []row{
 			{
 				use: "check [flags]", short: "Look for mistakes in the configuration",
-				long: "Look for mistakes in the configuration. A key that is not known, which other commands only warn\n" +
-					"of, is an error here.",
+				long: "Look for mistakes in the configuration and show all of them. An unknown key is an error here; other\n" +
+					"commands only warn of it.",
+				wrong: func(_ *session, args []string) string {
+					if len(args) == 1 {
+						return "there are too many arguments; did you mean --file " + args[0] + "?"
+					}
+					return ""
+				},
 				flags: func(f *pflag.FlagSet, s *session) {
-					f.StringVar(&s.file, "file", "", "check this `FILE` instead of "+s.Config)
+					f.StringVar(&s.file, "file", "", "check this `FILE`, or - for standard input, instead of "+s.Config+"; whoever it belongs to")
 				},
 				do: (*session).check,
 			},
