@@ -4,7 +4,7 @@ package etc
 
 import "embed"
 
-// Files are the folders of this one, such as azfilesauth/config.yaml.
+// Files are the directories of this one, such as azfilesauth/config.yaml.
 //
 //go:embed azfilesauth/config.yaml config.d/10-azfilesauth.yaml request-key.d/azfiles.conf systemd/azfilesrefresh.service
 var Files embed.FS

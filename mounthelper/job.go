@@ -109,7 +109,7 @@ func (h *Helper) login(j *job) (err error) {
 	j.Username = j.username
 	h.step(j, "identity: %s, credential uid: %d", j.who, j.CRUID)
 	if len(j.live) > 0 {
-		return nil // the folder must not be touched
+		return nil // the directory must not be touched
 	}
 	return checkTarget(j.target)
 }

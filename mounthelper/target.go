@@ -17,7 +17,7 @@ func absolute(dir string) (string, error) {
 	if filepath.IsAbs(dir) {
 		return filepath.Clean(dir), nil
 	}
-	here, err := unix.Getwd() // os.Getwd would look at the folder itself
+	here, err := unix.Getwd() // os.Getwd would look at the directory itself
 	if err != nil {
 		return "", targetInvalid(dir, err)
 	}

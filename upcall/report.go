@@ -76,8 +76,8 @@ func (h *handler) logKernel(line string) {
 	_, _ = f.WriteString(line)
 }
 
-// forgive takes back what a failure has left: our file, and the kernel's memory of rejections, for
-// which applications would wait in vain. failure is why an old ticket had to do, nil when it is new.
+// forgive removes what a failure has left: our file, and the kernel's memory of rejections, for
+// which applications would wait without result. failure is why an old ticket had to do, nil when it is new.
 func (r *request) forgive(failure error) {
 	if failure != nil {
 		r.log(slog.LevelWarn, "the old ticket for "+r.endpoint.Host()+" was used: "+failure.Error(),

@@ -77,7 +77,7 @@ func wrongArgs(problem string) error {
 	return fault.Usage.New(problem, dropin)
 }
 
-// The variables that azfilesrefresh heeds, all others come from the configuration.
+// The variables that azfilesrefresh takes into account; all others come from the configuration.
 const (
 	sleepVariable  = "AZFILES_REFRESH_SLEEP_SECONDS"
 	beforeVariable = "AZFILES_REFRESH_BEFORE_EXPIRY_SECONDS"

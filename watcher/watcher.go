@@ -2,7 +2,7 @@
 // azfilesrefresh, the name by which units and containers know it.
 //
 // It sleeps until the mount table or a credential cache changes, until the next ticket is due, or until
-// somebody asks it by its socket. Then it looks at everything anew, and Plan says what is to be done for
+// somebody asks it by its socket. Then it looks at everything again, and Plan says what is to be done for
 // which endpoint and when. What it knows is in the mount table and in the caches; of its own it has only
 // the failures since it was started.
 //

@@ -3,7 +3,7 @@
 //
 // Invariants: no token, key, ticket or password is in a bundle. Three things see to it, each of them
 // enough for what it knows. What has a structure (the configuration, mount options, the credential
-// cache) is written anew from values that are known to be harmless, by key and by form, and all else
+// cache) is rewritten from values that are known to be harmless, by key and by form, and all else
 // is REDACTED. The secrets that this machine holds (session keys, tickets, tokens, files that the
 // configuration names, values that were redacted) are looked for in every text, as they are, in
 // base64 and in hexadecimal. And what looks like a secret is taken for one. Every part is bounded; a

@@ -36,7 +36,7 @@ func (m *machine) documents(yield func(path string, content []byte, doc *yaml.No
 	}
 }
 
-// configuration writes the files anew, a value a line, without comments: they hold old passwords. What is
+// configuration rewrites the files, a value a line, without comments: they hold old passwords. What is
 // not in the configuration's own table is REDACTED, and so is what has not the form of its key.
 func (m *machine) configuration(context.Context) (string, error) {
 	c := shownConfig{secrets: m.secrets}

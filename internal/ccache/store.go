@@ -13,7 +13,7 @@ import (
 )
 
 // Store is a cache in a file. Its methods may be called by many goroutines and processes at once.
-// Each one finds and checks the directory anew, so that a Store survives the directory's replacement.
+// Each one finds and checks the directory again, so that a Store survives the directory's replacement.
 type Store struct {
 	// OnDamaged, when set before the first Update, is told of each damaged cache that Update has
 	// renamed; path is its new name.

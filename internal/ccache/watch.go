@@ -25,7 +25,7 @@ const (
 // element: "it changed since you last looked", however often. Who reads the file after Watch has
 // returned misses nothing. The channel is closed when ctx ends.
 //
-// The folder is watched, since a cache is replaced by a rename. When the folder is missing or goes
+// The directory is watched, since a cache is replaced by a rename. When the directory is missing or goes
 // away, the nearest one above it is watched until it is there. Events that were lost count as one. Where more
 // happens than anybody's tickets are the reason of, a change is told of up to a second later.
 // Errors: the kernel's, for example when the user has too many inotify instances (inotify(7)).
@@ -44,11 +44,11 @@ func Watch(ctx context.Context, path string) (<-chan struct{}, error) {
 	return f.changed, nil
 }
 
-// follower watches one folder at a time.
+// follower watches one directory at a time.
 type follower struct {
 	notify  *fsnotify.Watcher
 	path    string // of the file
-	watched string // its folder, or the nearest one above that exists
+	watched string // its directory, or the nearest one above that exists
 	told    mark   // what the file was when it was last told of
 	changed chan struct{}
 
@@ -65,7 +65,7 @@ func follow(w *fsnotify.Watcher, path string) *follower {
 func (f *follower) run(ctx context.Context) {
 	defer close(f.changed)
 	defer func() { _ = f.notify.Close() }()
-	var rested <-chan time.Time // nil while the folder is watched
+	var rested <-chan time.Time // nil while the directory is watched
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,12 +96,12 @@ func (f *follower) tooMany() bool {
 	return f.taken >= mostEvents
 }
 
-// mark is what tells that a file, or who can write to its folder, has changed.
+// mark is what tells that a file, or who can write to its directory, has changed.
 type mark struct {
 	device, inode  uint64
 	changed        unix.Timespec
-	folder         uint64 // its inode
-	mode, uid, gid uint32 // of the folder
+	dir            uint64 // its inode
+	mode, uid, gid uint32 // of the directory
 }
 
 func (f *follower) statFile() (m mark) {
@@ -110,7 +110,7 @@ func (f *follower) statFile() (m mark) {
 		m.device, m.inode, m.changed = st.Dev, st.Ino, st.Ctim
 	}
 	if unix.Stat(filepath.Dir(f.path), &st) == nil {
-		m.folder, m.mode, m.uid, m.gid = st.Ino, st.Mode, st.Uid, st.Gid
+		m.dir, m.mode, m.uid, m.gid = st.Ino, st.Mode, st.Uid, st.Gid
 	}
 	return m
 }
@@ -133,24 +133,24 @@ func (f *follower) announce() {
 	}
 }
 
-// attach watches the file's folder, or the nearest one above it that exists.
+// attach watches the file's directory, or the nearest one above it that exists.
 func (f *follower) attach() error {
 	f.detach()
-	folder := filepath.Dir(f.path)
+	dir := filepath.Dir(f.path)
 	for {
-		err := f.notify.Add(folder)
-		if errors.Is(err, fs.ErrNotExist) && folder != "/" {
-			folder = filepath.Dir(folder)
+		err := f.notify.Add(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir != "/" {
+			dir = filepath.Dir(dir)
 			continue
 		}
-		if err == nil && f.below(folder) { // made between two looks: begin again
-			_ = f.notify.Remove(folder)
-			folder = filepath.Dir(f.path)
+		if err == nil && f.below(dir) { // made between two looks: begin again
+			_ = f.notify.Remove(dir)
+			dir = filepath.Dir(f.path)
 			continue
 		}
-		f.watched = folder
+		f.watched = dir
 		if err != nil {
-			return fmt.Errorf("watching %s: %w", folder, err)
+			return fmt.Errorf("watching %s: %w", dir, err)
 		}
 		return nil
 	}
@@ -159,17 +159,17 @@ func (f *follower) attach() error {
 // detach watches nothing: what happens costs nothing then.
 func (f *follower) detach() {
 	for _, old := range f.notify.WatchList() {
-		_ = f.notify.Remove(old) // it is gone already when the folder is
+		_ = f.notify.Remove(old) // it is gone already when the directory is
 	}
 }
 
-// below reports whether something between folder and the file exists that could be watched instead.
-func (f *follower) below(folder string) bool {
+// below reports whether something between dir and the file exists that could be watched instead.
+func (f *follower) below(dir string) bool {
 	next := filepath.Dir(f.path)
-	if next == folder {
+	if next == dir {
 		return false
 	}
-	for filepath.Dir(next) != folder {
+	for filepath.Dir(next) != dir {
 		next = filepath.Dir(next)
 	}
 	info, err := os.Stat(next)

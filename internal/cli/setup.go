@@ -20,7 +20,7 @@ type prepared struct {
 	DryRun  bool           `json:"dry_run"` // nothing was written
 	Undone  bool           `json:"undone"`
 	Changes []setup.Change `json:"changes"` // made, or with dry_run to be made
-	Log     []string       `json:"log"`     // what was taken back
+	Log     []string       `json:"log"`     // what was undone
 }
 
 func (s *session) setup(c *cobra.Command, _ []string) error {
@@ -100,7 +100,7 @@ func (s *session) actions() []setup.Action {
 	return all
 }
 
-// undoSetup tells what was taken back also when not all could be.
+// undoSetup tells what was undone, also when not all could be.
 func (s *session) undoSetup(ctx context.Context, host setup.Host, undo func(context.Context, setup.Host, io.Writer) error) error {
 	var out bytes.Buffer
 	err := undo(ctx, host, &out)

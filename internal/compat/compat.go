@@ -65,7 +65,7 @@ type Tool struct {
 	Host thishost.Host  // the machine: its configuration, mount table, users and clock
 	Zone *time.Location // of the times that list shows; nil is the machine's
 
-	// Environment is what was taken out of the one that this process was started with. Of it, set heeds where the agent
+	// Environment is what was taken out of the one that this process was started with. Of it, set takes into account where the agent
 	// of Azure Arc is, and the proxy for Entra and the storage account where the configuration names none.
 	Environment map[string]string
 

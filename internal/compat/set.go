@@ -41,7 +41,7 @@ func (s *session) set() error {
 }
 
 // proxyOfEnvironment is the proxy that the environment names where the configuration names none: the callers of this program know
-// that it heeds its environment, as upstream's does. The record of the ticket has it for those who renew it.
+// that it follows its environment, as upstream's does. The record of the ticket has it for those who renew it.
 func (s *session) proxyOfEnvironment() *transport.Choice {
 	if s.cfg.Transport.Proxy != nil {
 		return &transport.Choice{}

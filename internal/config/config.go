@@ -1,7 +1,7 @@
 // Package config reads /etc/azfilesauth/config.yaml.
 //
 // The file holds the flat upper-case keys of azfilesauthmanager and the keys of our own. It is read
-// anew by every process that needs it, at each mount and each upcall, so reading it is cheap.
+// again by every process that needs it, at each mount and each upcall, so reading it is cheap.
 //
 // Invariants: a Config comes from a file that nobody but root can change, or from no file; a known
 // key with a wrong type or value stops the reading, because a mount with half of its settings does

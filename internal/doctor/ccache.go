@@ -96,7 +96,7 @@ func (s *Subject) examinePath(c *cacheFile) Result {
 		}
 	}
 	if r, err := s.Readers(c.path); err == nil && !r.Grants(c.cruid, gid) {
-		return Broken("azfilesauth refresh", // which writes it anew
+		return Broken("azfilesauth refresh", // which rewrites it
 			"uid %d cannot read %s, which belongs to uid %d, mode %04o", c.cruid, c.path, owner(c.info), c.info.Mode().Perm())
 	}
 	return Good("uid %d can read %s", c.cruid, c.path)

@@ -1,5 +1,5 @@
 // Package doctor finds out why a share cannot be mounted, or would stop working later, and says how to
-// mend it.
+// fix it.
 //
 // It is a table of checks, in the order in which a mount meets what they look at, and a file of functions
 // for each link of that chain.
@@ -35,7 +35,7 @@ const (
 	Fails    Severity = "fails"  // a mount would fail now
 	CIFSMode Severity = "cifs"   // a mount would fail now if cifs.upcall answers; otherwise it is a warning
 	Latent   Severity = "latent" // it works, and something will fail later or is unsafe
-	Tells    Severity = "info"   // there is nothing to mend
+	Tells    Severity = "info"   // there is nothing to fix
 )
 
 // Group is a heading of the report. The groups are in the order of the chain.
@@ -88,7 +88,7 @@ type Status string
 // The statuses.
 const (
 	OK      Status = "ok"
-	Info    Status = "info"    // worth to know, nothing to mend
+	Info    Status = "info"    // worth to know, nothing to fix
 	Warning Status = "warning" // it works, but
 	Problem Status = "problem" // a mount would fail now
 	Skipped Status = "skipped" // not checked; the evidence says why
@@ -98,8 +98,8 @@ const (
 type Result struct {
 	Status   Status
 	Evidence []string // lines: what was seen, with file and line; never a secret
-	Fix      string   // the exact command, or the line to change; "" where there is nothing to mend
-	Action   string   // the id of the action of setup that mends it, or ""
+	Fix      string   // the exact command, or the line to change; "" where there is nothing to fix
+	Action   string   // the id of the action of setup that fixes it, or ""
 	Fault    fault.ID // of the failure that was met, or ""
 }
 
@@ -128,7 +128,7 @@ func (r Result) And(format string, a ...any) Result {
 	return r
 }
 
-// By names the action of setup that mends it.
+// By names the action of setup that fixes it.
 func (r Result) By(action string) Result {
 	r.Action = action
 	return r

@@ -115,7 +115,7 @@ func (e *Locked) Unwrap() error { return e.Err }
 // lock ends with unlock or with the process.
 //
 // The bytes are only names for locks (fcntl(2), "Open file description locks") and need not exist. The
-// file is opened anew each time, and made when it is missing: these locks belong to the open file, so
+// file is opened again each time, and made when it is missing: these locks belong to the open file, so
 // goroutines exclude each other as processes do. It stays: to remove it would let two hold locks on two
 // files. Only its owner can open it, since who can read it can hold a lock.
 func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), err error) {

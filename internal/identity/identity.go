@@ -9,7 +9,7 @@
 // what String writes; no error of this package holds a token, a secret, an assertion or a key, even
 // when the other side repeats it. A credential goes to authorities that are public or that root's
 // configuration names, and what is on neither list is refused before a file is read. Nothing here keeps
-// a token: every call of Token asks anew and reads the files anew, because the library's own caches
+// a token: every call of Token asks again and reads the files again, because the library's own caches
 // would hand out a token that was just refused.
 //
 // A machine's managed identities are asked for here and not by azidentity, which chooses whom to ask by

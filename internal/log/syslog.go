@@ -77,7 +77,7 @@ func connect(socket string) (*system, error) {
 }
 
 // send writes a line. A daemon that is stopped lets the socket's buffer fill up, which limit is for; one
-// that was started anew is connected to again.
+// that was restarted is connected to again.
 func (s *system) send(limit time.Duration, level slog.Level, facility int, ident, text string) error {
 	now := time.Now()
 	line := fmt.Appendf(nil, "%s%s %s[%d]: %s%s", prefix(facility, level), now.Format(time.Stamp), ident, os.Getpid(), text, s.end)

@@ -41,7 +41,7 @@ type Upcall struct {
 
 // CountUpcall adds an upcall with its result, which took d, to the counters of the machine h, waiting for others that do
 // the same, which takes microseconds. They end with the machine's run. A file that cannot be understood is
-// begun anew.
+// begun again.
 func CountUpcall(ctx context.Context, h host.Host, result string, took time.Duration) error {
 	d, err := h.OpenDir(h.Run)
 	if err != nil {

@@ -93,7 +93,7 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 	if s.Kind == stepRename {
 		return s.undoRename(h, path, now)
 	}
-	if same(now.state, s.Before) { // not made, or taken back already
+	if same(now.state, s.Before) { // not made, or undone already
 		return nil
 	}
 	if !same(now.state, s.After) && !same(now.state, s.Was) {

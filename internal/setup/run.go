@@ -82,7 +82,7 @@ func (j *journal) do(ctx context.Context, h Host, c Change) error {
 	return err
 }
 
-// Undo takes back all that Run did, the last change first, and writes to out what it does. A file
+// Undo reverts all that Run did, the last change first, and writes to out what it does. A file
 // that somebody changed since stays as it is, and in the journal; the error, a fault of the kind
 // SetupChanged, names all such files. A directory that is not empty stays.
 func Undo(ctx context.Context, h Host, out io.Writer) error { return undoAll(ctx, h, JournalPath, out) }
@@ -117,7 +117,7 @@ func (e entry) isHandler() bool {
 	return e.Kind != isDirectory && (name == "azfiles.upcall" || name == programName)
 }
 
-// undo leaves in the journal what it could not take back. A rule that stays keeps its program: without it every mount
+// undo leaves in the journal what it could not revert. A rule that stays keeps its program: without it every mount
 // with Kerberos fails, those of other servers too.
 func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []string, err error) {
 	var kept []entry

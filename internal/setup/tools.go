@@ -30,7 +30,7 @@ func run(ctx context.Context, h host.Host, tool string, args ...string) error {
 
 // runInScratch lets a tool of systemd that knows --root work on these files in an empty directory, and gives
 // what is there afterwards to look: neither the machine nor a secret of it is touched, and what the tool did
-// can be planned, shown and taken back. The error is fs.ErrNotExist where the tool is missing.
+// can be planned, shown and undone. The error is fs.ErrNotExist where the tool is missing.
 func (p *planner) runInScratch(files map[string][]byte, look func(dir string) error, tool string, args ...string) error {
 	dir, err := os.MkdirTemp("", "azfilesauth-setup-")
 	if err != nil {

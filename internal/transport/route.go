@@ -9,7 +9,7 @@ import (
 )
 
 // Route is a transport to Entra and the storage accounts. Its errors tell Fault who named the proxy, and that a
-// caller's environment names one in vain.
+// caller's environment names one without result.
 type Route struct {
 	*http.Transport
 	options Options
@@ -77,7 +77,7 @@ type routeError struct {
 
 func (e *routeError) Unwrap() error { return e.error }
 
-// Advice tells, of an error, which variable of the environment names a proxy in vain, and what counts instead;
+// Advice tells, of an error, which variable of the environment names a proxy without result, and what counts instead;
 // "" when there is nothing to tell.
 func Advice(err error) string {
 	var e *routeError
@@ -87,7 +87,7 @@ func Advice(err error) string {
 	return Ignored(e.ignored)
 }
 
-// Ignored tells that a variable names a proxy in vain, and what counts instead.
+// Ignored tells that a variable names a proxy without result, and what counts instead.
 func Ignored(variable string) string {
 	return variable + " in the environment is ignored, write proxy: URL into /etc/azfilesauth/config.d/90-local.yaml"
 }

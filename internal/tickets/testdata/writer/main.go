@@ -4,7 +4,7 @@
 //
 //	writer CONFIG ANSWERS HOST
 //
-// ANSWERS is a folder with one HTTP response for each host. It exits with 0 when the ticket is in the
+// ANSWERS is a directory with one HTTP response for each host. It exits with 0 when the ticket is in the
 // cache, with 1 after it has printed a fault, with 2 after any other error.
 package main
 
@@ -30,7 +30,7 @@ import (
 
 func init() { runtime.LockOSThread() } // main then runs in the thread that init runs in: the first
 
-// answers is a folder.
+// answers is a directory.
 type answers string
 
 func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
