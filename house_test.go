@@ -210,3 +210,62 @@ func TestTestsTakeNoRealTime(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesHaveTheirHomes: what the table "Where does a rule live" of CONTRIBUTING.md names is there: files by their path, or behind
+// the package in front of them, and names as package.Name or package.Type.method.
+func TestRulesHaveTheirHomes(t *testing.T) {
+	page, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(page), "## Where does a rule live")
+	table, _, ended := strings.Cut(table, "## How to add")
+	if !found || !ended {
+		t.Fatal("there is no such table")
+	}
+	code := regexp.MustCompile("`([^`]+)`")
+	seen := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 {
+			continue
+		}
+		dir := ""
+		for _, word := range code.FindAllStringSubmatch(cells[2], -1) {
+			seen++
+			if dir = homeOf(dir, word[1]); dir == "" {
+				t.Errorf("%s: there is no %s", strings.TrimSpace(cells[1]), word[1])
+			}
+		}
+	}
+	if seen < 80 {
+		t.Errorf("only %d homes were looked for", seen)
+	}
+}
+
+// homeOf is the directory in which a name of the table is, "" where it is not. A file without a path is in dir.
+func homeOf(dir, name string) string {
+	for _, path := range []string{name, filepath.Join("internal", name)} {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return filepath.Dir(path)
+		} else if err == nil {
+			return path
+		}
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, name)); len(files) > 0 { // also a pattern
+		return dir
+	}
+	pkg, names, _ := strings.Cut(name, ".")
+	last := names[strings.LastIndexByte(names, '.')+1:]
+	for _, dir := range []string{pkg, filepath.Join("internal", pkg)} {
+		files, _ := filepath.Glob(filepath.Join(dir, "*.go"))
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err == nil && last != "" && !strings.HasSuffix(file, "_test.go") &&
+				regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type |var |const |\t)`+last+`\b`).Match(text) {
+				return dir
+			}
+		}
+	}
+	return ""
+}
