@@ -87,8 +87,8 @@ type Decision struct {
 	Alias bool      // the ticket is good and only lacks one of the names it is mounted by
 }
 
-// Acts reports whether the decision is to get a ticket.
-func (d Decision) Acts() bool { return d.State != control.Fresh && d.State != control.Foreign }
+// acts reports whether the decision is to get a ticket.
+func (d Decision) acts() bool { return d.State != control.Fresh && d.State != control.Foreign }
 
 // Plan decides about every key that mounts name. It knows no clock but
 // now and reads nothing: the same arguments give the same decisions.
@@ -135,7 +135,7 @@ func (p Policy) decide(now time.Time, k Key, mounted []mounts.Mount, t Ticket, k
 	} else {
 		d = p.current(now, d, mounted, t, a)
 	}
-	if d.Acts() && a.Failures > 0 {
+	if d.acts() && a.Failures > 0 {
 		d.When, d.Why = p.retry(now, k, a, t, d.Late), a.Fault.What()
 		d.State, d.Late = control.Failing, true
 	}

@@ -151,8 +151,8 @@ func TestPlan(t *testing.T) {
 			if d.State != c.state || !d.When.Equal(want) || d.Late != c.late {
 				t.Errorf("%s at %s, late %v; want %s at %s, late %v", d.State, d.When, d.Late, c.state, want, c.late)
 			}
-			if d.Acts() != (c.state != control.Fresh && c.state != control.Foreign) {
-				t.Errorf("%s acts: %v", d.State, d.Acts())
+			if d.acts() != (c.state != control.Fresh && c.state != control.Foreign) {
+				t.Errorf("%s acts: %v", d.State, d.acts())
 			}
 		})
 	}
@@ -331,7 +331,7 @@ func TestAliases(t *testing.T) {
 	}{{"system", nil, true}, {"system", []string{private}, false}, {"", nil, false}} {
 		ticket.Identity, ticket.Aliases = c.identity, c.aliases
 		d := Plan(epoch, group(table), map[Key]Ticket{one: ticket}, nil, punctual)[0]
-		if d.Alias != c.want || d.Acts() != c.want || d.Late {
+		if d.Alias != c.want || d.acts() != c.want || d.Late {
 			t.Errorf("%+v: %+v", c, d)
 		}
 	}
@@ -357,7 +357,7 @@ func TestHandedOver(t *testing.T) {
 	ticket.Identity, ticket.Refreshable = "token", false
 	for after, next := range map[time.Duration]time.Duration{0: 36 * time.Minute, 40 * time.Minute: time.Hour, 2 * time.Hour: -1} {
 		d := Plan(epoch.Add(after), group([]mounts.Mount{mounted(one.Host)}), map[Key]Ticket{one: ticket}, nil, punctual)[0]
-		if d.State != control.Foreign || d.Acts() || next < 0 != d.When.IsZero() || next >= 0 && d.When != epoch.Add(next) {
+		if d.State != control.Foreign || d.acts() || next < 0 != d.When.IsZero() || next >= 0 && d.When != epoch.Add(next) {
 			t.Errorf("after %s: %+v", after, d)
 		}
 	}

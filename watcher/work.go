@@ -60,7 +60,7 @@ func (w *watcher) startDue() {
 	now := w.now()
 	for _, late := range []bool{true, false} {
 		for _, d := range w.plan {
-			if !d.Acts() || d.When.After(now) || w.busy[d.Key] != nil || d.Late != late {
+			if !d.acts() || d.When.After(now) || w.busy[d.Key] != nil || d.Late != late {
 				continue
 			}
 			fresh := tickets.Always

@@ -28,8 +28,8 @@ import (
 // maxPart bounds a part, in bytes. Of a longer one the end is kept, which is the newest of a log.
 const maxPart = 512 << 10
 
-// Directory is what all names in a bundle begin with.
-const Directory = "azfilesauth-bundle"
+// directory is what all names in a bundle begin with.
+const directory = "azfilesauth-bundle"
 
 // Text gives what a file of the bundle holds.
 type Text func(ctx context.Context) (string, error)
@@ -99,7 +99,7 @@ func Write(ctx context.Context, w io.Writer, s *doctor.Subject, report doctor.Re
 			return err
 		}
 		text := m.secrets.scrub(end(texts[i]))
-		header := &tar.Header{Name: path.Join(Directory, p.name), Mode: 0o600, Size: int64(len(text)), ModTime: s.Now(), Format: tar.FormatPAX}
+		header := &tar.Header{Name: path.Join(directory, p.name), Mode: 0o600, Size: int64(len(text)), ModTime: s.Now(), Format: tar.FormatPAX}
 		if err := archive.WriteHeader(header); err != nil {
 			return err
 		}

@@ -196,7 +196,7 @@ func unpack(t *testing.T, data []byte) map[string]string {
 		if err != nil || h.Mode != 0o600 {
 			t.Fatalf("%s: mode %o, %v", h.Name, h.Mode, err)
 		}
-		texts[strings.TrimPrefix(h.Name, Directory+"/")] = string(text)
+		texts[strings.TrimPrefix(h.Name, directory+"/")] = string(text)
 	}
 }
 

@@ -59,14 +59,7 @@ func (h Host) exposed(mode, uid uint32, rules Rules) *Exposed {
 	return nil
 }
 
-// Check examines a file by the rules. The errors are ErrNotRegular and *Exposed.
-func (h Host) Check(info fs.FileInfo, rules Rules) error {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return h.check(st.Mode, st.Uid, rules)
-	}
-	return nil
-}
-
+// check examines a file by the rules. The errors are ErrNotRegular and *Exposed.
 func (h Host) check(mode, uid uint32, rules Rules) error {
 	if mode&unix.S_IFMT != unix.S_IFREG {
 		return ErrNotRegular
@@ -97,7 +90,8 @@ func (h Host) Open(path string, rules Rules) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	if info, err = f.Stat(); err == nil {
-		err = h.Check(info, rules)
+		st := info.Sys().(*syscall.Stat_t)
+		err = h.check(st.Mode, st.Uid, rules)
 	}
 	if err != nil {
 		_ = f.Close()

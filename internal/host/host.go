@@ -65,7 +65,7 @@ func Beneath(root string) Host {
 	h := Host{
 		Root: filepath.Clean(root), Run: RunDir, Config: Config, Mounts: mountinfo, Fstab: fstab, Passwd: Passwd, Group: groupFile, Kernel: kernelDir,
 		Programs: []string{"/usr/sbin", "/sbin", "/usr/bin", "/bin"},
-		Now:      time.Now, Exec: Run,
+		Now:      time.Now, Exec: run,
 	}
 	if !h.Live() {
 		h.Mounts = initMount

@@ -69,7 +69,7 @@ func (d *Dir) Replace(name string, f File, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	return d.Sync()
+	return d.sync()
 }
 
 // create writes the file temp, which is to take the place of name.
@@ -97,9 +97,9 @@ func (d *Dir) create(temp, name string, f File, write func(io.Writer) error) err
 	return errors.Join(err, out.Close())
 }
 
-// Sync makes what was renamed in the directory last. Some file systems cannot; then the file is in its
+// sync makes what was renamed in the directory last. Some file systems cannot; then the file is in its
 // place all the same.
-func (d *Dir) Sync() error {
+func (d *Dir) sync() error {
 	list, err := d.reopen()
 	if err != nil {
 		return err

@@ -22,8 +22,8 @@ type Runner func(ctx context.Context, program string, args ...string) (output st
 // read.
 func Environ() []string { return []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"} }
 
-// Run is the Runner of this machine. The program dies with this process.
-func Run(ctx context.Context, program string, args ...string) (string, error) {
+// run is the Runner of this machine. The program dies with this process.
+func run(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	out := &head{}
 	cmd.Stdout, cmd.Stderr = out, out

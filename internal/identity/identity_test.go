@@ -229,7 +229,7 @@ func readsBack(t *testing.T, id Identity) {
 		t.Fatalf("%q is not printable", text)
 	}
 	back, err := Parse(text)
-	if err != nil || back != id || back.String() != text || back.Clean() != back {
+	if err != nil || back != id || back.String() != text || back.clean() != back {
 		t.Fatalf("%+v -> %q -> %+v, %v", id, text, back, err)
 	}
 }

@@ -62,7 +62,7 @@ func Parse(line string) (Identity, error) {
 			return Identity{}, invalid(problem)
 		}
 	}
-	i = i.Clean()
+	i = i.clean()
 	if err := i.Validate(); err != nil {
 		return Identity{}, err
 	}
@@ -88,9 +88,9 @@ func (i *Identity) set(word string) (problem string) {
 	return ""
 }
 
-// Clean gives the form that Validate demands to what a person typed: ids and hosts of authorities in
+// clean gives the form that Validate demands to what a person typed: ids and hosts of authorities in
 // lower case, the fixed words of a resource id as Azure writes them, URLs without trailing slashes.
-func (i Identity) Clean() Identity {
+func (i Identity) clean() Identity {
 	i.ClientID = strings.ToLower(i.ClientID)
 	i.ObjectID = strings.ToLower(i.ObjectID)
 	i.ResourceID = cleanResourceID(i.ResourceID)

@@ -197,7 +197,7 @@ func (r *reading) includeDir(path, place string) {
 		return
 	}
 	for _, e := range entries {
-		if Includable(e.Name()) && !r.full {
+		if includable(e.Name()) && !r.full {
 			r.include(filepath.Join(path, e.Name()), place)
 		}
 	}
@@ -210,8 +210,8 @@ func because(err error) string {
 	return ": " + host.WithoutPath(err).Error()
 }
 
-// Includable reports whether includedir reads a file of that name.
-func Includable(name string) bool {
+// includable reports whether includedir reads a file of that name.
+func includable(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return false
 	}

@@ -39,7 +39,7 @@ func (s *shared) text() string {
 }
 
 // flush waits for as long as it takes.
-func flush(d *Daemon) { d.Flush(time.Hour) }
+func flush(d *daemon) { d.Flush(time.Hour) }
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -125,7 +125,7 @@ func TestDropinThatCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	target, link, fifo := filepath.Join(dir, "target"), filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
 	ok(t, os.WriteFile(target, nil, 0o600), os.Symlink(target, link), syscall.Mkfifo(fifo, 0o600))
-	twice := func(l *Daemon, text string) {
+	twice := func(l *daemon, text string) {
 		l.Info(text)
 		flush(l)
 		flush(l) // what the file's goroutine told stderr's
@@ -207,7 +207,7 @@ func TestNobodyWaitsForALogThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := &hanging{free: make(chan struct{})}
 		var well shared
-		l := NewDaemon(Dated(stuck, false, slog.LevelInfo), Dated(&well, false, slog.LevelInfo))
+		l := newDaemon(Dated(stuck, false, slog.LevelInfo), Dated(&well, false, slog.LevelInfo))
 		begun := time.Now()
 		const more = 88
 		l.Info("the one that hangs")

@@ -12,8 +12,8 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 )
 
-// MessageFault is the MESSAGE_ID of every entry that tells of a failure; which one is in AZF_FAULT.
-const MessageFault = "5d0a3f6c1b7e4c0f9a2b8e64d1c7f3a9"
+// messageFault is the MESSAGE_ID of every entry that tells of a failure; which one is in AZF_FAULT.
+const messageFault = "5d0a3f6c1b7e4c0f9a2b8e64d1c7f3a9"
 
 // devLog is where System leads when journald is the system's log.
 const devLog = "/run/systemd/journal/dev-log"
@@ -63,7 +63,7 @@ func sendJournal(program string, facility int, level slog.Level, message string,
 	fields["SYSLOG_IDENTIFIER"] = program
 	fields["SYSLOG_FACILITY"] = strconv.Itoa(facility)
 	if fields["AZF_FAULT"] != "" {
-		fields["MESSAGE_ID"] = MessageFault
+		fields["MESSAGE_ID"] = messageFault
 	}
 	if unit := ownUnit(); unit != "" {
 		// journald finds the unit by the sender's process, which may have ended by then. journalctl -u takes this

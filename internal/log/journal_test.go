@@ -86,7 +86,7 @@ func TestEventHasFields(t *testing.T) {
 	ok(t, e.Send(System, Patience))
 	got := entry(t, l)
 	expect(t, got, map[string]string{
-		"PRIORITY": "3", "SYSLOG_IDENTIFIER": "mount.azfiles", "SYSLOG_FACILITY": "3", "MESSAGE_ID": MessageFault,
+		"PRIORITY": "3", "SYSLOG_IDENTIFIER": "mount.azfiles", "SYSLOG_FACILITY": "3", "MESSAGE_ID": messageFault,
 		"AZF_FAULT": "AZF-X", "AZF_ENDPOINT": "acct", "AZF_IDENTITY": "system\nMESSAGE=forged", "MESSAGE": `AZF-X: it failed\nPRIORITY=0`,
 	})
 	if _, there := got["AZF_CCACHE"]; there {

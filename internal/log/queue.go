@@ -31,8 +31,8 @@ type queued struct {
 	do func()
 }
 
-// NewQueue begins to hand records on to a handler, which may hang, as long as the process lives.
-func NewQueue(to slog.Handler) *Queue {
+// newQueue begins to hand records on to a handler, which may hang, as long as the process lives.
+func newQueue(to slog.Handler) *Queue {
 	q := &Queue{&queue{records: make(chan queued, queueLength)}, to}
 	go q.write(to)
 	return q

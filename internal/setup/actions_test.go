@@ -126,7 +126,7 @@ func TestActions(t *testing.T) {
 				}
 			}
 			for _, secret := range []string{"secrethash", "\x05\x04damage", "secret"} {
-				if strings.Contains(out, secret) || strings.Contains(h.content(t, JournalPath), secret) {
+				if strings.Contains(out, secret) || strings.Contains(h.content(t, journalPath), secret) {
 					t.Errorf("%q got out", secret)
 				}
 			}
@@ -218,7 +218,7 @@ func TestOddRoots(t *testing.T) {
 			t.Errorf("%s: %v", root, err)
 		}
 	}
-	for _, path := range []string{"/etc/azfilesauth/config.yaml", rulePath, "/etc/passwd", "/etc/group", "/etc/.pwd.lock", krb5Conf, JournalPath} {
+	for _, path := range []string{"/etc/azfilesauth/config.yaml", rulePath, "/etc/passwd", "/etc/group", "/etc/.pwd.lock", krb5Conf, journalPath} {
 		h := tree(t, usual, healthy, map[string]string{path: "gone", rulePath: "gone"})
 		must(t, errors.Join(os.MkdirAll(filepath.Dir(h.Root+path), 0o755), unix.Mkfifo(h.Root+path, 0o600)))
 		_, _ = Run(t.Context(), h, Actions(), io.Discard) // whether it works does not matter, but that it ends

@@ -12,8 +12,8 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
-// JournalPath is where what was done is kept, for Undo. It belongs to root with mode 0600.
-const JournalPath = "/var/lib/azfilesauth/setup.json"
+// journalPath is where what was done is kept, for Undo. It belongs to root with mode 0600.
+const journalPath = "/var/lib/azfilesauth/setup.json"
 
 const journalSchema = 1
 

@@ -40,9 +40,9 @@ func Run(ctx context.Context, h Host, actions []Action, out io.Writer) ([]Change
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
-	j, err := h.readJournal(JournalPath)
+	j, err := h.readJournal(journalPath)
 	if err != nil {
-		return nil, failed(JournalPath, err)
+		return nil, failed(journalPath, err)
 	}
 	var paths []string
 	for _, c := range changes {
@@ -85,7 +85,7 @@ func (j *journal) do(ctx context.Context, h Host, c Change) error {
 // Undo reverts all that Run did, the last change first, and writes to out what it does. A file
 // that somebody changed since stays as it is, and in the journal; the error, a fault of the kind
 // SetupChanged, names all such files. A directory that is not empty stays.
-func Undo(ctx context.Context, h Host, out io.Writer) error { return undoAll(ctx, h, JournalPath, out) }
+func Undo(ctx context.Context, h Host, out io.Writer) error { return undoAll(ctx, h, journalPath, out) }
 
 func undoAll(ctx context.Context, h Host, path string, out io.Writer) error {
 	j, err := h.readJournal(path)

@@ -69,7 +69,7 @@ func TestUndoKeepsTickets(t *testing.T) {
 	apply(t, h, Default()[0].ID)
 	must(t, os.WriteFile(h.Root+host.RunDir+"/krb5cc_0", nil, 0o600))
 	must(t, Undo(context.Background(), h, io.Discard))
-	if h.content(t, host.RunDir+"/krb5cc_0") != "" || h.content(t, JournalPath) != "missing" {
+	if h.content(t, host.RunDir+"/krb5cc_0") != "" || h.content(t, journalPath) != "missing" {
 		t.Error("the cache or the journal is not as it should be")
 	}
 }
@@ -115,11 +115,11 @@ func TestChangedBeforeApply(t *testing.T) {
 	}}
 	p := &planner{host: h, ctx: context.Background(), planned: map[string]view{}}
 	must(t, swap.plan(p))
-	j := &journal{path: JournalPath, Schema: journalSchema}
+	j := &journal{path: journalPath, Schema: journalSchema}
 	if err := j.do(context.Background(), h, p.changes[0]); !errors.Is(err, errChanged) {
 		t.Errorf("got %v", err)
 	}
-	if h.content(t, rulePath) != "# mine\n" || h.content(t, JournalPath) != "missing" {
+	if h.content(t, rulePath) != "# mine\n" || h.content(t, journalPath) != "missing" {
 		t.Error("it was changed all the same")
 	}
 }
@@ -130,7 +130,7 @@ func TestInterrupted(t *testing.T) {
 	before := snapshot(t, h.Root)
 	p, err := plan(context.Background(), h, Default())
 	must(t, err)
-	j := &journal{path: JournalPath, Schema: journalSchema}
+	j := &journal{path: journalPath, Schema: journalSchema}
 	for i, c := range p.changes {
 		j.Entries = append(j.Entries, entry{c.Action, c.Path, testTime, c.step})
 		must(t, j.write(h))
@@ -167,10 +167,10 @@ func TestJournalIsRoots(t *testing.T) {
 			continue
 		}
 		must(t, os.MkdirAll(h.Root+"/var/lib/azfilesauth", 0o755))
-		must(t, os.WriteFile(h.Root+JournalPath, []byte(test.text), 0o600))
-		must(t, os.Chmod(h.Root+JournalPath, test.mode))
+		must(t, os.WriteFile(h.Root+journalPath, []byte(test.text), 0o600))
+		must(t, os.Chmod(h.Root+journalPath, test.mode))
 		if test.owner != 0 {
-			must(t, os.Chown(h.Root+JournalPath, test.owner, 0))
+			must(t, os.Chown(h.Root+journalPath, test.owner, 0))
 		}
 		before := snapshot(t, h.Root)
 		if err := Undo(context.Background(), h, io.Discard); !fault.Is(err, fault.SetupFailed) {
@@ -183,7 +183,7 @@ func TestJournalIsRoots(t *testing.T) {
 	}
 	h := tree(t, usual)
 	apply(t, h, Config)
-	info, err := os.Stat(h.Root + JournalPath)
+	info, err := os.Stat(h.Root + journalPath)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
