@@ -19,7 +19,7 @@ type FlawKind int
 const (
 	Unreadable FlawKind = iota // request-key gives up at the line
 	Unended                    // the last line has no end
-	relative                   // the program is no absolute path
+	Relative                   // the program is no absolute path
 	TwoStars                   // a column hardly ever matches
 )
 
@@ -60,7 +60,7 @@ func (l line) lint(text string) (FlawKind, string) {
 		return Unended, "the last line has no line end, so request-key cuts off its last character"
 	}
 	if !strings.HasPrefix(strings.TrimPrefix(l.command, "|"), "/") {
-		return relative, "the program is not an absolute path"
+		return Relative, "the program is not an absolute path"
 	}
 	if slices.ContainsFunc(l.columns, func(c string) bool { return strings.Count(c, "*") > 1 }) {
 		return TwoStars, "of two * in a column the second is an ordinary character, so it hardly ever matches"
