@@ -1,24 +1,25 @@
 #!/bin/bash
-# base.sh CACHE SUITE OUT: makes OUT/vmlinuz and OUT/base.cpio, the Debian half of the guest.
+# base.sh CACHE SUITE OUT [PACKAGES PROGRAMS MODULES]: makes OUT/vmlinuz and OUT/base.cpio, the Debian half of the
+# guest, with the packages, programs and kernel modules that every guest has and those that are named.
 #
 # Nothing is installed on this machine and root is not needed: the packages are downloaded with
 # lists of their own, unpacked beside each other, and the wanted programs are copied out together
 # with the libraries that the unpacked loader says they need. CACHE keeps the downloads.
 set -euo pipefail
-CACHE=$1 SUITE=$2 OUT=$3
+CACHE=$1 SUITE=$2 OUT=$3 MORE_PACKAGES=${4-} MORE_PROGRAMS=${5-} MORE_MODULES=${6-}
 LISTS=$CACHE/apt STAGE=$OUT/stage ROOT=$OUT/root LIB=/usr/lib/x86_64-linux-gnu
 trap 'rm -rf "$STAGE" "$ROOT"' EXIT
 
-PACKAGES="linux-image-cloud-amd64 samba cifs-utils keyutils krb5-user busybox-static iproute2 kmod util-linux mount dash libc-bin"
+PACKAGES="linux-image-cloud-amd64 samba cifs-utils keyutils krb5-user busybox-static iproute2 kmod util-linux mount dash libc-bin $MORE_PACKAGES"
 PROGRAMS="/usr/bin/dash /usr/bin/busybox /usr/bin/kmod /usr/bin/ip /usr/bin/getent
   /usr/bin/mount /usr/bin/umount /usr/bin/findmnt /usr/bin/setpriv /usr/bin/unshare
   /usr/sbin/mount.cifs /usr/sbin/cifs.upcall /usr/sbin/request-key /usr/sbin/key.dns_resolver /usr/bin/keyctl
-  /usr/bin/klist /usr/bin/kvno /usr/sbin/smbd /usr/bin/smbstatus"
+  /usr/bin/klist /usr/bin/kvno /usr/sbin/smbd /usr/bin/smbstatus $MORE_PROGRAMS"
 # busybox has no link for ip and mount: its own would hide the real ones.
 APPLETS="awk cat chmod chown cp cut date dd dmesg echo env false find grep head id kill ln ls mkdir mv
   od poweroff ps rm rmdir sed sha256sum sleep sort stat stty sync syslogd tail tar timeout touch tr true uname usleep wc"
 MODULES="cifs veth dns_resolver cmac hmac md4 md5 sha256_generic sha512_generic ccm gcm ctr ecb
-  aesni_intel ghash_generic ghash_clmulni_intel nls_utf8"
+  aesni_intel ghash_generic ghash_clmulni_intel nls_utf8 $MORE_MODULES"
 
 APT=(apt-get -qq -y -o Dir::State="$LISTS" -o Dir::State::status="$LISTS/status" -o Dir::Cache="$LISTS"
   -o Dir::Etc::sourcelist="$LISTS/sources.list" -o Dir::Etc::sourceparts=/dev/null

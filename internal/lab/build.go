@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // image is what qemu boots.
@@ -32,14 +33,15 @@ func (l *Lab) build(ctx context.Context) (image, error) {
 }
 
 // base gives the folder that the script makes, with vmlinuz and what Debian has to say besides; it is
-// named after the script's text.
-func (l *Lab) base(ctx context.Context, name string) (string, error) {
+// named after the script's text and what else the script is told.
+func (l *Lab) base(ctx context.Context, name string, more ...string) (string, error) {
 	script := filepath.Join(l.Repo, "internal/lab", name)
 	text, err := os.ReadFile(script)
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(l.Cache, "out", fmt.Sprintf("base-%x", sha256.Sum256(text))[:len("base-")+12])
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(text)}, more...), "\x00")))
+	dir := filepath.Join(l.Cache, "out", fmt.Sprintf("base-%x", sum)[:len("base-")+12])
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -54,7 +56,7 @@ func (l *Lab) base(ctx context.Context, name string) (string, error) {
 		}
 	}
 	tmp := filepath.Join(l.Cache, "out", "base-unfinished")
-	if err := l.command(ctx, "bash", script, l.Cache, l.Suite, tmp); err != nil {
+	if err := l.command(ctx, "bash", append([]string{script, l.Cache, l.Suite, tmp}, more...)...); err != nil {
 		return "", err
 	}
 	return dir, os.Rename(tmp, dir)
