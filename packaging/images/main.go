@@ -42,7 +42,7 @@ const (
 var names = []string{"usr/bin/azfilesauthmanager", "usr/bin/azfilesrefresh"}
 
 type input struct {
-	program, arch, version, created, certificates, sbom, out string
+	program, arch, version, created, certificates, sbom, base, entrypoint, out string
 }
 
 func main() {
@@ -53,6 +53,8 @@ func main() {
 	flag.StringVar(&in.created, "created", "", "the time of its files, RFC 3339")
 	flag.StringVar(&in.certificates, "certificates", "", "a bundle in PEM")
 	flag.StringVar(&in.sbom, "sbom", "", "the bill of materials, CycloneDX in JSON")
+	flag.StringVar(&in.base, "base", "", "a tar archive of the files of a distribution, over which the image's own are laid; none")
+	flag.StringVar(&in.entrypoint, "entrypoint", "/"+program, "the program that the image runs")
 	flag.StringVar(&in.out, "out", "", "the archive that is written")
 	to := flag.String("push", "", "the image in a registry that the named archives become")
 	flag.Parse()
@@ -115,6 +117,15 @@ func (in input) image(at time.Time) (v1.Image, error) {
 		return nil, err
 	}
 	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	if in.base != "" {
+		below, err := tarball.LayerFromFile(in.base, tarball.WithMediaType(types.OCILayer))
+		if err != nil {
+			return nil, err
+		}
+		if image, err = mutate.AppendLayers(image, below); err != nil {
+			return nil, err
+		}
+	}
 	image, err = mutate.Append(image, mutate.Addendum{Layer: layer, History: v1.History{Created: v1.Time{Time: at}, CreatedBy: "make images"}})
 	if err != nil {
 		return nil, err
@@ -126,7 +137,7 @@ func (in input) image(at time.Time) (v1.Image, error) {
 	config = config.DeepCopy()
 	config.OS, config.Architecture, config.Created = "linux", in.arch, v1.Time{Time: at}
 	config.Config = v1.Config{
-		Entrypoint: []string{"/" + program}, Cmd: []string{"watch"}, User: "0:0", WorkingDir: "/",
+		Entrypoint: []string{in.entrypoint}, Cmd: []string{"watch"}, User: "0:0", WorkingDir: "/",
 		Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
 		Labels: map[string]string{
 			"org.opencontainers.image.title": "azfilesauth", "org.opencontainers.image.version": in.version,

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -27,7 +28,7 @@ func exampleFor(t *testing.T, arch string) input {
 	t.Helper()
 	dir := t.TempDir()
 	in := input{
-		program: dir + "/program", arch: arch, version: "2.0.0", created: "2026-11-27T12:00:00Z",
+		program: dir + "/program", arch: arch, version: "2.0.0", created: "2026-11-27T12:00:00Z", entrypoint: "/" + program,
 		certificates: dir + "/certificates", sbom: dir + "/sbom", out: dir + "/out.oci.tar",
 	}
 	for path, text := range map[string]string{in.program: "elf", in.certificates: "pem", in.sbom: `{"bomFormat":"CycloneDX"}`} {
@@ -93,6 +94,49 @@ func TestArchive(t *testing.T) {
 	slices.Sort(files)
 	if got := strings.Join(files, " "); got != "etc/ssl/certs/ca-certificates.crt usr/bin/azfilesauth usr/bin/azfilesauthmanager usr/bin/azfilesrefresh" {
 		t.Errorf("the image holds %s", got)
+	}
+}
+
+// TestBase: the files of a distribution are below the image's own, and its program is the image's.
+func TestBase(t *testing.T) {
+	in := example(t)
+	in.base, in.entrypoint = filepath.Join(t.TempDir(), "base.tar"), "/bin/plugin"
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range []string{"bin/plugin", program} {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: 3}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, "old"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), os.WriteFile(in.base, b.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	image, err := in.image(time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config, err := image.ConfigFile(); err != nil || config.Config.Entrypoint[0] != "/bin/plugin" {
+		t.Errorf("%v: %+v", err, config)
+	}
+	found := map[string]string{}
+	for r := tar.NewReader(mutate.Extract(image)); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[h.Name] = string(text)
+	}
+	if found["bin/plugin"] != "old" || found[program] != "elf" {
+		t.Errorf("the image holds %q", found)
 	}
 }
 
