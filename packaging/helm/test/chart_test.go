@@ -338,11 +338,20 @@ func TestReadmeHasEveryValue(t *testing.T) {
 	}
 }
 
-// TestKustomizeIsTheChart: the manifests for kustomize are what the chart renders without values.
+// TestKustomizeIsTheChart: the manifests for kustomize are what the chart renders without values, and those that the tests of
+// the pods run are what it renders with theirs.
 func TestKustomizeIsTheChart(t *testing.T) {
 	found := documents(t, "{}")
-	for path, key := range map[string]string{"node/daemonset.yaml": "DaemonSet azfilesauth", "node/configmap.yaml": "ConfigMap azfilesauth", "remove/daemonset.yaml": "DaemonSet azfilesauth-remove"} {
-		text := plain(found[key])
+	values, err := os.ReadFile("../../kubernetes/test/testdata/chart/values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods := documents(t, string(values))
+	for path, text := range map[string]string{
+		"node/daemonset.yaml": found["DaemonSet azfilesauth"], "node/configmap.yaml": found["ConfigMap azfilesauth"], "remove/daemonset.yaml": found["DaemonSet azfilesauth-remove"],
+		"test/testdata/chart/chart.yaml": pods["ConfigMap azfilesauth"] + "---\n" + pods["DaemonSet azfilesauth"] + "---\n" + pods["DaemonSet azfilesauth-remove"],
+	} {
+		text = plain(text)
 		path = "../../kubernetes/" + path
 		if *update {
 			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
