@@ -1,4 +1,4 @@
-// Command guest runs inside the lab's guest machine, after its init, and plays one of ten parts.
+// Command guest runs inside the lab's guest machine, after its init, and plays one of eleven parts.
 //
 //	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine; with the
 //	                          name long among them each does all that it can
@@ -7,6 +7,7 @@
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
 //	guest bench-mount[,WORD...]  measures what applications feel of mount options, or the rows with such a word
 //	guest boot,NAME           runs the story of this boot of the systemd guest
+//	guest pods                runs the pods of the manifests on a node of Kubernetes
 //	guest run,STORY           runs one story and shows its whole log
 //	guest shell[,STORY]       a shell on a clean machine, or where the story has just ended
 //	guest relay               passes on what comes for Samba, later: bench-mount starts it
@@ -39,6 +40,9 @@ func run(args []string) error {
 	mode, names, _ := strings.Cut(strings.Join(args, " "), ",")
 	if mode == "boot" {
 		return runBoot(names)
+	}
+	if mode == "pods" {
+		return runPods()
 	}
 	machines, err := newMachines()
 	if err != nil {

@@ -5,11 +5,11 @@ package test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,63 +20,68 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"sigs.k8s.io/yaml"
 )
 
-// What the pods see of their node: these directories lie in a scratch directory that stands for it.
-var nodeDirs = []string{"/usr", "/etc", "/opt", "/var/lib", "/run"}
-
-// account is the storage account of the fake of Azure, which has its address.
-const (
-	account = "acct1.file.core.windows.net"
-	azureIP = "10.99.0.1"
-	imdsIP  = "169.254.169.254"
-)
-
-// cluster is a node of one: containerd with our image and Azure beside it, in a network of their own, and a directory that
-// stands for the node's files. What a kubelet does by CRI is done here.
+// cluster is a node of one: containerd with our image, and Azure beside it. What a kubelet does by CRI is done here.
 type cluster struct {
-	t         *testing.T
-	bin       string // of containerd and runc
-	dir, node string
-	image     string
+	t         *testing.T        // fails
+	life      *testing.T        // ends what was started
+	bin       string            // where containerd and runc are installed; "" is where Debian has them
+	dir       string            // of containerd's state and of what the kubelet would have
+	node      string            // the directory that stands for the node's root; "" is the root
+	hosts, ca string            // what containers get in the place of their /etc/hosts, and of the authorities that the image trusts
+	images    map[string]string // the image that is loaded, by what the manifests name before the tag
 	runtime   cri.RuntimeServiceClient
-	netns     string // a process in the network of the node
+	azure     []string // what runs azurefake's commands
+	control   string   // where it takes them
+	patience  time.Duration
 	made      int
 }
 
 // pod is a sandbox.
 type pod struct {
 	*cluster
-	spec   corev1.PodSpec
+	workload
 	id     string
 	config *cri.PodSandboxConfig
-	layers string   // stands for the volumes that are no directories of the node
 	has    []string // directories that the image of these containers has beside what ours has
 }
 
-// newCluster starts the containerd of $CONTAINERD with a state of its own, and imports the archives in $IMAGES.
-func newCluster(t *testing.T) *cluster {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: containers are made")
-	}
-	c := &cluster{t: t, bin: os.Getenv("CONTAINERD"), node: t.TempDir()}
-	dir, err := os.MkdirTemp("", "pods") // a short path: the name of a socket is bounded
-	must(t, err)
-	c.dir = dir
-	for _, d := range append(slices.Clone(nodeDirs), "/usr/bin", "/usr/sbin", "/etc/request-key.d", "/var/lib/kubelet/kerberos") {
-		must(t, os.MkdirAll(c.node+d, 0o755))
-	}
-	must(t, os.Symlink("usr/sbin", c.node+"/sbin"))
-	c.start()
-	c.image = c.load("azfilesauth-" + runtime.GOARCH)
-	c.load("pause")
-	c.azure()
-	return c
+// workload is a DaemonSet's pod, with the ConfigMaps that are rendered beside it.
+type workload struct {
+	spec corev1.PodSpec
+	maps map[string]corev1.ConfigMap
 }
 
-// start runs containerd.
-func (c *cluster) start() {
+// rendered gives the DaemonSet of a name of what kustomize makes of a directory.
+func rendered(t *testing.T, dir, name string) workload {
+	t.Helper()
+	w := workload{maps: map[string]corev1.ConfigMap{}}
+	for _, r := range kustomized(t, dir).Resources() {
+		text, err := r.AsYAML()
+		must(t, err)
+		if r.GetKind() == "ConfigMap" {
+			var m corev1.ConfigMap
+			must(t, yaml.UnmarshalStrict(text, &m))
+			w.maps[m.Name] = m
+		}
+		if r.GetKind() == "DaemonSet" && r.GetName() == name {
+			w.spec = decode(t, text).Spec.Template.Spec
+		}
+	}
+	if len(w.spec.Containers) == 0 {
+		t.Fatalf("%s has no DaemonSet %s", dir, name)
+	}
+	return w
+}
+
+// start runs containerd with a state of its own, by a command in whose place it gets, and imports the archives in $IMAGES.
+func (c *cluster) start(images map[string]string, command ...string) (pid int) {
+	c.t.Helper()
+	if os.Geteuid() != 0 {
+		c.t.Skip("needs root: containers are made")
+	}
 	config := fmt.Sprintf(`version = 2
 root = %[1]q
 state = %[2]q
@@ -94,24 +99,20 @@ BinaryName = %[4]q
 	must(c.t, os.WriteFile(c.dir+"/config.toml", []byte(config), 0o600))
 	log, err := os.Create(c.dir + "/log")
 	must(c.t, err)
-	script := `set -e
-ip link set lo up; ip addr add ` + imdsIP + `/32 dev lo; ip addr add ` + azureIP + `/32 dev lo
-mount --bind "$1" "$1"; mount --make-rshared "$1"
-exec "$2" --config "$3"`
-	daemon := exec.Command("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh", c.node, c.bin+"/usr/bin/containerd", c.dir+"/config.toml")
+	command = append(command, c.bin+"/usr/bin/containerd", "--config", c.dir+"/config.toml")
+	daemon := exec.Command(command[0], command[1:]...)
 	daemon.Env = append(os.Environ(), "PATH="+c.bin+"/usr/bin:"+c.bin+"/usr/sbin:"+os.Getenv("PATH"))
 	daemon.Stdout, daemon.Stderr = log, log
 	must(c.t, daemon.Start())
-	c.netns = strconv.Itoa(daemon.Process.Pid) // unshare and sh become containerd
 	client, err := grpc.NewClient("unix://"+c.dir+"/sock", grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(c.t, err)
 	c.runtime = cri.NewRuntimeServiceClient(client)
-	c.t.Cleanup(func() {
+	c.life.Cleanup(func() {
 		_ = client.Close()
 		_ = daemon.Process.Signal(os.Interrupt)
 		_ = daemon.Wait()
 		_ = log.Close()
-		if c.t.Failed() {
+		if c.life.Failed() {
 			logs, _ := filepath.Glob(c.dir + "/*/*.log")
 			for _, name := range append(logs, c.node+"/var/log/azfilesrefresh.log", c.dir+"/log") {
 				text, _ := os.ReadFile(name)
@@ -124,6 +125,12 @@ exec "$2" --config "$3"`
 		_, err := c.runtime.Version(c.t.Context(), &cri.VersionRequest{})
 		return err == nil
 	})
+	c.images = map[string]string{}
+	for name, archive := range images {
+		c.images[name] = c.load(archive)
+	}
+	c.load("pause")
+	return daemon.Process.Pid
 }
 
 // load imports an archive, and gives the image's name.
@@ -142,23 +149,23 @@ func (c *cluster) load(name string) (image string) {
 	return image
 }
 
-// azure starts the fake of Azure on the node's network, as the real one is reached there.
-func (c *cluster) azure() {
+// tell runs a command of the fake of Azure.
+func (c *cluster) tell(verb string, args ...string) string {
 	c.t.Helper()
-	cmd := exec.Command("nsenter", "--target", c.netns, "--net", os.Getenv("AZUREFAKE"), "-storage", azureIP+":443", "-imds", imdsIP+":80",
-		"-control", "127.0.0.1:8765", "-host", account, "-ca-out", c.dir+"/ca.pem", "-ready", c.dir+"/ready")
-	must(c.t, cmd.Start())
-	c.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	c.until("Azure answers", func() bool { _, err := os.Stat(c.dir + "/ready"); return err == nil })
-	must(c.t, os.WriteFile(c.dir+"/hosts", []byte("127.0.0.1 localhost\n"+azureIP+" "+account+"\n"), 0o644))
+	command := slices.Concat(c.azure, []string{verb, "-control", c.control}, args)
+	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return strings.TrimSpace(string(out))
 }
 
-// exchanges is how many tickets Azure has issued.
-func (c *cluster) exchanges() string {
+// exchanges is how many tickets for an account Azure was asked for.
+func (c *cluster) exchanges(account string) int {
 	c.t.Helper()
-	out, err := exec.Command("nsenter", "--target", c.netns, "--net", os.Getenv("AZUREFAKE"), "count", "-target", "storage").CombinedOutput()
+	n, err := strconv.Atoi(c.tell("count", "-target", "storage", "-host", account))
 	must(c.t, err)
-	return strings.TrimSpace(string(out))
+	return n
 }
 
 func must(t *testing.T, err error) {
@@ -170,34 +177,38 @@ func must(t *testing.T, err error) {
 
 func (c *cluster) until(what string, done func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(c.patience); !done(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			c.t.Fatalf("not within a minute: %s", what)
+			c.t.Fatalf("not within %v: %s", c.patience, what)
 		}
 	}
 }
 
 // sandbox makes the sandbox of a pod.
-func (c *cluster) sandbox(name string, spec corev1.PodSpec, layers string) *pod {
+func (c *cluster) sandbox(name string, w workload) *pod {
 	c.t.Helper()
-	p := &pod{cluster: c, spec: spec, layers: layers, config: &cri.PodSandboxConfig{
+	p := &pod{cluster: c, workload: w, config: &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: name, Uid: name, Namespace: "kube-system"},
 		LogDirectory: filepath.Join(c.dir, name),
 		Linux: &cri.LinuxPodSandboxConfig{SecurityContext: &cri.LinuxSandboxSecurityContext{
-			NamespaceOptions: namespaces(spec), Privileged: slices.ContainsFunc(spec.Containers, privileged), Seccomp: runtimeDefault(),
+			NamespaceOptions: namespaces(w.spec), Privileged: slices.ContainsFunc(w.spec.Containers, privileged), Seccomp: runtimeDefault(),
 		}},
 	}}
 	must(c.t, os.MkdirAll(p.config.LogDirectory, 0o755))
 	got, err := c.runtime.RunPodSandbox(c.t.Context(), &cri.RunPodSandboxRequest{Config: p.config})
 	must(c.t, err)
 	p.id = got.PodSandboxId
-	c.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		_, _ = c.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id})
-		_, _ = c.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.id})
-	})
+	c.life.Cleanup(func() { _ = p.remove() })
 	return p
+}
+
+// remove ends the pod.
+func (p *pod) remove() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, stopped := p.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id})
+	_, removed := p.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.id})
+	return errors.Join(stopped, removed)
 }
 
 func namespaces(spec corev1.PodSpec) *cri.NamespaceOption {
@@ -246,11 +257,19 @@ func (p *pod) container(k corev1.Container) *cri.ContainerConfig {
 			rights.Capabilities.DropCapabilities = append(rights.Capabilities.DropCapabilities, string(name))
 		}
 	}
+	name, _, _ := strings.Cut(k.Image, ":")
+	if p.images[name] == "" {
+		p.t.Fatalf("there is no image %s", k.Image)
+	}
+	var variables []*cri.KeyValue
+	for _, v := range k.Env {
+		variables = append(variables, &cri.KeyValue{Key: v.Name, Value: []byte(v.Value)})
+	}
 	last := fmt.Sprintf("%s/%s-%d", p.config.LogDirectory, k.Name, p.made)
 	must(p.t, os.WriteFile(last, nil, 0o666))
 	return &cri.ContainerConfig{
 		Metadata: &cri.ContainerMetadata{Name: k.Name, Attempt: uint32(p.made)},
-		Image:    &cri.ImageSpec{Image: p.image}, Command: k.Command, Args: k.Args, LogPath: fmt.Sprintf("%s-%d.log", k.Name, p.made),
+		Image:    &cri.ImageSpec{Image: p.images[name]}, Command: k.Command, Args: k.Args, Envs: variables, LogPath: fmt.Sprintf("%s-%d.log", k.Name, p.made),
 		Mounts: append(p.mounts(k), &cri.Mount{ContainerPath: "/dev/termination-log", HostPath: last}),
 		Linux: &cri.LinuxContainerConfig{
 			Resources: &cri.LinuxContainerResources{MemoryLimitInBytes: k.Resources.Limits.Memory().Value()}, SecurityContext: rights,
@@ -263,8 +282,8 @@ func (p *pod) container(k corev1.Container) *cri.ContainerConfig {
 func (p *pod) mounts(k corev1.Container) []*cri.Mount {
 	p.t.Helper()
 	all := []*cri.Mount{
-		{ContainerPath: "/etc/hosts", HostPath: p.dir + "/hosts"},
-		{ContainerPath: "/etc/ssl/certs/ca-certificates.crt", HostPath: p.dir + "/ca.pem", Readonly: true},
+		{ContainerPath: "/etc/hosts", HostPath: p.hosts},
+		{ContainerPath: "/etc/ssl/certs/ca-certificates.crt", HostPath: p.ca, Readonly: true},
 	}
 	for _, d := range p.has {
 		must(p.t, os.MkdirAll(p.config.LogDirectory+d, 0o755))
@@ -272,8 +291,10 @@ func (p *pod) mounts(k corev1.Container) []*cri.Mount {
 	}
 	for _, m := range k.VolumeMounts {
 		v := p.spec.Volumes[slices.IndexFunc(p.spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })]
-		from := p.layers
-		if v.HostPath != nil {
+		from := ""
+		if v.ConfigMap != nil {
+			from = filepath.Join(p.configMap(v), m.SubPath)
+		} else if v.HostPath != nil {
 			from = p.node + v.HostPath.Path
 			must(p.t, os.MkdirAll(from, 0o755)) // DirectoryOrCreate
 			resolved, err := filepath.EvalSymlinks(from)
@@ -292,8 +313,35 @@ func (p *pod) mounts(k corev1.Container) []*cri.Mount {
 	return all
 }
 
-// start starts a container, and gives its id.
-func (p *pod) start(k corev1.Container) (id string, log string) {
+// configMap makes the volume of a ConfigMap as the kubelet does, where each file is a link.
+func (p *pod) configMap(v corev1.Volume) string {
+	p.t.Helper()
+	from, there := p.maps[v.ConfigMap.Name]
+	if !there && (v.ConfigMap.Optional == nil || !*v.ConfigMap.Optional) {
+		p.t.Fatalf("there is no ConfigMap %s", v.ConfigMap.Name)
+	}
+	dir := filepath.Join(p.config.LogDirectory, v.Name)
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	must(p.t, errors.Join(os.MkdirAll(dir+"/..2026", 0o755), os.Symlink("..2026", dir+"/..data")))
+	for key, text := range from.Data {
+		path := key
+		if len(v.ConfigMap.Items) > 0 {
+			i := slices.IndexFunc(v.ConfigMap.Items, func(item corev1.KeyToPath) bool { return item.Key == key })
+			if i < 0 {
+				continue
+			}
+			path = v.ConfigMap.Items[i].Path
+		}
+		write(p.t, dir+"/..2026/"+path, text, 0o644)
+		must(p.t, os.Symlink("..data/"+path, filepath.Join(dir, path)))
+	}
+	return dir
+}
+
+// create starts a container, and gives its id.
+func (p *pod) create(k corev1.Container) (id string, log string) {
 	p.t.Helper()
 	config := p.container(k)
 	got, err := p.runtime.CreateContainer(p.t.Context(), &cri.CreateContainerRequest{PodSandboxId: p.id, Config: config, SandboxConfig: p.config})
@@ -306,7 +354,7 @@ func (p *pod) start(k corev1.Container) (id string, log string) {
 // run runs a container to its end, as an init container, and gives its exit status and its log.
 func (p *pod) run(k corev1.Container) (status int32, said string) {
 	p.t.Helper()
-	id, log := p.start(k)
+	id, log := p.create(k)
 	p.until(k.Name+" ends", func() bool { return p.status(id).State == cri.ContainerState_CONTAINER_EXITED })
 	text, err := os.ReadFile(log)
 	must(p.t, err)

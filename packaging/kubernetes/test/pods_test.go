@@ -6,77 +6,75 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// files are the files of the node but for the caches, with their modes and contents.
-func (c *cluster) files() map[string]string {
+// What the pods see of their node: these directories lie in a scratch directory that stands for it.
+var nodeDirs = []string{"/usr", "/etc", "/opt", "/var/lib", "/run"}
+
+// account is the storage account of the fake of Azure, which has its address.
+const (
+	account = "acct1.file.core.windows.net"
+	azureIP = "10.99.0.1"
+	imdsIP  = "169.254.169.254"
+)
+
+// newCluster makes a node of a scratch directory and a network of its own, with the containerd of $CONTAINERD and the fake of
+// Azure of $AZUREFAKE.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{t: t, life: t, bin: os.Getenv("CONTAINERD"), node: t.TempDir(), control: "127.0.0.1:8765", patience: time.Minute}
+	dir, err := os.MkdirTemp("", "pods") // a short path: the name of a socket is bounded
+	must(t, err)
+	c.dir, c.hosts, c.ca = dir, dir+"/hosts", dir+"/ca.pem"
+	for _, d := range append(slices.Clone(nodeDirs), "/usr/bin", "/usr/sbin", "/etc/request-key.d", "/var/lib/kubelet/kerberos") {
+		must(t, os.MkdirAll(c.node+d, 0o755))
+	}
+	must(t, os.Symlink("usr/sbin", c.node+"/sbin"))
+	script := `set -e
+ip link set lo up; ip addr add ` + imdsIP + `/32 dev lo; ip addr add ` + azureIP + `/32 dev lo
+mount --bind "$1" "$1"; mount --make-rshared "$1"
+shift; exec "$@"`
+	ours := "azfilesauth-" + runtime.GOARCH
+	pid := c.start(map[string]string{"azfilesauth": ours, "azurefile-csi-azfilesauth": ours}, // unshare and sh become containerd
+		"unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh", c.node)
+	c.azure = []string{"nsenter", "--target", strconv.Itoa(pid), "--net", os.Getenv("AZUREFAKE")}
+	c.serveAzure()
+	return c
+}
+
+// serveAzure starts the fake of Azure on the node's network, as the real one is reached there.
+func (c *cluster) serveAzure() {
 	c.t.Helper()
-	all := map[string]string{}
-	must(c.t, filepath.WalkDir(c.node, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.Contains(path, "/run/") || strings.Contains(path, "/var/log/") || strings.Contains(path, "/var/lib/kubelet/kerberos/") {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		text, _ := os.ReadFile(path)
-		all[strings.TrimPrefix(path, c.node)] = fmt.Sprintf("%v %.80q", info.Mode(), text)
-		return nil
-	}))
-	return all
+	cmd := exec.Command(c.azure[0], append(c.azure[1:len(c.azure):len(c.azure)], "-storage", azureIP+":443", "-imds", imdsIP+":80",
+		"-control", c.control, "-host", account, "-ca-out", c.ca, "-ready", c.dir+"/ready")...)
+	must(c.t, cmd.Start())
+	c.life.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	c.until("Azure answers", func() bool { _, err := os.Stat(c.dir + "/ready"); return err == nil })
+	must(c.t, os.WriteFile(c.hosts, []byte("127.0.0.1 localhost\n"+azureIP+" "+account+"\n"), 0o644))
 }
 
-// node are the pods of the node's manifests, with what the story needs of them.
-type node struct {
-	*pod
-	install, watch corev1.Container
-	id             string // of the daemon's container
-}
-
-// TestPods runs the pods of the manifests in containerd and runc, driven by CRI, beside the driver's own pod and what its
+// TestPods runs the pods that the chart renders in containerd and runc, driven by CRI, beside the driver's own pod and what its
 // init container does.
 func TestPods(t *testing.T) {
 	c := newCluster(t)
-	layers := t.TempDir() // as the kubelet makes the volume of a ConfigMap
-	write(t, layers+"/..2026/60-cluster.yaml", "no_proxy: [nothing.example]\n", 0o644)
-	must(t, errors.Join(os.Symlink("..2026", layers+"/..data"), os.Symlink("..data/60-cluster.yaml", layers+"/60-cluster.yaml")))
-	spec := build(t, "../node")[0].Spec.Template.Spec
-	n := &node{pod: c.sandbox("node", spec, layers), install: container(t, spec.InitContainers, "install"), watch: container(t, spec.Containers, "watch")}
-
+	n := c.newNode(rendered(t, "testdata/chart", "azfilesauth"))
 	n.needsPrograms(t)
 	before := c.files()
-	if status, said := n.run(n.install); status != 0 || !strings.Contains(said, "azfiles.conf: make the file") {
-		t.Fatalf("%d\n%s", status, said)
-	}
-	if out, err := exec.Command(c.node+"/usr/bin/azfilesauth", "--version").CombinedOutput(); err != nil {
-		t.Errorf("what the node got does not run: %v\n%s", err, out)
-	}
+	n.installs(t)
 	n.starts(t)
-	sidecar := besideTheDriver(t, n, layers)
+	sidecar := besideTheDriver(t, n)
 	n.fails(t, sidecar)
-
-	gone := build(t, "../remove")[0].Spec.Template.Spec
-	if status, said := c.sandbox("remove", gone, layers).run(container(t, gone.InitContainers, "remove")); status != 0 {
-		t.Fatalf("%d\n%s", status, said)
-	}
-	after := c.files()
-	delete(after, "/etc/azfilesauth/config.yaml") // the driver's
-	delete(after, mountTable)
-	if got, want := fmt.Sprint(after), fmt.Sprint(before); got != want {
-		t.Errorf("after removal the node holds\n%s\nnot\n%s", got, want)
-	}
+	c.removes(t, rendered(t, "testdata/chart", "azfilesauth-remove"), before, "/etc/azfilesauth/config.yaml", mountTable)
 }
 
 // needsPrograms: a node without cifs-utils and keyutils is not ready, with the reason.
@@ -94,7 +92,7 @@ func (n *node) needsPrograms(t *testing.T) {
 // mountTable is on the node, and stands for /proc/1/mountinfo and /proc/self/mountinfo: this kernel has no SMB client.
 const mountTable = "/etc/azfilesauth/mountinfo"
 
-// starts starts the daemon: its probes succeed, and its rights are those of the manifest.
+// starts starts the daemon with a table of its own.
 func (n *node) starts(t *testing.T) {
 	t.Helper()
 	write(t, n.node+mountTable, "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n", 0o644)
@@ -103,20 +101,12 @@ func (n *node) starts(t *testing.T) {
 		t.Fatalf("the manifest's daemon reads %s", got)
 	}
 	watch.Command = append(watch.Command[:len(watch.Command)-1:len(watch.Command)-1], "--mountinfo="+mountTable)
-	n.id, _ = n.start(watch)
-	n.until("the startup probe succeeds", func() bool { return n.probe(n.id, watch.StartupProbe) == 0 })
-	if live, ready := n.probe(n.id, watch.LivenessProbe), n.probe(n.id, watch.ReadinessProbe); live != 0 || ready != 0 {
-		t.Errorf("liveness %d, readiness %d", live, ready)
-	}
-	if status, err := os.ReadFile("/proc/" + n.pid(n.id) + "/status"); err != nil || !bytes.Contains(status, []byte("NoNewPrivs:\t1")) ||
-		!bytes.Contains(status, []byte("Seccomp:\t2")) || !bytes.Contains(status, []byte("CapEff:\t000000000000000b")) {
-		t.Errorf("%v\n%s", err, status)
-	}
+	n.begin(t, watch)
 }
 
 // besideTheDriver runs the driver's own pod with our image, from the driver's manifests and the component, and makes a ticket
 // as the driver does. Both daemons see the volume; the ticket is asked for once.
-func besideTheDriver(t *testing.T, n *node, layers string) (sidecar string) {
+func besideTheDriver(t *testing.T, n *node) (sidecar string) {
 	t.Helper()
 	// What the driver's init container does at each of its starts: the layer stays in force, the cache is the driver's.
 	write(t, n.node+"/etc/azfilesauth/config.yaml", "USER_UID: 0\nKRB5_CC_NAME: /var/lib/kubelet/kerberos/krb5cc_0\nLOG_DESTINATION: \"file\"\n", 0o644)
@@ -127,12 +117,12 @@ func besideTheDriver(t *testing.T, n *node, layers string) (sidecar string) {
 		}
 	}
 
-	spec := build(t, deployment(t, "../csi", "", manifests[0]))[0].Spec.Template.Spec
-	refresh := container(t, spec.Containers, "azfilesrefresh")
+	csi := rendered(t, deployment(t, "../csi", "", manifests[0]), "csi-azurefile-node")
+	refresh := container(t, csi.spec.Containers, "azfilesrefresh")
 	refresh.Command = append(refresh.Command[:1:1], "--mountinfo="+mountTable)
-	driver := n.sandbox("driver", spec, layers)
+	driver := n.sandbox("driver", csi)
 	driver.has = []string{"/run"} // it is Debian's
-	sidecar, _ = driver.start(refresh)
+	sidecar, _ = driver.create(refresh)
 	n.until("the sidecar's probe succeeds", func() bool { return n.probe(sidecar, refresh.LivenessProbe) == 0 })
 	if live := n.probe(n.id, n.watch.LivenessProbe); live != 0 {
 		t.Errorf("beside the sidecar, liveness is %d", live)
@@ -150,13 +140,13 @@ func besideTheDriver(t *testing.T, n *node, layers string) (sidecar string) {
 		t.Errorf("%d %s", status, said)
 	}
 	_, listed := n.exec(n.id, "azfilesauth", "list")
-	if asked := n.exchanges(); asked != "1" || !strings.Contains(listed, account) {
-		t.Errorf("%s exchanges; the node's daemon sees\n%s", asked, listed)
+	if asked := n.exchanges(account); asked != 1 || !strings.Contains(listed, account) {
+		t.Errorf("%d exchanges; the node's daemon sees\n%s", asked, listed)
 	}
 	volume := "36 20 0:40 / /var/lib/kubelet/plugins/kubernetes.io/csi/file.csi.azure.com/x/globalmount rw - cifs //" + account + "/share rw,vers=3.1.1,sec=krb5,cruid=0,username=root,addr=" + azureIP + "\n"
 	n.replaceTable(t, volume)
 	n.until("both keep the volume", func() bool {
-		return n.probe(n.id, n.watch.ReadinessProbe) == 0 && n.keeps(n.id) && n.keeps(sidecar)
+		return n.probe(n.id, n.watch.ReadinessProbe) == 0 && n.keeps(n.id, account) && n.keeps(sidecar, account)
 	})
 	must(t, os.Remove(n.node+"/var/lib/kubelet/kerberos/krb5cc_0"))
 	n.until("the ticket is there again", func() bool {
@@ -166,8 +156,8 @@ func besideTheDriver(t *testing.T, n *node, layers string) (sidecar string) {
 	n.until("both have seen it", func() bool {
 		return n.probe(n.id, n.watch.ReadinessProbe) == 0 && n.probe(sidecar, n.watch.ReadinessProbe) == 0
 	})
-	if asked := n.exchanges(); asked != "2" {
-		t.Errorf("%s exchanges after the loss of the cache: both daemons asked", asked)
+	if asked := n.exchanges(account); asked != 2 {
+		t.Errorf("%d exchanges after the loss of the cache: both daemons asked", asked)
 	}
 	return sidecar
 }
@@ -193,12 +183,6 @@ func (c *cluster) all(t *testing.T) (ids []string) {
 		ids = append(ids, k.Id)
 	}
 	return ids
-}
-
-// keeps reports whether a container's daemon has the account's volume.
-func (c *cluster) keeps(id string) bool {
-	_, out := c.exec(id, "azfilesauth", "status", "--json")
-	return strings.Contains(out, account) && strings.Contains(out, "globalmount")
 }
 
 // fails: a daemon that hangs fails the probe within its time; one that was killed is started again; what is there stays.

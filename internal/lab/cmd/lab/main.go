@@ -8,6 +8,7 @@
 //	                                    -keep: then a shell there
 //	lab shell [-suite SUITE]            a shell in the guest, on a clean machine
 //	lab boots [-suite SUITE]            boots the systemd guest once for each of its stories
+//	lab pods [-suite SUITE]             runs the pods of the manifests in a guest with containerd
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
@@ -54,8 +55,11 @@ func run(args []string) error {
 		return err
 	}
 	newLab := lab.New
-	if verb == "boots" {
+	switch verb {
+	case "boots":
 		newLab = lab.NewSystemd
+	case "pods":
+		newLab = lab.NewKubernetes
 	}
 	l, err := newLab(*suite, os.Stderr)
 	if err != nil {
@@ -68,7 +72,7 @@ func run(args []string) error {
 		return explain(l, l.Run(ctx, show, "shell", names...))
 	}
 	bound := limit
-	if verb == "bench-mount" {
+	if verb == "bench-mount" || verb == "pods" {
 		bound = limitLong
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
@@ -82,13 +86,15 @@ func run(args []string) error {
 		return explain(l, l.Run(ctx, show, "stories", names...))
 	case "boots":
 		return explain(l, l.RunBoots(ctx, lab.NewMachine, show))
+	case "pods":
+		return explain(l, l.RunPods(ctx, show))
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "demo", "bench", "bench-mount":
 		l.Counted = verb == "bench-mount"
 		return explain(l, l.Run(ctx, show, verb, names...))
 	}
-	return fmt.Errorf("usage: lab build|test|run|shell|boots|doctor|demo|bench|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
+	return fmt.Errorf("usage: lab build|test|run|shell|boots|pods|doctor|demo|bench|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
 }
 
 // parse takes switches before and after the names.
