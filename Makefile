@@ -226,19 +226,29 @@ test-unit: promtool ## the packages' own tests, with the race detector; as root,
 # Helm's engine and a container's runtime take longer to build than all the rest; the manifests' own tests are in test-unit.
 RUNTIME := $(CURDIR)/.cache/containerd
 .PHONY: test-kubernetes
-test-kubernetes: images ## the chart by helm's engine, the images, and the pods in containerd and runc, driven by CRI
+test-kubernetes: pods ## the chart by helm's engine, the images, and the pods in containerd and runc, driven by CRI
 	cd packaging/helm/test && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
 	cd packaging/images && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
 	@[ -x $(RUNTIME)/usr/bin/ctr ] || { \
 	  mkdir -p $(RUNTIME) && cd $(RUNTIME) && echo "deps: fetching containerd and runc" && \
 	  if [ "$$(id -u)" = 0 ]; then apt-get -o DPkg::Lock::Timeout=300 -qq update; fi && apt-get -qq download containerd runc && \
 	  for d in *.deb; do dpkg-deb -x $$d . && rm $$d; done; }
-	$(GO) build -o bin/images/azurefake ./internal/azurefake/cmd/azurefake
-	cd packaging/kubernetes/test && CGO_ENABLED=0 $(GO) build -o ../../../bin/images/pause ./pause
+	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/bin/images AZUREFAKE=$(CURDIR)/bin/images/azurefake $(CURDIR)/$(PROGRESS) ../../../bin/images/pods.test -test.run '^TestPods$$' -test.v
+
+.PHONY: test-kubernetes-guest
+test-kubernetes-guest: NEEDS += mke2fs:e2fsprogs
+test-kubernetes-guest: deps ## the pods of the chart and of kustomize on a node with a real kernel, which mounts real shares, in a guest
+	$(PROGRESS) $(GO) test -tags lab -run '^TestPods$$' -count=1 -timeout 80m -v ./internal/lab
+
+# What the tests of the pods are made of.
+.PHONY: pods
+pods: images
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/images/azurefake ./internal/azurefake/cmd/azurefake
+	cd packaging/kubernetes/test && CGO_ENABLED=0 $(GO) build -trimpath -o ../../../bin/images/pause ./pause
+	cd packaging/kubernetes/test && CGO_ENABLED=0 $(CURDIR)/$(PROGRESS) $(GO) test -c -ldflags '-s -w' -tags runtime -o ../../../bin/images/pods.test .
 	bin/images/write -program bin/images/pause -arch $$($(GO) env GOARCH) -version pause -created '$(COMMITTED)' \
 	  -certificates /etc/ssl/certs/ca-certificates.crt -sbom dist/images/azfilesauth-amd64.cdx.json -out bin/images/pause.oci.tar
 	ln -f dist/images/*.oci.tar bin/images/
-	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/bin/images AZUREFAKE=$(CURDIR)/bin/images/azurefake $(CURDIR)/$(PROGRESS) $(GO) test -tags runtime -run '^TestPods' -count=1 -v ./...
 
 # The series are in virtual time, so the picture changes where the dashboard or the story does.
 .PHONY: dashboard
@@ -291,7 +301,7 @@ soak: deps build ## keeps 50 short-lived tickets for SOAK (25m) while things fai
 	  -plot $(if $(PAGE),$(dir $(PAGE)),bin/)soak.svg $(BIN)
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-faults soak ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-kubernetes-guest test-faults soak ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

@@ -149,7 +149,6 @@ create  cifs.spnego    * * /usr/sbin/cifs.upcall %k
 -- usr/sbin/key.dns_resolver 755 --
 -- usr/sbin/mount.cifs 4755 --
 -- usr/sbin/cifs.upcall 755 --
-<NUL>version: %s<NUL>7.4<NUL>
 `
 
 // hostTree is a healthy, running machine with the variations.
@@ -176,7 +175,7 @@ func (p programs) run(_ context.Context, path string, _ ...string) (string, erro
 func hostPrograms() programs {
 	return programs{
 		"request-key": "request-key from keyutils-1.6.3 (Built 2020-02-10)\n", "mount.cifs": "mount.cifs version: 7.4\n",
-		"azfiles.upcall": "azfiles.upcall from azfilesauth 2.0.0\n",
+		"cifs.upcall": "version: 7.4\n", "azfiles.upcall": "azfiles.upcall from azfilesauth 2.0.0\n",
 	}
 }
 
