@@ -266,7 +266,7 @@ func TestManualOfJSON(t *testing.T) {
 		{"azfilesauth.8", "Sh", "JSON", "internal/cli.answer internal/cli.failure"},
 	} {
 		var keys []string
-		for _, name := range strings.Fields(v.types) {
+		for name := range strings.FieldsSeq(v.types) {
 			keys = append(keys, jsonKeys(t, name)...)
 		}
 		same(t, v.page+", "+v.part, readPage(t, v.page).part(t, v.macro, v.part).arguments("Va"), keys)

@@ -69,8 +69,7 @@ func run(ctx context.Context, path string, args []string, stdout, stderr io.Writ
 	err := cmd.Wait()
 	close(stop)
 	end := ending{signaled: <-signaled, said: string(said.text)}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited && !errors.Is(err, exec.ErrWaitDelay) {
 		return end, err
 	}
 	end.status, end.text = cmd.ProcessState.ExitCode(), cmd.ProcessState.String()

@@ -157,8 +157,7 @@ func (r *request) login(text string) (err error) {
 
 // unresolved explains why the configuration makes no endpoint of a host.
 func (r *request) unresolved(err error) error {
-	var e *endpoint.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*endpoint.Error](err); ok {
 		return fault.HostUnknown.New(e.Host, e.Problem)
 	}
 	return err

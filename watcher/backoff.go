@@ -21,7 +21,7 @@ func ofHost(host string) string { return "host " + host }
 // an endpoint's own. Attempts that began before the last one ended failed together with it.
 func (b backoffs) fail(r result, f *fault.Fault) (a Attempt, ok bool) {
 	name, at, began := "", r.at, r.at.Add(-r.took)
-	if token := (*tickets.TokenError)(nil); errors.As(r.err, &token) {
+	if token, ok := errors.AsType[*tickets.TokenError](r.err); ok {
 		name, at, began = ofIdentity(token.Identity), token.At, token.At
 	} else if fault.Is(f, fault.DNSFailed, fault.ProxyFailed, fault.EndpointDown, fault.EndpointTimeout, fault.AzureBusy) {
 		name = ofHost(r.Host)

@@ -104,8 +104,7 @@ func (w *watcher) exposeMetrics() {
 	if err == nil {
 		w.exposed = text.Bytes()
 	}
-	var reason unix.Errno // the text names another temporary file each time
-	_ = errors.As(err, &reason)
+	reason, _ := errors.AsType[unix.Errno](err) // the text names another temporary file each time
 	w.logOnce(path, reason.Error(), func() {
 		if err != nil {
 			w.Log.Warn("the metrics cannot be written: "+err.Error(), "file", path)

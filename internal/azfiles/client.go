@@ -160,7 +160,7 @@ func (c *Client) sleep(ctx context.Context, d time.Duration) error {
 // passing reports whether asking again soon may help: the account is busy or the connection failed.
 // A name that does not exist is left alone, since a person waits for the answer.
 func (x *exchange) passing(f *fault.Fault) bool {
-	if dns := (*net.DNSError)(nil); errors.As(f, &dns) && dns.IsNotFound {
+	if dns, ok := errors.AsType[*net.DNSError](f); ok && dns.IsNotFound {
 		return false
 	}
 	if fault.Is(f, fault.NotAzure) { // a gateway on the way passes too, a block page does not

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -126,9 +127,9 @@ func spacedJSON(members []pair) string {
 	escape := strings.NewReplacer("/", `\/`, "+", `\u002b`, "=", `\u003d`)
 	var b strings.Builder
 	b.WriteString("\r\n {\t\"unknown\" : [ { \"kerberosServiceTicket\" : null , \"access_token\" : 1e3 } , \"}\\\"{\" ]")
-	for i := len(members) - 1; i >= 0; i-- {
-		name := members[i].name
-		b.WriteString("\n ,\t\"\\u00" + hexByte(name[0]) + name[1:] + "\" :\r\n " + escape.Replace(members[i].json()))
+	for _, member := range slices.Backward(members) {
+		name := member.name
+		b.WriteString("\n ,\t\"\\u00" + hexByte(name[0]) + name[1:] + "\" :\r\n " + escape.Replace(member.json()))
 	}
 	b.WriteString(" , \"later\" : { \"a\" : false } } \n\n")
 	return b.String()

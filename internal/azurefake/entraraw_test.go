@@ -184,7 +184,7 @@ func TestEntraOrders(t *testing.T) {
 		"identity":         {azurefake.Order{Identity: strings.ToUpper(appID), Status: 500}, 500, "", nil},
 		"another identity": {azurefake.Order{Identity: otherID, Status: 500}, 200, "", nil},
 		"redirect":         {azurefake.Order{Redirect: "https://evil.example/"}, 302, "Location: https://evil.example/", nil},
-		"body":             {azurefake.Order{Body: ptr("<html>sign in</html>"), ContentType: "text/html"}, 200, "Content-Type: text/html", []string{"<html>sign in"}},
+		"body":             {azurefake.Order{Body: new("<html>sign in</html>"), ContentType: "text/html"}, 200, "Content-Type: text/html", []string{"<html>sign in"}},
 		"not JSON":         {azurefake.Order{Garbage: azurefake.GarbageJSON}, 200, "", []string{"It works"}},
 		"spaces":           {azurefake.Order{Spaces: true}, 200, "", []string{"\" :\r\n 3600"}},
 		"lifetime":         {azurefake.Order{Lifetime: 5 * time.Minute}, 200, "", []string{`"expires_in":300,`}},
@@ -242,8 +242,7 @@ func TestEntraConnection(t *testing.T) {
 	if err == nil {
 		resp.Body.Close()
 	}
-	var unknown x509.UnknownAuthorityError
-	if !errors.As(err, &unknown) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); !ok {
 		t.Errorf("got %v, want an unknown authority", err)
 	}
 	if resp, body := do(t, f, newTokenRequest(t, tokenURL)); resp.StatusCode != 200 {

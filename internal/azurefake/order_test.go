@@ -17,7 +17,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 )
 
-func ptr[T any](v T) *T { return &v }
+func ptr[T any](v T) *T { return new(v) }
 
 // TestOrderedAnswers has the orders whose answer is no ticket.
 func TestOrderedAnswers(t *testing.T) {
@@ -36,9 +36,9 @@ func TestOrderedAnswers(t *testing.T) {
 		{"retry after", storage(azurefake.Order{Status: 429, RetryAfter: "7"}), 429, "Retry-After: 7", ""},
 		{"redirect", storage(azurefake.Order{Redirect: "https://evil.example/"}), 302, "Location: https://evil.example/", "-"},
 		{"redirect 307", storage(azurefake.Order{Redirect: "https://evil.example/", Status: 307}), 307, "Location: https://evil.example/", "-"},
-		{"body", storage(azurefake.Order{Body: ptr("{}")}), 200, "Content-Type: application/json", "{}"},
-		{"body with status", storage(azurefake.Order{Body: ptr("gone"), ContentType: "text/plain", Status: 410}), 410, "Content-Type: text/plain", "gone"},
-		{"empty body", storage(azurefake.Order{Body: ptr("")}), 200, "", "-"},
+		{"body", storage(azurefake.Order{Body: new("{}")}), 200, "Content-Type: application/json", "{}"},
+		{"body with status", storage(azurefake.Order{Body: new("gone"), ContentType: "text/plain", Status: 410}), 410, "Content-Type: text/plain", "gone"},
+		{"empty body", storage(azurefake.Order{Body: new("")}), 200, "", "-"},
 		{"not JSON", storage(azurefake.Order{Garbage: azurefake.GarbageJSON}), 200, "", "<html>"},
 		{"empty", storage(azurefake.Order{Garbage: azurefake.GarbageEmpty}), 200, "", "-"},
 		{"skew", storage(azurefake.Order{Skew: -time.Hour}), 200, "Date: Mon, 23 Nov 2026 11:00:00 GMT", "expirationTime"},
@@ -47,7 +47,7 @@ func TestOrderedAnswers(t *testing.T) {
 		{"IMDS error", imds(azurefake.Order{Status: 429, Code: "too_many", Message: "slow down", RetryAfter: "2"}), 429, "Retry-After: 2", `{"error":"too_many","error_description":"slow down"}`},
 		{"IMDS error without a code", imds(azurefake.Order{Status: 500}), 500, "", "Internal Server Error"},
 		{"IMDS redirect", imds(azurefake.Order{Redirect: "http://evil.example/"}), 302, "Location: http://evil.example/", "-"},
-		{"IMDS body", imds(azurefake.Order{Body: ptr("[1]")}), 200, "", "[1]"},
+		{"IMDS body", imds(azurefake.Order{Body: new("[1]")}), 200, "", "[1]"},
 		{"IMDS no JSON", imds(azurefake.Order{Garbage: azurefake.GarbageJSON}), 200, "", "<html>"},
 		{"IMDS empty", imds(azurefake.Order{Garbage: azurefake.GarbageEmpty}), 200, "", "-"},
 		{"IMDS lifetime", imds(azurefake.Order{Lifetime: time.Minute}), 200, "", `"expires_in":"60"`},
@@ -110,12 +110,12 @@ func TestOrderedTickets(t *testing.T) {
 				t.Errorf("ticket for %s", got)
 			}
 		}},
-		{"no ticket", azurefake.Order{Tickets: ptr(0)}, func(t *testing.T, _ *azurefake.Fake, a answer) {
+		{"no ticket", azurefake.Order{Tickets: new(0)}, func(t *testing.T, _ *azurefake.Fake, a answer) {
 			if len(a.cred.Tickets)+len(a.part.TicketInfo) != 0 {
 				t.Error("there is a ticket")
 			}
 		}},
-		{"three tickets", azurefake.Order{Tickets: ptr(3)}, wantThree},
+		{"three tickets", azurefake.Order{Tickets: new(3)}, wantThree},
 		{"etype", azurefake.Order{Etype: 17}, func(t *testing.T, f *azurefake.Fake, a answer) {
 			if a.cred.Tickets[0].EncPart.EType != 17 || len(a.sessionKey) != 16 {
 				t.Errorf("ticket etype %d, key of %d bytes", a.cred.Tickets[0].EncPart.EType, len(a.sessionKey))
@@ -381,7 +381,7 @@ func TestOrderRefuses(t *testing.T) {
 		"no target":          {Status: 500},
 		"negative times":     {Target: "storage", Times: -1},
 		"negative delay":     {Target: "storage", Delay: -1},
-		"negative tickets":   {Target: "storage", Tickets: ptr(-1)},
+		"negative tickets":   {Target: "storage", Tickets: new(-1)},
 		"status":             {Target: "storage", Status: 99},
 		"garbage":            {Target: "storage", Garbage: "rubbish"},
 		"answer":             {Target: "storage", Answer: "unheard-of"},
@@ -392,7 +392,7 @@ func TestOrderRefuses(t *testing.T) {
 		"IMDS service key":   {Target: "imds", Secret: "x"},
 		"IMDS wrong server":  {Target: "imds", WrongServer: host},
 		"IMDS ticket etype":  {Target: "imds", Etype: 17},
-		"IMDS ticket number": {Target: "imds", Tickets: ptr(2)},
+		"IMDS ticket number": {Target: "imds", Tickets: new(2)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
@@ -420,8 +420,8 @@ func TestIMDSSpaces(t *testing.T) {
 func TestOrderJSON(t *testing.T) {
 	whole := azurefake.Order{
 		Target: "storage", Host: "h", Identity: "i", Times: 1, Status: 2, Code: "c", Message: "m", RetryAfter: "r",
-		Delay: time.Second, Hang: true, Drop: true, Redirect: "u", Body: ptr("b"), ContentType: "t", Garbage: "g",
-		Lifetime: -time.Hour, Skew: time.Minute, Spaces: true, WrongServer: "w", Tickets: ptr(0), Etype: 3, KeyLen: 4,
+		Delay: time.Second, Hang: true, Drop: true, Redirect: "u", Body: new("b"), ContentType: "t", Garbage: "g",
+		Lifetime: -time.Hour, Skew: time.Minute, Spaces: true, WrongServer: "w", Tickets: new(0), Etype: 3, KeyLen: 4,
 		SessionKeyMismatch: true, NoTimes: true, Secret: "s", Untrusted: true,
 	}
 	text, err := json.Marshal(whole)

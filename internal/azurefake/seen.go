@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -53,9 +54,7 @@ func sendAnswer(w http.ResponseWriter, name string) {
 		return
 	}
 	defer func() { _ = resp.Body.Close() }()
-	for key, values := range resp.Header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), resp.Header)
 	if w.Header().Get("Content-Type") == "" {
 		w.Header()["Content-Type"] = nil // none, as it was seen
 	}

@@ -52,8 +52,7 @@ func TestUntrusted(t *testing.T) {
 	if err == nil {
 		resp.Body.Close()
 	}
-	var unknown x509.UnknownAuthorityError
-	if !errors.As(err, &unknown) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); !ok {
 		t.Errorf("got %v, want an unknown authority", err)
 	}
 	if n := len(f.Requests()); n != 1 {

@@ -89,8 +89,7 @@ func (m *machine) caches(context.Context) (string, error) {
 			fmt.Fprintf(&b, "%s, %d bytes, %s\n  ", owner(info), info.Size(), info.ModTime().UTC().Format("2006-01-02 15:04:05 UTC"))
 		}
 		cache, err := m.readCache(path)
-		var damage *ccache.DamageError
-		if errors.As(err, &damage) {
+		if _, ok := errors.AsType[*ccache.DamageError](err); ok {
 			fmt.Fprintf(&b, "damaged: %v\n", err)
 		} else if err != nil {
 			fmt.Fprintf(&b, "%v\n", host.WithoutPath(err))

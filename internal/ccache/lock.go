@@ -46,7 +46,7 @@ func (s *Store) LockIdentity(ctx context.Context, identity string) (unlock func(
 // Errors are of the kinds fault.CCacheFolder and CCacheIO.
 func (s *Store) LockWatcher() (unlock func(), holder host.Holder, err error) {
 	unlock, err = s.lockByte(host.NoWait(), watcherEnding, host.SoleIn(host.MountNamespace()))
-	if locked := (*host.Locked)(nil); errors.As(err, &locked) {
+	if locked, ok := errors.AsType[*host.Locked](err); ok {
 		return nil, locked.Holder, nil
 	}
 	return unlock, host.Holder{}, err
@@ -81,12 +81,12 @@ func (s *Store) lock(ctx context.Context, d *host.Dir, ending string, at int64) 
 		d, name = locks, s.name+"."+hex.EncodeToString(sum[:8])+ending
 	}
 	unlock, err := d.Lock(ctx, name, at)
-	var locked *host.Locked
-	if errors.As(err, &locked) && errors.Is(err, context.DeadlineExceeded) {
+	locked, isLocked := errors.AsType[*host.Locked](err)
+	if isLocked && errors.Is(err, context.DeadlineExceeded) {
 		bound, _ := fault.Late(ctx)
 		return nil, fault.LockTimeout.New(locked.Path).Because(err).Hit(bound)
 	}
-	if locked != nil {
+	if isLocked {
 		return nil, fault.From(err)
 	}
 	if err != nil {

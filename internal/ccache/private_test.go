@@ -103,7 +103,7 @@ func TestFurtherIdentitiesAreBounded(t *testing.T) {
 	if _, ok := c.Ticket(ccache.Private(host, "user1")); ok {
 		t.Error("what ends first stays")
 	}
-	for n := uint64(0); n < 600; n++ {
+	for n := range uint64(600) {
 		account := fmt.Sprintf("acct%d.file.core.windows.net", n)
 		c.PutPrivate("user", ticket(account, realm, n), named("cli"))
 	}

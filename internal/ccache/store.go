@@ -148,7 +148,7 @@ func (s *Store) Update(ctx context.Context, change func(*Cache) error) error {
 
 // result is what is to be written, unless the change went wrong.
 func (s *Store) result(c *Cache) ([]byte, error) {
-	if other := (*clientError)(nil); errors.As(c.refused, &other) {
+	if other, ok := errors.AsType[*clientError](c.refused); ok {
 		return nil, fault.CCachePrincipal.New(s.path, other.Error())
 	}
 	if c.refused != nil {

@@ -113,8 +113,8 @@ func (a *App) Run(args []string) int {
 	if err == nil {
 		return s.exit
 	}
-	var f *fault.Fault
-	if !errors.As(err, &f) { // all but cobra's own errors are faults
+	f, ok := errors.AsType[*fault.Fault](err)
+	if !ok { // all but cobra's own errors are faults
 		f = unknownCommand(root, args[1:])
 	}
 	s.json, s.path = s.json || wantsJSON(args[1:]), command.CommandPath()

@@ -62,8 +62,7 @@ func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.En
 	s.waits("the daemon")
 	s.step()("asking the daemon at %s", s.Socket)
 	outcomes, err := control.NewClient(s.Socket).Refresh(ctx, one.Host())
-	var refused *control.Refused
-	isRefused := errors.As(err, &refused)
+	refused, isRefused := errors.AsType[*control.Refused](err)
 	notItsOwn := isRefused && refused.ID == string(fault.TicketUnknown.ID) || err == nil && len(outcomes) == 0 && !one.IsZero()
 	if errors.Is(err, control.ErrNotRunning) {
 		s.notes = append(s.notes, "the daemon is not running, so this was done without it; to start it: "+control.HowToStart(s.Host))

@@ -41,7 +41,7 @@ func (s *session) choose(cfg *config.Config, e endpoint.Endpoint) (identity.Iden
 		ch.Name = string(identity.Token)
 	}
 	id, err := cfg.Choose(e.Host(), ch)
-	if unfit := (*config.ChoiceError)(nil); errors.As(err, &unfit) {
+	if unfit, ok := errors.AsType[*config.ChoiceError](err); ok {
 		return wrong("--" + strings.ReplaceAll(unfit.Key, "_", "-") + ": " + unfit.Problem)
 	}
 	if err == nil && id.Kind == identity.Token && id.TokenFile == "" && !s.stdin {

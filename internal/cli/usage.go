@@ -19,11 +19,11 @@ func usage(command, problem string) *fault.Fault {
 // flagError tells what is wrong with a flag, without its value.
 func flagError(cmd *cobra.Command, err error) error {
 	problem := "it holds a flag that cannot be read"
-	if unknown := (*pflag.NotExistError)(nil); errors.As(err, &unknown) {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		problem = "there is no flag" + legible.Name(" ", addDashes(unknown.GetSpecifiedName()))
-	} else if bare := (*pflag.ValueRequiredError)(nil); errors.As(err, &bare) {
+	} else if bare, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		problem = addDashes(bare.GetSpecifiedName()) + " needs a value"
-	} else if wrong := (*pflag.InvalidValueError)(nil); errors.As(err, &wrong) {
+	} else if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		problem = "the value of --" + wrong.GetFlag().Name + " is no " + wrong.GetFlag().Value.Type()
 	}
 	return usage(cmd.CommandPath(), problem)

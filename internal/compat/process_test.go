@@ -68,7 +68,7 @@ func TestWhatIsWiped(t *testing.T) {
 			for _, w := range inv.hidden {
 				got[w] = true
 			}
-			for _, w := range strings.Fields(want) {
+			for w := range strings.FieldsSeq(want) {
 				if !got[w] {
 					t.Errorf("%s: %s is not wiped", line, w)
 				}

@@ -97,7 +97,7 @@ func (inv *invocation) identity(cfg *config.Config, e endpoint.Endpoint) (identi
 		Authority:  unless(e.Cloud().Authority, inv.values["--authority-host"]),
 		Resource:   unless(e.Cloud().Resource, inv.values["--resource"]),
 	})
-	if wrong := (*config.ChoiceError)(nil); errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*config.ChoiceError](err); ok {
 		return id, usage(wrong.Error())
 	}
 	return id, err

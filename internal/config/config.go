@@ -159,7 +159,7 @@ func (p *parser) useSystemUser(h host.Host) {
 // invalid is a fault about the file that a problem is in.
 func (c *Config) invalid(err error) error {
 	file := c.Path
-	if p := (*problem)(nil); errors.As(err, &p) {
+	if p, ok := errors.AsType[*problem](err); ok {
 		file = cmp.Or(p.file, file)
 	}
 	return fault.ConfigInvalid.New(file, err.Error())

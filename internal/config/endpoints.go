@@ -67,8 +67,7 @@ func (p *parser) assign(h *account) error {
 		res, hint = endpoint.Resolver{}, "; another name of an account needs canonical:"
 	}
 	e, err := res.Resolve(h.name)
-	var unknown *endpoint.Error
-	if errors.As(err, &unknown) {
+	if unknown, ok := errors.AsType[*endpoint.Error](err); ok {
 		return errors.New(unknown.Problem + hint)
 	}
 	if h.identity == "" {

@@ -75,7 +75,7 @@ func read(h host.Host, path string, rules host.Rules) ([]byte, error) {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return content, err
 	}
-	if exposed := (*host.Exposed)(nil); errors.As(err, &exposed) {
+	if exposed, ok := errors.AsType[*host.Exposed](err); ok {
 		return nil, fault.ConfigUnsafe.New(path, exposed.Error())
 	}
 	problem := "it cannot be opened"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -55,7 +56,7 @@ func TestJSONSchemaJudgesAsCheckDoes(t *testing.T) {
 			valid[nested(k.Path, "-1")] = false
 		}
 	}
-	for text, verdict := range map[string]bool{
+	maps.Copy(valid, map[string]bool{
 		"USER_UID: \"7\"\n": true, "USER_UID: local\n": true, "USER_UID: somebody\n": false, "USER_UIDD: 7\n": false, "USER_UID: [7]\n": false,
 		"refresh: {at: 60%}\n": true, "refresh: {at: soon}\n": false, "refresh: {att: 60%}\n": false, "refresh: 5m\n": false,
 		"upcall: {deadline: 5}\n": false, "metrics: {listen: nowhere}\n": false, "no_proxy: [a.example, 10.0.0.0/8]\n": true, "CURL_TOTAL_TIMEOUT: 0\n": false,
@@ -64,9 +65,7 @@ func TestJSONSchemaJudgesAsCheckDoes(t *testing.T) {
 		"endpoints: {acct.file.core.windows.net: {identity: system}}\n":                                                                        true, "endpoints: {acct.file.core.windows.net: {identty: system}}\n": false,
 		"endpoints: {acct.example: {authority: http://x}}\n": false, "ENVIRONMENT: {A: b, C: 1}\n": true, "ENVIRONMENT: [A]\n": false,
 		"metrics: {textfile: x.prom}\n": false, "default_identity: system\n": true,
-	} {
-		valid[text] = verdict
-	}
+	})
 	schema := compiled(t)
 	for text, want := range valid {
 		var value any

@@ -175,8 +175,8 @@ func (p *parser) warn(where place, key, text string) {
 
 // located makes a problem of an error that does not know its place.
 func located(err error, where place, key string) *problem {
-	var p *problem
-	if !errors.As(err, &p) {
+	p, ok := errors.AsType[*problem](err)
+	if !ok {
 		return &problem{where, key, err.Error()}
 	}
 	p.file, p.key = cmp.Or(p.file, where.file), cmp.Or(p.key, key)

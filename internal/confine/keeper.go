@@ -135,8 +135,8 @@ func status(err error) int {
 	if err == nil {
 		return 0
 	}
-	ended := (*exec.ExitError)(nil)
-	if !errors.As(err, &ended) {
+	ended, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
 		return exitKeeper
 	}
 	if s, ok := ended.Sys().(syscall.WaitStatus); ok && s.Signaled() {

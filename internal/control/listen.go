@@ -40,7 +40,7 @@ func listen(h host.Host, path string) (*socket, error) {
 	}
 	defer d.Close()
 	unlock, err := d.Lock(host.NoWait(), "."+name+".lock", host.Sole)
-	if locked := (*host.Locked)(nil); errors.As(err, &locked) {
+	if _, ok := errors.AsType[*host.Locked](err); ok {
 		return nil, ErrInUse
 	} else if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -164,9 +165,7 @@ func TestLiveFindings(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			files := healthyFiles()
-			for path, content := range row.files {
-				files[path] = content
-			}
+			maps.Copy(files, row.files)
 			m := start(t, files, row.azure, running())
 			if row.order != nil {
 				m.fake.Order(*row.order)

@@ -3,6 +3,7 @@ package doctor
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,9 +128,7 @@ func TestOfflineFindings(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			files := healthyFiles()
-			for path, content := range row.change {
-				files[path] = content
-			}
+			maps.Copy(files, row.change)
 			for path, content := range files {
 				if content == "-" {
 					delete(files, path)
@@ -168,9 +167,7 @@ func TestHealthyOffline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := healthyFiles()
-			for path, content := range change {
-				files[path] = content
-			}
+			maps.Copy(files, change)
 			if name == "another uid" {
 				files["etc/fstab"] = fstabHead + "_netdev,identity=system\n//" + acct + "/two /two azfiles _netdev,client_id=" + oneClient + ",cruid=app\n"
 			}

@@ -13,11 +13,10 @@ import (
 
 func checkKrb5Conf(_ context.Context, s *Subject) Result {
 	c := s.krb5()
-	var wrong *krb5conf.Error
 	if c.Missing {
 		return Good("there is no %s, so the defaults of libkrb5 hold", krb5conf.Path)
 	}
-	if errors.As(c.Err, &wrong) {
+	if wrong, ok := errors.AsType[*krb5conf.Error](c.Err); ok {
 		fix := wrong.Fix
 		if fix == "" {
 			fix = "correct " + wrong.Place

@@ -30,8 +30,7 @@ func checkRuleFiles(_ context.Context, s *Subject) Result {
 		files++
 		found = append(found, flaws...)
 	}
-	var broken *requestkey.Error
-	if errors.As(s.winner().err, &broken) && worst(found...).Status != Problem {
+	if broken, ok := errors.AsType[*requestkey.Error](s.winner().err); ok && worst(found...).Status != Problem {
 		found = append(found, Broken(s.correct(broken.Path, broken.Line), "%s: %s", s.fileLine(broken.Path, broken.Line), broken.Problem))
 	}
 	if len(found) == 0 {
@@ -76,8 +75,7 @@ func (s *Subject) lintRules(path string) ([]Result, error) {
 // request-key gives up at it.
 func (s *Subject) decidesLogins(path string, line int) bool {
 	w := s.winner()
-	var broken *requestkey.Error
-	if errors.As(w.err, &broken) {
+	if broken, ok := errors.AsType[*requestkey.Error](w.err); ok {
 		return broken.Path == path && broken.Line == line
 	}
 	return w.err == nil && w.rule.Path == path && w.rule.Line == line
@@ -141,8 +139,7 @@ func runs(rule requestkey.Rule, host string) error {
 
 // problemOf is what a *requestkey.Error says without the place.
 func problemOf(err error) string {
-	var broken *requestkey.Error
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*requestkey.Error](err); ok {
 		return broken.Problem
 	}
 	return err.Error()

@@ -38,8 +38,7 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 	s.collectHosts(func(host string, from Origin) { _ = add(host, from) }) // what is no endpoint is no concern of ours
 	if s.Endpoint != "" {
 		host := s.namedHost(all)
-		var unknown *endpoint.Error
-		if err := add(host, Origin{Argument: true}); errors.As(err, &unknown) {
+		if unknown, ok := errors.AsType[*endpoint.Error](add(host, Origin{Argument: true})); ok {
 			return nil, fault.HostUnknown.New(host, unknown.Problem)
 		}
 		e, _ := resolver.Resolve(host)

@@ -40,7 +40,7 @@ func Endpoint(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
 			return e, nil
 		}
 		problem = err.Error()
-		if typed := (*endpoint.Error)(nil); errors.As(err, &typed) {
+		if typed, ok := errors.AsType[*endpoint.Error](err); ok {
 			problem = typed.Problem
 		}
 	}

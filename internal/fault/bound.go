@@ -58,8 +58,7 @@ func Late(ctx context.Context) (b Bound, late bool) {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return "", false
 	}
-	var p *passed
-	if errors.As(context.Cause(ctx), &p) {
+	if p, ok := errors.AsType[*passed](context.Cause(ctx)); ok {
 		b = p.bound
 	}
 	return b, true

@@ -182,11 +182,10 @@ func (f *Fault) Redact(clean func(string) string) *Fault {
 // From gives the Fault in err's tree. An error that holds none is a bug of ours and becomes
 // Internal; a context that ended becomes Interrupted or Timeout. From(nil) is nil.
 func From(err error) *Fault {
-	var f *Fault
 	if err == nil {
 		return nil
 	}
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Fault](err); ok {
 		return f
 	}
 	if errors.Is(err, context.Canceled) {
@@ -200,8 +199,8 @@ func From(err error) *Fault {
 
 // Is reports whether err's tree holds a Fault of one of the kinds.
 func Is(err error, kinds ...Named) bool {
-	var f *Fault
-	return errors.As(err, &f) && slices.ContainsFunc(kinds, func(k Named) bool { return k.itself() == f.kind })
+	f, ok := errors.AsType[*Fault](err)
+	return ok && slices.ContainsFunc(kinds, func(k Named) bool { return k.itself() == f.kind })
 }
 
 // ID is the fault's stable id.
@@ -224,7 +223,7 @@ func (f *Fault) Cause() string {
 		return ""
 	}
 	text := f.cause.Error()
-	if inner := (*Fault)(nil); errors.As(f.cause, &inner) { // one fix is enough
+	if inner, ok := errors.AsType[*Fault](f.cause); ok { // one fix is enough
 		text = string(inner.ID()) + ": " + inner.What()
 		if c := inner.Cause(); c != "" {
 			text += ": " + c

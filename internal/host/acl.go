@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -62,15 +63,11 @@ type Readers struct {
 // Grants reports whether a user with that primary group is among them. Other groups of the user are not
 // looked at: cifs.upcall drops them.
 func (r Readers) Grants(uid, gid int) bool {
-	for _, u := range r.Users {
-		if u == uid {
-			return true
-		}
+	if slices.Contains(r.Users, uid) {
+		return true
 	}
-	for _, g := range r.Groups {
-		if g == gid {
-			return true
-		}
+	if slices.Contains(r.Groups, gid) {
+		return true
 	}
 	return r.All
 }

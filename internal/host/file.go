@@ -129,8 +129,7 @@ func readAll(f *os.File, limit int) ([]byte, error) {
 
 // WithoutPath is what went wrong with a file that the reader has been told of, and whose path may be beneath a root.
 func WithoutPath(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

@@ -168,7 +168,7 @@ type agent struct{ *wire }
 func (a agent) passes() bool { return a.last.Busy() }
 
 func (agent) unreachable(why error) *fault.Fault {
-	if foreign := (*impostor)(nil); errors.As(why, &foreign) || errors.Is(why, host.ErrNoPeer) {
+	if _, ok := errors.AsType[*impostor](why); ok || errors.Is(why, host.ErrNoPeer) {
 		return fault.ArcRefused.New()
 	}
 	return fault.ArcUnreachable.New()

@@ -34,13 +34,13 @@ func (o Options) readSecret(name string) ([]byte, error) {
 // problemOf tells why a file that was read, of at most limit bytes, is of no use, or "". It names a directory on
 // the way to the file, never the file.
 func problemOf(text []byte, limit int, err error) string {
-	if e := (*host.Exposed)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*host.Exposed](err); ok {
 		if e.Foreign {
 			return "it does not belong to root"
 		}
 		return fmt.Sprintf("its mode %04o lets others than root at it", e.Mode)
 	}
-	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err.Error()
 	}
 	if errors.Is(err, host.ErrNotRegular) {
@@ -62,11 +62,11 @@ func problemOf(text []byte, limit int, err error) string {
 // of a user, which can lead to somebody else's file, and no directory is taken from its user.
 func repair(name string, err error, mode string) string {
 	word := fault.Word("file", name)
-	if e := (*host.Exposed)(nil); errors.As(err, &e) {
+	if _, exposed := errors.AsType[*host.Exposed](err); exposed {
 		return "chown root:root " + word + " && chmod " + mode + " " + word
 	}
-	e := (*host.DirError)(nil)
-	if !errors.As(err, &e) || e.Path == "" {
+	e, ok := errors.AsType[*host.DirError](err)
+	if !ok || e.Path == "" {
 		return writeAnew
 	}
 	if e.Link {

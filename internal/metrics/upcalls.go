@@ -115,7 +115,7 @@ func (u Upcall) line(b *bytes.Buffer, name string) {
 // parseUpcall reads what line writes behind the name. The number alone is a line from before the times were counted.
 func parseUpcall(text string) (u Upcall, ok bool) {
 	var all []uint64
-	for _, word := range strings.Split(text, " ") {
+	for word := range strings.SplitSeq(text, " ") {
 		n, err := strconv.ParseUint(word, 10, 63)
 		if err != nil {
 			return u, false

@@ -91,7 +91,7 @@ func TestDefaultsAreKnownToTheirKernels(t *testing.T) {
 				t.Errorf("%s: since %q, used from %q", o.Name, since, d.Since)
 			}
 		}
-		for _, name := range strings.Fields(d.Instead) {
+		for name := range strings.FieldsSeq(d.Instead) {
 			if _, known := lookUp(name); !known {
 				t.Errorf("%s: %s is not known", d.Option, name)
 			}

@@ -130,8 +130,7 @@ func (l Login) Resolve(cfg *config.Config, e endpoint.Endpoint, h host.Host) (id
 		return id, 0, err
 	}
 	id, err = cfg.Choose(e.Host(), l.Choice)
-	var unfit *config.ChoiceError
-	if errors.As(err, &unfit) {
+	if unfit, ok := errors.AsType[*config.ChoiceError](err); ok {
 		err = invalid(unfit.Key, unfit.Problem)
 	}
 	if err == nil && id.Kind == identity.Token && id.TokenFile == "" {

@@ -83,7 +83,7 @@ const (
 
 func dropped() []Rule {
 	var all []Rule
-	for _, name := range strings.Fields(`_netdev nofail auto noauto defaults comment helper uhelper
+	for name := range strings.FieldsSeq(`_netdev nofail auto noauto defaults comment helper uhelper
 		users nousers nouser owner noowner group nogroup loop offset sizelimit encryption
 		private shared slave unbindable rprivate rshared rslave runbindable`) {
 		all = append(all, Rule{Name: name, Fate: Dropped})

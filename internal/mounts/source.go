@@ -191,7 +191,7 @@ func sourceInvalid(source, problem string) error {
 
 func hostUnknown(host string, err error) error {
 	problem := err.Error()
-	if e := (*endpoint.Error)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*endpoint.Error](err); ok {
 		problem = e.Problem
 	}
 	return fault.HostUnknown.New(host, problem)

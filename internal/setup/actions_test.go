@@ -107,7 +107,7 @@ func TestActions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := tree(t, usual, healthy, test.machine)
 			var actions []Action
-			for _, id := range strings.Fields(test.actions) {
+			for id := range strings.FieldsSeq(test.actions) {
 				actions = append(actions, action(t, id))
 			}
 			made, out := roundTrip(t, h, actions...)

@@ -45,8 +45,7 @@ var (
 )
 
 func failed(path string, err error) error {
-	var f *fault.Fault
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
 		return err
 	}
 	return fault.SetupFailed.New(path).Because(err)

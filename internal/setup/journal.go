@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -82,8 +83,8 @@ func (j *journal) remove(h Host) error {
 	if err := os.Remove(h.Entry(j.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for last := len(j.Directories) - 1; last >= 0; last-- {
-		if err := h.applyState(j.Directories[last], nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
+	for last, dir := range slices.Backward(j.Directories) {
+		if err := h.applyState(dir, nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		j.Directories = j.Directories[:last]

@@ -40,18 +40,13 @@ func detouring(dial DialFunc) DialFunc {
 
 // noWay reports whether a connection failed because no address of its host can be reached from here.
 func noWay(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound || unrouted(err)
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound || unrouted(err)
 }
 
 // unrouted are the errors of a machine that has no address of the kind, or no way to it.
 func unrouted(err error) bool {
-	for _, errno := range []error{syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT)
 }
 
 // interfaceAddrs is net.InterfaceAddrs but in tests.
@@ -59,8 +54,8 @@ var interfaceAddrs = net.InterfaceAddrs
 
 // onlyIPv6 reports whether a connection failed because the address is of IPv4 and this machine has IPv6 alone.
 func onlyIPv6(err error) bool {
-	var op *net.OpError
-	if !unrouted(err) || !errors.As(err, &op) {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || !unrouted(err) {
 		return false
 	}
 	to, ok := op.Addr.(*net.TCPAddr)

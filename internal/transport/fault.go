@@ -39,38 +39,32 @@ func Fault(ctx context.Context, err error, host string) *fault.Fault {
 // why finds the kind of an error. What comes first decides: an error of the proxy is also one of a
 // connection, one of the name server is also a timeout.
 func why(err error, host string) *fault.Fault {
-	var (
-		op     *net.OpError
-		proxy  *ProxyError
-		dns    *net.DNSError
-		record tls.RecordHeaderError
-		netErr net.Error
-	)
+	op, isOp := errors.AsType[*net.OpError](err)
 	if errors.Is(err, context.Canceled) {
 		return fault.Interrupted.New()
 	}
-	if errors.As(err, &proxy) || errors.As(err, &op) && op.Op == "proxyconnect" {
+	if has[*ProxyError](err) || isOp && op.Op == "proxyconnect" {
 		return fault.ProxyFailed.New(host, source(err))
 	}
-	if errors.As(err, &dns) {
+	if has[*net.DNSError](err) {
 		return fault.DNSFailed.New(host)
 	}
-	if errors.As(err, &record) {
+	if has[tls.RecordHeaderError](err) {
 		return fault.AnswerInvalid.New(host, "it is not encrypted")
 	}
 	if untrusted(err) {
 		return fault.TLSUntrusted.New(host)
 	}
-	if errors.As(err, &op) && op.Op == "remote error" { // an alert
+	if isOp && op.Op == "remote error" { // an alert
 		if slices.Contains(incompatible, op.Err.Error()) {
 			return fault.TLSVersion.New(host)
 		}
 		return fault.NotAzure.New(host, op.Err.Error())
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout() {
+	if netErr, ok := errors.AsType[net.Error](err); errors.Is(err, os.ErrDeadlineExceeded) || ok && netErr.Timeout() {
 		return fault.EndpointTimeout.New(host)
 	}
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if isAny(err, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF) {
 		return fault.AzureBusy.New(host)
 	}
 	if onlyIPv6(err) {
@@ -86,8 +80,8 @@ func why(err error, host string) *fault.Fault {
 
 // source is who named the proxy that an error comes from.
 func source(err error) string {
-	var e *routeError
-	if !errors.As(err, &e) || e.source == "" {
+	e, ok := errors.AsType[*routeError](err)
+	if !ok || e.source == "" {
 		return "the configuration"
 	}
 	return e.source
@@ -95,14 +89,19 @@ func source(err error) string {
 
 // untrusted reports whether the handshake failed over who the other side is.
 func untrusted(err error) bool {
-	var (
-		verify  *tls.CertificateVerificationError
-		unknown x509.UnknownAuthorityError
-		name    x509.HostnameError
-		invalid x509.CertificateInvalidError
-		noRoots x509.SystemRootsError
-	)
-	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &name) || errors.As(err, &invalid) || errors.As(err, &noRoots)
+	return has[*tls.CertificateVerificationError](err) || has[x509.UnknownAuthorityError](err) || has[x509.HostnameError](err) ||
+		has[x509.CertificateInvalidError](err) || has[x509.SystemRootsError](err)
+}
+
+// has reports whether an error's tree holds one of the type.
+func has[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// isAny reports whether an error is one of these.
+func isAny(err error, these ...error) bool {
+	return slices.ContainsFunc(these, func(one error) bool { return errors.Is(err, one) })
 }
 
 // incompatible are the alerts (RFC 8446, 6.2) of a server that takes none of our versions and ciphers: the words that

@@ -80,8 +80,8 @@ func (e *routeError) Unwrap() error { return e.error }
 // Advice tells, of an error, which variable of the environment names a proxy without result, and what counts instead;
 // "" when there is nothing to tell.
 func Advice(err error) string {
-	var e *routeError
-	if !errors.As(err, &e) || e.ignored == "" {
+	e, ok := errors.AsType[*routeError](err)
+	if !ok || e.ignored == "" {
 		return ""
 	}
 	return Ignored(e.ignored)

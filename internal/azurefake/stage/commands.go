@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -23,9 +24,7 @@ type Command = func(ts *testscript.TestScript, neg bool, args []string)
 // With adds the commands that every face has to its own: asked, proxied, order, clean, arrived.
 func With(own map[string]Command) map[string]Command {
 	all := map[string]Command{"asked": asked, "proxied": proxied, "order": order, "clean": clean, "arrived": arrived}
-	for name, c := range own {
-		all[name] = c
-	}
+	maps.Copy(all, own)
 	return all
 }
 

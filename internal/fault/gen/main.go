@@ -224,7 +224,7 @@ func roff(text string) string {
 	var lines []string
 	for sentence := range strings.SplitSeq(strings.ReplaceAll(text, ". ", ".\n"), "\n") {
 		line := ""
-		for _, word := range strings.Fields(strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(sentence)) {
+		for word := range strings.FieldsSeq(strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(sentence)) {
 			if line != "" && len(line)+1+len(word) > width {
 				lines, line = append(lines, line), word
 			} else if line != "" {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -173,12 +174,7 @@ func mounted(ts *testscript.TestScript, neg bool, args []string) {
 
 // hasWord reports whether a line of mountinfo has a field, or an option in its last one.
 func hasWord(line, word string) bool {
-	for _, f := range strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == ',' }) {
-		if f == word {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == ',' }), word)
 }
 
 // said kernel|syslog|daemon REGEXP demands that a log has a line of this story that matches; ! said none.

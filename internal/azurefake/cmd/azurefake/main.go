@@ -38,8 +38,7 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		os.Exit(0)
 	}
-	var usage usageError
-	if errors.As(err, &usage) {
+	if usage, ok := errors.AsType[usageError](err); ok {
 		if !usage.said {
 			fmt.Fprintln(os.Stderr, "azurefake:", err)
 		}

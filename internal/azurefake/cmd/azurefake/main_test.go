@@ -267,9 +267,8 @@ func TestProgramRefuses(t *testing.T) {
 		{[]string{"-h"}, 0, ""},
 	} {
 		out, err := p.try(tc.args...)
-		var exit *exec.ExitError
 		code := 0
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			code = exit.ExitCode()
 		}
 		if code != tc.exit || !strings.Contains(out, tc.text) {
