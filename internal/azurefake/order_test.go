@@ -17,8 +17,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 )
 
-func ptr[T any](v T) *T { return new(v) }
-
 // TestOrderedAnswers has the orders whose answer is no ticket.
 func TestOrderedAnswers(t *testing.T) {
 	storage := func(o azurefake.Order) azurefake.Order { o.Target = azurefake.TargetStorage; return o }
