@@ -2,6 +2,7 @@ package golden
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -92,6 +94,18 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// noon is a time zone, named UTC, in which it is between 12 and 13 o'clock (tzfile(5), version 1): what is printed names the
+// day of what is not today.
+func noon(now time.Time) []byte {
+	const types, abbreviation = 1, "UTC\x00"
+	zone := append([]byte("TZif"), make([]byte, 16)...)
+	for _, count := range []uint32{0, 0, 0, 0, types, uint32(len(abbreviation))} {
+		zone = binary.BigEndian.AppendUint32(zone, count)
+	}
+	zone = binary.BigEndian.AppendUint32(zone, uint32((12-now.UTC().Hour())*3600))
+	return append(append(zone, 0, 0), abbreviation...)
+}
+
 // machine gives the namespaces a fresh /etc, /run and /usr/sbin with files, and an Azure, until the test ends.
 func machine(t *testing.T, files []txtar.File) {
 	t.Helper()
@@ -121,7 +135,7 @@ func machine(t *testing.T, files []txtar.File) {
 	for name, text := range map[string]string{
 		"etc/hosts": "127.0.0.1 localhost " + strings.Join(hosts, " ") + "\n", "etc/nsswitch.conf": "hosts: files\n", "etc/fstab": "",
 		"etc/ssl/certs/ca-certificates.crt": string(fake.CA()), "etc/azfilesauth/config.yaml": "USER_UID: 0\nKRB5_CC_NAME: /run/azfilesauth/krb5cc_%{uid}\n",
-		"run/token": fake.MintToken(azurefake.MintOptions{}) + "\n", "run/share/dir": "", "etc/os-release": "ID=debian\n",
+		"run/token": fake.MintToken(azurefake.MintOptions{}) + "\n", "run/share/dir": "", "etc/os-release": "ID=debian\n", "etc/localtime": string(noon(time.Now())),
 		"usr/sbin/mount.cifs": "#!/bin/sh\nshift 2; echo \"$@\" >/run/mount.cifs\n",
 	} {
 		files = append([]txtar.File{{Name: name, Data: []byte(text)}}, files...)
@@ -142,7 +156,7 @@ func bash(t *testing.T, script string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = "/run"
-	cmd.Env = []string{"PATH=" + os.Getenv(inside) + ":/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/root", "TZ=UTC", "SOURCE=" + source(t), "LC_ALL=C.UTF-8"}
+	cmd.Env = []string{"PATH=" + os.Getenv(inside) + ":/usr/bin:/bin:/usr/sbin:/sbin", "HOME=/root", "SOURCE=" + source(t), "LC_ALL=C.UTF-8"}
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
