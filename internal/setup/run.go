@@ -117,34 +117,40 @@ func (e entry) isHandler() bool {
 	return e.Kind != isDirectory && (name == "azfiles.upcall" || name == programName)
 }
 
-// undo leaves in the journal what it could not revert. A rule that stays keeps its program: without it every mount
-// with Kerberos fails, those of other servers too.
+// undoAfter reverts an entry, unless something that was reverted before it had been changed and forbids that: what came before a
+// change cannot be told apart, and a rule that stays keeps its program, without which every mount with Kerberos fails, those
+// of other servers too.
+func (e entry) undoAfter(ctx context.Context, h Host, changed []string) error {
+	if slices.Contains(changed, e.Path) {
+		return errChanged
+	}
+	if slices.Contains(changed, requestkey.OurFile) && e.isHandler() {
+		return errNamed
+	}
+	return e.undo(ctx, h, e.Path)
+}
+
+// undo leaves in the journal what it could not revert.
 func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []string, err error) {
-	var kept []entry
+	var kept []entry // the last one first
+	keep := func(e entry) { kept = append(kept, e) }
 	service := false
 	for len(j.Entries) > 0 {
 		e := j.Entries[len(j.Entries)-1]
-		if slices.Contains(changed, e.Path) { // what came before cannot be told apart
-			err = errChanged
-		} else if slices.Contains(changed, requestkey.OurFile) && e.isHandler() {
-			err = errNamed
-		} else {
-			err = e.undo(ctx, h, e.Path)
-		}
+		err := e.undoAfter(ctx, h, changed)
 		if err == nil {
 			printLine(out, e.Path+": as it was before "+e.Action)
-		} else if errors.Is(err, errKept) {
-			printLine(out, e.Path+": kept, because "+err.Error())
-			if slices.ContainsFunc(kept, func(k entry) bool { return strings.HasPrefix(k.Path, e.Path+"/") }) {
-				kept = append(kept, e) // for the next time
+		} else if errors.Is(err, errChanged) {
+			if keep(e); !slices.Contains(changed, e.Path) {
+				changed = append(changed, e.Path)
 			}
 		} else if errors.Is(err, errNamed) {
 			printLine(out, e.Path+": kept, because "+err.Error())
-			kept = append(kept, e)
-		} else if errors.Is(err, errChanged) {
-			kept = append(kept, e)
-			if !slices.Contains(changed, e.Path) {
-				changed = append(changed, e.Path)
+			keep(e)
+		} else if errors.Is(err, errKept) {
+			printLine(out, e.Path+": kept, because "+err.Error())
+			if slices.ContainsFunc(kept, func(k entry) bool { return strings.HasPrefix(k.Path, e.Path+"/") }) {
+				keep(e) // for the next time
 			}
 		} else {
 			slices.Reverse(kept)
