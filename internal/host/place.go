@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 )
 
@@ -36,3 +37,10 @@ const NodeRecord = "/var/lib/azfilesauth/node.json"
 // Elsewhere are the directories that programs go to where those of packages are read-only; the first one that can be
 // written to.
 var Elsewhere = []string{"/opt/azfilesauth/bin", "/var/lib/azfilesauth/bin"}
+
+// InPod reports whether the kubelet made the container that is h: it puts a file there for the last words of each.
+// There is no systemctl in it, and the machine is another one.
+func (h Host) InPod() bool {
+	_, err := os.Stat(h.Path("/dev/termination-log"))
+	return err == nil
+}

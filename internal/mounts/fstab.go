@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -155,4 +156,48 @@ var octal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\
 // EscapeFstab writes a value as a field of fstab(5).
 func EscapeFstab(value string) string {
 	return strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(value)
+}
+
+// UnitOf is the name of a mount point's unit without its suffix (systemd-escape(1), --path), "" where there is none.
+func UnitOf(target string) string {
+	target = strings.Trim(filepath.Clean(target), "/")
+	if target == "" || target == "." {
+		return ""
+	}
+	var b strings.Builder
+	for i := range len(target) {
+		c := target[i]
+		if c == '/' {
+			b.WriteByte('-')
+		} else if c == '.' && i == 0 || !strings.ContainsRune(unitLetters, rune(c)) {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// unitLetters need no escape in the name of a unit.
+const unitLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_."
+
+// SourceAt gives the source of what is mounted at a path, the last mount when there are several, or else
+// of the line of fstab for it: people name an endpoint by the place where they see it. It is "" for a text
+// that is no path, and for a path where neither is.
+func SourceAt(path string, mounted []Mount, fstab []FstabLine) string {
+	if !filepath.IsAbs(path) || strings.HasPrefix(path, "//") {
+		return ""
+	}
+	path = filepath.Clean(path)
+	for _, m := range slices.Backward(mounted) {
+		if m.Target == path {
+			return m.Source
+		}
+	}
+	for _, l := range fstab {
+		if filepath.Clean(l.Target) == path {
+			return l.Spec
+		}
+	}
+	return ""
 }
