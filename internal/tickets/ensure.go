@@ -174,7 +174,7 @@ func (c *Call) obtain(ctx context.Context) (Result, error) {
 	if res, done, err := c.lookUp(ctx); done || err != nil {
 		return res, err
 	}
-	unlock, err := c.locked(ctx, "endpoint", func(ctx context.Context) (func(), error) {
+	unlock, err := c.locked(ctx, "endpoint", forEndpoint, func(ctx context.Context) (func(), error) {
 		return c.cache.LockEndpoint(ctx, c.Endpoint.Host())
 	})
 	if err != nil {

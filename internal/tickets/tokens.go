@@ -36,7 +36,7 @@ func (c *Call) token(ctx context.Context, refused secret.Value) (t identity.Acce
 	if t, ok := recall(); ok {
 		return t, true, nil
 	}
-	unlock, err := c.locked(ctx, "identity", func(ctx context.Context) (func(), error) { return c.cache.LockIdentity(ctx, c.line) })
+	unlock, err := c.locked(ctx, "identity", forIdentity, func(ctx context.Context) (func(), error) { return c.cache.LockIdentity(ctx, c.line) })
 	if err != nil {
 		return t, false, err
 	}

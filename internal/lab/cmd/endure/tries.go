@@ -83,7 +83,7 @@ func (t *trial) repeat(once try) error {
 // held says when a call that began before the end of the fault may hold up those after it.
 func (t *trial) held() {
 	if t.Target != port445 && (t.lingers() || t.Fault == status5) {
-		t.plan(10, "a call that hangs, or waits between its attempts, holds the lock that saves requests: others wait for it up to 10 s (a login a third of its deadline), then ask for themselves")
+		t.plan(15, "a call that hangs, or waits between its attempts, holds the lock that saves requests: others wait for it up to 15 s (a mount less than half of its `azfiles_timeout`, a login 1.5 s), then ask for themselves")
 	}
 }
 
