@@ -224,21 +224,32 @@ test-unit: promtool ## the packages' own tests, with the race detector; as root,
 	cd packaging/kubernetes/test && $(CURDIR)/$(PROGRESS) $(GO) test ./...
 
 # Helm's engine and a container's runtime take longer to build than all the rest; the manifests' own tests are in test-unit.
-RUNTIME := $(CURDIR)/.cache/containerd
 .PHONY: test-kubernetes
-test-kubernetes: pods ## the chart by helm's engine, the images, and the pods in containerd and runc, driven by CRI
+test-kubernetes: pods runtime ## the chart by helm's engine, the images, and the pods in containerd and runc, driven by CRI
 	cd packaging/helm/test && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
 	cd packaging/images && $(CURDIR)/$(PROGRESS) $(GO) test -count=1 ./...
-	@[ -x $(RUNTIME)/usr/bin/ctr ] || { \
-	  mkdir -p $(RUNTIME) && cd $(RUNTIME) && echo "deps: fetching containerd and runc" && \
-	  if [ "$$(id -u)" = 0 ]; then apt-get -o DPkg::Lock::Timeout=300 -qq update; fi && apt-get -qq download containerd runc && \
-	  for d in *.deb; do dpkg-deb -x $$d . && rm $$d; done; }
-	cd packaging/kubernetes/test && CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/bin/images AZUREFAKE=$(CURDIR)/bin/images/azurefake $(CURDIR)/$(PROGRESS) ../../../bin/images/pods.test -test.run '^TestPods$$' -test.v
+	$(RUNPODS) -test.run '^TestPods$$'
+
+# Where nothing of it is in the build cache, a kubelet takes fifteen minutes of a processor.
+KUBELET := $(CURDIR)/.cache/kubelet/kubelet
+.PHONY: test-kubelet
+test-kubelet: pods runtime ## the pods of kustomize by a kubelet, which is built first
+	cd packaging/kubernetes/kubelet && $(CURDIR)/$(PROGRESS) $(GO) build -tags providerless -ldflags '-s -w' -o $(KUBELET) k8s.io/kubernetes/cmd/kubelet
+	$(RUNPODS) -test.run '^TestKubelet$$'
 
 .PHONY: test-kubernetes-guest
 test-kubernetes-guest: NEEDS += mke2fs:e2fsprogs
 test-kubernetes-guest: deps ## the pods of the chart and of kustomize on a node with a real kernel, which mounts real shares, in a guest
 	$(PROGRESS) $(GO) test -tags lab -run '^TestPods$$' -count=1 -timeout 80m -v ./internal/lab
+
+RUNTIME := $(CURDIR)/.cache/containerd
+RUNPODS = cd packaging/kubernetes/test && KUBELET=$(KUBELET) CONTAINERD=$(RUNTIME) IMAGES=$(CURDIR)/bin/images AZUREFAKE=$(CURDIR)/bin/images/azurefake $(CURDIR)/$(PROGRESS) ../../../bin/images/pods.test -test.v
+.PHONY: runtime
+runtime:
+	@[ -x $(RUNTIME)/usr/bin/ctr ] || { \
+	  mkdir -p $(RUNTIME) && cd $(RUNTIME) && echo "deps: fetching containerd and runc" && \
+	  if [ "$$(id -u)" = 0 ]; then apt-get -o DPkg::Lock::Timeout=300 -qq update; fi && apt-get -qq download containerd runc && \
+	  for d in *.deb; do dpkg-deb -x $$d . && rm $$d; done; }
 
 # What the tests of the pods are made of.
 .PHONY: pods
@@ -301,7 +312,7 @@ soak: deps build ## keeps 50 short-lived tickets for SOAK (25m) while things fai
 	  -plot $(if $(PAGE),$(dir $(PAGE)),bin/)soak.svg $(BIN)
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-kubernetes-guest test-faults soak ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-kubelet test-kubernetes-guest test-faults soak ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // NewKubernetes makes a Lab whose guest is a node of Kubernetes before anything of ours is on it: containerd and runc, and
@@ -24,9 +25,10 @@ func NewKubernetes(suite string, log io.Writer) (*Lab, error) {
 	return l, nil
 }
 
-// RunPods makes the guest, boots it and hands every line of its console to line: those of "go test -v". It returns an error
+// RunPods makes the guest, boots it and hands every line of its console to line: those of "go test -v". A node's
+// life is that with the pods of kustomize, or of the chart; all are lived by nothing. It returns an error
 // when the guest did not come to its end or a test failed.
-func (l *Lab) RunPods(ctx context.Context, line func(string)) error {
+func (l *Lab) RunPods(ctx context.Context, line func(string), lives ...string) error {
 	unlock, err := l.lock()
 	if err != nil {
 		return err
@@ -36,7 +38,7 @@ func (l *Lab) RunPods(ctx context.Context, line func(string)) error {
 	if err != nil {
 		return err
 	}
-	return l.boot(ctx, img, l.Logs(), line, "pods")
+	return l.boot(ctx, img, l.Logs(), line, strings.Join(append([]string{"pods"}, lives...), ","))
 }
 
 // node makes the disk of a node. It is a disk because runc cannot leave a root that is the kernel's first one.

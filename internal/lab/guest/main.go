@@ -7,7 +7,7 @@
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
 //	guest bench-mount[,WORD...]  measures what applications feel of mount options, or the rows with such a word
 //	guest boot,NAME           runs the story of this boot of the systemd guest
-//	guest pods                runs the pods of the manifests on a node of Kubernetes
+//	guest pods[,LIFE...]      runs the pods of the manifests on a node of Kubernetes
 //	guest run,STORY           runs one story and shows its whole log
 //	guest shell[,STORY]       a shell on a clean machine, or where the story has just ended
 //	guest relay               passes on what comes for Samba, later: bench-mount starts it
@@ -41,14 +41,14 @@ func run(args []string) error {
 	if mode == "boot" {
 		return runBoot(names)
 	}
+	list := strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
 	if mode == "pods" {
-		return runPods()
+		return runPods(list)
 	}
 	machines, err := newMachines()
 	if err != nil {
 		return err
 	}
-	list := strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
 	switch mode {
 	case "stories":
 		return runStories(machines, list)

@@ -37,6 +37,8 @@ type cluster struct {
 	control   string   // where it takes them
 	patience  time.Duration
 	made      int
+
+	pidOfRuntime string // of containerd, in its namespaces
 }
 
 // pod is a sandbox.
@@ -77,7 +79,7 @@ func rendered(t *testing.T, dir, name string) workload {
 }
 
 // start runs containerd with a state of its own, by a command in whose place it gets, and imports the archives in $IMAGES.
-func (c *cluster) start(images map[string]string, command ...string) (pid int) {
+func (c *cluster) start(images map[string]string, command ...string) {
 	c.t.Helper()
 	if os.Geteuid() != 0 {
 		c.t.Skip("needs root: containers are made")
@@ -104,6 +106,7 @@ BinaryName = %[4]q
 	daemon.Env = append(os.Environ(), "PATH="+c.bin+"/usr/bin:"+c.bin+"/usr/sbin:"+os.Getenv("PATH"))
 	daemon.Stdout, daemon.Stderr = log, log
 	must(c.t, daemon.Start())
+	c.pidOfRuntime = strconv.Itoa(daemon.Process.Pid)
 	client, err := grpc.NewClient("unix://"+c.dir+"/sock", grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(c.t, err)
 	c.runtime = cri.NewRuntimeServiceClient(client)
@@ -130,23 +133,32 @@ BinaryName = %[4]q
 		c.images[name] = c.load(archive)
 	}
 	c.load("pause")
-	return daemon.Process.Pid
 }
 
 // load imports an archive, and gives the image's name.
 func (c *cluster) load(name string) (image string) {
 	c.t.Helper()
-	cmd := exec.Command(c.bin+"/usr/bin/ctr", "--address", c.dir+"/sock", "--namespace", "k8s.io", "images", "import", filepath.Join(os.Getenv("IMAGES"), name+".oci.tar"))
-	out, err := cmd.CombinedOutput()
-	for line := range strings.Lines(string(out)) {
+	out := c.ctr("import", filepath.Join(os.Getenv("IMAGES"), name+".oci.tar"))
+	for line := range strings.Lines(out) {
 		if _, after, ok := strings.Cut(line, "unpacking "); ok {
 			image = strings.Fields(after)[0]
 		}
 	}
-	if err != nil || image == "" {
-		c.t.Fatalf("%s: %v\n%s", name, err, out)
+	if image == "" {
+		c.t.Fatalf("%s: %s", name, out)
 	}
 	return image
+}
+
+// ctr runs a command about images.
+func (c *cluster) ctr(args ...string) string {
+	c.t.Helper()
+	cmd := exec.Command(c.bin+"/usr/bin/ctr", append([]string{"--address", c.dir + "/sock", "--namespace", "k8s.io", "images"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+	return string(out)
 }
 
 // tell runs a command of the fake of Azure.

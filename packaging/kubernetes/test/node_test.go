@@ -97,6 +97,12 @@ func (c *cluster) removes(t *testing.T, w workload, before map[string]string, ot
 	if status, said := p.run(container(t, w.spec.InitContainers, "remove")); status != 0 {
 		t.Fatalf("%d\n%s", status, said)
 	}
+	c.compare(t, before, others...)
+}
+
+// compare compares the files of the node with those of before, but for those of others.
+func (c *cluster) compare(t *testing.T, before map[string]string, others ...string) {
+	t.Helper()
 	after := c.files()
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		if before[name] != after[name] && !slices.Contains(others, name) {

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,9 +44,9 @@ ip link set lo up; ip addr add ` + imdsIP + `/32 dev lo; ip addr add ` + azureIP
 mount --bind "$1" "$1"; mount --make-rshared "$1"
 shift; exec "$@"`
 	ours := "azfilesauth-" + runtime.GOARCH
-	pid := c.start(map[string]string{"azfilesauth": ours, "azurefile-csi-azfilesauth": ours}, // unshare and sh become containerd
+	c.start(map[string]string{"azfilesauth": ours, "azurefile-csi-azfilesauth": ours}, // unshare and sh become containerd
 		"unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh", c.node)
-	c.azure = []string{"nsenter", "--target", strconv.Itoa(pid), "--net", os.Getenv("AZUREFAKE")}
+	c.azure = []string{"nsenter", "--target", c.pidOfRuntime, "--net", os.Getenv("AZUREFAKE")}
 	c.serveAzure()
 	return c
 }

@@ -8,7 +8,7 @@
 //	                                    -keep: then a shell there
 //	lab shell [-suite SUITE]            a shell in the guest, on a clean machine
 //	lab boots [-suite SUITE]            boots the systemd guest once for each of its stories
-//	lab pods [-suite SUITE]             runs the pods of the manifests in a guest with containerd
+//	lab pods [-suite SUITE] [LIFE...]   runs the pods of kustomize and the chart in a guest with containerd
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
@@ -87,7 +87,7 @@ func run(args []string) error {
 	case "boots":
 		return explain(l, l.RunBoots(ctx, lab.NewMachine, show))
 	case "pods":
-		return explain(l, l.RunPods(ctx, show))
+		return explain(l, l.RunPods(ctx, show, names...))
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "demo", "bench", "bench-mount":
