@@ -42,7 +42,7 @@ type job struct {
 func (h *Helper) read(j *job) (err error) {
 	j.opts = mounts.ParseOptions(j.inv.options).Login()
 	if err = j.opts.Err(); err != nil {
-		for _, other := range j.opts.Problems[1:] {
+		for _, other := range h.otherMistakes(j) {
 			f := fault.From(other)
 			h.say("%s: %s", f.ID(), f.Sentence())
 		}
@@ -68,6 +68,25 @@ func (h *Helper) read(j *job) (err error) {
 	all, err := h.mounts(j)
 	j.live = mountedOn(j.target, all)
 	return err
+}
+
+// otherMistakes are those of a line beside the first, so that all can be corrected at once: of its options, its source and its identity.
+func (h *Helper) otherMistakes(j *job) []error {
+	all := slices.Clone(j.opts.Problems[1:])
+	cfg, err := config.Read(h.Host)
+	if err != nil {
+		return all
+	}
+	_, e, err := mounts.Mountable(j.inv.spec, cfg.Resolver)
+	if err != nil {
+		return append(all, err)
+	}
+	login := j.opts
+	login.Problems = nil
+	if _, _, err = login.Resolve(cfg, e, h.Host); fault.Is(err, fault.IdentityInvalid) {
+		all = append(all, err)
+	}
+	return all
 }
 
 func (h *Helper) mounts(j *job) ([]mounts.Mount, error) {

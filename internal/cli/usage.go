@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,9 +53,13 @@ func noCommand(group *cobra.Command, word string) string {
 	if strings.HasPrefix(word, "mount") || word == "umount" {
 		return problem + "; shares are mounted by mount -t azfiles //<account>.file.core.windows.net/<share> <directory>, see mount.azfiles(8)"
 	}
-	if group.SuggestionsMinimumDistance = 2; len(group.SuggestionsFor(word)) > 0 {
-		problem += "; did you mean " + group.SuggestionsFor(word)[0] + "?"
+	group.SuggestionsMinimumDistance = 2
+	meant := group.SuggestionsFor(word)
+	if len(meant) == 0 {
+		return problem
 	}
+	begun := max(0, slices.IndexFunc(meant, func(name string) bool { return strings.HasPrefix(name, word) }))
+	problem += "; did you mean " + meant[begun] + "?"
 	return problem
 }
 

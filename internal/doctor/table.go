@@ -18,7 +18,7 @@ var table = []Check{
 		Why:    "mount.azfiles refuses a credential uid that getent passwd does not list, since cifs.upcall 7.8 does and the kernel maps unknown uids to nobody.",
 	},
 	{
-		ID: "state-folders", Group: Configuration, Title: "folders", Severity: Fails, Offline: true, Run: checkStateFolders,
+		ID: "state-folders", Group: Configuration, Title: "directories", Severity: Fails, Offline: true, Run: checkStateFolders,
 		Proves: "Only root can write to the directories of azfilesauth, and no link leads out of them.",
 		Why:    "Whoever can write to them can put tickets, notes and configuration of their own in place.",
 	},

@@ -38,6 +38,9 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 	s.collectHosts(func(host string, from Origin) { _ = add(host, from) }) // what is no endpoint is no concern of ours
 	if s.Endpoint != "" {
 		host := s.namedHost(all)
+		if _, problem := mounts.HostOf(host); problem != "" {
+			return nil, fault.HostUnknown.New(host, problem)
+		}
 		if unknown, ok := errors.AsType[*endpoint.Error](add(host, Origin{Argument: true})); ok {
 			return nil, fault.HostUnknown.New(host, unknown.Problem)
 		}

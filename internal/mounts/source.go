@@ -78,6 +78,9 @@ func Mountable(text string, res endpoint.Resolver) (Source, endpoint.Endpoint, e
 // With a problem, host is what may be repeated of the text.
 func HostOf(text string) (host, problem string) {
 	slashed := strings.ReplaceAll(text, `\`, "/")
+	if strings.HasPrefix(slashed, "/") && !strings.HasPrefix(slashed, "//") {
+		return text, "no share is mounted there, and none is in /etc/fstab"
+	}
 	if !strings.HasPrefix(slashed, "//") && !strings.Contains(slashed, "://") {
 		return text, ""
 	}
