@@ -104,7 +104,10 @@ func exists(path string) bool {
 func TestCompletionOfCommands(t *testing.T) {
 	for _, c := range commandTree(t) {
 		proposed := func(word string) []string {
-			out := run(t, append(append([]string{"__complete"}, strings.Fields(c.name)...), word)...)
+			out := run(t, append(append([]string{"completion", "words", "--"}, strings.Fields(c.name)...), word)...)
+			if strings.Contains(out, "`") {
+				t.Errorf("completion of %s: back-quotes in %s", c.name, out)
+			}
 			return matches(`(?m)^([^:\s][^\t\n]*)`, out)
 		}
 		same(t, "completion of "+c.name+" -", proposed("-"), c.flags)

@@ -148,6 +148,7 @@ func TestFailureIsLogged(t *testing.T) {
 		var stderr bytes.Buffer
 		h := Helper{Host: host.Real().Trusting(os.Geteuid()), Stderr: &stderr, Syslog: socket, Journaled: journaled}
 		h.Host.Config, h.Host.Mounts, h.Host.Programs = filepath.Join(dir, "none"), "/dev/null", []string{dir}
+		h.Host.Run = filepath.Join(dir, "run")
 		h.Run([]string{"mount.azfiles", "//acct.file.core.windows.net/share", dir})
 		b := make([]byte, 4096)
 		_ = l.SetReadDeadline(time.Now().Add(patience))

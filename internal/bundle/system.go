@@ -83,7 +83,7 @@ func (m *machine) versions(ctx context.Context) (string, error) {
 	}
 	b.WriteString(m.files([]string{"/etc/os-release", "/sys/module/cifs/version", "/proc/sys/crypto/fips_enabled"}))
 	for _, command := range []string{
-		"mount.cifs -V", "cifs.upcall -v", "request-key --version", "klist -V", "systemctl --version",
+		"mount.cifs -V", "request-key --version", "klist -V", "systemctl --version",
 		"dpkg-query -W azfilesauth cifs-utils keyutils krb5-user libkrb5-3 krb5-config", "rpm -q azfilesauth cifs-utils keyutils krb5-libs",
 	} {
 		m.ask(ctx, &b, strings.Fields(command)...)

@@ -24,7 +24,7 @@ type row struct {
 
 	rootOnly bool
 	hidden   bool                                   // it is for packages, not for people
-	words    []string                               // what its arguments are called; all but [those] are needed
+	words    []string                               // what its arguments are called; all but [those] are needed, and of those... can be more
 	wrong    func(s *session, args []string) string // what else is wrong with the command line, "" is nothing
 	flags    func(f *pflag.FlagSet, s *session)     // declares its flags, which go to s.options
 	propose  func(s *session) completer             // for its arguments; nil proposes nothing
@@ -159,10 +159,16 @@ var commands = []row{
 		below: []row{
 			{
 				use: "check [flags]", short: "Look for mistakes in the configuration",
-				long: "Look for mistakes in the configuration. A key that is not known, which other commands only warn\n" +
-					"of, is an error here.",
+				long: "Look for mistakes in the configuration and show all of them. An unknown key is an error here; other\n" +
+					"commands only warn of it.",
+				wrong: func(_ *session, args []string) string {
+					if len(args) == 1 {
+						return "there are too many arguments; did you mean --file " + args[0] + "?"
+					}
+					return ""
+				},
 				flags: func(f *pflag.FlagSet, s *session) {
-					f.StringVar(&s.file, "file", "", "check this `FILE` instead of "+s.Config)
+					f.StringVar(&s.file, "file", "", "check this `FILE`, or - for standard input, instead of "+s.Config+"; whoever it belongs to")
 				},
 				do: (*session).check,
 			},
@@ -188,6 +194,12 @@ var commands = []row{
 			return ""
 		},
 		propose: (*session).shellFirst, do: (*session).completions,
+		below: []row{{
+			use: "words -- WORD...", short: "Print the words that can follow on a command line", words: []string{"word..."}, hidden: true,
+			long: "Print the words that can follow WORD... on a command line of azfilesauth, for the completion scripts: the\n" +
+				"last WORD is the one being typed, and can be empty.",
+			do: (*session).completionWords,
+		}},
 	},
 	{
 		use: "watch [flags]", short: "Keep the tickets of mounted shares fresh", rootOnly: true,
@@ -383,7 +395,7 @@ func (s *session) arguments(c *cobra.Command, r row, args []string) error {
 	if problem == "" && len(args) < len(r.words) && !strings.HasPrefix(r.words[len(args)], "[") {
 		problem = "the " + r.words[len(args)] + " is missing"
 	}
-	if problem == "" && len(args) > len(r.words) {
+	if problem == "" && len(args) > len(r.words) && (len(r.words) == 0 || !strings.HasSuffix(r.words[len(r.words)-1], "...")) {
 		problem = "there are too many arguments"
 	}
 	if problem != "" {

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,19 +20,57 @@ func (s *session) shellFirst() completer {
 	return cobra.FixedCompletions(shells, cobra.ShellCompDirectiveDefault)
 }
 
+const (
+	// hiddenWords is the command by which cobra's scripts ask a program for words.
+	hiddenWords = "__complete"
+
+	// publicWords is ours, which the scripts call in its place and the manual describes.
+	publicWords = "completion words --"
+)
+
+// bashAlone has a bash without the package bash-completion do what the script of cobra calls it for.
+const bashAlone = `
+if ! declare -F _get_comp_words_by_ref _init_completion >/dev/null; then
+  _get_comp_words_by_ref() {
+    local line=${COMP_LINE:0:COMP_POINT}
+    read -ra words <<<"$line"
+    case $line in *[[:blank:]]) words+=('') ;; esac
+    cword=$((${#words[@]} - 1)) cur=${words[-1]} prev=${words[-2]-}
+  }
+fi
+if ! declare -F _filedir >/dev/null; then
+  _filedir() { COMPREPLY=($(compgen "${1:--f}" -- "$cur")); }
+fi
+`
+
 // completions prints a script of cobra's, which asks this program at each use.
 func (s *session) completions(c *cobra.Command, args []string) error {
 	var b bytes.Buffer
 	generate := map[string]func() error{
-		"bash": func() error { return c.Root().GenBashCompletionV2(&b, true) },
+		"bash": func() error { b.WriteString(bashAlone); return c.Root().GenBashCompletionV2(&b, true) },
 		"zsh":  func() error { return c.Root().GenZshCompletion(&b) },
 		"fish": func() error { return c.Root().GenFishCompletion(&b, true) },
 	}[args[0]]
 	if err := generate(); err != nil {
 		return err
 	}
-	addManager(&b, args[0])
-	return s.print(b.Bytes())
+	script := strings.ReplaceAll(b.String(), " "+hiddenWords+" ", " "+publicWords+" ")
+	return s.print([]byte(addManager(script, args[0])))
+}
+
+// completionWords prints the words that can follow on a command line, as cobra gives them to its scripts: each with a
+// tab and what it means, then a colon and the sum of the directives (cobra's ShellCompDirective). Back-quotes are the
+// marks of a flag's value, and no text.
+func (s *session) completionWords(c *cobra.Command, args []string) error {
+	var b bytes.Buffer
+	root := c.Root()
+	root.SetOut(&b)
+	root.SetErr(io.Discard)
+	root.SetArgs(append([]string{hiddenWords}, args...))
+	if err := root.Execute(); err != nil {
+		return err
+	}
+	return s.print(bytes.ReplaceAll(b.Bytes(), []byte("`"), nil))
 }
 
 // completer proposes words for an argument or for the value of a flag. What cannot be read is not

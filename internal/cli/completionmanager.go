@@ -1,9 +1,6 @@
 package cli
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // The completions of azfilesauthmanager, whose own command line is that of the Python program: they ask azfilesauth for the
 // hosts that are mounted, in fstab, have a ticket or are in the configuration.
@@ -15,7 +12,7 @@ _azfilesauthmanager() {
   set -- ${line%"$cur"}
   case $#,$2,$cur in
     1,*) words="set clear list --version --help" ;;
-    2,set,* | 2,clear,*) words=$(azfilesauth __complete clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)$|https://\1|p') ;;
+    2,set,* | 2,clear,*) words=$(azfilesauth completion words -- clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)$|https://\1|p') ;;
     *,list,*) words=--json ;;
     *,set,*) words="--system --imds-client-id --imds-object-id --imds-resource-id --identity-endpoint --workload-identity --tenant-id --client-id --token-file --authority-host --resource --force --verbose" ;;
   esac
@@ -35,7 +32,7 @@ _azfilesauthmanager() {
   if (( CURRENT == 2 )); then
     compadd set clear list --version --help
   elif (( CURRENT == 3 )) && [[ $words[2] == (set|clear) ]]; then
-    uris=(${(f)"$(azfilesauth __complete clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)$|https://\1|p')"})
+    uris=(${(f)"$(azfilesauth completion words -- clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)$|https://\1|p')"})
     compadd -a uris
   elif [[ $words[CURRENT-1] == --token-file ]]; then
     _files
@@ -51,7 +48,7 @@ compdef _azfilesauthmanager azfilesauthmanager
 const managerFish = `
 complete -c azfilesauthmanager -f
 complete -c azfilesauthmanager -n 'test (count (commandline -opc)) -eq 1' -a 'set clear list --version --help'
-complete -c azfilesauthmanager -n 'test (count (commandline -opc)) -eq 2; and __fish_seen_subcommand_from set clear' -a "(azfilesauth __complete clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)\$|https://\1|p')"
+complete -c azfilesauthmanager -n 'test (count (commandline -opc)) -eq 2; and __fish_seen_subcommand_from set clear' -a "(azfilesauth completion words -- clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)\$|https://\1|p')"
 complete -c azfilesauthmanager -n '__fish_seen_subcommand_from list' -l json
 for flag in system workload-identity force verbose
   complete -c azfilesauthmanager -n '__fish_seen_subcommand_from set' -l $flag
@@ -63,16 +60,14 @@ complete -c azfilesauthmanager -n '__fish_seen_subcommand_from set' -l token-fil
 `
 
 // addManager adds the completions of azfilesauthmanager to the script for a shell.
-func addManager(b *bytes.Buffer, shell string) {
+func addManager(script, shell string) string {
 	switch shell {
 	case "bash":
-		b.WriteString(managerBash)
+		return script + managerBash
 	case "fish":
-		b.WriteString(managerFish)
-	case "zsh": // which finds this file for both names by its first line, and runs its last lines for the first of them
-		script := strings.Replace(b.String(), "#compdef azfilesauth\n", "#compdef azfilesauth azfilesauthmanager\n", 1)
-		script = strings.Replace(script, "\n_azfilesauth()\n{\n", managerZsh+"\n_azfilesauth()\n{\n    [[ ${words[1]:t} == azfilesauthmanager ]] && { _azfilesauthmanager; return }\n", 1)
-		b.Reset()
-		b.WriteString(script)
+		return script + managerFish
+	default: // zsh finds this file for both names by its first line, and runs its last lines for the first of them
+		script = strings.Replace(script, "#compdef azfilesauth\n", "#compdef azfilesauth azfilesauthmanager\n", 1)
+		return strings.Replace(script, "\n_azfilesauth()\n{\n", managerZsh+"\n_azfilesauth()\n{\n    [[ ${words[1]:t} == azfilesauthmanager ]] && { _azfilesauthmanager; return }\n", 1)
 	}
 }

@@ -54,7 +54,7 @@ func TestOutputSchemaIsThatOfTheTypes(t *testing.T) {
 
 // Every command has its result in the schema, and none names a key of answer a second time.
 func TestEveryCommandHasOneShape(t *testing.T) {
-	printsText := []string{"completion", "watch"}
+	printsText := []string{"completion", "completion words", "watch"}
 	var look func(above string, rows []row)
 	look = func(above string, rows []row) {
 		for _, r := range rows {

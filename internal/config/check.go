@@ -48,7 +48,7 @@ func check(h host.Host, files []string, here bool, read func(file string) ([]byt
 // for the machine that is meant.
 func (p *parser) examineMeaning(h host.Host, here bool) {
 	if kind, _ := cacheType(p.ccache); p.ccache != "" && kind != fileType {
-		p.wrongAt("KRB5_CC_NAME", "a cache of the type "+shown(kind)+" cannot be used, a file such as "+host.RunDir+"/krb5cc_"+uidToken+" can")
+		p.wrongAt("KRB5_CC_NAME", "a cache of the type "+shown(kind)+" cannot be used; use a file, such as "+host.RunDir+"/krb5cc_"+uidToken)
 	}
 	for key, file := range map[string]string{"metrics.textfile": p.Metrics.Textfile, "LOG_FILE_PATH": p.Log.Path} {
 		if info, err := os.Stat(h.Path(filepath.Dir(file))); here && p.Sets(key) && (err != nil || !info.IsDir()) {

@@ -72,6 +72,49 @@ func TestProvisionMakesUserAndFile(t *testing.T) {
 	}
 }
 
+// TestProvisionMovesNobody: with a layer of the packages, no set of the drop-in changes whose tickets those are of whoever
+// names no uid, and where the tickets are.
+func TestProvisionMovesNobody(t *testing.T) {
+	const vendor, user = vendorFile + "10-azfilesauth.yaml", rootLine + SystemUser + ":x:988:988::/:/bin/sh\n"
+	const layer = "USER_UID: 0\nKRB5_CC_NAME: /run/azfilesauth/krb5cc_%{uid}\n"
+	for name, files := range map[string]map[string]string{
+		"the packages alone":     {},
+		"a file that is empty":   {mainFile: ""},
+		"a template":             {mainFile: "default_identity: system\n"},
+		"a template with a uid":  {mainFile: "USER_UID: 7\n"},
+		"a drop-in of the admin": {ownFile + "90-local.yaml": "USER_UID: 5\n"},
+		"upstream's user":        {mainFile: "default_identity: system\n", "etc/passwd": user},
+	} {
+		files[vendor] = layer
+		if files["etc/passwd"] == "" {
+			files["etc/passwd"] = rootLine
+		}
+		path := layered(t, files)
+		root := strings.TrimSuffix(path, DefaultPath)
+		h := host.Real().Trusting(os.Geteuid())
+		h.Config, h.Passwd, h.Programs = path, root+"/etc/passwd", []string{root}
+		put(t, filepath.Join(root, "useradd"), "#!/bin/sh\necho '"+SystemUser+":x:988:988::/:/bin/sh' >>"+root+"/etc/passwd\n", 0o755)
+		before, err := Read(h)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			provision(t, h, path)
+		}
+		after, err := Read(h)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if before.CredentialUID != after.CredentialUID || before.CCacheName(before.CredentialUID) != after.CCacheName(after.CredentialUID) {
+			t.Errorf("%s: the tickets of %d, %s, became those of %d, %s", name, before.CredentialUID, before.CCacheName(before.CredentialUID),
+				after.CredentialUID, after.CCacheName(after.CredentialUID))
+		}
+	}
+}
+
 // TestProvisionAppendsTheUID has files as people and programs leave them: all of it stays, and awk finds the
 // uid behind it.
 func TestProvisionAppendsTheUID(t *testing.T) {

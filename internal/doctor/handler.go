@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -152,7 +153,21 @@ func checkHandler(ctx context.Context, s *Subject) Result {
 	return Good("%s: %s", path, strings.TrimSpace(out))
 }
 
-func checkCIFSUpcall(ctx context.Context, s *Subject) Result {
+// versionString is a version as a C program holds it.
+var versionString = regexp.MustCompile(`\x00(\d{1,2}\.\d{1,2}(?:\.\d{1,2})?)\x00`)
+
+// upcallVersion reads the version of a cifs.upcall in its file, "" when there is none or more than one. Asked for it with
+// -v, the program writes "Exit status 0" to the system's log.
+func (s *Subject) upcallVersion(path string) string {
+	content, err := s.ReadFile(path)
+	all := versionString.FindAllSubmatch(content, 2)
+	if err != nil || len(all) != 1 {
+		return ""
+	}
+	return string(all[0][1])
+}
+
+func checkCIFSUpcall(_ context.Context, s *Subject) Result {
 	fix := "set upcall: {mode: native} in /etc/azfilesauth/config.d/90-local.yaml"
 	if s.stockWins() {
 		fix = "azfilesauth setup"
@@ -167,7 +182,7 @@ func checkCIFSUpcall(ctx context.Context, s *Subject) Result {
 	if wrong, fine := s.examineProgram(path, s.reinstall("cifs-utils")); !fine {
 		return wrong
 	}
-	version := s.versionOf(ctx, path, "-v")
+	version := s.upcallVersion(path)
 	if version == "" {
 		return Good("%s", path)
 	}

@@ -149,6 +149,7 @@ create  cifs.spnego    * * /usr/sbin/cifs.upcall %k
 -- usr/sbin/key.dns_resolver 755 --
 -- usr/sbin/mount.cifs 4755 --
 -- usr/sbin/cifs.upcall 755 --
+<NUL>version: %s<NUL>7.4<NUL>
 `
 
 // hostTree is a healthy, running machine with the variations.
@@ -175,7 +176,7 @@ func (p programs) run(_ context.Context, path string, _ ...string) (string, erro
 func hostPrograms() programs {
 	return programs{
 		"request-key": "request-key from keyutils-1.6.3 (Built 2020-02-10)\n", "mount.cifs": "mount.cifs version: 7.4\n",
-		"cifs.upcall": "version: 7.4\n", "azfiles.upcall": "azfiles.upcall from azfilesauth 2.0.0\n",
+		"azfiles.upcall": "azfiles.upcall from azfilesauth 2.0.0\n",
 	}
 }
 

@@ -214,11 +214,11 @@ func ruleFindings() []wrong {
 			id: "cifs-upcall", status: Problem, text: "/usr/sbin/cifs.upcall is missing", fix: "cifs-utils",
 		},
 		{
-			name: "old cifs.upcall in mode cifs", tree: "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\nupcall: {mode: cifs}\n", change: oldUpcall,
+			name: "old cifs.upcall in mode cifs", tree: "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\nupcall: {mode: cifs}\n" + oldUpcall,
 			id: "cifs-upcall", status: Problem, text: "6.11 demands", fix: "mode: native",
 		},
-		{name: "old cifs.upcall", change: oldUpcall, id: "cifs-upcall", status: Info, text: "need not"},
-		{name: "old cifs.upcall answers", tree: noOurs, change: oldUpcall, id: "cifs-upcall", status: Problem, text: "6.11 demands", fix: "azfilesauth setup", also: []string{"request-key-rule"}},
+		{name: "old cifs.upcall", tree: oldUpcall, id: "cifs-upcall", status: Info, text: "need not"},
+		{name: "old cifs.upcall answers", tree: noOurs + oldUpcall, id: "cifs-upcall", status: Problem, text: "6.11 demands", fix: "azfilesauth setup", also: []string{"request-key-rule"}},
 		{name: "no dns_resolver rule", tree: "-- etc/request-key.conf --\n", id: "dns-resolver", status: Warning, text: "no rule", fix: "keyutils"},
 		{name: "no dns_resolver", tree: "-- usr/sbin/key.dns_resolver REMOVED --\n", id: "dns-resolver", status: Warning, text: "which is missing", fix: "keyutils"},
 		{
@@ -232,11 +232,8 @@ func ruleFindings() []wrong {
 	}
 }
 
-func oldUpcall(o *Options) {
-	p := hostPrograms()
-	p["cifs.upcall"] = "version: 6.11\n"
-	o.Exec = p.run
-}
+// oldUpcall is a cifs.upcall that demands a ticket-granting ticket.
+const oldUpcall = "-- usr/sbin/cifs.upcall 755 --\n<NUL>version: %s<NUL>6.11<NUL>\n"
 
 func krb5Findings() []wrong {
 	noOurs := "-- etc/request-key.d/azfiles.conf REMOVED --\n"

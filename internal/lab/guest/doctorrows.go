@@ -100,7 +100,7 @@ func stockRows() []row {
 	const kcm = "krb5 '[libdefaults]\n default_ccache_name = KCM:\n'"
 	const says = "the default is KCM:"
 	const old = `take /usr/sbin/cifs.upcall
-printf '#!/bin/sh\n[ "$1" = -v ] && echo version: 6.11\n' >/usr/sbin/cifs.upcall; chmod 755 /usr/sbin/cifs.upcall`
+printf '#!/bin/sh\nexit\n\0version: %%s\0006.11\0' >/usr/sbin/cifs.upcall; chmod 755 /usr/sbin/cifs.upcall`
 	all := krb5("krb5.conf: syntax", "[libdefaults\n", "krb5-conf", "^correct /etc/krb5.conf:4$", "sed -i 4d /etc/krb5.conf")
 	all = append(all, krb5("krb5.conf: missing includedir", "includedir /etc/krb5.conf.d/\n", "krb5-conf", "^mkdir -p /etc/krb5.conf.d", mendRun)...)
 	all = append(all, krb5("krb5.conf: foreign domain_realm", "[domain_realm]\n .core.windows.net = CONTOSO.COM\n", "domain-realm",
