@@ -45,6 +45,6 @@ func (w *watcher) claimCache() {
 		w.Log.Warn("watching without a lock: " + w.problem)
 	}
 	if !w.waiting && old.waiting {
-		w.Log.Info("the other watcher is gone", "ccache", path)
+		w.Log.Info("the other watcher has ended", "ccache", path)
 	}
 }

@@ -168,7 +168,7 @@ var commands = []row{
 					return ""
 				},
 				flags: func(f *pflag.FlagSet, s *session) {
-					f.StringVar(&s.file, "file", "", "check this `FILE`, or - for standard input, instead of "+s.Config+"; whoever it belongs to")
+					f.StringVar(&s.file, "file", "", "check this `FILE`, or - for standard input, instead of "+s.Config+", whoever owns it")
 				},
 				do: (*session).check,
 			},
@@ -210,10 +210,10 @@ var commands = []row{
 	{
 		use: "setup [flags]", short: "Prepare this machine for mounts, or revert that", rootOnly: true,
 		long: "Prepare this machine for mounts: directories, configuration, the rule for the kernel's requests, the\n" +
-			"program's names, the system user where the configuration needs one, and the service. What is as it\n" +
-			"should be stays. Every change is shown before any is made, and --undo reverts all of them: bytes,\n" +
-			"owner and mode. No file of another package is changed, but for those that a flag asks for:\n\n" +
-			"--edit-krb5-conf gives /etc/krb5.conf a default_realm if it has none. azfiles.upcall does without.\n" +
+			"program's names, the system user where the configuration needs one, and the service. What is already\n" +
+			"correct is not changed. Every change is shown before any is made, and --undo reverts all of them: bytes,\n" +
+			"owner and mode. No file of another package is changed, except those that a flag asks for:\n\n" +
+			"--edit-krb5-conf gives /etc/krb5.conf a default_realm if it has none. azfiles.upcall does not need it.\n" +
 			"Where a stock cifs.upcall answers, it makes every failed login wait for a search for that realm's\n" +
 			"servers, unless dns_lookup_kdc is false.\n\n" +
 			"--stock-handler tells a stock cifs.upcall the realm of Azure Files, in /etc/krb5.conf.d/azfilesauth.conf.\n" +

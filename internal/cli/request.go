@@ -36,7 +36,7 @@ func (s *session) choose(cfg *config.Config, e endpoint.Endpoint) (identity.Iden
 	ch := s.choice
 	if s.stdin {
 		if ch.TokenFile != "" || ch.Name != "" && ch.Name != string(identity.Token) {
-			return wrong("--token-stdin is an identity by itself, and another one is there too")
+			return wrong("--token-stdin cannot be combined with another identity")
 		}
 		ch.Name = string(identity.Token)
 	}

@@ -122,7 +122,7 @@ func (s *session) next(a absent) (cell, clause string) {
 		return "now", "systemd is mounting it now"
 	}
 	if !a.Retried {
-		return "-", "nothing mounts it again by itself; mount it: mount " + fault.Word("target", a.Target)
+		return "-", "it is not tried again automatically; to mount it: mount " + fault.Word("target", a.Target)
 	}
 	if a.NextTry.IsZero() {
 		return "by systemd", "systemd tries again within three minutes (azfiles-mount-retry)"

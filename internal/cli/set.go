@@ -57,7 +57,7 @@ func (s *session) set(c *cobra.Command, args []string) error {
 	before, beforeErr := m.List(r.CRUID)
 	got, err := m.Ensure(ctx, r)
 	if fault.Is(err, fault.IdentityConflict, fault.IdentityUnnamed) {
-		s.notes = append(s.notes, "with --force the new ticket is stored all the same")
+		s.notes = append(s.notes, "with --force the new ticket is stored anyway")
 	}
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func describeChanges(before tickets.Listing, err error, r tickets.Request, got t
 	}
 	for _, t := range before.Tickets {
 		if ticketHost(t) == r.Endpoint.Host() && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
-			return []string{"it took the place of a ticket of the identity " + t.Identity}
+			return []string{"it replaced a ticket of the identity " + t.Identity}
 		}
 	}
 	return nil

@@ -66,7 +66,7 @@ func (s *session) upgraded(*cobra.Command, []string) error {
 }
 
 func (s *session) writeUpgrade(u upgrade) (path string, err error) {
-	text := "# Written when azfilesauth took the place of Azure/AzFilesAuthenticator; see azfilesauth.yaml(5). What is said here\n" +
+	text := "# Written when azfilesauth replaced Azure/AzFilesAuthenticator; see azfilesauth.yaml(5). What is set here\n" +
 		"# wins over config.yaml.\n"
 	if len(u.Hosts) > 0 {
 		text += "# Its mounts that name no identity log in as the machine.\ndefault_identity: system\n"

@@ -25,7 +25,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	} else if bare, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		problem = addDashes(bare.GetSpecifiedName()) + " needs a value"
 	} else if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		problem = "the value of --" + wrong.GetFlag().Name + " is no " + wrong.GetFlag().Value.Type()
+		problem = "the value of --" + wrong.GetFlag().Name + " must be of the type " + wrong.GetFlag().Value.Type()
 	}
 	return usage(cmd.CommandPath(), problem)
 }

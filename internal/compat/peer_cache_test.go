@@ -206,7 +206,7 @@ func cacheRows() []peerRow {
 			m.cut()
 			return m.begunAnew()
 		}},
-		{"row_set_garbage_cache", "`set` with a cache that is garbage or has 0 bytes", lib + ", until somebody removes it", func(m *machine) string {
+		{"row_set_garbage_cache", "`set` with a cache that is garbage or has 0 bytes", lib + ", until it is removed", func(m *machine) string {
 			m.write("krb5cc", "garbage")
 			first := m.begunAnew()
 			m.write("krb5cc", "")
@@ -222,7 +222,7 @@ func cacheRows() []peerRow {
 			m.stored(fixed(other, "OtherClient"))
 			return m.fails(fault.CCachePrincipal, "set", uri, m.token)
 		}},
-		{"defect_01_squatted_cache", "somebody else made the cache file first: mode 0666, or a link", "0; the live ticket is in his file", func(m *machine) string {
+		{"defect_01_squatted_cache", "another user made the cache file first: mode 0666, or a link", "0; the live ticket is in his file", func(m *machine) string {
 			m.stored(fixed(other, "AzureFileClient"))
 			must(m.T, os.Chown(m.ccache, 65534, 65534))
 			must(m.T, os.Chmod(m.ccache, 0o666))

@@ -48,14 +48,14 @@ func successorRows() []peerRow {
 			}
 			return "answers the kernel until it expires; renewed as the machine, which an upgrade writes into `config.d/50-upgrade.yaml`"
 		}},
-		{"row_removed", "Kerberos mounts of other servers when the package is removed", "go on", func(m *machine) string {
+		{"row_removed", "Kerberos mounts of other servers when the package is removed", "continue", func(m *machine) string {
 			m.etcFiles("put")
 			equalText(m, m.asks(), "/usr/sbin/azfiles.upcall")
 			m.etcFiles("take")
 			equalText(m, m.asks(), "/usr/sbin/cifs.upcall")
 			m.etcFiles("put")
 			equalText(m, m.asks(), "/usr/sbin/azfiles.upcall")
-			return "go on: our rule comes after its program and goes before it, at removal, purge and downgrade"
+			return "continue: our rule comes after its program and goes before it, at removal, purge and downgrade"
 		}},
 		{"row_gone_back", "the old package, installed over the new one", "its unit starts", func(m *machine) string {
 			const wanted, unit = "etc/systemd/system/multi-user.target.wants/azfilesrefresh.service", "/usr/lib/systemd/system/azfilesrefresh.service"

@@ -75,7 +75,7 @@ func (inv *invocation) check() error {
 			return usage(name + " is missing")
 		}
 		if given && !needed && !slices.Contains(w.allowed, name) {
-			return usage(name + " does not belong there")
+			return usage(name + " cannot be used with this identity")
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func (e *ChoiceError) Error() string { return e.Key + ": " + e.Problem }
 func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
 	if strings.EqualFold(ch.ClientID, string(identity.System)) {
 		if ch.Name != "" && ch.Name != string(identity.System) {
-			return identity.Identity{}, &ChoiceError{"client_id", "system is an identity by itself, and " + ch.Name + " is another"}
+			return identity.Identity{}, &ChoiceError{"client_id", "system cannot be combined with the identity " + ch.Name}
 		}
 		ch.Name, ch.ClientID = string(identity.System), ""
 	}

@@ -29,7 +29,7 @@ func (p *parser) enterHost(key string, at place) error {
 	}
 	h := p.byName[name]
 	if h != nil && h.at.file == at.file {
-		return errors.New("the same host is there already, in other letters")
+		return errors.New("the same host is listed already, in different case")
 	}
 	if h == nil {
 		if len(p.listed) == maxHosts {

@@ -193,7 +193,7 @@ func TestEndpointsThatDisagree(t *testing.T) {
 	tests := map[string]string{
 		"  acct.file.core.windows.net: {identity: a}\n  acct.privatelink.file.core.windows.net: {identity: b}\n":           "line 4: endpoints.acct.privatelink.file.core.windows.net: its account has another identity already",
 		"  x.example: {canonical: acct.file.core.windows.net, identity: a}\n  acct.file.core.windows.net: {identity: b}\n": "line 4: endpoints.acct.file.core.windows.net: its account has another identity already",
-		"  acct.file.core.windows.net: {identity: a}\n  ACCT.file.core.windows.net: {identity: a}\n":                       "line 4: endpoints.ACCT.file.core.windows.net: the same host is there already",
+		"  acct.file.core.windows.net: {identity: a}\n  ACCT.file.core.windows.net: {identity: a}\n":                       "line 4: endpoints.ACCT.file.core.windows.net: the same host is listed already",
 		"  x.example: {canonical: y.example}\n  y.example: {canonical: acct.file.core.windows.net}\n":                      "line 3: endpoints.x.example: ",
 		"  acct.file.core.windows.net: {identity: w}\n":                                                                    "line 3: endpoints.acct.file.core.windows.net.identity: w is not usable: line 1: identities.w: ",
 		"  acct.file.core.windows.net: {identity: bb}\n":                                                                   "line 3: endpoints.acct.file.core.windows.net.identity: bb is not a name under identities",

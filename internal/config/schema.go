@@ -46,10 +46,10 @@ func upstreamKeys() []Key {
 			"other uids use /run/azfilesauth/krb5cc_%{uid} .")
 	ccache.show = func(p *parser) string { return p.CCacheName(p.CredentialUID) }
 	user := row("USER_UID", uid, "", func(p *parser) *int { return &p.CredentialUID },
-		"The credential uid: whose credential cache holds the tickets. Without it in /etc/azfilesauth , the cache belongs to the system user "+
-			"`azfilesuser` where there is one, then to whom the packages' layer names, else to root; azfilesauthmanager(8) and "+
-			"azfilesauth-setup(8) make that user where no layer names anybody. "+
-			"The word `local` means the user who called sudo(8), each with a cache of his own, /tmp/krb5cc_%{uid} , whatever `KRB5_CC_NAME` says.")
+		"The credential uid: whose credential cache holds the tickets. If it is not set in /etc/azfilesauth , the cache belongs to the system user "+
+			"`azfilesuser` if that user exists, otherwise to the uid that the packages' layer sets, otherwise to root; azfilesauthmanager(8) and "+
+			"azfilesauth-setup(8) create that user if no layer sets a uid. "+
+			"The word `local` means the user who called sudo(8), each with a separate cache, /tmp/krb5cc_%{uid} , whatever `KRB5_CC_NAME` says.")
 	number := user.take
 	user.take = func(p *parser, text string) error {
 		p.Local = strings.EqualFold(text, localUser)
@@ -79,7 +79,7 @@ func upstreamKeys() []Key {
 // ownKeys are ours, but for those with invented names.
 func ownKeys() []Key {
 	fallback := row("default_identity", identityText, "", func(p *parser) *string { return &p.fallbackText },
-		"Who this machine is when neither the mount nor `endpoints` says so: the name of an entry of `identities` , "+
+		"The identity of this machine when neither the mount nor `endpoints` sets one: the name of an entry of `identities` , "+
 			"or `system` , which is the default.")
 	fallback.show = func(p *parser) string { return p.defaultIdentity("").String() }
 	proxy := row("proxy", proxyURL, "", func(p *parser) **url.URL { return &p.Transport.Proxy },
@@ -93,12 +93,12 @@ func ownKeys() []Key {
 	except.form = joinList
 	listen := row("metrics.listen", address, "", func(p *parser) *string { return &p.Metrics.Listen },
 		"An address and a port, such as `127.0.0.1:9799` , where azfilesauth-watch(8) answers /metrics over HTTP, and nothing else. "+
-			"Whoever reaches it reads them: they name accounts and faults, and hold no secret.")
+			"Anyone who can reach it can read them: they name accounts and faults, and contain no secret.")
 	listen.AtStart = true
 	options := row("mount_options", mountOptions, "", func(p *parser) *string { return &p.mountOptions },
-		"The site's own default options for mount.cifs(8), a list or one text with commas. They take the place of those of the "+
+		"The site's own default options for mount.cifs(8), a list or one text with commas. They replace those of the  "+
 			"program, and a line of fstab(5) that says something of the same takes theirs; `azfiles_defaults=none` there "+
-			"leaves out the program's. `azfilesauth explain options` shows what comes of it.")
+			"leaves out the program's. `azfilesauth explain options` shows the result.")
 	options.form = joinList
 	return []Key{
 		fallback,
@@ -167,7 +167,7 @@ func inventedKeys() []Key {
 		of("authority", httpsURL, func(h *account) *string { return &h.custom.Authority }, "Where tokens come from, in a cloud that is not known."),
 		of("resource", httpsURL, func(h *account) *string { return &h.custom.Resource }, "What tokens are for, in a cloud that is not known."),
 
-		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` , `NO_PROXY` and `AZURE_AUTHORITY_HOST` . What is inherited from the environment does not count, but for the proxy of azfilesauthmanager(8)."},
+		{Path: "ENVIRONMENT", Doc: "A mapping of the variables by which the services of managed identities are known elsewhere than on a virtual machine, such as `IDENTITY_ENDPOINT` , and of `HTTPS_PROXY` , `NO_PROXY` and `AZURE_AUTHORITY_HOST` . The environment itself is ignored, except for the proxy of azfilesauthmanager(8)."},
 		{
 			Path: "ENVIRONMENT.*", Kind: "text", Secret: true, form: anyScalar, enter: (*parser).enterVariable,
 			take: func(p *parser, text string) error { p.Environment[p.variable] = text; return nil },

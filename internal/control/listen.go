@@ -69,7 +69,7 @@ func openDir(h host.Host, dir string) (*host.Dir, error) {
 	if d.Shared {
 		err = fmt.Errorf("others than root can write to %s", dir)
 	} else if d.Name != dir {
-		err = fmt.Errorf("a link leads to %s", dir)
+		err = fmt.Errorf("%s is reached through a symbolic link", dir)
 	}
 	if err != nil {
 		d.Close()

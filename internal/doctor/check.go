@@ -151,7 +151,7 @@ func (c Check) capSeverity(r Result, delegates bool) Result {
 	if r.Status == Problem && (c.Severity == Latent || c.Severity == CIFSMode && !delegates) {
 		r.Status = Warning
 		if c.Severity == CIFSMode {
-			r = r.And("azfiles.upcall answers the kernel by itself (upcall.mode: native) and does without this; klist, kvno and cifs.upcall do not")
+			r = r.And("azfiles.upcall answers the kernel without this (upcall.mode: native); klist, kvno and cifs.upcall need it")
 		}
 	}
 	if c.Severity == Tells && (r.Status == Problem || r.Status == Warning) {

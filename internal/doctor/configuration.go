@@ -92,7 +92,7 @@ func checkStateFolders(_ context.Context, s *Subject) Result {
 		}
 		if info.Mode()&fs.ModeSymlink != 0 { // root's own arrangement, if the directory behind it is root's
 			if info, err = s.Stat(dir); err != nil {
-				return Broken("rm "+dir+" && "+fix, "%s is a link that leads nowhere", dir)
+				return Broken("rm "+dir+" && "+fix, "%s is a dangling link", dir)
 			}
 		}
 		if !info.IsDir() {
@@ -105,5 +105,5 @@ func checkStateFolders(_ context.Context, s *Subject) Result {
 			return Warned("chmod 0711 "+dir, "users cannot reach their credential caches in %s: its mode is %#o", dir, info.Mode().Perm()).By("folders")
 		}
 	}
-	return Good("root's alone, or made at the first use")
+	return Good("only root can write to them, or they do not exist yet")
 }

@@ -140,7 +140,7 @@ func checkHandler(ctx context.Context, s *Subject) Result {
 	for dir := filepath.Dir(filepath.Clean(path)); dir != "/"; dir = filepath.Dir(dir) {
 		info, err := s.Stat(dir)
 		if err == nil && info.Mode()&fs.ModeSticky == 0 && s.Exposed(info) != nil {
-			return secured(dir, "others than root can put something in the place of %s: they can write to %s", path, dir)
+			return secured(dir, "users other than root can replace %s: they can write to %s", path, dir)
 		}
 	}
 	if !s.Live() {
@@ -174,7 +174,7 @@ func checkCIFSUpcall(_ context.Context, s *Subject) Result {
 	}
 	path := s.FirstOf(stockHandlers()...)
 	if path == "" && !s.delegates() {
-		return Known("not installed, and not needed: azfiles.upcall answers by itself (upcall.mode: native)")
+		return Known("not installed, and not needed: azfiles.upcall answers without it (upcall.mode: native)")
 	}
 	if path == "" {
 		return Broken(s.reinstall("cifs-utils"), "%s is missing", stockHandler).And("some distributions do not package it; then: %s", fix)
@@ -193,7 +193,7 @@ func checkCIFSUpcall(_ context.Context, s *Subject) Result {
 		return Good("%s %s, which finds the ticket in libkrb5's default cache only", path, version)
 	}
 	if !s.delegates() {
-		return Known("%s %s could not answer for Azure Files, and need not: azfiles.upcall answers by itself (upcall.mode: native)", path, version)
+		return Known("%s %s cannot answer for Azure Files, and is not needed: azfiles.upcall answers without it (upcall.mode: native)", path, version)
 	}
 	return Broken(fix, "%s %s demands a ticket-granting ticket, which Azure Files does not give", path, version)
 }

@@ -68,7 +68,7 @@ func configFindings() []wrong {
 		},
 		{
 			name: "a link to nowhere", tree: "-- run/azfilesauth -> /nowhere --\n",
-			id: "state-folders", status: Problem, text: "leads nowhere", fix: "rm /run/azfilesauth",
+			id: "state-folders", status: Problem, text: "is a dangling link", fix: "rm /run/azfilesauth",
 		},
 	}
 }
@@ -217,7 +217,7 @@ func ruleFindings() []wrong {
 			name: "old cifs.upcall in mode cifs", tree: "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\nupcall: {mode: cifs}\n" + oldUpcall,
 			id: "cifs-upcall", status: Problem, text: "6.11 demands", fix: "mode: native",
 		},
-		{name: "old cifs.upcall", tree: oldUpcall, id: "cifs-upcall", status: Info, text: "need not"},
+		{name: "old cifs.upcall", tree: oldUpcall, id: "cifs-upcall", status: Info, text: "is not needed"},
 		{name: "old cifs.upcall answers", tree: noOurs + oldUpcall, id: "cifs-upcall", status: Problem, text: "6.11 demands", fix: "azfilesauth setup", also: []string{"request-key-rule"}},
 		{name: "no dns_resolver rule", tree: "-- etc/request-key.conf --\n", id: "dns-resolver", status: Warning, text: "no rule", fix: "keyutils"},
 		{name: "no dns_resolver", tree: "-- usr/sbin/key.dns_resolver REMOVED --\n", id: "dns-resolver", status: Warning, text: "which is missing", fix: "keyutils"},

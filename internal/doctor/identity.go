@@ -141,7 +141,7 @@ func (s *Subject) examineIMDS(ctx context.Context) Result {
 	for _, mark := range []string{"Via", "X-Cache", "X-Forwarded-For", "Proxy-Agent"} {
 		if value := resp.Header.Get(mark); value != "" {
 			return Warned("let 169.254.169.254 be reached directly: ip route get 169.254.169.254; the rules of the firewall: nft list ruleset (package nftables) or iptables -t nat -S (package iptables)",
-				"a proxy answers in the place of the identity service (%s: %s)", mark, fault.Shorten(value, 100))
+				"a proxy answers instead of the identity service (%s: %s)", mark, fault.Shorten(value, 100))
 		}
 	}
 	if resp.StatusCode == http.StatusProxyAuthRequired || resp.StatusCode == http.StatusBadGateway {

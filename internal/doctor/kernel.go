@@ -138,7 +138,7 @@ func checkCiphers(_ context.Context, s *Subject) Result {
 func checkUpcallTarget(_ context.Context, s *Subject) Result {
 	since := mounts.Since(mounts.UpcallTarget)
 	if r := s.release(); r != "" && !atLeast(r, since) {
-		return Known("the kernel %s is from before %s, which brought it; mount.azfiles leaves it out unless the kernel takes it", r, since)
+		return Known("the kernel %s is older than %s, which added it; mount.azfiles uses it only if the kernel accepts it", r, since)
 	}
 	return Good("known to the kernel")
 }
@@ -168,7 +168,7 @@ func checkUsermodeHelper(_ context.Context, s *Subject) Result {
 		return Broken("use a kernel without CONFIG_STATIC_USERMODEHELPER", "the kernel %s starts no programs (CONFIG_STATIC_USERMODEHELPER)", release)
 	}
 	if config["CONFIG_STATIC_USERMODEHELPER"] == "y" {
-		return Warned("see to it that "+helper+" runs /sbin/request-key", "the kernel starts %s in the place of every program (CONFIG_STATIC_USERMODEHELPER_PATH)", helper)
+		return Warned("make sure that "+helper+" runs /sbin/request-key", "the kernel starts %s instead of every program (CONFIG_STATIC_USERMODEHELPER_PATH)", helper)
 	}
 	bset := s.text("/proc/sys/kernel/usermodehelper/bset")
 	if bset == "" {

@@ -53,7 +53,7 @@ func checkDefaultRealm(_ context.Context, s *Subject) Result {
 		}
 	}
 	if s.Mode() != modeCIFS {
-		return Known("%s; it is not needed, since azfiles.upcall answers by itself (upcall.mode: native) and the realm stands in the ticket", text)
+		return Known("%s; it is not needed, since azfiles.upcall answers without it (upcall.mode: native) and the realm is in the ticket", text)
 	}
 	return Warned("azfilesauth setup --edit-krb5-conf", "%s", text)
 }

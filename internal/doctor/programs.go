@@ -19,7 +19,7 @@ func (s *Subject) examineProgram(path, fix string) (wrong Result, fine bool) {
 	info, err := s.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := s.Lstat(path); err == nil {
-			return Broken(fix, "%s is a link that leads nowhere", path), false
+			return Broken(fix, "%s is a dangling link", path), false
 		}
 		return Broken(fix, "%s is missing", path), false
 	}
@@ -120,7 +120,7 @@ func checkLinks(_ context.Context, s *Subject) Result {
 			return Warned("azfilesauth setup", "there is no %s in %s", name, filepath.Dir(host.Bin(name))).By("links")
 		}
 		if !s.isOurProgram(path) {
-			return Warned("remove the package that brought "+path+", then: azfilesauth setup", "%s is not azfilesauth but %s", path, s.resolveLinks(path))
+			return Warned("remove the package that installed "+path+", then: azfilesauth setup", "%s is not azfilesauth but %s", path, s.resolveLinks(path))
 		}
 	}
 	return Good("%s", helper)

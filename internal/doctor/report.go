@@ -177,7 +177,7 @@ func (r Report) conclusion(paint Paint) string {
 	if len(r.Endpoints) == 0 {
 		return paint(OK, "No mistake was found; no endpoint is mounted, in fstab or in the configuration.") + unseen
 	}
-	return paint(OK, "Everything is as it should be.") + unseen
+	return paint(OK, "No problems found.") + unseen
 }
 
 // line is a finding in one line.

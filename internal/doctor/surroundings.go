@@ -42,7 +42,7 @@ func (s *Subject) adminGroups() Result {
 	for _, group := range s.records("/etc/group", 4) {
 		if slices.Contains(host.RootGroups(), group[0]) && slices.Contains(strings.Split(group[3], ","), config.SystemUser) {
 			return Warned(fmt.Sprintf("gpasswd -d %s %s", config.SystemUser, group[0]),
-				"%s is in the group %s, so that whoever becomes it becomes root", config.SystemUser, group[0]).By("user-groups")
+				"%s is in the group %s, so anyone who becomes that user can become root", config.SystemUser, group[0]).By("user-groups")
 		}
 	}
 	return quiet

@@ -28,9 +28,9 @@ func Endpoint(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
 	if u.Scheme != "https" {
 		problem = "its URI must begin with https://"
 	} else if u.User != nil {
-		problem = "a user name does not belong into its URI"
+		problem = "its URI must not contain a user name"
 	} else if strings.Trim(u.Path, "/") != "" {
-		problem = "a path does not belong into its URI"
+		problem = "its URI must not contain a path"
 	} else if strings.ContainsAny(uri, "?#") {
 		problem = "neither a query nor a fragment belongs into its URI"
 	}

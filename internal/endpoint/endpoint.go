@@ -144,13 +144,13 @@ func (r Resolver) Resolve(host string) (Endpoint, error) {
 func clean(host string) (name, problem string) {
 	name = strings.ToLower(host)
 	if strings.Contains(name, "@") {
-		return "", "a user name does not belong there"
+		return "", "user names are not supported here"
 	}
 	if strings.ContainsAny(name, "/\\?#") {
-		return "", "a path does not belong there"
+		return "", "it must be a host name without a path"
 	}
 	if strings.Contains(name, "://") {
-		return "", "a scheme does not belong there"
+		return "", "it must be a host name without a scheme"
 	}
 	if isAddress(name) || isAddress(strings.TrimSuffix(name, ":443")) {
 		return "", "an address names no account, for which certificate and ticket are: write the account's name, and what it resolves to into the DNS or /etc/hosts"

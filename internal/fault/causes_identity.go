@@ -30,7 +30,7 @@ var identityDetails = []Detail{
 	{"AZF-IMDS-BUSY", []Cause{
 		{"too many requests at once: IMDS allows about 20 a second to a machine", "status 429 in the cause; other agents ask too"},
 		{"the host of the machine is being maintained", "status 410, 500 or 503 for less than two minutes"},
-		{"a service mesh or pod identity answers in the place of IMDS", "azfilesauth doctor, check imds"},
+		{"a service mesh or pod identity answers instead of IMDS", "azfilesauth doctor, check imds"},
 	}, ""},
 	{"AZF-IMDS-REFUSED", []Cause{
 		{"the machine has no managed identity", "az vm identity show prints nothing"},
@@ -119,7 +119,7 @@ var identityDetails = []Detail{
 	}, ""},
 	{"AZF-ENTRA-SECRET", []Cause{
 		{"the secret expired", "az ad app credential list --id <client> --query \"[].endDateTime\""},
-		{"the file has the id of the secret in the place of its value", "the cause has AADSTS7000215; the id is a GUID, the value is not"},
+		{"the file has the id of the secret instead of its value", "the cause has AADSTS7000215; the id is a GUID, the value is not"},
 		{"the file ends with another character than a line end", "tail -c 5 <file> | od -c"},
 		{"the secret is of another application", "az ad app credential list --id <client> --query \"[].hint\" shows how it begins"},
 	}, ""},

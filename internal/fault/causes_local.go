@@ -24,12 +24,12 @@ var localDetails = []Detail{
 	}, "endpoints:\n  files.example.internal: {canonical: acct.file.core.windows.net}"},
 	{"AZF-TARGET-INVALID", []Cause{
 		{"the directory does not exist", "ls -ld <target>"},
-		{"it is a file, or a link that leads nowhere", "ls -ld <target> begins with - or l"},
+		{"it is a file, or a dangling link", "ls -ld <target> begins with - or l"},
 		{"it is below another mount that is read-only or does not answer", "findmnt -T <target>"},
 	}, ""},
 	{"AZF-CONFIG-INVALID", []Cause{
 		{"indentation or a missing colon: the file is not YAML", "azfilesauth config check names the line"},
-		{"a value has the wrong type, such as a word in the place of a duration", "azfilesauth config check names the key and what it takes"},
+		{"a value has the wrong type, such as a word instead of a duration", "azfilesauth config check names the key and what it takes"},
 		{"a template left a place holder in the file", "the line has {{ }} or $ in it"},
 	}, "refresh: {at: 0.6, before_expiry: 5m}"},
 	{"AZF-CONFIG-UNSAFE", []Cause{

@@ -93,7 +93,7 @@ var (
 	TicketEtype     = row[Kind3]("AZF-TICKET-ETYPE", "{host} issued a ticket with the encryption type {etype}, which this machine does not use", "az storage account file-service-properties update -n {account} -g <resource-group> --kerb-ticket-encryption-type AES-256", ExitMount, false)
 	TicketDamaged   = row[Kind2]("AZF-TICKET-DAMAGED", "the stored ticket for {host} is damaged: {problem}", "azfilesauth refresh {host}", ExitMount, false)
 	TicketTooLarge  = row[Kind1]("AZF-TICKET-TOO-LARGE", "the ticket for {host} is too large for a login by SMB", "use an identity that is a member of fewer groups: the ticket names them all", ExitMount, false)
-	Mechanism       = row[Kind1]("AZF-MECHANISM", "the server asks for a login with {sec}, and tickets work only with krb5 and mskrb5", "check that the name leads to Azure Files: getent hosts <account>.file.core.windows.net", ExitMount, false)
+	Mechanism       = row[Kind1]("AZF-MECHANISM", "the server asks for a login with {sec}, and tickets work only with krb5 and mskrb5", "check that the name resolves to Azure Files: getent hosts <account>.file.core.windows.net", ExitMount, false)
 
 	MountCIFSMissing = row[Kind0]("AZF-MOUNT-CIFS-MISSING", "mount.cifs is not installed", "apt-get install cifs-utils (Debian, Ubuntu); dnf install cifs-utils (RHEL); zypper install cifs-utils (SLES); tdnf install cifs-utils (Azure Linux)", ExitSystem, false)
 	MountFailed      = row[Kind1]("AZF-MOUNT-FAILED", "mount.cifs failed with {errno}", "dmesg | tail", ExitMount, false)
@@ -124,7 +124,7 @@ var (
 	SetupInclude  = row[Kind2]("AZF-SETUP-INCLUDE", "{file} does not read the directory {directory}", "put the line 'includedir {directory}' at the top of {file}, then run it again", ExitUsage, false)
 	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup again", ExitSystem, false)
 	SetupTool     = row[Kind2]("AZF-SETUP-TOOL", "{tool}, which creates the user {user}, is not installed", "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {user}; or echo 'USER_UID: 0' >> /etc/azfilesauth/config.d/90-local.yaml; then run azfilesauth setup again", ExitSystem, false)
-	NodePrograms  = row[Kind2]("AZF-NODE-PROGRAMS", "the node has no {programs}, which mounts need", "install on the node, by its image or cloud-init: {packages}; the pod then becomes ready by itself", ExitSystem, true)
+	NodePrograms  = row[Kind2]("AZF-NODE-PROGRAMS", "the node has no {programs}, which mounts need", "install on the node, by its image or cloud-init: {packages}; the pod then becomes ready automatically", ExitSystem, true)
 	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
 	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 

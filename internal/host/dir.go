@@ -66,7 +66,7 @@ func (h Host) OwnDir(path string) (*Dir, error) {
 	d, err := h.OpenDir(path, h.Run, path)
 	if err == nil && d.Name != path {
 		d.Close()
-		return nil, dirError(nil, "a link leads to %s", path)
+		return nil, dirError(nil, "%s is reached through a symbolic link", path)
 	}
 	return d, err
 }

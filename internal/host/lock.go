@@ -69,7 +69,7 @@ func (h Holder) String() string {
 	}
 	text := fmt.Sprintf("process %d on %s", h.PID, h.Machine)
 	if h.stopped() {
-		text += fmt.Sprintf(", which is stopped (kill -CONT %d lets it go on),", h.PID)
+		text += fmt.Sprintf(", which is stopped (kill -CONT %d lets it continue),", h.PID)
 	}
 	return text
 }

@@ -79,7 +79,7 @@ func (s sealed) cipher() (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-var errSealKey = errors.New("it is not root's alone, or not a key")
+var errSealKey = errors.New("users other than root can read it, or it is not a key")
 
 // key reads the key, and makes it when it is missing. Of processes that make it at once one wins.
 func (s sealed) key() ([]byte, error) {

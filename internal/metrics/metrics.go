@@ -48,7 +48,7 @@ var help = []struct{ name, kind, text string }{
 	{failures, "gauge", "Refreshes of an endpoint that failed in a row."},
 	{nobody, "gauge", "1 when nothing says who logs in at a mounted endpoint, as after an upgrade without default_identity, else 0."},
 	{refreshes, "counter", "Refreshes by endpoint, result and id of the fault."},
-	{durations, "histogram", "How long refreshes took, failed ones included."},
+	{durations, "histogram", "Duration of refreshes, including failed ones."},
 	{upcallsTotal, "counter", "Requests of the kernel for a ticket by result, which is answered or the id of the fault."},
 	{upcallTimes, "histogram", "How long the kernel waited for these requests, by result."},
 }

@@ -142,7 +142,7 @@ func spell(o Option) (note string, problem error) {
 	const most = 64 // bytes of a name that are shown
 	name := strings.ToLower(o.Name)
 	if strings.ContainsAny(name, `",`) {
-		return "", invalid(o.Name, "a quote or a comma does not belong into the name of an option: mount.cifs and the kernel split there")
+		return "", invalid(o.Name, "the name of an option must not contain a quote or a comma: mount.cifs and the kernel split there")
 	}
 	if _, found := lookUp(name); found {
 		return "", nil

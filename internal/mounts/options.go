@@ -106,7 +106,7 @@ func (all Options) problem() (name, problem string) {
 		return "-o", tooLong(text)
 	}
 	if strings.ContainsAny(text, "\n\x00") {
-		return "-o", "a line break or a null byte does not belong there"
+		return "-o", "line breaks and null bytes are not supported here"
 	}
 	if strings.Count(text, `"`)%2 == 1 {
 		return all[len(all)-1].Name, "a quote is not closed"

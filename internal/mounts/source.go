@@ -92,7 +92,7 @@ func HostOf(text string) (host, problem string) {
 		return u.Host, "the URL must begin with https://"
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return u.Host, "a login, a query or a fragment does not belong into the URL"
+		return u.Host, "the URL must not contain a login, a query or a fragment"
 	}
 	return u.Host, ""
 }
@@ -130,13 +130,13 @@ func toUNC(text string) (unc string, typed bool, problem string) {
 	}
 	host, _, _ := strings.Cut(strings.TrimPrefix(unc, "//"), "/")
 	if strings.Contains(host, "@") {
-		return "", false, "a user name does not belong there"
+		return "", false, "user names are not supported here"
 	}
 	if strings.Contains(unc, "?") {
-		return "", false, "a query does not belong there, and a shared access signature cannot log in"
+		return "", false, "queries are not supported here, and a shared access signature cannot be used to log in"
 	}
 	if isURL && strings.Contains(rest, "#") {
-		return "", false, "a fragment does not belong there"
+		return "", false, "fragments are not supported here"
 	}
 	return unc, typed, ""
 }

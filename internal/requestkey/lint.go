@@ -48,7 +48,7 @@ func Read(content []byte) (rules []string, flaws []Flaw) {
 // lint tells what is wrong with a line whose text with its end is given; "" for nothing.
 func (l line) lint(text string) (FlawKind, string) {
 	if len(text) >= maxLine {
-		return Unreadable, "the line is too long for request-key, which gives up"
+		return Unreadable, "the line is too long for request-key, which stops there"
 	}
 	if strings.ContainsRune(text, 0) {
 		return Unreadable, "it has a zero byte, at which the line ends for request-key"

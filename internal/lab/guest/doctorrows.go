@@ -115,13 +115,13 @@ printf '#!/bin/sh\nexit\n\0version: %%s\0006.11\0' >/usr/sbin/cifs.upcall; chmod
 		},
 		row{
 			name: "cifs.upcall missing", class: "C", handler: byUs, breaks: "take /usr/sbin/cifs.upcall", mounts: true, exit: doctor.Degraded,
-			first: "cifs-spnego-conf", says: "not installed, and not needed: azfiles.upcall answers by itself", fix: "^apt-get install -y --reinstall .*cifs-utils$", mend: mendRun,
+			first: "cifs-spnego-conf", says: "not installed, and not needed: azfiles.upcall answers without it", fix: "^apt-get install -y --reinstall .*cifs-utils$", mend: mendRun,
 		},
 		row{
 			name: "cifs.upcall missing", class: "C", handler: byOrder, breaks: "take /usr/sbin/cifs.upcall", exit: doctor.Failing,
 			first: "cifs-upcall", also: "cifs-spnego-conf", fix: "^apt-get install -y --reinstall .*cifs-utils$", mend: mendRun,
 		},
-		row{name: "cifs.upcall old", class: "C", handler: byUs, breaks: old, mounts: true, says: "6.11 could not answer for Azure Files, and need not"},
+		row{name: "cifs.upcall old", class: "C", handler: byUs, breaks: old, mounts: true, says: "6.11 cannot answer for Azure Files, and is not needed"},
 		row{
 			name: "cifs.upcall old", class: "C", handler: byOrder, breaks: old, exit: doctor.Failing,
 			first: "cifs-upcall", fix: "^set upcall: {mode: native} in /etc/azfilesauth/config.d/90-local.yaml$",
@@ -146,7 +146,7 @@ func latentRows() []row {
 		realm,
 		{
 			name: "no default_realm", class: "L", handler: byUs, breaks: noRealm, mounts: true,
-			says: "default_realm is not set in /etc/krb5.conf; it is not needed, since azfiles.upcall answers by itself",
+			says: "default_realm is not set in /etc/krb5.conf; it is not needed, since azfiles.upcall answers without it",
 		},
 		later("source in upper case", "source ACCT.File.core.windows.net", "host-form", "^edit /etc/fstab:1: the host is acct.file.core.windows.net$",
 			"source acct.file.core.windows.net"),
