@@ -339,6 +339,11 @@ bench: deps build ## medians and ratios, measured in one run
 	$(GO) run ./internal/lab/cmd/bench $(BIN)
 	$(LAB) bench $(if $(SUITE),-suite $(SUITE))
 
+.PHONY: bench-boot
+bench-boot: NEEDS += $(BOOTNEEDS)
+bench-boot: deps ## how long systemd takes for 40 shares of fstab, against mount.cifs alone
+	$(LAB) bench-boot $(if $(SUITE),-suite $(SUITE))
+
 .PHONY: bench-mount
 bench-mount: deps ## what applications feel of mount options, against mount.cifs and Microsoft's line
 	$(LAB) bench-mount $(if $(SUITE),-suite $(SUITE))

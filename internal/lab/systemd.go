@@ -26,12 +26,21 @@ func NewSystemd(suite string, log io.Writer) (*Lab, error) {
 	return l, nil
 }
 
-// The lives of machines with systemd: a new one with our package, and one that had the package of
-// Azure/AzFilesAuthenticator.
+// The lives of machines with systemd: a new one with our package, one that had the package of
+// Azure/AzFilesAuthenticator, and one with 40 shares in fstab, whose stories measure.
 const (
 	NewMachine = "boots"
 	OldMachine = "upgrade"
+	ManyShares = "many"
 )
+
+// memory is what the guest of a life has. Samba has a process for each account' connections.
+func memory(life string) string {
+	if life == ManyShares {
+		return "2048"
+	}
+	return "1024"
+}
 
 // Boots are the names of the stories of a machine's life in their order. Each is one boot of the same
 // machine: what one leaves on the disk, the next finds.
@@ -105,7 +114,7 @@ func (l *Lab) disk(ctx context.Context, life string) (image, error) {
 		kernel:  filepath.Join(base, "vmlinuz"),
 		options: "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw selinux=0 loglevel=1 systemd.show_status=0",
 		args: []string{
-			"-m", "1024", "-drive", "file=" + disk + ",format=raw,if=none,id=disk,cache=unsafe",
+			"-m", memory(life), "-drive", "file=" + disk + ",format=raw,if=none,id=disk,cache=unsafe",
 			"-device", "nvme,drive=disk,serial=lab",
 		},
 	}, os.RemoveAll(root)

@@ -23,6 +23,7 @@ func runBoot(name string) error {
 	commands := m.commands()
 	commands["flawless"] = m.flawless
 	commands["before"] = before
+	commands["took"] = took
 	v := &verdict{start: time.Now()}
 	v.Run("", func(t testscript.T) {
 		testscript.RunT(t, testscript.Params{

@@ -12,6 +12,7 @@
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
+//	lab bench-boot [-suite SUITE]       measures 40 mount units of systemd against mount.cifs alone
 //	lab bench-mount [-suite SUITE] [WORD...]  compares mount options by what applications feel of them, or the
 //	                                    rows with such a word in their names: read
 package main
@@ -56,7 +57,7 @@ func run(args []string) error {
 	}
 	newLab := lab.New
 	switch verb {
-	case "boots":
+	case "boots", "bench-boot":
 		newLab = lab.NewSystemd
 	case "pods":
 		newLab = lab.NewKubernetes
@@ -72,7 +73,7 @@ func run(args []string) error {
 		return explain(l, l.Run(ctx, show, "shell", names...))
 	}
 	bound := limit
-	if verb == "bench-mount" || verb == "pods" {
+	if verb == "bench-mount" || verb == "bench-boot" || verb == "pods" {
 		bound = limitLong
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
@@ -88,13 +89,15 @@ func run(args []string) error {
 		return explain(l, l.RunBoots(ctx, lab.NewMachine, show))
 	case "pods":
 		return explain(l, l.RunPods(ctx, show, names...))
+	case "bench-boot":
+		return explain(l, l.RunBoots(ctx, lab.ManyShares, show))
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "demo", "bench", "bench-mount":
 		l.Counted = verb == "bench-mount"
 		return explain(l, l.Run(ctx, show, verb, names...))
 	}
-	return fmt.Errorf("usage: lab build|test|run|shell|boots|pods|doctor|demo|bench|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
+	return fmt.Errorf("usage: lab build|test|run|shell|boots|pods|doctor|demo|bench|bench-boot|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
 }
 
 // parse takes switches before and after the names.
