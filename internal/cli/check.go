@@ -62,6 +62,8 @@ func (s *session) checkDaemon(ctx context.Context) error {
 		c = judgeStatus(told, s.Now())
 	} else if errors.Is(err, fs.ErrPermission) {
 		c.Reasons = []string{"the daemon answers only root and members of the group " + control.Readers}
+	} else if errors.Is(err, control.ErrNotRunning) {
+		c.Reasons = []string{"the daemon is not running; start it: " + control.HowToStart(s.Host)}
 	} else {
 		c.Reasons = []string{legible.Line(err.Error())}
 	}

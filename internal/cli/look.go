@@ -55,7 +55,20 @@ func (s *session) resolveName(text string, cfg *config.Config) (endpoint.Endpoin
 	if source := mounts.SourceAt(text, mounted, lines); source != "" {
 		text = source
 	}
-	return mounts.Named(text, cfg.Resolver)
+	e, err := mounts.Named(text, cfg.Resolver)
+	if err == nil || !endpoint.IsAccount(text) {
+		return e, err
+	}
+	var known []string
+	for _, m := range mounted {
+		known = append(known, m.Endpoint.Host())
+	}
+	for _, l := range lines {
+		if host, problem := mounts.HostOf(l.Spec); problem == "" {
+			known = append(known, host)
+		}
+	}
+	return mounts.Named(endpoint.HostOfAccount(text, known), cfg.Resolver)
 }
 
 // collectStatus tells without the daemon what can be told: nothing of plans and attempts.

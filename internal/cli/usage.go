@@ -26,6 +26,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		problem = addDashes(bare.GetSpecifiedName()) + " needs a value"
 	} else if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		problem = "the value of --" + wrong.GetFlag().Name + " must be of the type " + wrong.GetFlag().Value.Type()
+		if wrong.GetFlag().Value.Type() == "duration" {
+			problem = "the value of --" + wrong.GetFlag().Name + " must be a time with its unit, such as 5s"
+		}
 	}
 	return usage(cmd.CommandPath(), problem)
 }

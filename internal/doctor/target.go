@@ -91,12 +91,7 @@ func (s *Subject) namedHost(known map[string]*Target) string {
 	if !endpoint.IsAccount(host) {
 		return host
 	}
-	for _, h := range slices.Sorted(maps.Keys(known)) {
-		if strings.HasPrefix(h, host+".") {
-			return h
-		}
-	}
-	return host + ".file.core.windows.net"
+	return endpoint.HostOfAccount(host, slices.Sorted(maps.Keys(known)))
 }
 
 // isOfInterest reports whether a mount that failed is still of interest: nothing else is mounted there or to be, and it

@@ -264,6 +264,17 @@ func IsAccount(s string) bool {
 	return len(s) >= 3 && len(s) <= 24 && strings.Trim(s, lowerAlnum) == ""
 }
 
+// HostOfAccount completes the bare name of an account: to the first of the hosts that are known which is its own, or
+// else to the one in the public cloud.
+func HostOfAccount(account string, known []string) string {
+	for _, host := range known {
+		if strings.HasPrefix(host, account+".") {
+			return host
+		}
+	}
+	return account + ".file.core.windows.net"
+}
+
 // isZone reports whether s is the label of a DNS zone, z and a number of up to three digits.
 func isZone(s string) bool {
 	number, ok := strings.CutPrefix(s, "z")

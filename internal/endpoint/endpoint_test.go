@@ -134,3 +134,12 @@ func FuzzResolve(f *testing.F) {
 		}
 	})
 }
+
+func TestHostOfAccount(t *testing.T) {
+	known := []string{"acct2.file.core.windows.net", "acct.file.core.usgovcloudapi.net"}
+	for account, want := range map[string]string{"acct": known[1], "other": "other.file.core.windows.net"} {
+		if got := HostOfAccount(account, known); got != want {
+			t.Errorf("%s: %s, want %s", account, got, want)
+		}
+	}
+}
