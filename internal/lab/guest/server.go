@@ -55,8 +55,9 @@ func (s *server) restart() error {
 	if err != nil {
 		return err
 	}
-	// At SIGTERM it would end its process group, which is ours too. Its helpers follow it.
-	if err := errors.Join(s.endSessions(), syscall.Kill(pid, syscall.SIGKILL)); err != nil {
+	// At SIGTERM it would end its process group, which is ours too. Its helpers follow it. It is the first to go: to what is
+	// left of a session the kernel would connect again.
+	if err := errors.Join(syscall.Kill(pid, syscall.SIGKILL), killSessions()); err != nil {
 		return err
 	}
 	if err := until("the server to end", func() bool { return !listening() }); err != nil {
@@ -80,6 +81,14 @@ func (s *server) restart() error {
 // endSessions kills the server's half of every session, as a server that fails over does. It returns when the
 // kernel has noticed: until then what it has cached answers without a login.
 func (s *server) endSessions() error {
+	if err := killSessions(); err != nil {
+		return err
+	}
+	return until("the kernel to notice", noticedEnds)
+}
+
+// killSessions returns when the process of every session has ended.
+func killSessions() error {
 	out, err := exec.Command("smbstatus", "-p").Output()
 	if err != nil {
 		return fmt.Errorf("smbstatus: %w", err)
@@ -93,11 +102,18 @@ func (s *server) endSessions() error {
 		if err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil { // it may have ended by itself
 			continue
 		}
-		if err := until("a session to end", func() bool { return syscall.Kill(pid, 0) != nil }); err != nil {
+		if err := until("a session to end", func() bool { return ended(pid) }); err != nil {
 			return err
 		}
 	}
-	return until("the kernel to notice", noticedEnds)
+	return nil
+}
+
+// ended reports whether a process is gone, or has nobody to bury it.
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err != nil || strings.HasPrefix(state, "Z")
 }
 
 // noticedEnds says whether the kernel has closed its half of each connection to the server whose other half is gone.
@@ -118,6 +134,14 @@ func noticedEnds() bool {
 		}
 	}
 	return true
+}
+
+// left reports whether the kernel has no connection to a server any more. What was unmounted lazily, or has a file whose close
+// is delayed, keeps one for a while. A mount that comes meanwhile takes it, and fails at once with EHOSTDOWN where the server
+// was restarted.
+func left() bool {
+	data, err := os.ReadFile("/proc/fs/cifs/DebugData")
+	return err != nil || !bytes.Contains(data, []byte("ConnectionId"))
 }
 
 // States of a connection in /proc/net/tcp, as in the kernel's include/net/tcp_states.h.
