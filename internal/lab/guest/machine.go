@@ -75,9 +75,6 @@ func unmountAll() error {
 			errs = append(errs, err, syncRun("umount", "-l", target(line)))
 		}
 	}
-	for end := time.Now().Add(time.Minute); !left() && time.Now().Before(end); {
-		time.Sleep(100 * time.Millisecond)
-	}
 	return errors.Join(errs...)
 }
 

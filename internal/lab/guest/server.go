@@ -75,7 +75,9 @@ func (s *server) restart() error {
 		return err
 	}
 	go func() { _ = smbd.Wait() }() // nobody else would bury it
-	return until("the server to listen", listening)
+	err = until("the server to listen", listening)
+	_ = until("the kernel to connect again", connected) // if it does not, the story tells
+	return err
 }
 
 // endSessions kills the server's half of every session, as a server that fails over does. It returns when the
@@ -136,13 +138,16 @@ func noticedEnds() bool {
 	return true
 }
 
-// left reports whether the kernel has no connection to a server any more. What was unmounted lazily, or has a file whose close
-// is delayed, keeps one for a while. A mount that comes meanwhile takes it, and fails at once with EHOSTDOWN where the server
-// was restarted.
-func left() bool {
+// connected reports whether the kernel has no connection to a server that it is about to make again. On Linux 6.1 one of
+// a session with several channels may stay after umount(8), for good. When the server is restarted, a mount that comes before it is
+// made again fails at once with EHOSTDOWN.
+func connected() bool {
 	data, err := os.ReadFile("/proc/fs/cifs/DebugData")
-	return err != nil || !bytes.Contains(data, []byte("ConnectionId"))
+	return err != nil || !bytes.Contains(data, []byte("TCP status: "+needsReconnect))
 }
+
+// needsReconnect is CifsNeedReconnect of enum statusEnum in the kernel's fs/smb/client/cifsglob.h. It tries every 3 s.
+const needsReconnect = "3"
 
 // States of a connection in /proc/net/tcp, as in the kernel's include/net/tcp_states.h.
 const (
