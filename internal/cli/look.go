@@ -52,7 +52,7 @@ func (s *session) mounted(cfg *config.Config) ([]account, error) {
 func (s *session) resolveName(text string, cfg *config.Config) (endpoint.Endpoint, error) {
 	mounted, _ := mounts.ListFrom(s.Mounts, cfg.Resolver) // a path that is not known is refused below
 	lines, _ := mounts.Fstab(s.Host)
-	if source := mounts.SourceAt(text, mounted, lines); source != "" {
+	if source := mounts.At(text, mounted, lines).Source(); source != "" {
 		text = source
 	}
 	e, err := mounts.Named(text, cfg.Resolver)

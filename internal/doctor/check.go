@@ -178,6 +178,17 @@ func (r Result) at(place string) Result {
 	return r
 }
 
+// aside is the result for what is beside the mount point that a user named.
+func (r Result) aside() Result {
+	if r.Status == Problem {
+		r.Status = Warning
+	}
+	if r.Status == Skipped {
+		r.Status = Info
+	}
+	return r
+}
+
 // quiet is the result of what has nothing to say beside others.
 var quiet = Result{Status: OK}
 

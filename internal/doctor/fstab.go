@@ -23,20 +23,35 @@ func checkFstab(_ context.Context, s *Subject) Result {
 	}
 	var found []Result
 	for _, l := range s.Flaws {
-		if _, err := s.Config.Resolver.Resolve(hostOf(l.Fields[0])); err == nil || slices.Contains(l.Fields, "azfiles") {
+		e, err := s.Config.Resolver.Resolve(hostOf(l.Fields[0]))
+		if err == nil || slices.Contains(l.Fields, "azfiles") {
 			place := fileLine(fstabPath, l.Line)
-			found = append(found, Broken("correct "+place+": no space in the options, and numbers or nothing after them",
+			found = s.addOfLine(found, e, strings.Join(l.Fields[1:min(2, len(l.Fields))], ""), Broken("correct "+place+": no space in the options, and numbers or nothing after them",
 				"%s: mount(8) ignores the line: %s", place, l.Problem).And("systemd mounts what it makes of it at boot, with the options before the space"))
 		}
 	}
 	for _, l := range s.Fstab {
+		e, err := s.Config.Resolver.Resolve(hostOf(l.Spec))
 		if l.IsOurs() {
-			found = append(found, s.examineLine(l))
-		} else if e, err := s.Config.Resolver.Resolve(hostOf(l.Spec)); err == nil && (l.Type == "cifs" || l.Type == "smb3") {
-			found = append(found, examineCIFSLine(l, e))
+			found = s.addOfLine(found, e, l.Target, s.examineLine(l))
+		} else if err == nil && (l.Type == "cifs" || l.Type == "smb3") {
+			found = s.addOfLine(found, e, l.Target, examineCIFSLine(l, e))
 		}
 	}
 	return each(found, func(r Result) Result { return r }, Good("there are none"))
+}
+
+// addOfLine adds what was found of a line of fstab for an endpoint, the zero one where its host is none: nothing of other
+// accounts than the one that was named, and nothing worse than a warning of other mount points.
+func (s *Subject) addOfLine(found []Result, e endpoint.Endpoint, target string, r Result) []Result {
+	isPlace := s.place != "" && filepath.Clean(target) == s.place
+	if !isPlace && !s.tests(e.Host()) {
+		return found
+	}
+	if s.place != "" && !isPlace {
+		r = r.aside()
+	}
+	return append(found, r)
 }
 
 // examineLine judges a line of type azfiles. What a line says of the identity is judged elsewhere.
@@ -125,10 +140,10 @@ func checkHostForm(_ context.Context, s *Subject) Result {
 		}
 	}
 	for _, l := range s.Fstab {
-		found = append(found, addressLine(l))
+		found = s.addOfLine(found, endpoint.Endpoint{}, l.Target, addressLine(l))
 	}
 	s.mountUnits(func(path, host string) {
-		if e, err := s.Config.Resolver.Resolve(host); err == nil {
+		if e, err := s.Config.Resolver.Resolve(host); err == nil && s.tests(e.Host()) {
 			found = append(found, examineHost(e, host, path, "edit "+path))
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -18,7 +19,16 @@ import (
 const azureTimeout = 12 * time.Second
 
 func checkIdentityChoice(_ context.Context, s *Subject) Result {
-	return each(s.logins(s.Target), s.examineLogin, NotChecked("no mount and no line of /etc/fstab logs in to it with a ticket"))
+	r := each(s.logins(s.Target), s.examineLogin, NotChecked("no mount and no line of /etc/fstab logs in to it with a ticket"))
+	if r.Status == Skipped {
+		return r
+	}
+	for _, use := range s.loginsFrom(s.Target.Endpoint, s.Target.Aside) {
+		if other := s.examineLogin(use); other.Status == Problem || other.Status == Warning {
+			r = worst(r, other.aside())
+		}
+	}
+	return r
 }
 
 // examineLogin judges what a use says of who logs in. A line that is not ours and a mount that somebody
@@ -53,19 +63,33 @@ func (s *Subject) examineLogin(l login) Result {
 func noIdentity() Result { return NotChecked("no identity is configured") }
 
 func checkIdentityCollisions(_ context.Context, s *Subject) Result {
-	uses := s.logins(s.Target)
+	uses := slices.DeleteFunc(s.logins(s.Target), func(l login) bool { return l.failed }) // which last-mount tells of
+	asked := len(uses)
+	uses = append(uses, s.loginsFrom(s.Target.Endpoint, s.Target.Aside)...)
 	separated := tickets.Separates(s.Config, s.rules(), s.Root, s.Target.Endpoint.Host())
 	apart := 0
+	var found *Result
 	for i, one := range uses {
-		for _, other := range uses[i+1:] {
+		for j, other := range uses[i+1:] {
 			if !one.differs(other) {
 				continue
 			}
-			if r, collide := s.collide(separated, one, other); collide {
+			r, collide := s.collide(separated, one, other)
+			if !collide {
+				apart++
+				continue
+			}
+			if i+1+j < asked || i < asked && other.live {
 				return r
 			}
-			apart++
+			if found == nil { // the mount that was asked for is not refused now
+				r = r.aside()
+				found = &r
+			}
 		}
+	}
+	if found != nil {
+		return *found
 	}
 	if apart == 0 {
 		return Good("uses: %d", len(uses))

@@ -85,6 +85,7 @@ type Subject struct {
 	Targets []Target // the endpoints under test
 	Target  *Target  // of a check per endpoint, nil otherwise
 
+	place string   // the mount point that a user named; "" for a host and for nothing
 	alone []Target // one without an Endpoint, see Check.Alone
 	memo  *memo
 }
@@ -114,6 +115,7 @@ func once[T any](s *Subject, name string, do func() T) T {
 type Target struct {
 	Endpoint endpoint.Endpoint
 	From     []Origin
+	Aside    []Origin // of its other uses, where a mount point was named: nothing in them is worse than a warning
 }
 
 // Origin is one place that names an endpoint. Exactly one of the pointers and the two Booleans is set.

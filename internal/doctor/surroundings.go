@@ -160,14 +160,21 @@ func checkLastMount(_ context.Context, s *Subject) Result {
 	found := []Result{Good("there was none")}
 	for _, a := range s.Attempts {
 		e, err := s.Config.Resolver.Resolve(hostOf(a.Source))
-		if !s.isOfInterest(a) || err != nil && s.Endpoint != "" || err == nil && !s.tests(e.Host()) {
+		if a.Target == s.place && mounts.At(s.place, s.Mounts, nil).Mount == nil {
+			found = append(found, s.tellAttempt(a))
+		}
+		if s.place != "" || !s.isOfInterest(a) || err != nil && s.Endpoint != "" || err == nil && !s.tests(e.Host()) {
 			continue
 		}
-		r := Warned(a.Fix, "%s on %s with the options %q, %d s ago: %s: %s", a.Source, a.Target, a.Options, int(s.Now().Sub(a.At).Seconds()), a.ID, a.Text)
-		r.Fault = a.ID
-		found = append(found, r)
+		found = append(found, s.tellAttempt(a))
 	}
 	return worst(found...)
+}
+
+func (s *Subject) tellAttempt(a lastfault.Attempt) Result {
+	r := Warned(a.Fix, "%s on %s with the options %q, %d s ago: %s: %s", a.Source, a.Target, a.Options, int(s.Now().Sub(a.At).Seconds()), a.ID, a.Text)
+	r.Fault = a.ID
+	return r
 }
 
 func checkLastFault(_ context.Context, s *Subject) Result {

@@ -45,13 +45,45 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 			return nil, fault.HostUnknown.New(host, unknown.Problem)
 		}
 		e, _ := resolver.Resolve(host)
-		return []Target{*all[e.Host()]}, nil
+		t := all[e.Host()]
+		t.keepPlace(s.place)
+		return []Target{*t}, nil
 	}
 	var list []Target
 	for _, host := range slices.Sorted(maps.Keys(all)) {
 		list = append(list, *all[host])
 	}
 	return list, nil
+}
+
+// keepPlace sets aside what is not of a mount point; "" is none, and keeps all.
+func (t *Target) keepPlace(place string) {
+	if place == "" {
+		return
+	}
+	all := t.From
+	t.From = nil
+	for _, from := range all {
+		if at := from.target(); at == "" || at == place {
+			t.From = append(t.From, from)
+		} else if from.Attempt == nil { // a mount at another place that failed is no use of the endpoint
+			t.Aside = append(t.Aside, from)
+		}
+	}
+}
+
+// target is the mount point of an origin, "" where it has none.
+func (o Origin) target() string {
+	if o.Mount != nil {
+		return o.Mount.Target
+	}
+	if o.Fstab != nil {
+		return filepath.Clean(o.Fstab.Target)
+	}
+	if o.Attempt != nil {
+		return o.Attempt.Target
+	}
+	return ""
 }
 
 // collectHosts gives every place that may name an endpoint.
@@ -79,11 +111,14 @@ func (s *Subject) collectHosts(add func(host string, from Origin)) {
 // namedHost is the host of what a person named: that of the mount on a path, the one in a share, a URL or a
 // host, or that of an account, among the hosts that are known if it is one of theirs.
 func (s *Subject) namedHost(known map[string]*Target) string {
-	if source := mounts.SourceAt(s.Endpoint, s.Mounts, s.Fstab); source != "" {
+	at := mounts.At(s.Endpoint, s.Mounts, s.Fstab)
+	if source := at.Source(); source != "" {
+		s.place = at.Path
 		return hostOf(source)
 	}
 	for _, a := range slices.Backward(s.Attempts) {
-		if filepath.Clean(s.Endpoint) == a.Target {
+		if at.Path != "" && at.Path == a.Target {
+			s.place = at.Path
 			return hostOf(a.Source)
 		}
 	}
@@ -95,10 +130,10 @@ func (s *Subject) namedHost(known map[string]*Target) string {
 }
 
 // isOfInterest reports whether a mount that failed is still of interest: nothing else is mounted there or to be, and it
-// was not long ago unless somebody asks for it.
+// was not long ago unless a user asks for it.
 func (s *Subject) isOfInterest(a lastfault.Attempt) bool {
 	const lately = time.Hour
-	return mounts.SourceAt(a.Target, s.Mounts, s.Fstab) == "" && (s.Endpoint != "" || s.Now().Sub(a.At) < lately)
+	return mounts.At(a.Target, s.Mounts, s.Fstab).Source() == "" && (s.Endpoint != "" || s.Now().Sub(a.At) < lately)
 }
 
 // hostOf takes the host out of a share, an https URL or a host, whatever else is wrong with it.
@@ -121,6 +156,7 @@ type login struct {
 	identity identity.Identity
 	err      error  // why there is no identity or no credential uid, a fault
 	live     bool   // it is mounted
+	failed   bool   // it is that of a mount that failed
 	user     string // the selector of its user name
 	apart    bool   // it has, or will have where it must, a session of its own
 }
@@ -133,19 +169,12 @@ func (s *Subject) logins(t *Target) []login {
 		use.identity, use.err = s.Config.Choose("", config.Choice{})
 		return []login{use}
 	}
-	var all []login
-	for _, from := range t.From {
-		if l := from.Fstab; l != nil && l.IsOurs() {
-			all = append(all, s.ownLine(t.Endpoint, *l))
-		} else if l != nil && l.IsKerberos() {
-			all = append(all, s.cifsLine(t.Endpoint, *l))
-		} else if m := from.Mount; m != nil && strings.HasPrefix(m.Sec, "krb5") {
-			all = append(all, s.loginOfMount(t.Endpoint, m))
-		}
-	}
-	for _, from := range t.From {
-		if from.Attempt != nil {
-			all = append(all, s.loginOfAttempt(t.Endpoint, from.Attempt))
+	all := s.loginsFrom(t.Endpoint, t.From)
+	if len(all) == 0 { // a mount that failed is no use of an endpoint that has others: last-mount tells of it
+		for _, from := range t.From {
+			if from.Attempt != nil {
+				all = append(all, s.loginOfAttempt(t.Endpoint, from.Attempt))
+			}
 		}
 	}
 	named := slices.ContainsFunc(t.From, func(o Origin) bool { return o.Config || o.Argument })
@@ -159,11 +188,25 @@ func (s *Subject) logins(t *Target) []login {
 	return []login{use}
 }
 
+// loginsFrom gives the uses that mounts and lines of fstab make or would make.
+func (s *Subject) loginsFrom(e endpoint.Endpoint, origins []Origin) (all []login) {
+	for _, from := range origins {
+		if l := from.Fstab; l != nil && l.IsOurs() {
+			all = append(all, s.ownLine(e, *l))
+		} else if l != nil && l.IsKerberos() {
+			all = append(all, s.cifsLine(e, *l))
+		} else if m := from.Mount; m != nil && strings.HasPrefix(m.Sec, "krb5") {
+			all = append(all, s.loginOfMount(e, m))
+		}
+	}
+	return all
+}
+
 func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Line) }
 
 // ownLine is the use that a line of type azfiles makes.
 func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
-	use := login{where: entryPlace(l), target: l.Target}
+	use := login{where: entryPlace(l), target: filepath.Clean(l.Target)}
 	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Host)
 	use.user, use.apart = use.identity.Username(), true
 	return use
@@ -171,7 +214,7 @@ func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 
 // loginOfAttempt is the use that a mount would have made that failed.
 func (s *Subject) loginOfAttempt(e endpoint.Endpoint, a *lastfault.Attempt) login {
-	use := login{where: "the mount on " + a.Target + " that failed", target: a.Target}
+	use := login{where: "the mount on " + a.Target + " that failed", target: a.Target, failed: true}
 	use.identity, use.cruid, use.err = mounts.ParseOptions(a.Options).Login().Resolve(s.Config, e, s.Host)
 	use.user, use.apart = use.identity.Username(), true
 	return use
@@ -179,7 +222,7 @@ func (s *Subject) loginOfAttempt(e endpoint.Endpoint, a *lastfault.Attempt) logi
 
 // cifsLine is the use that a line of type cifs makes, whose ticket somebody else sees to at the mount.
 func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
-	use := login{where: entryPlace(l), target: l.Target}
+	use := login{where: entryPlace(l), target: filepath.Clean(l.Target)}
 	cruid, username := l.Options.MountCIFS()
 	use.user = identity.Selector(username)
 	_, use.apart = l.Options.Get(mounts.UnsharedSocket)
