@@ -284,6 +284,10 @@ test-guest: deps ## the stories and the doctor's table of breaks, in a guest wit
 test-identities: deps ## two identities of an account at once, over eleven tickets of each, in a guest with a real kernel
 	$(LAB) test $(if $(SUITE),-suite $(SUITE)) long native/identities
 
+.PHONY: test-data
+test-data: deps ## what programs write while tickets expire and the server is restarted, in a guest with a real kernel
+	$(LAB) data $(if $(SUITE),-suite $(SUITE)) $(if $(PAGE),-doc $(PAGE)) $(DATA)
+
 .PHONY: test-systemd
 test-systemd: NEEDS += $(BOOTNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
@@ -299,7 +303,7 @@ test-policies: NEEDS += $(POLICYNEEDS)
 test-policies: deps ## the AppArmor profiles and the SELinux module
 	$(PROGRESS) packaging/check-policies.sh $(CURDIR)/.cache/policies
 
-# Of another machine's results nothing is written into docs/: PAGE=docs/reliability.md does.
+# Of another machine's results nothing is written into docs/: PAGE=docs/reliability.md does, of test-data PAGE=docs/sessions.md.
 SOAK ?= 25m
 PAGE ?=
 .PHONY: test-faults
@@ -312,7 +316,7 @@ soak: deps build ## keeps 50 short-lived tickets for SOAK (25m) while things fai
 	  -plot $(if $(PAGE),$(dir $(PAGE)),bin/)soak.svg $(BIN)
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-identities test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-kubelet test-kubernetes-guest test-faults soak ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-data test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-kubelet test-kubernetes-guest test-faults soak ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

@@ -66,7 +66,7 @@ func runIO(dir string, out io.Writer) error {
 	for name, do := range ops {
 		wg.Go(func() {
 			runtime.LockOSThread() // the kernel asks for a ticket in the name of a thread
-			repeat(name, do, ended, func(e event) {
+			repeat(name, do, pause, ended, func(e event) {
 				printing.Lock()
 				defer printing.Unlock()
 				_, _ = fmt.Fprintln(out, e)
@@ -80,7 +80,8 @@ func runIO(dir string, out io.Writer) error {
 // lastTries is how long an operation is tried after the end, for one that comes as a session ends.
 const lastTries = 10 * time.Second
 
-func repeat(name string, do func(n int) error, ended <-chan struct{}, done func(event)) {
+// repeat does something again and again, with a pause between, until the end.
+func repeat(name string, do func(n int) error, pause time.Duration, ended <-chan struct{}, done func(event)) {
 	var last time.Time
 	for n := 0; ; n++ {
 		e := event{op: name, start: time.Now()}

@@ -6,6 +6,7 @@
 //	guest demo                shows a mount step by step
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
 //	guest bench-mount[,WORD...]  measures what applications feel of mount options, or the rows with such a word
+//	guest data[,OPTION...]    checks what programs write while tickets expire and the server is restarted
 //	guest boot,NAME           runs the story of this boot of the systemd guest
 //	guest pods[,LIFE...]      runs the pods of the manifests on a node of Kubernetes
 //	guest run,STORY           runs one story and shows its whole log
@@ -58,6 +59,8 @@ func run(args []string) error {
 		return runShell(machines, names)
 	case "doctor":
 		return runDoctor(machines[0], list)
+	case "data":
+		return runData(machines, list)
 	}
 	m := nativeOf(machines)
 	if err := m.reset(); err != nil {

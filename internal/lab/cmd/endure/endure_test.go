@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -168,22 +166,6 @@ func TestPictures(t *testing.T) {
 	text := table(all, time.Minute)
 	if strings.Count(text, "it is so") != 1 || strings.Count(text, "\n| DNS |") != 8 {
 		t.Error(text)
-	}
-}
-
-func TestPartOfAPage(t *testing.T) {
-	page := filepath.Join(t.TempDir(), "page.md")
-	if err := os.WriteFile(page, []byte("a\n<!-- x -->\nold\n<!-- end of x -->\nb\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := replacePart(page, "x", "new\n"); err != nil {
-		t.Fatal(err)
-	}
-	if text, _ := os.ReadFile(page); string(text) != "a\n<!-- x -->\nnew\n<!-- end of x -->\nb\n" {
-		t.Errorf("%q", text)
-	}
-	if err := replacePart(page, "y", "new\n"); err == nil {
-		t.Error("a part that is not there was replaced")
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab"
 )
 
 // faultFlags are those of endure faults.
@@ -64,7 +66,7 @@ func (f *faultFlags) run(ctx context.Context, binary string) error {
 	text := table(outcomes, time.Since(began))
 	fmt.Print(text)
 	if f.out != "" {
-		if err := replacePart(f.out, "faults", text); err != nil {
+		if err := lab.ReplacePart(f.out, "faults", text); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/lab"
 )
 
 // The bounds and times of a soak.
@@ -95,7 +97,7 @@ func (s *soakFlags) run(ctx context.Context, binary string) error {
 	said := r.tell()
 	fmt.Print(said)
 	if s.out != "" {
-		err = replacePart(s.out, "soak", "| | |\n| --- | --- |\n"+said)
+		err = lab.ReplacePart(s.out, "soak", "| | |\n| --- | --- |\n"+said)
 	}
 	if s.plot != "" {
 		err = errors.Join(err, os.WriteFile(s.plot, []byte(r.draw()), 0o644))

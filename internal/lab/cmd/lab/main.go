@@ -11,6 +11,8 @@
 //	lab pods [-suite SUITE] [LIFE...]   runs the pods of kustomize and the chart in a guest with containerd
 //	lab doctor [-suite SUITE] [ROW...]  breaks one thing after the other and has the doctor find it
 //	lab demo [-suite SUITE]             shows a mount step by step
+//	lab data [-suite SUITE] [-doc PAGE] [long] [password|native|stock] [OPTION...]  checks what programs write
+//	                                    while tickets expire and the server is restarted, with further mount options
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
 //	lab bench-boot [-suite SUITE]       measures 40 mount units of systemd against mount.cifs alone
 //	lab bench-mount [-suite SUITE] [WORD...]  compares mount options by what applications feel of them, or the
@@ -19,10 +21,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -50,6 +54,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("lab "+verb, flag.ContinueOnError)
 	suite := flags.String("suite", os.Getenv("SUITE"), "Debian suite of the guest; this machine's if empty")
 	keep := flags.Bool("keep", false, "run: give a shell where the story has ended")
+	page := flags.String("doc", "", "data: the page to write the table into")
 	flags.Bool("v", true, "run: show what the story does, which it does in any case")
 	names, err := parse(flags, args)
 	if err != nil {
@@ -73,7 +78,7 @@ func run(args []string) error {
 		return explain(l, l.Run(ctx, show, "shell", names...))
 	}
 	bound := limit
-	if verb == "bench-mount" || verb == "bench-boot" || verb == "pods" {
+	if verb == "bench-mount" || verb == "bench-boot" || verb == "data" || verb == "pods" {
 		bound = limitLong
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
@@ -93,11 +98,13 @@ func run(args []string) error {
 		return explain(l, l.RunBoots(ctx, lab.ManyShares, show))
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", names...))
+	case "data":
+		return data(ctx, l, *page, names)
 	case "demo", "bench", "bench-mount":
 		l.Counted = verb == "bench-mount"
 		return explain(l, l.Run(ctx, show, verb, names...))
 	}
-	return fmt.Errorf("usage: lab build|test|run|shell|boots|pods|doctor|demo|bench|bench-boot|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
+	return fmt.Errorf("usage: lab build|test|run|shell|boots|pods|doctor|demo|data|bench|bench-boot|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
 }
 
 // parse takes switches before and after the names.
@@ -108,6 +115,21 @@ func parse(flags *flag.FlagSet, args []string) (names []string, err error) {
 		}
 		names, args = append(names, flags.Arg(0)), flags.Args()[1:]
 	}
+}
+
+// data writes its table into the part of a page that is the suite's.
+func data(ctx context.Context, l *lab.Lab, page string, words []string) error {
+	table := ""
+	err := l.Run(ctx, func(line string) {
+		show(line)
+		if strings.HasPrefix(line, "| ") {
+			table += line + "\n"
+		}
+	}, "data", words...)
+	if page != "" && table != "" {
+		err = errors.Join(err, lab.ReplacePart(page, "data "+l.Suite, table))
+	}
+	return explain(l, err)
 }
 
 func show(line string) { fmt.Println(line) }

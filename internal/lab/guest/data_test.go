@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The operations of data see bytes that were lost or changed behind them.
+func TestDataOpsSeeCorruption(t *testing.T) {
+	dir := t.TempDir() // the client's and the server's
+	o, err := newDataOps(dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	for n := range 3 {
+		for name, do := range o.all() {
+			if err := do(n); err != nil {
+				t.Fatalf("%s, number %d: %v", name, n, err)
+			}
+		}
+	}
+	if problems := o.same(dir); len(problems) > 0 {
+		t.Error(problems)
+	}
+	other := t.TempDir()
+	if problems := o.same(other); len(problems) != 4 {
+		t.Errorf("of an empty mount: %q", problems)
+	}
+	for name, do := range map[string]struct {
+		change func(name string) error
+		see    func() error
+	}{
+		"log":    {func(f string) error { return os.Truncate(f, recordSize) }, func() error { return o.logHas(2) }},
+		"name":   {func(f string) error { return os.WriteFile(f, recordOf("other", 2), 0o600) }, o.readByName},
+		"locked": {os.Remove, o.list},
+	} {
+		if err := do.change(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := do.see(); !errors.As(err, new(corrupt)) {
+			t.Errorf("%s was changed and nobody saw it: %v", name, err)
+		}
+	}
+}
+
+func TestJudgeData(t *testing.T) {
+	at := time.Unix(1000, 0)
+	events := []event{
+		{opAppend, at, at.Add(time.Second), "ok"},
+		{opAppend, at.Add(time.Second), at.Add(2 * time.Second), "EAGAIN"},
+		{opAppend, at.Add(2 * time.Second), at.Add(4 * time.Second), "ok"},
+	}
+	if p := judgeData(events); len(p) > 0 {
+		t.Errorf("an error after which all is well: %q", p)
+	}
+	if table := dataTable([]column{{"a", false, events}, {"b", false, events[:1]}}); !strings.Contains(table, "| "+opAppend+" | EAGAIN 1 of 3; 3.0 s | none of 1; 1.0 s |\n") {
+		t.Error(table)
+	}
+	if p := judgeData(events[:2]); len(p) != 1 {
+		t.Errorf("an operation that does not come back: %q", p)
+	}
+	events[1].err = `"record 1 of 2"`
+	if p := judgeData(events); len(p) != 1 {
+		t.Errorf("corruption: %q", p)
+	}
+}
+
+// An error of a kind of its own is no application's to repeat; one that a password has under the same restarts is the server's.
+func TestJudgeKinds(t *testing.T) {
+	at := time.Unix(1000, 0)
+	with := func(baseline bool, errs ...string) column {
+		c := column{title: "title", baseline: baseline}
+		for _, e := range errs {
+			c.events = append(c.events, event{opRead, at, at, e})
+		}
+		return c
+	}
+	for _, c := range []struct {
+		columns []column
+		want    []string
+	}{
+		{[]column{with(false, "ok", "EAGAIN", "EBADF")}, nil},
+		{[]column{with(true, "ok"), with(false, "EIO", "ok", "EIO", "EINVAL")}, []string{"title: " + opRead + ": EIO, 2 times"}},
+		{[]column{with(true, "ok", "EACCES"), with(false, "EACCES", "ok")}, nil},
+	} {
+		if got := judgeKinds(c.columns); !slices.Equal(got, c.want) {
+			t.Errorf("%q, not %q", got, c.want)
+		}
+	}
+}
