@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/lastfault"
 	"github.com/azfilesauth/azfilesauth/internal/log"
@@ -38,7 +39,7 @@ func (h *Helper) fail(err error, j *job) int {
 			h.step(j, "cause: %s", fault.Line(cause.Error()))
 		}
 		if j.decided {
-			h.say("used: configuration %s, identity %s, credential cache %s", h.Host.Config, j.who, j.ccache)
+			h.say("used: configuration %s, identity %s, credential cache %s", config.Place(h.Host), j.who, j.ccache)
 		}
 	}
 	return int(f.Exit())

@@ -11,7 +11,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -65,13 +64,14 @@ func (p provisioner) run(ctx context.Context) {
 		return
 	}
 	wanting := slices.DeleteFunc(lines, func(l mounts.FstabLine) bool { return !l.WantsTicket() })
-	p.ensure(ctx, m, p.choose(cfg, m, wanting))
+	p.ensure(ctx, m, p.choose(m, wanting))
 }
 
-func (p provisioner) choose(cfg *config.Config, m *tickets.Manager, lines []mounts.FstabLine) []wanted {
+func (p provisioner) choose(m *tickets.Manager, lines []mounts.FstabLine) []wanted {
 	var all []wanted
 	for _, l := range lines {
-		w, err := p.request(cfg, m, l)
+		r, err := m.OfLine(l)
+		w := wanted{l.Line, r}
 		if err == nil {
 			err = w.conflict(all, m.Separates(w.Endpoint))
 		}
@@ -105,28 +105,6 @@ func (w wanted) conflict(before []wanted, separated bool) error {
 		}
 	}
 	return nil
-}
-
-// request is what a line wants: for one of type azfiles what mount.azfiles will ask for, else a ticket
-// for the login that the kernel will ask for.
-func (p provisioner) request(cfg *config.Config, m *tickets.Manager, l mounts.FstabLine) (w wanted, err error) {
-	w = wanted{line: l.Line}
-	if _, w.Endpoint, err = mounts.Mountable(l.Spec, cfg.Resolver); err != nil {
-		return w, err
-	}
-	if l.IsOurs() {
-		w.Identity, w.CRUID, err = l.Options.Login().Resolve(cfg, w.Endpoint, p.host)
-		w.Username = w.Identity.Username()
-		return w, err
-	}
-	cruid, username := l.Options.MountCIFS()
-	if w.CRUID, err = cfg.CRUID(cruid, p.host); err != nil {
-		return w, err
-	}
-	w.Username = identity.Selector(username)
-	id, err := m.Owner(w.Endpoint, w.CRUID, username)
-	w.Identity, err = tickets.OwnerOfLine(l, id, err)
-	return w, err
 }
 
 // ensure gets the tickets.

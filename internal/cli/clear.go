@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
@@ -36,7 +36,22 @@ func (s *session) clear(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	e, err := s.erase(c.Context(), cfg, m, uid, args)
+	var target named
+	if len(args) > 0 {
+		if target, err = s.resolveName(args[0], cfg); err != nil {
+			return err
+		}
+	}
+	if s.cruid == "" && target.place.Path != "" {
+		r, err := m.OfPlace(target.place)
+		if fault.Is(err, fault.UIDUnknown) {
+			return err
+		}
+		if err == nil && !r.Endpoint.IsZero() { // whose ticket it is does not matter
+			uid = r.CRUID
+		}
+	}
+	e, err := s.erase(c.Context(), m, uid, target.Endpoint)
 	if err != nil {
 		return err
 	}
@@ -64,17 +79,14 @@ func (s *session) forgetTokens() error {
 	})
 }
 
-func (s *session) erase(ctx context.Context, cfg *config.Config, m *tickets.Manager, uid int, args []string) (erased, error) {
+// erase erases the ticket of an endpoint, or all for the zero one.
+func (s *session) erase(ctx context.Context, m *tickets.Manager, uid int, target endpoint.Endpoint) (erased, error) {
 	listing, err := m.List(uid)
 	e := erased{Endpoints: []string{}, CCache: listing.CCache}
 	if err != nil {
 		return e, err
 	}
-	if len(args) > 0 {
-		target, err := s.resolveName(args[0], cfg)
-		if err != nil {
-			return e, err
-		}
+	if !target.IsZero() {
 		e.Endpoints = append(e.Endpoints, target.Host())
 		return e, m.Clear(ctx, uid, target)
 	}

@@ -48,17 +48,36 @@ func (s *session) mounted(cfg *config.Config) ([]account, error) {
 	return accounts(all), err
 }
 
+// named is what a user named: an endpoint, by its mount point or otherwise.
+type named struct {
+	endpoint.Endpoint
+	place mounts.Place
+	lines []mounts.FstabLine // of fstab, for the endpoint, that log in by Kerberos
+}
+
 // resolveName finds the endpoint that a person names: as mounts.Named, or by where it is mounted or is to be.
-func (s *session) resolveName(text string, cfg *config.Config) (endpoint.Endpoint, error) {
+func (s *session) resolveName(text string, cfg *config.Config) (named, error) {
 	mounted, _ := mounts.ListFrom(s.Mounts, cfg.Resolver) // a path that is not known is refused below
 	lines, _ := mounts.Fstab(s.Host)
-	if source := mounts.At(text, mounted, lines).Source(); source != "" {
+	n := named{place: mounts.At(text, mounted, lines)}
+	if source := n.place.Source(); source != "" {
 		text = source
 	}
-	e, err := mounts.Named(text, cfg.Resolver)
-	if err == nil || !endpoint.IsAccount(text) {
-		return e, err
+	var err error
+	n.Endpoint, err = mounts.Named(text, cfg.Resolver)
+	if err != nil && endpoint.IsAccount(text) {
+		n.Endpoint, err = namedAccount(text, cfg.Resolver, mounted, lines)
 	}
+	for _, l := range lines {
+		if e, problem := mounts.Named(l.Spec, cfg.Resolver); problem == nil && e.Host() == n.Host() && (l.IsOurs() || l.IsKerberos()) {
+			n.lines = append(n.lines, l)
+		}
+	}
+	return n, err
+}
+
+// namedAccount finds the endpoint of an account that is named alone, among the hosts that are in use if it is one of theirs.
+func namedAccount(text string, res endpoint.Resolver, mounted []mounts.Mount, lines []mounts.FstabLine) (endpoint.Endpoint, error) {
 	var known []string
 	for _, m := range mounted {
 		known = append(known, m.Endpoint.Host())
@@ -68,7 +87,7 @@ func (s *session) resolveName(text string, cfg *config.Config) (endpoint.Endpoin
 			known = append(known, host)
 		}
 	}
-	return mounts.Named(endpoint.HostOfAccount(text, known), cfg.Resolver)
+	return mounts.Named(endpoint.HostOfAccount(text, known), res)
 }
 
 // collectStatus tells without the daemon what can be told: nothing of plans and attempts.

@@ -92,7 +92,7 @@ func TestScript(t *testing.T) {
 // and access tokens. Files of the script take precedence.
 func surroundings(env *testscript.Env) error {
 	fake, err := stage.Open(env, azurefake.Options{
-		Hosts:      []string{host1, "other.file.core.windows.net"},
+		Hosts:      []string{host1, "other.file.core.windows.net", "third.file.core.windows.net"},
 		Identities: []azurefake.ManagedIdentity{{ClientID: clientID, ObjectID: "b0000000-0000-4000-8000-0000000000ff"}},
 		Now:        func() time.Time { return start },
 	})

@@ -13,7 +13,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
-	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -44,7 +43,7 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	var one endpoint.Endpoint
+	var one named
 	if len(args) > 0 {
 		if one, err = s.resolveName(args[0], cfg); err != nil {
 			return err
@@ -57,51 +56,114 @@ func (s *session) refresh(c *cobra.Command, args []string) error {
 	return s.presentRenewed(r)
 }
 
-// renew has the daemon do it, or does it. An endpoint that is not mounted is not the daemon's.
-func (s *session) renew(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) (renewed, error) {
+// renew has the daemon do it, or does it. An endpoint or a mount point that is not mounted is not the daemon's.
+func (s *session) renew(ctx context.Context, cfg *config.Config, one named) (renewed, error) {
+	if one.place.Line() != nil && one.place.Mount == nil {
+		outcomes, err := s.renewHere(ctx, cfg, one)
+		return renewed{By: byItself, Outcomes: outcomes}, err
+	}
 	s.waits("the daemon")
 	s.step()("asking the daemon at %s", s.Socket)
 	outcomes, err := control.NewClient(s.Socket).Refresh(ctx, one.Host())
 	refused, isRefused := errors.AsType[*control.Refused](err)
 	notItsOwn := isRefused && refused.ID == string(fault.TicketUnknown.ID) || err == nil && len(outcomes) == 0 && !one.IsZero()
-	if errors.Is(err, control.ErrNotRunning) {
-		s.notes = append(s.notes, "the daemon is not running, so this was done without it; to start it: "+control.HowToStart(s.Host))
-	} else if isRefused && !notItsOwn {
+	alone := errors.Is(err, control.ErrNotRunning)
+	if isRefused && !notItsOwn {
 		return renewed{By: byDaemon, Outcomes: []control.Outcome{{Host: one.Host(), Fault: &refused.Fault}}}, nil
-	} else if !notItsOwn {
+	}
+	if !alone && !notItsOwn {
 		return renewed{By: byDaemon, Outcomes: outcomes}, err
 	}
 	outcomes, err = s.renewHere(ctx, cfg, one)
+	if alone {
+		s.notes = append(s.notes, noDaemon(outcomes)+"; to start it: "+control.HowToStart(s.Host))
+	}
 	return renewed{By: byItself, Outcomes: outcomes}, err
 }
 
+// noDaemon says what was done although the daemon does not run.
+func noDaemon(outcomes []control.Outcome) string {
+	if slices.ContainsFunc(outcomes, func(o control.Outcome) bool { return o.Fault == nil }) {
+		return "the daemon is not running, so this was done without it"
+	}
+	return "the daemon is not running"
+}
+
 // renewHere gets the tickets of the mounted endpoints, or of the one that is not mounted.
-func (s *session) renewHere(ctx context.Context, cfg *config.Config, one endpoint.Endpoint) ([]control.Outcome, error) {
+func (s *session) renewHere(ctx context.Context, cfg *config.Config, one named) ([]control.Outcome, error) {
 	s.step()("doing it without the daemon")
 	m, err := s.manager(cfg, s.step())
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.mounted(cfg)
+	all, err := s.wanted(cfg, m, one)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(a account) bool { return a.cruid < 0 || !one.IsZero() && a.Host() != one.Host() })
-	if len(all) == 0 && !one.IsZero() {
-		all = []account{{Endpoint: one, cruid: cfg.CredentialUID}}
-	}
 	outcomes := make([]control.Outcome, len(all))
 	var done sync.WaitGroup
-	for i, a := range all {
-		done.Go(func() { outcomes[i] = s.renewOne(ctx, m, a) })
+	for i, r := range all {
+		done.Go(func() { outcomes[i] = s.renewOne(ctx, m, r) })
 	}
 	done.Wait()
 	return outcomes, nil
 }
 
-func (s *session) renewOne(ctx context.Context, m *tickets.Manager, a account) control.Outcome {
-	o := control.Outcome{Host: a.Host(), CRUID: a.cruid}
-	got, err := m.Ensure(ctx, tickets.Request{Endpoint: a.Endpoint, CRUID: a.cruid, Username: a.username, Fresh: tickets.Always})
+// wanted gives whose tickets are to be renewed: those of the mounts, of all endpoints or of the one that is named; where it
+// is not mounted, that of its lines of fstab.
+func (s *session) wanted(cfg *config.Config, m *tickets.Manager, one named) (all []tickets.Request, err error) {
+	if one.place.Line() != nil && one.place.Mount == nil {
+		r, err := m.OfPlace(one.place)
+		if err != nil {
+			return nil, s.atLine(one, err)
+		}
+		if r.Endpoint.IsZero() { // a line that logs in otherwise
+			r.Endpoint, r.CRUID = one.Endpoint, cfg.CredentialUID
+		}
+		s.notes = append(s.notes, otherLines(m, one, r)...)
+		return []tickets.Request{r}, nil
+	}
+	mounted, err := s.mounted(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range mounted {
+		if a.cruid >= 0 && (one.IsZero() || a.Host() == one.Host()) {
+			all = append(all, tickets.Request{Endpoint: a.Endpoint, CRUID: a.cruid, Username: a.username})
+		}
+	}
+	if len(all) > 0 || one.IsZero() {
+		return all, nil
+	}
+	return ofLines(cfg, m, one), nil
+}
+
+// ofLines gives what the lines of fstab for an endpoint want that is not mounted, where no ticket and no file of the
+// configuration tells who logs in.
+func ofLines(cfg *config.Config, m *tickets.Manager, one named) (all []tickets.Request) {
+	owned := tickets.Request{Endpoint: one.Endpoint, CRUID: cfg.CredentialUID}
+	if _, err := m.Owner(one.Endpoint, cfg.CredentialUID, ""); !fault.Is(err, fault.IdentityUnknown) {
+		return []tickets.Request{owned} // another error comes again
+	}
+	for _, l := range one.lines {
+		r, err := m.OfLine(l)
+		if err != nil {
+			continue
+		}
+		if !slices.ContainsFunc(all, func(o tickets.Request) bool { return o.CRUID == r.CRUID && o.Identity == r.Identity }) {
+			all = append(all, r)
+		}
+	}
+	if len(all) == 0 {
+		all = []tickets.Request{owned}
+	}
+	return all
+}
+
+func (s *session) renewOne(ctx context.Context, m *tickets.Manager, r tickets.Request) control.Outcome {
+	o := control.Outcome{Host: r.Endpoint.Host(), CRUID: r.CRUID}
+	r.Fresh = tickets.Always
+	got, err := m.Ensure(ctx, r)
 	if err != nil {
 		o.Fault = control.FaultOf(err, s.Now())
 	}

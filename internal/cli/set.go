@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -40,19 +41,19 @@ func (s *session) set(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.request(cfg, args[0])
+	step := s.step()
+	m, err := s.manager(cfg, step)
+	if err != nil {
+		return err
+	}
+	r, err := s.request(cfg, m, args[0])
 	defer r.Token.Wipe()
 	if err != nil {
 		return err
 	}
-	s.notes = []string{fmt.Sprintf("used: configuration %s, identity %s, credential cache %s", s.Config, r.Identity, cfg.CCacheName(r.CRUID))}
-	step := s.step()
+	s.notes = []string{fmt.Sprintf("used: configuration %s, identity %s, credential cache %s", config.Place(s.Host), r.Identity, cfg.CCacheName(r.CRUID))}
 	for _, w := range cfg.Warnings {
 		step("warning: %s", w)
-	}
-	m, err := s.manager(cfg, step)
-	if err != nil {
-		return err
 	}
 	before, beforeErr := m.List(r.CRUID)
 	got, err := m.Ensure(ctx, r)
@@ -62,7 +63,7 @@ func (s *session) set(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s.warnings = describeChanges(before, beforeErr, r, got)
+	s.warnings = append(s.warnings, describeChanges(before, beforeErr, r, got)...)
 	return s.printTicket(r, got)
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
@@ -40,7 +41,7 @@ func (s *session) failure(f *fault.Fault) string {
 		cause = " (" + c + ")"
 	}
 	if s.ccache != "" {
-		used = fmt.Sprintf("; used: configuration %s, credential cache %s", s.Host.Config, s.ccache)
+		used = fmt.Sprintf("; used: configuration %s, credential cache %s", config.Place(s.Host), s.ccache)
 	}
 	for _, line := range []string{what + cause + fix + used, what + cause + fix} {
 		if len(line) <= maxLine {

@@ -38,6 +38,15 @@ func Layers(h host.Host) ([]string, error) {
 	return append(append(files, h.Config), own...), err
 }
 
+// Place names the configuration for messages: its path, and whether there is a file. In a container another file may have
+// been read than the one that people look at.
+func Place(h host.Host) string {
+	if _, err := os.Lstat(h.Entry(h.Config)); errors.Is(err, fs.ErrNotExist) {
+		return h.Config + " (missing)"
+	}
+	return h.Config
+}
+
 // dropIns are the files of a directory of layers, sorted by name. One that is missing has none.
 func dropIns(h host.Host, dir string) ([]string, error) {
 	if _, err := os.Stat(h.Path(dir)); errors.Is(err, fs.ErrNotExist) {

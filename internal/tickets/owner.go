@@ -125,16 +125,6 @@ func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) (of []mounts.M
 	return of
 }
 
-// OwnerOfLine completes what OwnerOf gave for a line of fstab that mount.cifs reads: one that asks for its
-// ticket means the machine where nothing names an identity. Such lines say username=root or nothing, and
-// root wrote them.
-func OwnerOfLine(l mounts.FstabLine, id identity.Identity, err error) (identity.Identity, error) {
-	if l.WantsTicket() && fault.Is(err, fault.IdentityUnknown) {
-		return identity.Identity{Kind: identity.System}, nil
-	}
-	return id, err
-}
-
 // Owner gathers the evidence on this machine and gives what OwnerOf makes of it. username is what the
 // mount calls itself, "" when that is not known. Of the token files of a record it takes the newest that is there.
 // Its errors are faults, those of OwnerOf among them.
