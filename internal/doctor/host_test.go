@@ -108,6 +108,8 @@ func machineFindings() []wrong {
 		{name: "no AES-256", tree: "-- sys/module/cifs/parameters/enable_gcm_256 --\nN\n", id: "aes-256-gcm", status: Warning, text: "enable_gcm_256=N", fix: "echo Y"},
 		{name: "FIPS", tree: "-- proc/sys/crypto/fips_enabled --\n1\n", id: "aes-256-gcm", status: Info, text: "FIPS mode"},
 		{name: "no upcall_target", tree: "-- proc/sys/kernel/osrelease --\n6.1.0-18-amd64\n-- lib/modules/6.1.0-18-amd64/modules.builtin --\nkernel/fs/smb/client/cifs.ko\n", id: "upcall-target", status: Info, text: "older than 6.12"},
+		{name: "leases by name", tree: "-- proc/sys/kernel/osrelease --\n6.1.0-56-amd64\n", id: "rename-lease", status: Info, text: "nolease"},
+		{name: "leases by key", tree: "-- proc/sys/kernel/osrelease --\n6.12.118+deb13-amd64\n", id: "rename-lease", status: OK, text: "named"},
 		{name: "forgeable keys", change: kernelSays(func(k *toldKernel) { k.addKey = nil }), id: "key-forgery", status: Warning, text: "any user", fix: "kernel"},
 	}
 }

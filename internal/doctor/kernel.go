@@ -143,6 +143,16 @@ func checkUpcallTarget(_ context.Context, s *Subject) Result {
 	return Good("known to the kernel")
 }
 
+// renameLease is the kernel that has the commit 2c7d399e551c, "smb: client: reuse file lease key in compound operations".
+const renameLease = "6.9"
+
+func checkRenameLease(_ context.Context, s *Subject) Result {
+	if r := s.release(); r != "" && !atLeast(r, renameLease) {
+		return Known("the kernel %s is older than %s, which does; if a file that was replaced cannot be opened (EINVAL) after a session has ended, mount with nolease", r, renameLease)
+	}
+	return Good("named by the kernel")
+}
+
 func checkKeyForgery(_ context.Context, s *Subject) Result {
 	err := s.Kernel.AddKey("cifs.spnego", "azfilesauth-probe")
 	if err == nil {

@@ -118,6 +118,11 @@ var table = []Check{
 		Why:    "It keeps cifs.upcall in the namespaces of the host when a process in a container causes a new login; azfiles.upcall always stays there.",
 	},
 	{
+		ID: "rename-lease", Group: Machine, Title: "leases of renamed files", Severity: Tells, Run: checkRenameLease,
+		Proves: "The kernel names the lease of a file when it renames the file.",
+		Why:    "Where it does not, a server can keep a lease of a session that has ended under the file's old name, and refuse to open the file by its new name (EINVAL) until the file is replaced again or the share is mounted anew. The mount option nolease avoids that.",
+	},
+	{
 		ID: "key-forgery", Group: Machine, Title: "forged requests (CVE-2026-46243)", Severity: Latent, Run: checkKeyForgery,
 		Proves: "Only the SMB client of the kernel can request the keys of Kerberos logins.",
 		Why:    "Otherwise any user can make the handlers of such requests, which run as root, process a forged description. azfiles.upcall does not trust it; cifs.upcall does.",
