@@ -67,7 +67,7 @@ var defaults = []Default{
 	},
 	{
 		Option: "nolease", Unused: true,
-		Why:    "Before Linux 6.9 the kernel renames a file without naming its lease. A server that keeps a lease of a session that has ended under the file's old name then refuses to open it by its new name (EINVAL), until it is replaced again or the share is mounted anew; without leases that cannot be. Whether Azure Files keeps such leases is not known; Samba does.",
+		Why:    "Before Linux 6.9 the kernel renames a file without naming its lease. A server that keeps a lease of a session that has ended under the file's old name then refuses to open it by its new name (EINVAL), until it is replaced again or the share is mounted again; without leases that cannot be. Whether Azure Files keeps such leases is not known; Samba does.",
 		Figure: "measured on 6.1: 4,107 requests instead of 4,102 where a file is replaced and read back 205 times, with two reads for each instead of one",
 		Source: "measured in guests, docs/sessions.md",
 	},
