@@ -65,6 +65,17 @@ func (p Principal) place() string {
 	return p.host()
 }
 
+// isAt reports whether place() is place. Caches of many accounts are searched entry by entry, so it compares before it
+// makes any text.
+func (p Principal) isAt(place string) bool {
+	return place != "" && len(p.Components) > 1 && hasPrefixFold(place, p.Components[1]) && p.place() == place
+}
+
+// hasPrefixFold reports whether s begins with prefix in any case.
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
 // placeOf is the place that a name without realm means, "" when it is no service of ours.
 func placeOf(name string) string {
 	kind, place, _ := strings.Cut(name, "/")

@@ -89,7 +89,7 @@ func (c *Cache) Record(name string) (Record, bool) {
 func (c *Cache) RecordAlone(name string) (Record, bool) {
 	place := placeOf(name)
 	for i := range c.Credentials {
-		if cred := &c.Credentials[i]; place != "" && recordPlace(cred) == place {
+		if cred := &c.Credentials[i]; isRecordOf(cred, place) {
 			if rec, ok := parseRecord(cred.Ticket.RevealString()); ok {
 				return rec, true
 			}
@@ -127,12 +127,26 @@ func (c *Cache) Records() map[string]Record {
 // recordPlace is the place of the ticket that a record of ours is about, whatever its realm; "" for
 // every other credential.
 func recordPlace(c *Credential) string {
-	parts := c.Server.Components
-	if c.Server.Realm != configRealm || len(parts) != 3 || parts[0] != configName || parts[1] != recordKey {
+	if !isRecord(c) {
 		return ""
 	}
-	name, _, _ := strings.Cut(parts[2], "@")
+	name, _, _ := strings.Cut(c.Server.Components[2], "@")
 	return placeOf(name)
+}
+
+// isRecord reports whether a credential is an entry of ours, about whatever ticket.
+func isRecord(c *Credential) bool {
+	parts := c.Server.Components
+	return c.Server.Realm == configRealm && len(parts) == 3 && parts[0] == configName && parts[1] == recordKey
+}
+
+// isRecordOf reports whether recordPlace is place. It compares before it makes any text, as isAt does.
+func isRecordOf(c *Credential, place string) bool {
+	if place == "" || !isRecord(c) {
+		return false
+	}
+	_, rest, _ := strings.Cut(c.Server.Components[2], "/")
+	return hasPrefixFold(rest, place) && recordPlace(c) == place
 }
 
 // entry is the configuration entry that stores the record of the ticket server. It is absent when

@@ -29,7 +29,7 @@ const (
 func (c *Cache) Ticket(name string) (Credential, bool) {
 	place, best := placeOf(name), -1
 	for i := range c.Credentials {
-		if place == "" || c.Credentials[i].Server.place() != place || !c.usable(i) {
+		if !c.Credentials[i].Server.isAt(place) || !c.usable(i) {
 			continue
 		}
 		if best < 0 || c.Credentials[i].EndTime.After(c.Credentials[best].EndTime) {
@@ -242,7 +242,7 @@ func (c *Cache) Note(name string, rec Record) {
 		return
 	}
 	place := placeOf(name)
-	c.Credentials = slices.DeleteFunc(c.Credentials, func(cred Credential) bool { return recordPlace(&cred) == place })
+	c.Credentials = slices.DeleteFunc(c.Credentials, func(cred Credential) bool { return isRecordOf(&cred, place) })
 	c.Credentials = append(c.Credentials, entry)
 }
 
@@ -269,7 +269,7 @@ func labels(cred Credential, rec Record, hosts []string) []Credential {
 // inPlaces finds the tickets and records of places.
 func inPlaces(places []string) func(Credential) bool {
 	return func(cred Credential) bool {
-		return slices.Contains(places, cred.Server.place()) || slices.Contains(places, recordPlace(&cred))
+		return slices.ContainsFunc(places, func(place string) bool { return cred.Server.isAt(place) || isRecordOf(&cred, place) })
 	}
 }
 
