@@ -154,13 +154,13 @@ func checkHandler(ctx context.Context, s *Subject) Result {
 }
 
 // versionString is a version as a C program holds it.
-var versionString = regexp.MustCompile(`\x00(\d{1,2}\.\d{1,2}(?:\.\d{1,2})?)\x00`)
+const versionString = `\x00(\d{1,2}\.\d{1,2}(?:\.\d{1,2})?)\x00`
 
 // upcallVersion reads the version of a cifs.upcall in its file, "" when there is none or more than one. Asked for it with
 // -v, the program writes "Exit status 0" to the system's log.
 func (s *Subject) upcallVersion(path string) string {
 	content, err := s.ReadFile(path)
-	all := versionString.FindAllSubmatch(content, 2)
+	all := regexp.MustCompile(versionString).FindAllSubmatch(content, 2)
 	if err != nil || len(all) != 1 {
 		return ""
 	}

@@ -151,8 +151,8 @@ func (w *watched) tickets(n int, left time.Duration) error {
 	now := time.Now().Truncate(time.Second)
 	begin := now.Add(left - time.Hour)
 	rec := ccache.Record{Identity: identity.Identity{Kind: identity.System}.String(), ObtainedAt: begin, Refreshable: true}
-	_ = os.Remove(cacheFile)
 	return w.store.Update(w.ctx, func(c *ccache.Cache) error {
+		c.RemoveAll() // a cache that is gone for a moment would be taken for one that somebody fights for
 		for _, h := range w.hosts[:n] {
 			c.Put(credential(h, begin), rec)
 		}
