@@ -2,16 +2,21 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // maxContent bounds what is read of a configuration on the standard input, in bytes.
@@ -44,6 +49,13 @@ func (s *session) check(*cobra.Command, []string) error {
 		judge = config.CheckFile
 	}
 	cfg, more, err := judge(h)
+	if cfg != nil {
+		problems := s.examineUse(h, cfg)
+		if err == nil && len(problems) > 0 {
+			err, problems = fault.ConfigInvalid.New(path, problems[0]), problems[1:]
+		}
+		more = append(more, problems...)
+	}
 	for _, also := range more { // the first is the fault
 		s.notes = append(s.notes, "also: "+also)
 	}
@@ -60,6 +72,28 @@ func (s *session) check(*cobra.Command, []string) error {
 		}
 		_, _ = fmt.Fprintf(w, "ok: %s%s\n", path, remark)
 	})
+}
+
+// examineUse judges what the parts that use the configuration would refuse, with their own rules. A credential cache and a
+// user are questions for the machine that is meant, so content of the standard input is not asked for them.
+func (s *session) examineUse(h host.Host, cfg *config.Config) []string {
+	problems, notes := mounts.CheckSite(cfg)
+	s.warnings = append(s.warnings, notes...)
+	if s.file == "-" {
+		return problems
+	}
+	if _, err := cfg.CRUID("", h); err != nil && cfg.Sets("USER_UID") {
+		s.warnings = append(s.warnings, "USER_UID: "+fault.From(err).What())
+	}
+	name := strings.TrimPrefix(cfg.CCacheName(cfg.CredentialUID), "FILE:")
+	if !cfg.Sets("KRB5_CC_NAME") || filepath.Dir(name) == h.Run { // which is made when it is needed
+		return problems
+	}
+	h.Run = "" // so that nothing is made
+	if _, err := ccache.Open(h, name, cfg.CredentialUID); fault.Is(err, fault.CCacheFolder) && !errors.Is(err, fs.ErrPermission) {
+		problems = append(problems, "KRB5_CC_NAME: "+fault.From(err).What())
+	}
+	return problems
 }
 
 // shownConfig is the result of config show.

@@ -85,6 +85,19 @@ func (p *parser) assign(h *account) error {
 	return nil
 }
 
+// SiteOptions gives every list of mount_options with its key, which is not examined here either.
+func (c *Config) SiteOptions() (keys, lists []string) {
+	if c.mountOptions != "" {
+		keys, lists = append(keys, "mount_options"), append(lists, c.mountOptions)
+	}
+	for _, h := range c.listed {
+		if h.options != "" {
+			keys, lists = append(keys, within("endpoints", h.key)+".mount_options"), append(lists, h.options)
+		}
+	}
+	return keys, lists
+}
+
 // MountOptionsOf gives the default options of a site for the mounts of an account, by its canonical host: what its own
 // entries say, then what is said for all. Each is a list as it follows -o of mount(8), which is not examined here.
 func (c *Config) MountOptionsOf(host string) []string {

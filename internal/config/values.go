@@ -258,7 +258,12 @@ var mountOptions = texts("options", func(s string) (string, error) {
 })
 
 // exceptions are no_proxy:.
-var exceptions = texts("hosts", transport.Exceptions)
+var exceptions = texts("hosts", func(s string) (string, error) {
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		return "", errors.New("it must be a list of hosts, not a number")
+	}
+	return transport.Exceptions(s)
+})
 
 func withoutLogin(u *url.URL) string {
 	if u == nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // Default is an option that a mount gets although its line does not have it.
@@ -130,7 +131,26 @@ func siteOptions(list string) (Login, error) {
 			l.addProblem(invalid(key, o.Name+" of the configuration is no option for every mount; it belongs on a line of fstab"))
 		}
 	}
-	return l, l.Err()
+	if err := l.Err(); err != nil {
+		return l, fault.From(err).Advise("where it is in mount_options: azfilesauth config check")
+	}
+	return l, nil
+}
+
+// CheckSite judges mount_options of the configuration as every mount does: sentences with the key in front, of what a mount
+// would be refused for and of what nobody knows here.
+func CheckSite(cfg *config.Config) (problems, notes []string) {
+	keys, lists := cfg.SiteOptions()
+	for i, key := range keys {
+		l, _ := siteOptions(lists[i])
+		for _, err := range l.Problems {
+			problems = append(problems, key+": "+fault.From(err).What())
+		}
+		for _, note := range l.Notes {
+			notes = append(notes, key+": "+note)
+		}
+	}
+	return problems, notes
 }
 
 // switchesOff tells a bare negation, such as nomfsymlinks, that can only mean the default: mount.cifs and the kernel refuse
