@@ -20,6 +20,8 @@ import (
 type erased struct {
 	Endpoints []string `json:"erased"` // hosts whose tickets were erased
 	CCache    string   `json:"ccache"` // path of the credential cache
+
+	forgotten string // that there was no ticket, but an identity; "" is not so
 }
 
 // forgotten is the result of clear --tokens.
@@ -56,6 +58,10 @@ func (s *session) clear(c *cobra.Command, args []string) error {
 		return err
 	}
 	return s.result(e, func(w io.Writer) {
+		if e.forgotten != "" {
+			_, _ = fmt.Fprintln(w, e.forgotten)
+			return
+		}
 		for _, host := range e.Endpoints {
 			_, _ = fmt.Fprintf(w, "%s: ticket erased from %s\n", legible.Line(host), e.CCache)
 		}
@@ -87,8 +93,16 @@ func (s *session) erase(ctx context.Context, m *tickets.Manager, uid int, target
 		return e, err
 	}
 	if !target.IsZero() {
-		e.Endpoints = append(e.Endpoints, target.Host())
-		return e, m.Clear(ctx, uid, target)
+		had, err := m.Clear(ctx, uid, target)
+		if had || err != nil {
+			e.Endpoints = append(e.Endpoints, target.Host())
+			return e, err
+		}
+		e.forgotten = target.Host() + ": there was no ticket in " + e.CCache + "; the identity that was stored for it is forgotten"
+		if s.json {
+			s.warn(e.forgotten)
+		}
+		return e, nil
 	}
 	principals, err := m.ClearAll(ctx, uid)
 	for _, p := range principals {

@@ -125,7 +125,7 @@ func (c *call) clear(uri string) error {
 	ctx, cancel := c.limit()
 	defer cancel()
 	uid := c.cfg.CredentialUID
-	err = c.Clear(ctx, uid, e)
+	_, err = c.Clear(ctx, uid, e)
 	if fault.Is(err, fault.TicketUnknown) { // which is what the caller wants
 		c.record(slog.LevelInfo, "there is no ticket to erase", "server", e.SPN(), "ccache", c.cfg.CCacheName(uid))
 		return nil

@@ -16,7 +16,7 @@ func (s *session) clear() error {
 	}
 	ctx, cancel := s.limit()
 	defer cancel()
-	err = s.manager.Clear(ctx, s.cfg.CredentialUID, e)
+	had, err := s.manager.Clear(ctx, s.cfg.CredentialUID, e)
 	missing := fault.Is(err, fault.TicketUnknown) // which is what the caller wants
 	if err != nil && !missing {
 		return err
@@ -24,6 +24,10 @@ func (s *session) clear() error {
 	_, _ = fmt.Fprintf(s.Stdout, "%s clear: 0\n", program)
 	if missing {
 		s.say("there is no ticket for %s in %s", e.SPN(), s.ccache)
+		return nil
+	}
+	if !had {
+		s.say("there was no ticket for %s in %s; the identity that was stored for it is forgotten", e.SPN(), s.ccache)
 		return nil
 	}
 	s.record(slog.LevelInfo, "ticket erased", "server", e.SPN(), "ccache", s.ccache)

@@ -112,14 +112,18 @@ func (m *Manager) List(cruid int) (Listing, error) {
 	return l, nil
 }
 
-// Clear erases the ticket of an endpoint, its aliases and its record. A cache without it is fault TicketUnknown.
-func (m *Manager) Clear(ctx context.Context, cruid int, e endpoint.Endpoint) error {
-	return m.erase(ctx, cruid, func(c *ccache.Cache, path string) error {
+// Clear erases the tickets of an endpoint, their aliases and their records, and reports whether there was a ticket: a call that
+// failed can have left a record alone. A cache with neither is fault TicketUnknown.
+func (m *Manager) Clear(ctx context.Context, cruid int, e endpoint.Endpoint) (had bool, err error) {
+	err = m.erase(ctx, cruid, func(c *ccache.Cache, path string) error {
+		before := len(c.AllTickets())
 		if !c.Remove(e.SPN()) {
 			return fault.TicketUnknown.New(e.Host(), path)
 		}
+		had = len(c.AllTickets()) < before
 		return nil
 	})
+	return had, err
 }
 
 // ClearAll erases all service tickets of a cache and gives the service principals that it erased.

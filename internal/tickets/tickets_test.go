@@ -406,7 +406,7 @@ func TestListAndClear(t *testing.T) {
 	if l, err := w.List(0); err != nil || len(l.Tickets) != 0 || l.CCache != w.path {
 		t.Errorf("without a cache: %+v, %v", l, err)
 	}
-	if err := w.Clear(t.Context(), 0, resolve(t, acct)); !fault.Is(err, fault.TicketUnknown) {
+	if _, err := w.Clear(t.Context(), 0, resolve(t, acct)); !fault.Is(err, fault.TicketUnknown) {
 		t.Errorf("without a cache: %v", err)
 	}
 	if _, err := os.Stat(w.path); err == nil {
@@ -419,7 +419,7 @@ func TestListAndClear(t *testing.T) {
 		t.Fatalf("%v, %v", l, err)
 	}
 	gone := [][]byte{l.Tickets[0].Ticket.Reveal(), l.Tickets[0].Key.Value.Reveal(), []byte("privatelink")}
-	if err := w.Clear(t.Context(), 0, resolve(t, acct)); err != nil {
+	if had, err := w.Clear(t.Context(), 0, resolve(t, acct)); err != nil || !had {
 		t.Fatal(err)
 	}
 	left := must(os.ReadFile(w.path))
