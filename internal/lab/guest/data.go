@@ -24,6 +24,7 @@ const (
 	dataLifetime = 10 * time.Second // of a ticket
 	dataRest     = 8 * time.Second  // between two restarts of the server
 	dataPause    = time.Second      // between two operations of a kind
+	dataPatience = 3 * time.Minute  // with those that are under way at the end
 )
 
 // way is one of those to log in that data compares.
@@ -144,7 +145,13 @@ func (w way) run(expiries, restarts int) (columns []column, problems []string, e
 		time.Sleep(dataRest)
 	}
 	close(ended)
-	events := <-done
+	var events []event
+	select {
+	case events = <-done:
+	case <-time.After(dataPatience):
+		_ = os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0o200) // where they wait, into the kernel's log
+		return nil, nil, errors.Join(err, fmt.Errorf("operations do not come back within %v", dataPatience))
+	}
 	problems = judgeData(events)
 	if err == nil {
 		if err = syncRun("mount", "-t", w.source, benchSource, dataOther, "-o", w.options+",nosharesock"); err == nil {
