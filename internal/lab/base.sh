@@ -2,15 +2,21 @@
 # base.sh CACHE SUITE OUT [PACKAGES PROGRAMS MODULES]: makes OUT/vmlinuz and OUT/base.cpio, the Debian half of the
 # guest, with the packages, programs and kernel modules that every guest has and those that are named.
 #
+# SUITE is a suite of Debian's, which may end with -backports, for the kernel of its backports, and then with
+# -generic, for the kernel of real machines in place of the one of clouds. All else is the suite's own.
+#
 # Nothing is installed on this machine and root is not needed: the packages are downloaded with
 # lists of their own, unpacked beside each other, and the wanted programs are copied out together
 # with the libraries that the unpacked loader says they need. CACHE keeps the downloads.
 set -euo pipefail
-CACHE=$1 SUITE=$2 OUT=$3 MORE_PACKAGES=${4-} MORE_PROGRAMS=${5-} MORE_MODULES=${6-}
-LISTS=$CACHE/apt STAGE=$OUT/stage ROOT=$OUT/root LIB=/usr/lib/x86_64-linux-gnu
+CACHE=$1 SUITE=$2 OUT=$3 MORE_PACKAGES=${4-} MORE_PROGRAMS=${5-} MORE_MODULES=${6-} IMAGE=linux-image-cloud-amd64
+case $SUITE in *-generic) SUITE=${SUITE%-generic} IMAGE=linux-image-amd64 ;; esac
+BACKPORTS=
+case $SUITE in *-backports) BACKPORTS=$SUITE SUITE=${SUITE%-backports} IMAGE=$IMAGE/$BACKPORTS ;; esac
+LISTS=$CACHE/apt STAGE=$OUT/stage ROOT=$OUT/root LIB=/usr/lib/x86_64-linux-gnu LOADER=/lib64/ld-linux-x86-64.so.2
 trap 'rm -rf "$STAGE" "$ROOT"' EXIT
 
-PACKAGES="linux-image-cloud-amd64 samba cifs-utils keyutils krb5-user busybox-static iproute2 kmod util-linux mount dash libc-bin $MORE_PACKAGES"
+PACKAGES="samba cifs-utils keyutils krb5-user busybox-static iproute2 kmod util-linux mount dash libc-bin $MORE_PACKAGES"
 PROGRAMS="/usr/bin/dash /usr/bin/busybox /usr/bin/kmod /usr/bin/ip /usr/bin/getent
   /usr/bin/mount /usr/bin/umount /usr/bin/findmnt /usr/bin/setpriv /usr/bin/unshare
   /usr/sbin/mount.cifs /usr/sbin/cifs.upcall /usr/sbin/request-key /usr/sbin/key.dns_resolver /usr/bin/keyctl
@@ -31,11 +37,17 @@ fetch() { # the whole closure, whatever this machine has installed
     { echo "no Debian archive is configured for apt on this machine" >&2; exit 1; }
   mkdir -p "$LISTS/lists/partial" "$LISTS/archives/partial" "$LISTS/none/partial"
   : >"$LISTS/status"
-  printf "deb $signed %s %s main\n" "$site" "$SUITE" "${site%/debian/}/debian-security/" "$SUITE-security" >"$LISTS/sources.list"
+  {
+    for suite in "$SUITE" $BACKPORTS; do printf "deb $signed %s %s main\n" "$site" "$suite"; done
+    # What is fixed in unstable needs no other archive.
+    [ "$SUITE" = unstable ] || printf "deb $signed %s %s main\n" "${site%/debian/}/debian-security/" "$SUITE-security"
+  } >"$LISTS/sources.list"
   "${APT[@]}" update
+  # The image itself: the package that names it has gone from some archives.
+  IMAGE=$("${APT[@]}" -s install "$IMAGE" | awk '/^Inst linux-image-[0-9]/ {print $2}')${BACKPORTS:+/$BACKPORTS}
   # What is in the archives already has no URI to print, so this looks into another folder.
-  "${APT[@]}" -o Dir::Cache::archives="$LISTS/none" install --print-uris $PACKAGES | sed "s/^'[^']*' \([^ ]*\) .*/\1/" >"$OUT/packages"
-  "${APT[@]}" install --download-only $PACKAGES >/dev/null
+  "${APT[@]}" -o Dir::Cache::archives="$LISTS/none" install --print-uris "$IMAGE" $PACKAGES | sed "s/^'[^']*' \([^ ]*\) .*/\1/" >"$OUT/packages"
+  "${APT[@]}" install --download-only "$IMAGE" $PACKAGES >/dev/null
 }
 
 skeleton() { # skeleton DIR: a merged /usr, as Debian has it
@@ -51,24 +63,28 @@ unpack() {
   for k in klist kvno; do # alternatives, in newer suites
     [ -e "$STAGE/usr/bin/$k" ] || ln -s $k.mit "$STAGE/usr/bin/$k"
   done
+  case $(readlink "$STAGE$LOADER") in /*) ln -sf "$STAGE$(readlink "$STAGE$LOADER")" "$STAGE$LOADER" ;; esac # before glibc 2.34
 }
 
 staged() { # staged NAME FILE ARG...: runs an unpacked program with its own loader and libraries
   local name=$1 file=$2; shift 2
-  "$STAGE/lib64/ld-linux-x86-64.so.2" --inhibit-cache --argv0 "$name" \
-    --library-path "$STAGE$LIB:$STAGE$LIB/samba" "$STAGE$file" "$@"
+  mkdir -p "$STAGE/names" # glibc before 2.33 gives a program no other name than its path
+  ln -sf "$STAGE$file" "$STAGE/names/$name"
+  "$STAGE$LOADER" --inhibit-cache \
+    --library-path "$STAGE$LIB:$STAGE$LIB/samba" "$STAGE/names/$name" "$@"
 }
 
-needed() { # the files that the programs need, themselves included; smbd loads some modules by name
+needed() { # the files that the programs need, themselves included; smbd and glibc before 2.34 load some by name
   local file
+  [ ! -e "$STAGE$LIB/libnss_files.so.2" ] || echo "$LIB/libnss_files.so.2"
   for file in $PROGRAMS $(cd "$STAGE" && find .$LIB/samba/{service,pdb,auth} -name '*.so' 2>/dev/null | cut -c2-); do
     [ -e "$STAGE$file" ] || { echo "no package has $file" >&2; exit 1; }
     echo "$file"
     case $file in */busybox) continue ;; esac # static
-    "$STAGE/lib64/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$STAGE$LIB:$STAGE$LIB/samba" --list "$STAGE$file" |
+    "$STAGE$LOADER" --inhibit-cache --library-path "$STAGE$LIB:$STAGE$LIB/samba" --list "$STAGE$file" |
       awk -v s="$STAGE" '$2 == "=>" {f = $3} $1 ~ /^\// {f = $1} f != "" {sub(s, "", f); print f; f = ""}'
   done
-  echo /lib64/ld-linux-x86-64.so.2
+  echo $LOADER
 }
 
 fill() {

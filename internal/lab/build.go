@@ -18,8 +18,11 @@ type image struct {
 	args    []string // for qemu: memory, and what the root file system is in
 }
 
+// guestScript makes Debian's half of the guest.
+const guestScript = "base.sh"
+
 func (l *Lab) build(ctx context.Context) (image, error) {
-	base, err := l.base(ctx, "base.sh")
+	base, err := l.base(ctx, guestScript)
 	if err != nil {
 		return image{}, fmt.Errorf("the Debian half of the guest: %w", err)
 	}
@@ -32,16 +35,24 @@ func (l *Lab) build(ctx context.Context) (image, error) {
 	return img, concat(initrd, filepath.Join(base, "base.cpio"), overlay)
 }
 
-// base gives the folder that the script makes, with vmlinuz and what Debian has to say besides; it is
-// named after the script's text and what else the script is told.
-func (l *Lab) base(ctx context.Context, name string, more ...string) (string, error) {
-	script := filepath.Join(l.Repo, "internal/lab", name)
+// baseDir gives a script of this directory and the directory that it makes, which is named after the script's text
+// and what else the script is told.
+func (l *Lab) baseDir(name string, more ...string) (script, dir string, err error) {
+	script = filepath.Join(l.Repo, "internal/lab", name)
 	text, err := os.ReadFile(script)
+	if err != nil {
+		return "", "", err
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(text)}, more...), "\x00")))
+	return script, filepath.Join(l.Cache, "out", fmt.Sprintf("base-%x", sum)[:len("base-")+12]), nil
+}
+
+// base gives the directory that the script makes, with vmlinuz and what Debian has to say besides.
+func (l *Lab) base(ctx context.Context, name string, more ...string) (string, error) {
+	script, dir, err := l.baseDir(name, more...)
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{string(text)}, more...), "\x00")))
-	dir := filepath.Join(l.Cache, "out", fmt.Sprintf("base-%x", sum)[:len("base-")+12])
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
