@@ -141,8 +141,12 @@ func TestTapTellsWhoseLoginsAre(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{newTap(), map[flow]uint32{}}
 			one, two := good(w)
+			before := w.tap.loginsSoFar()
 			c.more(w, one, two)
-			seen, problems := w.tap.judge("one", "acct", "alice", issued)
+			if _, early := w.tap.judge("one", "acct", "alice", issued, before); strings.Contains(strings.Join(early, ""), "issued") {
+				t.Errorf("a login after the list of tickets was judged by it: %q", early)
+			}
+			seen, problems := w.tap.judge("one", "acct", "alice", issued, w.tap.loginsSoFar())
 			for _, err := range w.tap.problems {
 				problems = append(problems, err.Error())
 			}

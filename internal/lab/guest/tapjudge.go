@@ -37,9 +37,10 @@ func (m *machine) loggedInAs(ts *testscript.TestScript, neg bool, args []string)
 		ts.Check(err)
 	}
 	for end := time.Now().Add(storyTime / 2); ; time.Sleep(pause) {
+		logins := m.tap.loginsSoFar()
 		issued, err := m.issuedTickets()
 		ts.Check(err)
-		seen, problems := m.tap.judge(args[0], args[1], args[2], issued)
+		seen, problems := m.tap.judge(args[0], args[1], args[2], issued, logins)
 		problems = append(problems, m.tap.whole()...)
 		enough := seen.tickets >= tickets && seen.channels >= channels
 		if !enough && time.Now().After(end) {
@@ -72,9 +73,16 @@ func (s sight) String() string {
 	return fmt.Sprintf("%d sessions, %d logins of which %d for channels, %d tickets, %d files opened", s.sessions, s.logins, s.channels, s.tickets, s.opened)
 }
 
-// judge finds what is wrong with the logins of the mount in a directory. A session and those that took its place are
-// one mount's, so that a login counts whose session ended before anything was opened in it.
-func (t *tap) judge(dir, host, identity string, issued map[string]azurefake.Request) (seen sight, problems []string) {
+// loginsSoFar is how many logins there were. The tickets of those alone are in a list that is asked for afterwards.
+func (t *tap) loginsSoFar() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.logins)
+}
+
+// judge finds what is wrong with the first logins, so many of all, of the mount in a directory. A session and those that
+// took its place are one mount's, so that a login counts whose session ended before anything was opened in it.
+func (t *tap) judge(dir, host, identity string, issued map[string]azurefake.Request, logins int) (seen sight, problems []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	last := func(session uint64) uint64 {
@@ -106,7 +114,7 @@ func (t *tap) judge(dir, host, identity string, issued map[string]azurefake.Requ
 		seen.opened += dirs[dir]
 	}
 	tickets := map[string]bool{}
-	for _, l := range t.logins {
+	for _, l := range t.logins[:logins] {
 		r, known := issued[l.ticket]
 		if !known {
 			problems = append(problems, fmt.Sprintf("a login at %s with a ticket that nobody issued: %s", l.at.Format("15:04:05.000"), l.ticket))
