@@ -288,6 +288,10 @@ test-identities: deps ## two identities of an account at once, over eleven ticke
 test-data: deps ## what programs write while tickets expire and the server is restarted, in a guest with a real kernel
 	$(LAB) data $(if $(SUITE),-suite $(SUITE)) $(if $(PAGE),-doc $(PAGE)) $(DATA)
 
+.PHONY: test-kernels
+test-kernels: deps ## what works with which kernel of Debian's: boots each (KERNELS= some), writes docs/kernels.md
+	$(LAB) kernels $(KERNELS)
+
 .PHONY: test-systemd
 test-systemd: NEEDS += $(BOOTNEEDS)
 test-systemd: deps ## the stories of boot, in a guest with systemd
@@ -316,7 +320,7 @@ soak: deps build ## keeps 50 short-lived tickets for SOAK (25m) while things fai
 	  -plot $(if $(PAGE),$(dir $(PAGE)),bin/)soak.svg $(BIN)
 
 .PHONY: test-long
-test-long: deps test-static test-unit test-fips test-guest test-identities test-data test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-kubelet test-kubernetes-guest test-faults soak ## runs every suite
+test-long: deps test-static test-unit test-fips test-guest test-identities test-data test-kernels test-systemd test-upgrade test-packages test-policies test-recipes test-source test-fresh test-kubernetes test-kubelet test-kubernetes-guest test-faults soak ## runs every suite
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

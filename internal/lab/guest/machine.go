@@ -23,6 +23,8 @@ type machine struct {
 	log    *logs
 	long   bool // see longRun
 
+	patient bool // see patientRun
+
 	// What belongs to one story.
 	workers map[string]*worker   // by the path of their logs
 	marks   map[string]time.Time // by name

@@ -13,8 +13,12 @@ import (
 // storyTime bounds one story; what it started by then is killed.
 const storyTime = 6 * time.Minute
 
-// longRun among the names of stories has each do all that it can, where it does less by itself.
-const longRun = "long"
+// Among the names of stories: longRun has each do all that it can, where it does less by itself; patientRun has commands
+// take as long as they take, where the question is what works.
+const (
+	longRun    = "long"
+	patientRun = "patient"
+)
 
 // storyFolder has the stories that are told under every profile; the others are in folders below it
 // that are named after theirs.
@@ -26,10 +30,10 @@ const fstab = "//acct.file.core.windows.net/share /mnt/share azfiles _netdev,nof
 // runStories prints a verdict for each story, after its log when it failed; see lab.Results.
 func runStories(machines []*machine, names []string) error {
 	told, failed := 0, 0
-	long := slices.Contains(names, longRun)
-	names = slices.DeleteFunc(names, func(n string) bool { return n == longRun })
+	long, patient := slices.Contains(names, longRun), slices.Contains(names, patientRun)
+	names = slices.DeleteFunc(names, func(n string) bool { return n == longRun || n == patientRun })
 	for _, m := range machines {
-		m.long = long
+		m.long, m.patient = long, patient
 		files, err := m.stories(names)
 		if err != nil {
 			return err

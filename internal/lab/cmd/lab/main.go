@@ -13,6 +13,8 @@
 //	lab demo [-suite SUITE]             shows a mount step by step
 //	lab data [-suite SUITE] [-doc PAGE] [long] [password|native|stock] [OPTION...]  checks what programs write
 //	                                    while tickets expire and the server is restarted, with further mount options
+//	lab kernels [-only STORY,...] [SUITE...]  tries the stories of docs/kernels.md with each kernel, all or
+//	                                    the named ones, and writes the page
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
 //	lab bench-boot [-suite SUITE]       measures 40 mount units of systemd against mount.cifs alone
 //	lab bench-mount [-suite SUITE] [WORD...]  compares mount options by what applications feel of them, or the
@@ -24,6 +26,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -55,19 +58,13 @@ func run(args []string) error {
 	suite := flags.String("suite", os.Getenv("SUITE"), "Debian suite of the guest; this machine's if empty")
 	keep := flags.Bool("keep", false, "run: give a shell where the story has ended")
 	page := flags.String("doc", "", "data: the page to write the table into")
+	only := flags.String("only", "", "kernels: the stories to try, with commas between")
 	flags.Bool("v", true, "run: show what the story does, which it does in any case")
 	names, err := parse(flags, args)
 	if err != nil {
 		return err
 	}
-	newLab := lab.New
-	switch verb {
-	case "boots", "bench-boot":
-		newLab = lab.NewSystemd
-	case "pods":
-		newLab = lab.NewKubernetes
-	}
-	l, err := newLab(*suite, os.Stderr)
+	l, err := guestOf(verb)(*suite, os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -76,6 +73,9 @@ func run(args []string) error {
 	if verb == "shell" || verb == "run" && *keep {
 		l.Terminal = os.Stdout
 		return explain(l, l.Run(ctx, show, "shell", names...))
+	}
+	if verb == "kernels" {
+		return kernels(ctx, *only, names)
 	}
 	bound := limit
 	if verb == "bench-mount" || verb == "bench-boot" || verb == "data" || verb == "pods" {
@@ -104,7 +104,18 @@ func run(args []string) error {
 		l.Counted = verb == "bench-mount"
 		return explain(l, l.Run(ctx, show, verb, names...))
 	}
-	return fmt.Errorf("usage: lab build|test|run|shell|boots|pods|doctor|demo|data|bench|bench-boot|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
+	return fmt.Errorf("usage: lab build|test|run|shell|boots|pods|doctor|demo|data|kernels|bench|bench-boot|bench-mount [-suite SUITE] [-v] [-keep] [STORY...|ROW...]")
+}
+
+// guestOf gives what makes the guest that a verb boots.
+func guestOf(verb string) func(suite string, log io.Writer) (*lab.Lab, error) {
+	switch verb {
+	case "boots", "bench-boot":
+		return lab.NewSystemd
+	case "pods":
+		return lab.NewKubernetes
+	}
+	return lab.New
 }
 
 // parse takes switches before and after the names.
@@ -130,6 +141,14 @@ func data(ctx context.Context, l *lab.Lab, page string, words []string) error {
 		err = errors.Join(err, lab.ReplacePart(page, "data "+l.Suite, table))
 	}
 	return explain(l, err)
+}
+
+// kernels has no limit of its own: each kernel's stories have one.
+func kernels(ctx context.Context, only string, suites []string) error {
+	if len(suites) == 0 {
+		suites = lab.Kernels
+	}
+	return lab.TryKernels(ctx, suites, strings.FieldsFunc(only, func(r rune) bool { return r == ',' }), os.Stderr, show)
 }
 
 func show(line string) { fmt.Println(line) }
