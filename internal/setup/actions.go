@@ -88,6 +88,9 @@ func (p *planner) needHandler() error {
 		return nil
 	}
 	if p.host.Live() {
+		if program := host.Bin("azfilesauth"); !p.exists(program) { // to which this makes the handler a link
+			return fault.SetupProgram.New(program)
+		}
 		return fault.SetupProgram.New(handler)
 	}
 	p.notes = append(p.notes, handler+" is not there yet: without it the rule makes every mount with Kerberos fail; install azfilesauth in the image")

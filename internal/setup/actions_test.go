@@ -166,7 +166,7 @@ func TestLinksStayBeneathRoot(t *testing.T) {
 // On a running machine the rule waits for the program that it names.
 func TestRuleWithoutHandler(t *testing.T) {
 	p := &planner{ctx: context.Background(), host: At("/"), planned: map[string]view{host.Sbin("azfiles.upcall"): {}, host.Bin("azfilesauth"): {}, rulePath: {}, filepath.Dir(rulePath): {state: &state{Kind: isDirectory}}}}
-	if err := planRule(p); !fault.Is(err, fault.SetupProgram) {
+	if err := planRule(p); !fault.Is(err, fault.SetupProgram) || !strings.HasPrefix(fault.From(err).What(), host.Bin("azfilesauth")+" is not") {
 		t.Errorf("got %v", err)
 	}
 	p.planned[host.Bin("azfilesauth")] = view{state: &state{Kind: isFile}}
