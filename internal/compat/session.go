@@ -26,6 +26,11 @@ func (s *session) run() error {
 	if s.cfg, err = config.Read(s.Host); err != nil {
 		return err
 	}
+	if s.inv.command == cmdSet {
+		if err := s.checkArguments(); err != nil {
+			return err
+		}
+	}
 	if s.inv.command == cmdSet && s.Provision != nil {
 		if s.cfg, err = s.Provision(s.cfg); err != nil {
 			return err

@@ -68,6 +68,20 @@ func ticketOfOthers(l tickets.Listing, r tickets.Request) string {
 	return ""
 }
 
+// checkArguments finds what is wrong with the command line and the files that it names, before anything of the machine is
+// changed for it.
+func (s *session) checkArguments() error {
+	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver)
+	if err != nil {
+		return err
+	}
+	id, err := s.inv.identity(s.cfg, e)
+	if err != nil {
+		return err
+	}
+	return id.CheckFiles(identity.Options{Host: s.Host, Owner: s.cfg.CredentialUID})
+}
+
 // request is what the command line asks for.
 func (s *session) request() (tickets.Request, error) {
 	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver)

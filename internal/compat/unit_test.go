@@ -83,6 +83,12 @@ func TestProvision(t *testing.T) {
 	}
 	must(t, os.Remove(m.in("config.yaml")))
 	m.fails(fault.HostUnknown, "set", "https://evil.example", m.token)
+	m.fails(fault.TokenFile, "set", uri, "--token-file", m.in("no-such-file"))
+	if _, err := os.Stat(m.in("config.yaml")); err == nil {
+		t.Error("a mistake on the command line made a configuration")
+	}
+	m.works("list")
+	m.works("set", uri, m.token)
 	info, err := os.Stat(m.in("config.yaml"))
 	must(t, err)
 	if b, err := os.ReadFile(m.in("config.yaml")); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(string(b), "\nUSER_UID: 65534\n") {

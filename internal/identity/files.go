@@ -22,6 +22,16 @@ func (o Options) readToken(name string) ([]byte, fs.FileInfo, error) {
 	return text, info, nil
 }
 
+// CheckFiles reads the token file that an identity names, if it names one, so that a mistake in its name is told before
+// anything is asked or changed. Its errors are faults.
+func (i Identity) CheckFiles(o Options) error {
+	if i.TokenFile == "" {
+		return nil
+	}
+	_, _, err := o.readToken(i.TokenFile)
+	return err
+}
+
 // readSecret reads a file that only root may have written and read. Its errors are faults.
 func (o Options) readSecret(name string) ([]byte, error) {
 	text, _, err := o.host().ReadSecret(name, maxSecret, host.Private, o.Owner)
