@@ -8,6 +8,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -82,10 +83,16 @@ func (s *session) choose(cfg *config.Config, e endpoint.Endpoint) (identity.Iden
 	}
 	id, err := cfg.Choose(e.Host(), ch)
 	if unfit, ok := errors.AsType[*config.ChoiceError](err); ok {
-		return wrong("--" + strings.ReplaceAll(unfit.Key, "_", "-") + ": " + unfit.Problem)
+		return wrong(flagOf(unfit.Key) + ": " + unfit.Problem)
+	}
+	if f, ok := errors.AsType[*fault.Fault](err); ok && fault.Is(f, fault.IdentityInvalid) {
+		return id, f.Reword(func(text string) string { return identity.Spell(text, flagOf) })
 	}
 	if err == nil && id.Kind == identity.Token && id.TokenFile == "" && !s.stdin {
 		return wrong("--identity token needs --token-file or --token-stdin")
 	}
 	return id, err
 }
+
+// flagOf is the flag for a key of the text form of identities.
+func flagOf(key string) string { return "--" + strings.ReplaceAll(key, "_", "-") }

@@ -43,7 +43,7 @@ func TestFailureIsBounded(t *testing.T) {
 func TestFixesSpeakOfThisProgram(t *testing.T) {
 	for _, f := range []*fault.Fault{
 		fault.Usage.New("p", program), fault.NotRoot.New(program), fault.HostUnknown.New(storageHost, "p"), fault.ConfigInvalid.New("f", "p"),
-		fault.IdentityInvalid.New("p"), fault.IdentityConflict.New(storageHost, "a", "b"), fault.TicketUnknown.New(storageHost, "/cc"),
+		fault.IdentityInvalid.New("p", "r"), fault.IdentityConflict.New(storageHost, "a", "b"), fault.TicketUnknown.New(storageHost, "/cc"),
 		fault.EndpointTimeout.New(storageHost), fault.Timeout.New(), fault.CCacheDamaged.New("/cc", "p"), fault.TokenRefused.New(storageHost),
 	} {
 		text := fix(f)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/nearest"
 )
@@ -52,28 +51,24 @@ func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
 	if found {
 		return entry, ch.checkBesideName(entry)
 	}
-	if problem := c.unnamed(ch.Name); problem != "" {
-		return identity.Identity{}, fault.IdentityInvalid.New(problem)
+	if err := c.unnamed(ch.Name); err != nil {
+		return identity.Identity{}, err
 	}
 	return ch.identity()
 }
 
-// unnamed says of a name that is neither a kind of identity nor an entry what there is, "" of others. A
+// unnamed is the fault of a name that is neither a kind of identity nor an entry, nil for others. A
 // text that may be a secret in the wrong place is not repeated.
-func (c *Config) unnamed(name string) string {
+func (c *Config) unnamed(name string) error {
 	if name == "" || slices.Contains(kinds[:], strings.ToLower(name)) {
-		return ""
+		return nil
 	}
 	all := c.IdentityNames()
 	what := "its kind is not known"
 	if len(name) <= maxName && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") == "" {
 		what = name + " is neither a kind of identity nor an entry of identities"
 	}
-	what += "; there are " + strings.Join(all, ", ")
-	if word := nearest.Word(name, all); word != "" {
-		what += "; did you mean " + word + "?"
-	}
-	return what
+	return identity.Unknown(what+"; there are "+strings.Join(all, ", "), nearest.Word(name, all))
 }
 
 // maxName is how long the name of an identity may be that is repeated in a message.

@@ -44,7 +44,8 @@ var localDetails = []Detail{
 	}, "USER_UID: 0"},
 	{"AZF-IDENTITY-INVALID", []Cause{
 		{"the name of the identity is mistyped", "the line says which names exist; azfilesauth config show lists identities:"},
-		{"the entry under identities: lacks a key that its kind needs", "azfilesauth config check names the key"},
+		{"a key that the kind needs is missing, in the options or in the entry under identities:", "the line names all of them; azfilesauth config check does for entries"},
+		{"two options exclude each other, such as identity=system and client_id=", "the line says which kind takes no such key"},
 		{"the configuration with the entry is not on this machine", "ls /etc/azfilesauth/config.d"},
 	}, "identities:\n  backup: {client_id: 00000000-0000-0000-0000-000000000000}"},
 

@@ -165,9 +165,9 @@ func (f *Fault) Advise(advice string) *Fault {
 	return f
 }
 
-// Redact passes the values and the text of the cause through clean, which takes out what is secret; a cause
-// that holds nothing secret stays the error that it is. It returns f.
-func (f *Fault) Redact(clean func(string) string) *Fault {
+// Reword passes the values and the text of the cause through clean, such as one that takes out what is secret; a cause
+// that clean leaves as it is stays the error that it is. It returns f.
+func (f *Fault) Reword(clean func(string) string) *Fault {
 	for n, v := range f.values {
 		f.values[n] = clean(v)
 	}

@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// The checks return what is wrong with a value of the text form, or "".
+// The checks return what is wrong with a value of the text form, or "". What clean corrects, such as the case of letters,
+// is not told.
 
 const (
 	lower = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -25,8 +26,8 @@ const (
 )
 
 var (
-	checkGUID   = matching(guidForm, "must be a lowercase GUID, such as 00000000-0000-0000-0000-000000000000")
-	checkDomain = matching(labelForm+`(\.`+labelForm+`)+`, "must be a lowercase domain name")
+	checkGUID   = matching(guidForm, "must be a GUID, such as 00000000-0000-0000-0000-000000000000")
+	checkDomain = matching(labelForm+`(\.`+labelForm+`)+`, "must be a domain name")
 
 	checkName       = matching(nameForm, "must be the name of a resource")
 	checkResourceID = matching(fmt.Sprintf(resourceIDForm, guidForm, nameForm, nameForm), "is not of the form "+fmt.Sprintf(resourceIDForm, "<GUID>", "<name>", "<name>"))
@@ -51,7 +52,7 @@ func matching(pattern, problem string) func(string) string {
 // as common, are none: an application logs in at one.
 func checkTenant(v string) string {
 	if checkGUID(v) != "" && (checkDomain(v) != "" || len(v) > 253) { // RFC 1035, 2.3.4
-		return "is neither a GUID nor the name of a domain in lower case"
+		return "must be a GUID or the name of a domain, such as contoso.onmicrosoft.com"
 	}
 	return ""
 }
@@ -84,7 +85,7 @@ func checkURL(v string) string {
 	u, err := url.Parse(v)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		strings.ContainsAny(v, "?#") || strings.HasSuffix(v, "/") {
-		return "must be an https URL without a trailing slash"
+		return "must be an https URL without a user name, a query or a fragment"
 	}
 	return ""
 }
@@ -95,7 +96,7 @@ func checkAuthority(v string) string {
 		return problem
 	}
 	if host := strings.TrimPrefix(v, "https://"); strings.Trim(host, lower+"-.:[]") != "" {
-		return "must be an https URL with a lowercase host and nothing else"
+		return "must be an https URL of a host alone"
 	}
 	return ""
 }

@@ -31,7 +31,6 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
@@ -215,9 +214,4 @@ func (i Identity) TokenName(o Options) string {
 // resource is the audience to ask for.
 func (i Identity) resource(o Options) string {
 	return cmp.Or(i.Resource, o.Cloud.Resource, endpoint.Public.Resource)
-}
-
-// invalid is an identity that nobody can have.
-func invalid(problem string) error {
-	return fault.IdentityInvalid.New(problem)
 }

@@ -102,17 +102,17 @@ func TestRefusedTexts(t *testing.T) {
 		"system\nuser":                          "kind",
 		"system client_id=" + guid:              "takes no client_id",
 		"system token_file=/a":                  "takes no token_file",
-		"user-assigned":                         "needs client_id",
+		"user-assigned":                         "needs client_id, object_id or resource_id",
 		"user-assigned client_id=":              "client_id is empty",
-		"user-assigned client_id=eyJsecret":     "lowercase GUID",
-		"user-assigned client_id=" + guid + "0": "lowercase GUID",
-		"user-assigned client_id=" + strings.Replace(guid, "-", "0", 1):  "lowercase GUID",
-		"user-assigned client_id=" + strings.Replace(guid, "0", "g", 1):  "lowercase GUID",
+		"user-assigned client_id=eyJsecret":     "must be a GUID, such as",
+		"user-assigned client_id=" + guid + "0": "must be a GUID, such as",
+		"user-assigned client_id=" + strings.Replace(guid, "-", "0", 1):  "must be a GUID, such as",
+		"user-assigned client_id=" + strings.Replace(guid, "0", "g", 1):  "must be a GUID, such as",
 		"user-assigned client_id=" + guid + " client_id=" + guid:         "twice",
 		"user-assigned client_id=" + guid + " token_file=/a":             "takes no token_file",
-		"user-assigned client_id=" + guid + " object_id=" + guid:         "one of them",
-		"user-assigned object_id=" + guid + " resource_id=" + resourceID: "one of them",
-		"user-assigned object_id=eyJsecret":                              "lowercase GUID",
+		"user-assigned client_id=" + guid + " object_id=" + guid:         "only one of",
+		"user-assigned object_id=" + guid + " resource_id=" + resourceID: "only one of",
+		"user-assigned object_id=eyJsecret":                              "must be a GUID, such as",
 		mi + "eyJsecret":                                                 "form /subscriptions/",
 		mi + strings.TrimPrefix(resourceID, "/"):                         "form /subscriptions/",
 		mi + resourceID + "/x":                                           "form /subscriptions/",
@@ -121,24 +121,24 @@ func TestRefusedTexts(t *testing.T) {
 		mi + strings.Replace(resourceID, "My-RG_(1).x", "", 1):           "form /subscriptions/",
 		mi + strings.Replace(resourceID, "My-RG", "a'b", 1):              "form /subscriptions/",
 		mi + strings.Replace(resourceID, "Microsoft.Managed", "My.", 1):  "form /subscriptions/",
-		"workload": "needs client_id",
+		"workload": "needs client_id, tenant_id and token_file",
 		"workload client_id=" + guid + " tenant_id=" + guid: "needs token_file",
 		"workload client_id=" + guid + " token_file=/t":     "needs tenant_id",
-		work + "common":                                       "tenant_id is neither",
-		work + "eyJsecret/x":                                  "tenant_id is neither",
-		work + "a..b":                                         "tenant_id is neither",
-		work + "-a.b":                                         "tenant_id is neither",
-		work + "a.b-":                                         "tenant_id is neither",
-		work + strings.Repeat("a", 64) + ".b":                 "tenant_id is neither",
-		work + strings.Repeat("a.", 127) + "b":                "tenant_id is neither",
+		work + "common":                                       "tenant_id must be a GUID or the name of a domain",
+		work + "eyJsecret/x":                                  "tenant_id must be a GUID or the name of a domain",
+		work + "a..b":                                         "tenant_id must be a GUID or the name of a domain",
+		work + "-a.b":                                         "tenant_id must be a GUID or the name of a domain",
+		work + "a.b-":                                         "tenant_id must be a GUID or the name of a domain",
+		work + strings.Repeat("a", 64) + ".b":                 "tenant_id must be a GUID or the name of a domain",
+		work + strings.Repeat("a.", 127) + "b":                "tenant_id must be a GUID or the name of a domain",
 		work + guid + " secret_file=/a":                       "takes no secret_file",
 		work + guid + " user=ann":                             "takes no user",
 		work + guid + " authority_host=http://a.b":            "authority_host must be an https URL",
-		work + guid + " authority_host=https://a.b/eyJsecret": "lowercase host",
+		work + guid + " authority_host=https://a.b/eyJsecret": "https URL of a host alone",
 		work + guid + " authority_host=https://a.b%25":        "authority_host must be an https URL",
-		work + guid + " authority_host=https://a_b":           "lowercase host",
-		app: "needs secret_file, certificate_file, one of them",
-		app + " secret_file=/a certificate_file=/b":              "one of them",
+		work + guid + " authority_host=https://a_b":           "https URL of a host alone",
+		app: "needs secret_file or certificate_file",
+		app + " secret_file=/a certificate_file=/b":              "only one of",
 		app + " secret_file=eyJsecret":                           "secret_file must be an absolute path",
 		app + " certificate_file=b":                              "certificate_file must be an absolute path",
 		app + " secret_file=/a token_file=/b":                    "takes no token_file",
@@ -179,6 +179,33 @@ func TestRefusedTexts(t *testing.T) {
 			t.Errorf("%.60q: %+v %v", text, id, err)
 		} else if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "eyJsecret") {
 			t.Errorf("%.60q: %v, want %q in it", text, err, part)
+		}
+	}
+}
+
+// Every mistake is told at once, each with a fix of its own, in the words of the face that is used.
+func TestFixesOfTexts(t *testing.T) {
+	flag := func(key string) string { return "--" + strings.ReplaceAll(key, "_", "-") }
+	for text, want := range map[string][2]string{
+		"System":                             {"its kind is not known; did you mean system?", "set --identity=system"},
+		"nothing":                            {"its kind is not known", "set --identity to a kind of identity, such as system, or to a name under identities: in /etc/azfilesauth/config.d/90-local.yaml"},
+		"workload":                           {"the kind workload needs --client-id, --tenant-id and --token-file", "add --client-id=<id>, --tenant-id=<id> and --token-file=<file>"},
+		"workload client_id=" + guid:         {"the kind workload needs --tenant-id and --token-file", "add --tenant-id=<id> and --token-file=<file>"},
+		"user-assigned":                      {"the kind user-assigned needs --client-id, --object-id or --resource-id", "add --client-id=<id>, --object-id=<id> or --resource-id=<id>"},
+		"system client_id=" + guid:           {"the kind system takes no --client-id", "remove --client-id, or set --identity to a kind that takes it: service-principal, user-assigned or workload"},
+		"arc user=ann":                       {"the kind arc takes no user", "remove --user, or set --identity to a kind that takes it: cli"},
+		"user-assigned client_id=foo":        {"--client-id must be a GUID, such as 00000000-0000-0000-0000-000000000000", "correct --client-id; the name of an entry of identities is given by --identity"},
+		"workload client_id=foo token_file=": {"--token-file is empty or wrongly encoded", "set --identity to a kind of identity, such as system, or to a name under identities: in /etc/azfilesauth/config.d/90-local.yaml"},
+		"user-assigned client_id=" + guid + " object_id=" + guid: {"the kind user-assigned takes only one of --client-id and --object-id", "remove --client-id or --object-id"},
+		"workload client_id=foo token_file=a": {
+			"the kind workload needs --tenant-id; --client-id must be a GUID, such as 00000000-0000-0000-0000-000000000000; --token-file must be an absolute path in its shortest form",
+			"add --tenant-id=<id>; correct --client-id; the name of an entry of identities is given by --identity; correct --token-file",
+		},
+	} {
+		_, err := Parse(text)
+		f := fault.From(err).Reword(func(text string) string { return Spell(text, flag) })
+		if got := [2]string{strings.TrimPrefix(f.What(), "the identity is not usable: "), strings.TrimSuffix(f.Fix(), "; see azfilesauth.yaml(5) for the kinds and their keys")}; got != want {
+			t.Errorf("%s:\n%q, want\n%q", text, got, want)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (i Identity) String() string {
 // fault.IdentityInvalid and repeat no value, since people put secrets into the wrong places.
 func Parse(line string) (Identity, error) {
 	if len(line) > maxText {
-		return Identity{}, invalid("its text is too long")
+		return Identity{}, invalid("its text is too long", chooseAnother)
 	}
 	kind, rest, more := strings.Cut(line, " ")
 	i := Identity{Kind: Kind(kind)}
@@ -59,7 +59,7 @@ func Parse(line string) (Identity, error) {
 		var word string
 		word, rest, more = strings.Cut(rest, " ")
 		if problem := i.set(word); problem != "" {
-			return Identity{}, invalid(problem)
+			return Identity{}, invalid(problem, chooseAnother)
 		}
 	}
 	i = i.clean()
@@ -98,50 +98,6 @@ func (i Identity) clean() Identity {
 	i.Authority = cleanAuthority(i.Authority)
 	i.Resource = strings.TrimRight(i.Resource, "/")
 	return i
-}
-
-// Validate checks that the kind is known and has what it needs, nothing else, in the form that makes
-// equal identities equal. Its errors are of the kind fault.IdentityInvalid.
-func (i Identity) Validate() error {
-	r, ok := kinds[i.Kind]
-	if !ok {
-		return invalid("its kind is not known")
-	}
-	chosen := 0
-	for _, f := range fields {
-		v := *f.of(&i)
-		if problem := r.problem(f, v); problem != "" {
-			return invalid(fmt.Sprintf("the kind %s %s", i.Kind, problem))
-		}
-		if v == "" {
-			continue
-		}
-		if len(v) > maxValue {
-			return invalid(f.key + " is too long")
-		}
-		if problem := f.check(v); problem != "" {
-			return invalid(f.key + " " + problem)
-		}
-		if slices.Contains(r.oneOf, f.key) {
-			chosen++
-		}
-	}
-	if r.oneOf != nil && chosen != 1 {
-		return invalid(fmt.Sprintf("the kind %s needs %s, one of them", i.Kind, strings.Join(r.oneOf, ", ")))
-	}
-	return nil
-}
-
-// problem says how a value does not suit the kind as a whole, or "".
-func (r rules) problem(f field, v string) string {
-	needs := slices.Contains(r.needs, f.key)
-	if v == "" && needs {
-		return "needs " + f.key
-	}
-	if v != "" && !needs && f.key != "resource" && !slices.Contains(slices.Concat(r.takes, r.oneOf), f.key) {
-		return "takes no " + f.key
-	}
-	return ""
 }
 
 // isPlain reports whether a byte stands for itself in the text form.

@@ -19,7 +19,7 @@ const maxToken = 64 << 10
 // what was handed over once is not kept, and cannot be had again.
 func fromFile(_ context.Context, i Identity, o Options) (AccessToken, error) {
 	if i.TokenFile == "" {
-		return AccessToken{}, invalid("its token was handed over once and is not kept; hand over a new one or name a token_file")
+		return AccessToken{}, invalid("its token was handed over once and is not kept", "hand over a new one with azfilesauth set <host> --token-stdin, or name a file that is rewritten: token_file=<file>")
 	}
 	text, info, err := o.readToken(i.TokenFile)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 )
@@ -132,6 +133,9 @@ func (l Login) Resolve(cfg *config.Config, e endpoint.Endpoint, h host.Host) (id
 	id, err = cfg.Choose(e.Host(), l.Choice)
 	if unfit, ok := errors.AsType[*config.ChoiceError](err); ok {
 		err = invalid(unfit.Key, unfit.Problem)
+	}
+	if fault.Is(err, fault.IdentityInvalid) && l.Choice.Name == string(identity.ServicePrincipal) {
+		err = fault.IdentityInvalid.New("mount options cannot name the secret of a service-principal", "write it as an entry under identities: in /etc/azfilesauth/config.d/90-local.yaml and set identity= to the name of the entry")
 	}
 	if err == nil && id.Kind == identity.Token && id.TokenFile == "" {
 		err = invalid("identity", "the access token has to come from somewhere: give its file with token_file=")

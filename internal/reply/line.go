@@ -103,7 +103,7 @@ func hideSpaced(line, hidden string) string {
 
 // Redact takes the secrets out of a fault that holds words of the other side. It returns the fault.
 func (h Hidden) Redact(f *fault.Fault) *fault.Fault {
-	return f.Redact(func(text string) string { return h.Text(text, len(text)) })
+	return f.Reword(func(text string) string { return h.Text(text, len(text)) })
 }
 
 // forms are the secrets as a text can show them (as they are, in a URL, in HTML, in JSON), the longest first, since
