@@ -43,7 +43,7 @@ const help = `usage:
   azfilesauthmanager set URI --token-file FILE      it is read at every use
   azfilesauthmanager set URI --system
   azfilesauthmanager set URI --imds-client-id ID    or --imds-object-id, --imds-resource-id
-                     [--identity-endpoint URL]      of Azure Arc's agent, with any of these two
+                     [--identity-endpoint URL]      of Azure Arc's agent, with a managed identity
   azfilesauthmanager set URI --workload-identity --tenant-id ID --client-id ID
                      --token-file FILE [--authority-host URL] [--resource URL]
   azfilesauthmanager clear URI

@@ -51,13 +51,18 @@ func (s *session) failure(f *fault.Fault) string {
 	return fault.Shorten(what+fix, maxLine)
 }
 
-// fix is the fault's, or another where that one speaks of mounts.
+// fix is the fault's, or another where that one speaks of mounts and their options.
 func fix(f *fault.Fault) string {
+	if fault.InPod != nil && fault.InPod() && f.ID() == fault.IMDSUnreachable.ID {
+		return f.Fix()
+	}
 	switch f.ID() {
 	case fault.Usage.ID, fault.IdentityInvalid.ID:
 		return program + " --help"
 	case fault.HostUnknown.ID:
 		return "use https://<account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.d/90-local.yaml"
+	case fault.IMDSUnreachable.ID:
+		return "on an Azure VM let firewall and VPN pass 169.254.169.254 port 80, to check: ip route get 169.254.169.254; on an Azure Arc machine add --identity-endpoint http://localhost:40342/metadata/identity/oauth2/token; in AKS use --workload-identity; elsewhere use --token-file"
 	case fault.TicketUnknown.ID:
 		return program + " list"
 	}

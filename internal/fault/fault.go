@@ -135,6 +135,7 @@ type Fault struct {
 	values []string
 	cause  error
 	bound  Bound // that was hit, "" when none was
+	first  string // a step before the fix
 	advice string
 
 	// RetryAfter is how long the other side asked us to wait; zero when it did not say.
@@ -162,6 +163,13 @@ func (f *Fault) Because(err error) *Fault {
 // Advise adds to the fix what may help as well, "" for nothing. It returns f.
 func (f *Fault) Advise(advice string) *Fault {
 	f.advice = advice
+	return f
+}
+
+// First puts a step before the fix, such as the installation of the program that the fix runs; where the fix is another
+// one in a pod, the step is left out. It returns f.
+func (f *Fault) First(step string) *Fault {
+	f.first = step
 	return f
 }
 
@@ -253,10 +261,13 @@ func (f *Fault) Fix() string {
 		}
 		return Word(name, value)
 	}))
-	if f.advice == "" {
-		return fix
+	if f.first != "" && f.kind.fix() == f.kind.Fix {
+		fix = f.first + "; then: " + fix
 	}
-	return fix + "; " + f.advice
+	if f.advice != "" {
+		fix += "; " + f.advice
+	}
+	return fix
 }
 
 // Error is id, sentence, cause and fix on one line of at most MaxLine bytes.

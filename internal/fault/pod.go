@@ -29,7 +29,7 @@ var pods = map[*Kind]string{
 	TicketUnknown.Kind: byExec, TicketDamaged.Kind: byExec, TokenRefused.Kind: "kubectl exec POD -c CONTAINER -- azfilesauth refresh {host}, which asks for a new token; it must be one of Entra for the audience https://storage.azure.com (no trailing slash) and of the tenant of the account; and compare the clocks of the node and of Azure",
 	NotRoot.Kind: "set runAsUser: 0 under securityContext: of the container",
 
-	IMDSUnreachable.Kind: "let pods on the network of the node reach 169.254.169.254 port 80, past firewall and network policies; where that may not be: a workload identity; outside of Azure: an application, see azfilesauth.yaml(5)",
+	IMDSUnreachable.Kind: "on an Azure node let firewall and network policies pass 169.254.169.254 port 80 from pods on the network of the node; where that is not allowed use identity=workload; outside of Azure use a service principal, see azfilesauth.yaml(5)",
 	IMDSBusy.Kind:        onNode, IMDSForeign.Kind: onNode, ArcUnreachable.Kind: onNode, ArcRefused.Kind: onNode, ArcKey.Kind: "set runAsUser: 0 under securityContext: of the container, and mount the directory of the key from the node",
 	AuthorityUnknown.Kind: onNode,
 	SecretFile.Kind:       "kubectl describe pod POD shows which Secret is mounted at '{file}': give it the right content, and mount it with defaultMode: 0400",

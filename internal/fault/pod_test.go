@@ -37,6 +37,9 @@ func TestFixesInAPod(t *testing.T) {
 	if got := CCacheDamaged.New("/var/lib/kubelet/kerberos/krb5cc_0", "cut").Fix(); got != OnNode+"rm '/var/lib/kubelet/kerberos/krb5cc_0'" {
 		t.Error(got)
 	}
+	if got := CLIFailed.New("root").First("install it").Fix(); strings.Contains(got, "install it") {
+		t.Error(got)
+	}
 	InPod = func() bool { return false }
 	if got := CCacheDamaged.New("/x", "cut").Fix(); got != "rm '/x'" {
 		t.Error(got)

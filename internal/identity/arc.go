@@ -167,11 +167,15 @@ type agent struct{ *wire }
 
 func (a agent) passes() bool { return a.last.Busy() }
 
-func (agent) unreachable(why error) *fault.Fault {
+func (a agent) unreachable(why error) *fault.Fault {
 	if _, ok := errors.AsType[*impostor](why); ok || errors.Is(why, host.ErrNoPeer) {
 		return fault.ArcRefused.New()
 	}
-	return fault.ArcUnreachable.New()
+	f := fault.ArcUnreachable.New()
+	if !a.options.arc.installed() {
+		f = f.First("connect this machine to Azure Arc (its agent, package azcmagent, is not installed), or use another identity: on an Azure VM system, elsewhere a service-principal")
+	}
+	return f
 }
 
 func (a agent) foreign() *fault.Fault {

@@ -172,13 +172,15 @@ func TestNoArc(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	o := Options{retryDelay: time.Microsecond, IMDS: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+	o := Options{retryDelay: time.Microsecond, arc: arcPlaces{program: "/nonexistent"}, IMDS: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if addr != "127.0.0.1:40342" {
 			t.Errorf("connects to %s", addr)
 		}
 		return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 	}}}
-	refuses(t, connected, o, fault.ArcUnreachable, syscall.ECONNREFUSED.Error(), "systemctl status himdsd")
+	refuses(t, connected, o, fault.ArcUnreachable, syscall.ECONNREFUSED.Error(), "fix: connect this machine to Azure Arc (its agent, package azcmagent, is not installed), or use another identity", "; then: systemctl status himdsd")
+	o.arc.program = "/bin/sh"
+	refuses(t, connected, o, fault.ArcUnreachable, "fix: systemctl status himdsd")
 	refuses(t, connected, Options{}, fault.Internal)
 }
 

@@ -54,7 +54,7 @@ func fromAz(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	}
 	program, err := findAz(o.azDirs, who.home)
 	if err != nil {
-		return AccessToken{}, azFault(who.name, err, nil)
+		return AccessToken{}, azFault(who.name, err, nil).First("install the Azure CLI (package azure-cli)")
 	}
 	run, cancel := context.WithTimeout(ctx, azTimeout)
 	defer cancel()
@@ -101,7 +101,7 @@ func (i Identity) account(h host.Host) (account, error) {
 }
 
 // azFault shows the line in which az says why: what it prints is the user's, and can hold what it must not.
-func azFault(user string, err error, text []byte) error {
+func azFault(user string, err error, text []byte) *fault.Fault {
 	for line := range strings.Lines(string(text)) {
 		if strings.Contains(line, "AADSTS") || strings.HasPrefix(line, "ERROR:") || strings.HasPrefix(line, "fork/exec ") ||
 			strings.HasPrefix(line, confine.NotStarted) {

@@ -232,9 +232,9 @@ func TestBadAz(t *testing.T) {
 		}
 	}
 	d := newDesk(t)
-	refuses(t, ann, d.options, fault.CLIFailed, "no az in "+d.bin)
+	refuses(t, ann, d.options, fault.CLIFailed, "no az in "+d.bin, "fix: install the Azure CLI (package azure-cli); then: su - ann -c 'az login'")
 	write(t, filepath.Join(d.bin, "az"), "not executable", 0o644)
-	refuses(t, ann, d.options, fault.CLIFailed, "no az in "+d.bin)
+	refuses(t, ann, d.options, fault.CLIFailed, "no az in "+d.bin, "fix: install the Azure CLI (package azure-cli); then: su - ann -c 'az login'")
 	write(t, filepath.Join(d.bin, "az"), "no program", 0o755)
 	refuses(t, ann, d.options, fault.CLIFailed, "exec format error")
 	d.az(t, "")
