@@ -42,7 +42,10 @@ func checkFlag(f *pflag.FlagSet, s *session) {
 }
 
 // wrongCheck tells of a level that is none.
-func wrongCheck(s *session, _ []string) string {
+func wrongCheck(s *session, args []string) string {
+	if s.level != "" && len(args) == 1 && slices.Contains([]string{"1", "2", "3"}, args[0]) {
+		return "the level of --check follows an equals sign; did you mean --check=" + args[0] + "?"
+	}
 	if s.level != "" && !slices.Contains([]string{"1", "2", "3"}, s.level) {
 		return "the level of --check must be 1, 2 or 3"
 	}

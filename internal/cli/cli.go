@@ -108,6 +108,9 @@ type session struct {
 func (a *App) Run(args []string) int {
 	s := &session{App: a}
 	root := s.tree()
+	if slices.Contains(args, "--version") && wantsJSON(args[1:]) { // cobra prints it as text
+		args = []string{args[0], "version", "--json"}
+	}
 	root.SetArgs(args[1:])
 	command, err := root.ExecuteC()
 	if err == nil {

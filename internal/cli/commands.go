@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -282,20 +281,6 @@ var commands = []row{
 	},
 }
 
-// help is "azfilesauth help COMMAND". Cobra's own ends well for a command that is not there.
-var help = row{
-	use: "help [COMMAND]", short: "Show the help of a command", words: []string{"[command]", "[command]", "[command]"},
-	propose: func(*session) completer { return completeCommand },
-	do: func(_ *session, c *cobra.Command, args []string) error {
-		about, rest, err := c.Root().Find(args)
-		if err != nil || len(rest) > 0 {
-			return usage(c.Root().CommandPath(), noCommand(about, cmp.Or(append(rest, args...)...)))
-		}
-		about.InitDefaultHelpFlag()
-		return about.Help()
-	},
-}
-
 // requireArgument tells that an argument is missing which a flag could stand for.
 func requireArgument(flag bool, args []string, name string) string {
 	if !flag && len(args) == 0 {
@@ -352,6 +337,7 @@ func (s *session) tree() *cobra.Command {
 	root.SetErr(s.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(s.command(help))
+	root.SetHelpFunc(s.showHelp(root.HelpFunc()))
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON object, for programs")
 	for _, r := range commands {

@@ -55,7 +55,13 @@ func (s *session) completions(c *cobra.Command, args []string) error {
 		return err
 	}
 	script := strings.ReplaceAll(b.String(), " "+hiddenWords+" ", " "+publicWords+" ")
-	return s.print([]byte(addManager(script, args[0])))
+	script = addManager(script, args[0])
+	return s.result(completionScript{script}, func(w io.Writer) { _, _ = io.WriteString(w, script) })
+}
+
+// completionScript is the result of completion.
+type completionScript struct {
+	Script string `json:"script"`
 }
 
 // completionWords prints the words that can follow on a command line, as cobra gives them to its scripts: each with a
