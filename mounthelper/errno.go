@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,89 +44,34 @@ func errnoOf(said string) unix.Errno {
 	return unix.Errno(n)
 }
 
-// meanings are what the errors stand for that a mount with a login by Kerberos can end with: those of the kernel's SMB
-// client, of the server's answers as smb2maperror.c translates them, of request_key(2), of sockets and of mount(2). The
-// places are in the kernel's sources, in fs/smb/client where no directory is named; they were looked up in Debian's 5.10
-// (where that directory is fs/cifs), 6.1, 6.12 and 7.3.
-var meanings = []struct {
-	explain func(j *job, text string) *fault.Fault
-	errnos  []unix.Errno
-}{
-	{ // smb2maperror.c: STATUS_ACCESS_DENIED, STATUS_LOGON_FAILURE; before any login: security/apparmor/mount.c, match_mnt
-		func(j *job, text string) *fault.Fault {
-			if j.confined {
-				return fault.MountDenied.New(text, j.Endpoint.Account())
-			}
-			return fault.ServerRefused.New(j.Endpoint.Account())
-		},
-		[]unix.Errno{unix.EACCES},
-	},
-	{ // fs/namespace.c, path_mount, and fs/super.c, mount_capable: without CAP_SYS_ADMIN, and in a user namespace
-		func(j *job, text string) *fault.Fault { return fault.MountDenied.New(text, j.Endpoint.Account()) },
-		[]unix.Errno{unix.EPERM},
-	},
-	{ // What request_key gave cifs_spnego.c, cifs_get_spnego_key: ENOKEY, or what the handler or an expired or revoked key
-		// says; EDQUOT of security/keys/key.c, key_alloc; EKEYREJECTED of smb2pdu.c, SMB2_auth_kerberos: an answer of
-		// another version. smb2maperror.c has EKEYREVOKED and EKEYEXPIRED for disabled and expired accounts, too.
-		func(j *job, text string) *fault.Fault { return fault.UpcallFailed.New(text, j.ccache) },
-		[]unix.Errno{unix.ENOKEY, unix.EKEYEXPIRED, unix.EKEYREVOKED, unix.EKEYREJECTED, unix.EDQUOT},
-	},
-	{ // smb2maperror.c: STATUS_BAD_NETWORK_NAME, STATUS_OBJECT_*, STATUS_NETWORK_NAME_DELETED, STATUS_NAME_TOO_LONG; ENOTDIR of
-		// cifsfs.c, cifs_get_root; ENXIO of SMB 1, netmisc.c; EREMOTE and ELOOP of connect.c, cifs_is_path_remote, and dfs.c
-		func(j *job, _ string) *fault.Fault {
-			path := strings.TrimSuffix(j.source.Share+"/"+j.source.Dir, "/")
-			return fault.ShareNotFound.New(path, j.Endpoint.Host(), j.Endpoint.Account())
-		},
-		[]unix.Errno{unix.ENOENT, unix.ENXIO, unix.ENOTDIR, unix.EREMCHG, unix.ENAMETOOLONG, unix.EREMOTE, unix.ELOOP},
-	},
-	{ // fs/namespace.c, do_new_mount, by way of fs/filesystems.c, get_fs_type
-		func(*job, string) *fault.Fault { return fault.CIFSModule.New() },
-		[]unix.Errno{unix.ENODEV},
-	},
-	{ // fs_context.c, smb3_fs_context_parse_param; smb2pdu.c, SMB2_select_sec, when the server offers no Kerberos
-		func(j *job, _ string) *fault.Fault { return fault.MountOption.New(j.options()) },
-		[]unix.Errno{unix.EINVAL},
-	},
-	{ // connect.c, cifs_setup_cifs_sb (before 5.11 cifs_setup_volume_info): load_nls gave none
-		func(j *job, _ string) *fault.Fault {
-			charset, _ := j.opts.Rest.Get("iocharset")
-			return fault.Charset.New(charset)
-		},
-		[]unix.Errno{unix.ELIBACC},
-	},
-	{ // fs/namespace.c, do_add_mount
-		func(j *job, _ string) *fault.Fault { return fault.TargetBusy.New(j.target) },
-		[]unix.Errno{unix.EBUSY},
-	},
-	{ // smb2pdu.c, SMB2_negotiate, SMB2_auth_kerberos without CONFIG_CIFS_UPCALL, smb3_validate_negotiate; connect.c,
-		// cifs_enable_signing and cifs_get_tcon, for options that the server cannot serve; smb2maperror.c: all that it has no
-		// better number for is EIO
-		func(j *job, text string) *fault.Fault { return fault.SMBProtocol.New(text, j.Endpoint.Account()) },
-		[]unix.Errno{unix.EIO, unix.EOPNOTSUPP, unix.ENOSYS, unix.EREMOTEIO, unix.EBADMSG, unix.EFAULT, unix.EPROTONOSUPPORT},
-	},
-	{ // connect.c, generic_ip_connect, what tcp(7) and ip(7) say of connect(2), and fs_context.c, smb3_fs_context_validate; what
-		// ends a connection meanwhile: connect.c, cifs_readv_from_socket, and transport.c, cifs_sync_mid_result (EAGAIN,
-		// EHOSTDOWN); smb2maperror.c: STATUS_CONNECTION_RESET, STATUS_REMOTE_DISCONNECT and the like
-		func(j *job, text string) *fault.Fault { return fault.SMBUnreachable.New(j.Endpoint.Host(), text) },
-		[]unix.Errno{
-			unix.ENETUNREACH, unix.ENETDOWN, unix.ETIMEDOUT, unix.ECONNREFUSED, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EINPROGRESS,
-			unix.ECONNRESET, unix.ECONNABORTED, unix.ENOTCONN, unix.EPIPE, unix.EAFNOSUPPORT, unix.EADDRNOTAVAIL, unix.EADDRINUSE,
-			unix.EAGAIN, unix.ENETRESET, unix.ESHUTDOWN,
-		},
-	},
-	{ // The machine's own limits, which the kernel's log names: ENOSPC of fs/namespace.c, count_mounts; EMFILE of fs/super.c,
-		// get_anon_bdev; a signal while the kernel waited
-		func(_ *job, text string) *fault.Fault { return fault.MountFailed.New(text) },
-		[]unix.Errno{unix.ENOMEM, unix.ENOBUFS, unix.ENOSPC, unix.EMFILE, unix.EINTR},
-	},
-}
-
-// meaning is what an error number stands for; text is the number with its name.
+// meaning is what an error number stands for here; text is the number with its name.
 func (j *job) meaning(errno unix.Errno, text string) *fault.Fault {
-	for _, m := range meanings {
-		if slices.Contains(m.errnos, errno) {
-			return m.explain(j, text)
+	switch fault.OfMountError(errno) {
+	case fault.ServerRefused:
+		if j.confined { // before any login: security/apparmor/mount.c, match_mnt
+			return fault.MountDenied.New(text, j.Endpoint.Account())
 		}
+		return fault.ServerRefused.New(j.Endpoint.Account())
+	case fault.MountDenied:
+		return fault.MountDenied.New(text, j.Endpoint.Account())
+	case fault.UpcallFailed:
+		return fault.UpcallFailed.New(text, j.ccache)
+	case fault.ShareNotFound:
+		path := strings.TrimSuffix(j.source.Share+"/"+j.source.Dir, "/")
+		return fault.ShareNotFound.New(path, j.Endpoint.Host(), j.Endpoint.Account())
+	case fault.CIFSModule:
+		return fault.CIFSModule.New()
+	case fault.MountOption:
+		return fault.MountOption.New(j.options())
+	case fault.Charset:
+		charset, _ := j.opts.Rest.Get("iocharset")
+		return fault.Charset.New(charset)
+	case fault.TargetBusy:
+		return fault.TargetBusy.New(j.target)
+	case fault.SMBProtocol:
+		return fault.SMBProtocol.New(text, j.Endpoint.Account())
+	case fault.SMBUnreachable:
+		return fault.SMBUnreachable.New(j.Endpoint.Host(), text)
 	}
 	return fault.MountFailed.New(text)
 }

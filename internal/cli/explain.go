@@ -3,8 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -61,7 +65,7 @@ func explanations() []explained {
 		all = append(all, e)
 	}
 	for _, c := range doctor.All() {
-		e := explained{ID: string(c.ID), Kind: "check", What: c.Proves, Why: c.Why, Severity: string(c.Severity), Docs: fault.Docs + "#checks"}
+		e := explained{ID: string(c.ID), Kind: "check", What: c.Proves, Why: c.Why, Fix: c.Fix, Severity: string(c.Severity), Docs: fault.Docs + "#checks"}
 		for _, id := range c.Needs {
 			e.Needs = append(e.Needs, string(id))
 		}
@@ -93,8 +97,20 @@ func (s *session) explain(_ *cobra.Command, args []string) error {
 		id := strings.ToLower(e.ID)
 		return id == word || id == "azf-"+word || slices.Contains(e.former, word)
 	})
+	if errno, ok := mountError(word); i < 0 && ok {
+		id := fault.OfMountError(errno).String()
+		i = slices.IndexFunc(all, func(e explained) bool { return e.ID == id })
+		return s.result(all[i], func(w io.Writer) {
+			_, _ = fmt.Fprintf(w, "mount error(%d), %s, is\n\n", int(errno), strings.ToLower(errno.Error()))
+			all[i].write(w)
+		})
+	}
 	if i < 0 {
-		return usage(program+" explain", "there is no failure and no check of that name; did you mean "+nearestID(word, all)+"?")
+		problem := "there is no failure and no check of that name"
+		if meant := nearestID(word, all); meant != "" {
+			problem += "; did you mean " + meant + "?"
+		}
+		return usage(program+" explain", problem).Advise(program + " explain --list shows all names")
 	}
 	return s.result(all[i], all[i].write)
 }
@@ -109,20 +125,17 @@ func (e explained) write(w io.Writer) {
 	if e.Kind == "check" {
 		line("proves", e.What)
 		line("why", e.Why)
+		line("fix", e.Fix)
 		line("severity", severity(doctor.Severity(e.Severity)))
 		line("needs", strings.Join(e.Needs, ", "))
-		line("look", program+" doctor")
+		line("look", program+" doctor, which names the command for what it finds")
 		line("docs", e.Docs)
 		return
 	}
 	line("what", e.What)
 	line("fix", e.Fix)
-	again := "no"
-	if e.Retryable {
-		again = "may help"
-	}
-	line("again", again)
-	line("exit", fmt.Sprint(e.Exit))
+	line("again", e.again())
+	line("exit", fmt.Sprintf("%d, of a mount that fails so", e.Exit))
 	e.writeCauses(w)
 	line("docs", e.Docs)
 }
@@ -150,24 +163,46 @@ func (e explained) writeCauses(w io.Writer) {
 func severity(s doctor.Severity) string {
 	switch s {
 	case doctor.Fails:
-		return "a mount fails"
+		return "a mount fails, at worst"
 	case doctor.CIFSMode:
-		return "a mount fails with upcall.mode: cifs"
+		return "a mount fails with upcall.mode: cifs, at worst"
 	case doctor.Latent:
 		return "it works, and will fail later or is unsafe"
 	}
 	return "good to know"
 }
 
-// nearestID is the id that looks most like a word.
+// again says whether trying again helps.
+func (e explained) again() string {
+	if e.Retryable {
+		return "may help"
+	}
+	if _, minutes, found := strings.Cut(e.Fix, "takes up to "); found {
+		minutes, _, _ = strings.Cut(minutes, ";")
+		return "helps after the fix, and within " + minutes
+	}
+	return "helps after the fix"
+}
+
+// nearestID is the id, or the other word, that a word was probably meant to be, "" for none.
 func nearestID(word string, all []explained) string {
-	best, id := -1, ""
+	names := map[string]string{optionsWord: optionsWord}
 	for _, e := range all {
 		name := strings.ToLower(e.ID)
-		d := min(nearest.Distance(word, name), nearest.Distance(word, strings.TrimPrefix(name, "azf-")))
-		if best < 0 || d < best {
-			best, id = d, e.ID
-		}
+		names[name], names[strings.TrimPrefix(name, "azf-")] = e.ID, e.ID
 	}
-	return id
+	return names[nearest.Word(word, slices.Sorted(maps.Keys(names)))]
+}
+
+// mountErrors are the forms of the number of a failed mount, as mount.cifs and people write it.
+const mountErrors = `^(?:mount )?(?:error|errno)? ?\(?([1-9][0-9]{0,2})\)?$`
+
+// mountError reads the number of a failed mount.
+func mountError(word string) (syscall.Errno, bool) {
+	m := regexp.MustCompile(mountErrors).FindStringSubmatch(strings.TrimSpace(word))
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(m[1])
+	return syscall.Errno(n), err == nil
 }

@@ -61,6 +61,7 @@ type Check struct {
 	Title    string // what is looked at, a few words
 	Proves   string // a sentence: what holds when the status is OK
 	Why      string // a sentence: why it matters
+	Fix      string // a sentence: how it is usually fixed; a Result has the command for what was found
 	Severity Severity
 	Needs    []ID // checks that must not have failed, or this one is not made
 

@@ -178,7 +178,7 @@ func TestAllChecks(t *testing.T) {
 		if seen[c.ID] || c.ID == "" || c.Title == "" || c.Run == nil || strings.Trim(string(c.ID), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 			t.Errorf("%q is not complete, or there twice", c.ID)
 		}
-		for _, text := range []string{c.Proves, c.Why} {
+		for _, text := range []string{c.Proves, c.Why, c.Fix} {
 			if !strings.HasSuffix(text, ".") {
 				t.Errorf("%s: %q is not a sentence", c.ID, text)
 			}

@@ -189,7 +189,7 @@ func ruleFindings() []wrong {
 			name: "no rule at all", tree: noStock + noOurs, id: "request-key-rule", status: Problem, text: "no rule matches", fix: "azfilesauth setup", action: "request-key-rule",
 			also: []string{"cifs-spnego-conf"},
 		},
-		{name: "stock rule alone", tree: noOurs, id: "request-key-rule", status: Warning, text: "our rule is missing", fix: "azfilesauth setup", action: "request-key-rule"},
+		{name: "stock rule alone", tree: noOurs, id: "request-key-rule", status: Warning, text: "the rule of azfilesauth is missing", fix: "azfilesauth setup", action: "request-key-rule"},
 		{
 			name: "foreign rule", tree: "-- etc/request-key.d/zz.conf --\ncreate cifs.spnego ver=0x2;host=account* * /opt/other/upcall %k\n",
 			id: "request-key-rule", status: Problem, text: "/etc/request-key.d/zz.conf:1 runs /opt/other/upcall", fix: "remove line 1",

@@ -103,9 +103,9 @@ func checkRule(_ context.Context, s *Subject) Result {
 	ours, err := s.rules().Winner(requestkey.Login(w.host), func(r requestkey.Rule) bool { return !s.ourRule(r) })
 	if err == nil {
 		return Broken(fmt.Sprintf("remove line %d of %s", w.rule.Line, s.pathOnMachine(w.rule.Path)), "for %s, %s", w.host, s.shown(w.rule)).
-			And("it fits better than, or as well as, our rule in %s", s.fileLine(ours.Path, ours.Line))
+			And("it fits better than, or as well as, the rule of azfilesauth in %s", s.fileLine(ours.Path, ours.Line))
 	}
-	r := Broken(fix, "our rule is missing, so for %s %s", w.host, s.shown(w.rule)).By("request-key-rule")
+	r := Broken(fix, "the rule of azfilesauth is missing, so for %s %s", w.host, s.shown(w.rule)).By("request-key-rule")
 	if !s.stockWins() {
 		return r
 	}

@@ -134,7 +134,7 @@ type Fault struct {
 	kind   *Kind
 	values []string
 	cause  error
-	bound  Bound // that was hit, "" when none was
+	bound  Bound  // that was hit, "" when none was
 	first  string // a step before the fix
 	advice string
 
