@@ -205,6 +205,9 @@ func worst(results ...Result) Result {
 	}
 	all.Evidence = slices.Clip(all.Evidence)
 	for i, r := range results {
+		if i != at && r.Status == all.Status && r.Fix != "" && !strings.Contains(all.Fix, r.Fix) {
+			all.Fix = strings.TrimPrefix(all.Fix+"; "+r.Fix, "; ")
+		}
 		if i != at && (r.Status != OK || all.Status == OK) {
 			all.Evidence = append(all.Evidence, r.Evidence...)
 		}

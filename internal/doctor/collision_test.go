@@ -46,7 +46,7 @@ func TestIdentitiesOfOneAccount(t *testing.T) {
 		"lines of type cifs apart": {
 			rule: ours, kernel: old, fstab: cifs("/a", "username="+oneClient) + cifs("/b", "nosharesock,username="+someClient), status: OK, says: "are separated",
 		},
-		"the same": {rule: stock, kernel: old, fstab: strings.ReplaceAll(lines, "client_id="+oneClient, "identity=system"), status: OK, says: "uses: 2"},
+		"the same": {rule: stock, kernel: old, fstab: strings.ReplaceAll(lines, "client_id="+oneClient, "identity=system"), status: OK, says: "2 logins, all of the same identity"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := healthyFiles()

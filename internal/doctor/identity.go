@@ -91,10 +91,13 @@ func checkIdentityCollisions(_ context.Context, s *Subject) Result {
 	if found != nil {
 		return *found
 	}
-	if apart == 0 {
-		return Good("uses: %d", len(uses))
+	if len(uses) < 2 {
+		return Good("one login, so that nothing collides")
 	}
-	return Good("uses: %d, of several identities, which are separated: azfiles.upcall answers for each mount as its own", len(uses))
+	if apart == 0 {
+		return Good("%d logins, all of the same identity", len(uses))
+	}
+	return Good("%d logins of several identities, which are separated: azfiles.upcall answers for each mount as its own", len(uses))
 }
 
 // differs reports whether two uses are of two identities and can be there at the same time. A mount that is live takes

@@ -79,13 +79,16 @@ func (n *node) finding() Finding {
 	return f
 }
 
+// firstLink is the check of what a mount needs before all else: without mount.azfiles, mount(8) knows no type azfiles.
+const firstLink = "links"
+
 // sum counts, and finds the first broken link.
 func (r *Report) sum() {
 	first := map[Status]*Finding{}
 	count := map[Status]int{}
 	for i := range r.Checks {
 		f := &r.Checks[i]
-		if count[f.Status]++; count[f.Status] == 1 {
+		if count[f.Status]++; count[f.Status] == 1 || f.ID == firstLink {
 			first[f.Status] = f
 		}
 	}
@@ -170,14 +173,33 @@ func (r Report) conclusion(paint Paint) string {
 	}
 	switch r.Exit {
 	case Failing:
-		return paint(Problem, "A mount would fail now: ") + r.First.line() + unseen
+		return paint(Problem, "A mount would fail now: ") + r.First.line() + r.others(Problem) + unseen
 	case Degraded:
-		return paint(Warning, "It works, but: ") + r.First.line() + unseen
+		return paint(Warning, "It works, but: ") + r.First.line() + r.others(Warning) + unseen
 	}
 	if len(r.Endpoints) == 0 {
 		return paint(OK, "No mistake was found; no endpoint is mounted, in fstab or in the configuration.") + unseen
 	}
 	return paint(OK, "No problems found.") + unseen
+}
+
+// others names the findings of a status beside the first, "" for none.
+func (r Report) others(status Status) string {
+	var ids []string
+	n := -1
+	for _, f := range r.Checks {
+		if f.Status != status {
+			continue
+		}
+		n++
+		if f.ID != r.First.ID && !slices.Contains(ids, string(f.ID)) {
+			ids = append(ids, string(f.ID))
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; and %d more: %s", n, strings.Join(ids, ", "))
 }
 
 // line is a finding in one line.

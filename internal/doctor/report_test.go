@@ -35,6 +35,14 @@ func TestText(t *testing.T) {
 	if got := lastLine(show(Run(context.Background(), s, checks[:1]))); got != "It works, but: late: odd; fix: mend late" {
 		t.Errorf("last line %q", got)
 	}
+	many := []Check{fixed("late", Warned("", "odd")), fixed("dns", Broken("fix dns", "no name")), fixed("links", Broken("setup", "missing")), fixed("handler", Broken("setup", "missing"))}
+	if got := lastLine(show(Run(context.Background(), s, many))); got != "A mount would fail now: links: missing; fix: setup; and 2 more: dns, handler" {
+		t.Errorf("last line %q", got)
+	}
+	two := worst(Warned("add _netdev", "one"), Warned("mkdir -p /mnt/x", "two"), Warned("add _netdev", "three"), Broken("", "four"), Good("five"))
+	if got := worst(Warned("add _netdev", "one"), Warned("mkdir -p /mnt/x", "two"), Warned("add _netdev", "three")).Fix; got != "add _netdev; mkdir -p /mnt/x" || two.Fix != "" {
+		t.Errorf("fix of two findings: %q; %+v", got, two)
+	}
 	s.EUID = 1000
 	got := lastLine(show(Run(context.Background(), s, []Check{fixed("x", NotChecked("root only"))})))
 	if !strings.Contains(got, "1 checks were not made; as root more can be seen") {

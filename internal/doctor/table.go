@@ -28,7 +28,7 @@ var table = []Check{
 	{
 		ID: "fstab", Group: Configuration, Title: "lines of /etc/fstab", Severity: Fails, Offline: true, Run: checkFstab, Former: []ID{"fstab-cifs"},
 		Proves: "The lines of type azfiles can be mounted, also at boot, and no line of type cifs mounts a share of Azure Files.",
-		Why:    "mount.azfiles refuses what cannot work, and a mount that does not wait for the network fails at boot. With the type azfiles, the mount fetches its own ticket.",
+		Why:    "mount.azfiles refuses what cannot work, and a mount that does not wait for the network fails at boot.",
 		Fix:    "Correct the line that the finding names: _netdev in the options, a directory as mount point, options without spaces.",
 	},
 	{

@@ -165,7 +165,7 @@ type login struct {
 // named by a person or in the configuration, has the use that a mount without options would be.
 func (s *Subject) logins(t *Target) []login {
 	if t.Endpoint.IsZero() {
-		use := login{where: "the configuration", cruid: s.Config.CredentialUID}
+		use := login{where: s.chooser(""), cruid: s.Config.CredentialUID}
 		use.identity, use.err = s.Config.Choose("", config.Choice{})
 		return []login{use}
 	}
@@ -181,11 +181,24 @@ func (s *Subject) logins(t *Target) []login {
 	if len(all) > 0 || !named {
 		return all
 	}
-	use := login{where: "the configuration", cruid: s.Config.CredentialUID}
+	use := login{where: s.chooser(t.Endpoint.Host()), cruid: s.Config.CredentialUID}
 	if use.identity, use.err = s.owner(t.Endpoint, use.cruid, ""); use.err != nil {
 		use.identity, use.err = identity.Identity{Kind: identity.System}, nil
+	} else if use.where == byDefault {
+		use.where = "the credential cache"
 	}
 	return []login{use}
+}
+
+// byDefault is who chooses the identity where nobody else does.
+const byDefault = "the default"
+
+// chooser says who chooses the identity of a mount without options at a host.
+func (s *Subject) chooser(host string) string {
+	if _, ok := s.Config.IdentityFor(host); ok {
+		return "the configuration"
+	}
+	return byDefault
 }
 
 // loginsFrom gives the uses that mounts and lines of fstab make or would make.
