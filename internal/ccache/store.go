@@ -179,7 +179,11 @@ func dirFault(h host.Host, err error) error {
 	}
 	e := &host.DirError{Problem: err.Error()}
 	_ = errors.As(err, &e) // it always is one
-	return fault.CCacheFolder.New(e.Problem).Because(e.Err)
+	f := fault.CCacheFolder.New(e.Problem).Because(e.Err)
+	if e.Missing != "" {
+		f = f.Advise("or make the directory: mkdir -m 0711 " + fault.Word("directory", e.Missing))
+	}
+	return f
 }
 
 func (s *Store) ioFault(err error) error {

@@ -60,7 +60,7 @@ var commands = []row{
 			"    azfilesauth set acct.file.core.windows.net --token-stdin",
 		wrong: func(_ *session, args []string) string { // of those who come from azfilesauthmanager
 			if len(args) == 2 {
-				return "there are too many arguments; an access token belongs to --token-stdin, where no other user sees it"
+				return "there are too many arguments; give an access token on standard input with --token-stdin, where no other user sees it"
 			}
 			return ""
 		},

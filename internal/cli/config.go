@@ -37,7 +37,7 @@ func (s *session) check(*cobra.Command, []string) error {
 	h.Config = path
 	judge := config.Check
 	if s.file == "-" {
-		path, h.Config = "standard input", "standard input"
+		path, h.Config = "stdin", "stdin"
 		judge = func(h host.Host) (*config.Config, []string, error) {
 			content, err := io.ReadAll(io.LimitReader(s.Stdin, maxContent))
 			if err != nil {

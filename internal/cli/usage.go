@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -25,10 +26,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	} else if bare, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		problem = addDashes(bare.GetSpecifiedName()) + " needs a value"
 	} else if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		problem = "the value of --" + wrong.GetFlag().Name + " must be of the type " + wrong.GetFlag().Value.Type()
-		if wrong.GetFlag().Value.Type() == "duration" {
-			problem = "the value of --" + wrong.GetFlag().Name + " must be a time with its unit, such as 5s"
-		}
+		must := map[string]string{"duration": "a time with its unit, such as 5s", "bool": "true or false"}[wrong.GetFlag().Value.Type()]
+		problem = "the value of --" + wrong.GetFlag().Name + " must be " + cmp.Or(must, "a number")
 	}
 	return usage(cmd.CommandPath(), problem)
 }

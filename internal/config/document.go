@@ -97,36 +97,6 @@ func unreadable(line []byte) string {
 	return ""
 }
 
-// syntax turns an error of the YAML library into a problem.
-func syntax(content []byte, err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if strings.HasPrefix(text, "unknown anchor") { // its name is part of a value
-		return &problem{text: "a value that begins with * must be in quotes"}
-	}
-	line := 1 // the library leaves the number of the first line out
-	if rest, ok := strings.CutPrefix(text, "line "); ok {
-		number, after, _ := strings.Cut(rest, ": ")
-		if n, err := strconv.Atoi(number); err == nil {
-			line, text = n, after
-			if strings.HasPrefix(text, "did not find expected") { // these it numbers from 0
-				line++
-			}
-		}
-	}
-	lines := bytes.Split(content, []byte("\n"))
-	for n := line; n <= min(line+1, len(lines)); n++ { // the library may name the line before
-		if tabIndent(lines[n-1]) {
-			return &problem{place: place{line: n}, text: "a tab cannot indent, use spaces"}
-		}
-	}
-	return &problem{place: place{line: line}, text: text}
-}
-
-func tabIndent(line []byte) bool {
-	text := bytes.TrimLeft(line, " \t")
-	return bytes.ContainsRune(line[:len(line)-len(text)], '\t') && len(bytes.TrimSpace(text)) > 0
-}
-
 // pair is one "key: value" of a mapping.
 type pair struct {
 	key   string

@@ -119,7 +119,7 @@ func (p *parser) value(k *Key, way string, at place, kv pair) error {
 	if err == nil {
 		p.places[way] = at
 	} else if k.lenient || k.optional && (errors.Is(err, errNoValue) || errors.Is(err, errIsEmpty)) {
-		p.warn(at, way, err.Error()+"; "+cmp.Or(k.show(p), "the default")+" holds instead")
+		p.warn(at, way, err.Error()+"; "+cmp.Or(k.show(p), "the default")+" is used")
 		return nil
 	}
 	return err

@@ -236,7 +236,7 @@ func duration(lowest, highest time.Duration) kind[time.Duration] {
 
 // share is a part of a whole: 0.6 or 60%.
 func share(lowest, highest float64) kind[float64] {
-	return bounded("share", "a share from %v to %v, or a percentage", lowest, highest, func(s string) (float64, error) {
+	return bounded("fraction", "a fraction from %v to %v, or a percentage", lowest, highest, func(s string) (float64, error) {
 		digits, percent := strings.CutSuffix(s, "%")
 		f, err := strconv.ParseFloat(digits, 64)
 		if percent {

@@ -52,7 +52,7 @@ var table = []Check{
 	{
 		ID: "imds", Group: Identity, Title: "machine's identity service (IMDS)", Severity: Fails, PerEndpoint: true, Alone: true, Needs: []ID{"identity-choice"}, Run: checkIMDS,
 		Proves: "The identity service of the machine answers, and no proxy is in front of it.",
-		Why:    "It gives the tokens of managed identities to this machine only; a proxy would see them, and would get those of another machine.",
+		Why:    "It gives the tokens of managed identities to this machine only; a proxy could read them, and would return those of its own machine.",
 		Fix:    "On an Azure VM let firewall and VPN pass 169.254.169.254 port 80; elsewhere use another identity, see azfilesauth explain AZF-IMDS-UNREACHABLE.",
 	},
 	{

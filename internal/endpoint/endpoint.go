@@ -153,7 +153,7 @@ func clean(host string) (name, problem string) {
 		return "", "it must be a host name without a scheme"
 	}
 	if isAddress(name) || isAddress(strings.TrimSuffix(name, ":443")) {
-		return "", "an address names no account, for which certificate and ticket are: write the account's name, and what it resolves to into the DNS or /etc/hosts"
+		return "", "an address does not name the account, which certificate and ticket need: write the account's name, and its address into the DNS or /etc/hosts"
 	}
 	name = strings.TrimSuffix(strings.TrimSuffix(name, ":443"), ".")
 	if strings.Contains(name, ":") {
@@ -238,7 +238,7 @@ func wellKnown(name string) (Endpoint, error) {
 		}
 		return build(name, head[:dot], head[dot+1:]+zoneSuffix, Public)
 	}
-	return Endpoint{}, fmt.Errorf("it is in none of the domains of Azure Files")
+	return Endpoint{}, fmt.Errorf("it does not end in .file.core.windows.net or another domain of Azure Files")
 }
 
 // build makes the endpoint of <account>[.privatelink] in a domain.

@@ -242,7 +242,9 @@ func (f *Fault) Cause() string {
 
 // Sentence is What with Cause in parentheses, if there is one that says more.
 func (f *Fault) Sentence() string {
-	if cause := f.Cause(); cause != "" && !(cause == late && strings.Contains(f.What(), "in time")) {
+	cause := f.Cause()
+	said := strings.Contains(f.What(), cause) || cause == late && strings.Contains(f.What(), "in time")
+	if !said {
 		return f.What() + " (" + cause + ")"
 	}
 	return f.What()

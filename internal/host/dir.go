@@ -34,6 +34,7 @@ type DirError struct {
 	Err     error  // the cause, if there is another one
 	Path    string // the directory or link that others than root could have made or can write to, "" otherwise
 	Link    bool   // it is a link
+	Missing string // the directory that does not exist, "" otherwise
 }
 
 func (e *DirError) Error() string {
@@ -142,7 +143,7 @@ func (d *Dir) enter(name string) (link string, err error) {
 		fd, err = d.openPath(name)
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return "", dirError(nil, "%s does not exist", path)
+		return "", &DirError{Problem: path + " does not exist", Missing: path}
 	} else if err != nil {
 		return "", dirError(err, "%s cannot be opened", path)
 	}

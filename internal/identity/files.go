@@ -86,4 +86,4 @@ func repair(name string, err error, mode string) string {
 }
 
 // writeAnew is what repairs a file whose content is wrong.
-const writeAnew = "have it rewritten"
+const writeAnew = "check the path, and what writes the file"

@@ -79,7 +79,7 @@ func Mountable(text string, res endpoint.Resolver) (Source, endpoint.Endpoint, e
 func HostOf(text string) (host, problem string) {
 	slashed := strings.ReplaceAll(text, `\`, "/")
 	if strings.HasPrefix(slashed, "/") && !strings.HasPrefix(slashed, "//") {
-		return text, "no share is mounted there, and none is in /etc/fstab"
+		return text, "no share is mounted there, and /etc/fstab has no line for it; mount the share, add the line, or name the account"
 	}
 	if !strings.HasPrefix(slashed, "//") && !strings.Contains(slashed, "://") {
 		return text, ""
