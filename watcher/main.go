@@ -20,7 +20,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // tickets pass through its memory; fails only for a wrong argument
 	a, err := parseArgs(args[1:])
 	if err != nil {
-		return failed(err)
+		return failed(dropin, err)
 	}
 	if a.Help {
 		fmt.Print(help)
@@ -31,7 +31,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 		return 0
 	}
 	if os.Geteuid() != 0 {
-		return failed(fault.NotRoot.New(dropin))
+		return failed(dropin, fault.NotRoot.New(dropin))
 	}
 	h := a.on(host.Real())
 	h.Ignored = ignored

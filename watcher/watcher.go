@@ -64,7 +64,7 @@ type Options struct {
 // Run is the daemon. It ends when ctx does, by SIGTERM or by SIGINT, and gives the exit status.
 func Run(ctx context.Context, o Options) int {
 	if os.Geteuid() != o.Host.UID {
-		return failed(fault.NotRoot.New(o.Name))
+		return failed(o.Name, fault.NotRoot.New(o.Name))
 	}
 	debug.SetGCPercent(restGC)
 	debug.SetMemoryLimit(memoryLimit)
@@ -78,12 +78,12 @@ func Run(ctx context.Context, o Options) int {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGXFSZ)
 	m, err := realMachine(ctx, o.Host, hangups)
 	if err != nil {
-		return failed(err)
+		return failed(o.Name, err)
 	}
 	defer m.alarm.close()
 	w, err := newWatcher(ctx, o, m)
 	if err != nil {
-		return failed(err)
+		return failed(o.Name, err)
 	}
 	served, exposed := w.serve(ctx), w.serveMetrics(ctx)
 	w.run(ctx)
@@ -92,8 +92,8 @@ func Run(ctx context.Context, o Options) int {
 	return 0
 }
 
-func failed(err error) int {
+func failed(name string, err error) int {
 	f := fault.From(err)
-	_, _ = fmt.Fprintln(os.Stderr, f.Error())
+	_, _ = fmt.Fprintln(os.Stderr, name+": "+f.Error())
 	return int(f.Exit())
 }

@@ -52,8 +52,14 @@ func unknownCommand(root *cobra.Command, args []string) *fault.Fault {
 
 func noCommand(group *cobra.Command, word string) string {
 	problem := "there is no command" + legible.Name(" ", word)
-	if strings.HasPrefix(word, "mount") || word == "umount" {
+	if word == "umount" {
+		return problem + "; shares are unmounted by umount <directory>"
+	}
+	if strings.HasPrefix(word, "mount") {
 		return problem + "; shares are mounted by mount -t azfiles //<account>.file.core.windows.net/<share> <directory>, see mount.azfiles(8)"
+	}
+	if word == "login" {
+		return problem + "; a mount logs in by itself as its identity=, and azfilesauth set <endpoint> gets a ticket"
 	}
 	group.SuggestionsMinimumDistance = 2
 	meant := group.SuggestionsFor(word)

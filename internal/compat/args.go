@@ -6,6 +6,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
+	"github.com/azfilesauth/azfilesauth/internal/nearest"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -99,7 +100,7 @@ func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err
 	}
 	if !slices.Contains(valued[:], name) {
 		inv.hidden = append(inv.hidden, arg)
-		return next, usage("there is a switch that is not known" + legible.Name(": ", name))
+		return next, usage("there is a switch that is not known" + legible.Name(": ", name) + didYouMean(name))
 	}
 	given := inside
 	if !inside && len(next) > 0 && !strings.HasPrefix(next[0], "-") {
@@ -117,6 +118,15 @@ func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err
 	}
 	inv.values[name] = value
 	return next, nil
+}
+
+// didYouMean proposes the switch that was probably meant, "" for none.
+func didYouMean(name string) string {
+	known := append(valued[:len(valued):len(valued)], "--system", "--workload-identity", "--force", "--verbose", "--json", "--refresh", "--help", "--version")
+	if meant := nearest.Word(name, known); meant != "" {
+		return "; did you mean " + meant + "?"
+	}
+	return ""
 }
 
 // place takes the words that belong to no switch: the command, its URI and a token.
