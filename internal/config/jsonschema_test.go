@@ -151,7 +151,7 @@ func mapping(doc string) object {
 // The forms of values, by kind. What YAML reads as a number can stand as a text, too.
 var forms = map[string]string{
 	"guid": `^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`,
-	"time": `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`, "share": `^[0-9]*\.?[0-9]+%?$`, "address": `:[0-9]+$`,
+	"time": `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`, "fraction": `^[0-9]*\.?[0-9]+%?$`, "address": `:[0-9]+$`,
 }
 
 // commented is a line of the shipped file that is to be made one of the configuration; prose has one space.
@@ -190,7 +190,7 @@ func valueOf(k Key) object {
 		v["anyOf"] = []any{number, object{"type": "string", "pattern": `^([0-9]+|[lL][oO][cC][aA][lL])$`}}
 	case k.Kind == "number" || k.Kind == "seconds":
 		v["anyOf"] = []any{number, object{"type": "string", "pattern": "^[0-9]+$"}}
-	case k.Kind == "share":
+	case k.Kind == "fraction":
 		number["type"] = "number"
 		v["anyOf"] = []any{number, text}
 	case takesList(k):

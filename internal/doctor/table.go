@@ -143,6 +143,7 @@ var table = []Check{
 		ID: "rename-lease", Group: Machine, Title: "leases of renamed files", Severity: Tells, Run: checkRenameLease,
 		Proves: "The kernel names the lease of a file when it renames the file.",
 		Why:    "Where it does not, a server can keep a lease of a session that has ended under the file's old name, and refuse to open the file by its new name (EINVAL) until the file is replaced again or the share is mounted again. The mount option nolease avoids that.",
+		Fix:    "There is nothing to fix here; programs that meet it mount with nolease, or use Linux 6.9 or newer.",
 	},
 	{
 		ID: "key-forgery", Group: Machine, Title: "forged requests (CVE-2026-46243)", Severity: Latent, Run: checkKeyForgery,
