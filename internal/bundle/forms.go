@@ -48,7 +48,7 @@ var kinds = oneOf(append((&config.Config{}).IdentityNames(), "")...)
 // forms are those of the kinds of values that the configuration's table has.
 var forms = map[string]form{
 	"uid": anyOf(matches(number), oneOf("local")), "path": matches(filePath), "URL": matches(webPlace), "host": matches(domain),
-	"number": matches(number), "seconds": matches(number), "time": matches(number), "share": matches(number),
+	"number": matches(number), "seconds": matches(number), "time": matches(number), "fraction": matches(number),
 	"kind": kinds, "guid": anyOf(matches(guid), oneOf("system")), "tenant": matches(guid, domain), "name": matches(account),
 	"id": func(v string) bool { return resource().MatchString(v) }, // its names may look random
 }

@@ -14,7 +14,7 @@ var (
 	TargetInvalid   = row[Kind1]("AZF-TARGET-INVALID", "the mount point {target} cannot be used", "mkdir -p '{target}'", ExitUsage, false)
 	ConfigInvalid   = row[Kind2]("AZF-CONFIG-INVALID", "{file} is not valid: {problem}", "correct {file}", ExitUsage, false)
 	ConfigUnsafe    = row[Kind2]("AZF-CONFIG-UNSAFE", "{file} can be changed by others than root: {problem}", "chown root:root {file} && chmod go-w {file}", ExitUsage, false)
-	UIDUnknown      = row[Kind1]("AZF-UID-UNKNOWN", "there is no user {uid} for the credential cache", "set cruid=, --cruid, or USER_UID in /etc/azfilesauth/config.d/90-local.yaml to a uid that getent passwd lists", ExitUsage, false)
+	UIDUnknown      = row[Kind1]("AZF-UID-UNKNOWN", "there is no such user as {uid} for the credential cache", "set cruid=, --cruid, or USER_UID in /etc/azfilesauth/config.d/90-local.yaml to a uid that getent passwd lists", ExitUsage, false)
 	IdentityInvalid = row[Kind2]("AZF-IDENTITY-INVALID", "the identity is not usable: {problem}", "{repair}; see azfilesauth.yaml(5) for the kinds and their keys", ExitUsage, false)
 
 	CCacheType      = row[Kind2]("AZF-CCACHE-TYPE", "the credential cache {ccache} is of a type that cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file, such as /run/azfilesauth/krb5cc_0", ExitUsage, false)
