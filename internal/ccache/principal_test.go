@@ -5,7 +5,8 @@ import "testing"
 // The comparisons that searches make agree with the place that a name means, in every case of letters.
 func TestComparisonsAgreeWithThePlace(t *testing.T) {
 	servers := []Principal{
-		{}, {Realm: "R", Components: []string{"cifs"}},
+		{},
+		{Realm: "R", Components: []string{"cifs"}},
 		{Realm: "R", Components: []string{"cifs", ""}},
 		{Realm: "R", Components: []string{"cifs", "a.net"}},
 		{Realm: "R", Components: []string{"CIFS", "A.Net"}},
