@@ -78,6 +78,7 @@ func machineFindings() []wrong {
 	with := "-- lib/modules/6.12.0-azure/modules.dep --\nkernel/fs/smb/client/cifs.ko.xz: kernel/lib/x.ko\n"
 	return []wrong{
 		{name: "no mount.azfiles", tree: "-- usr/sbin/mount.azfiles REMOVED --\n", id: "links", status: Problem, text: "mount.azfiles", fix: "azfilesauth setup", action: "links"},
+		{name: "no program", tree: "-- usr/bin/azfilesauth REMOVED --\n-- usr/sbin/mount.azfiles REMOVED --\n-- usr/bin/azfilesrefresh REMOVED --\n-- usr/bin/azfilesauthmanager REMOVED --\n-- usr/sbin/azfiles.upcall REMOVED --\n", id: "links", status: Problem, text: "mount.azfiles", fix: "install the package", also: []string{"handler"}},
 		{name: "dangling mount.azfiles", tree: "-- usr/sbin/mount.azfiles -> /opt/none --\n", id: "links", status: Problem, text: "neither", fix: "mv /usr/sbin/mount.azfiles /usr/sbin/mount.azfiles.old && azfilesauth setup"},
 		{name: "another mount.azfiles", tree: "-- usr/sbin/mount.azfiles 755 --\n", id: "links", status: Problem, text: "is not azfilesauth", fix: "mv /sbin/mount.azfiles /sbin/mount.azfiles.old && azfilesauth setup"},
 		{name: "no daemon's name", tree: "-- usr/bin/azfilesrefresh REMOVED --\n", id: "links", status: Warning, text: "no azfilesrefresh", fix: "azfilesauth setup", action: "links"},

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // atOnce bounds how many checks are made at the same time.
@@ -102,7 +105,7 @@ func (n *node) bounded(ctx context.Context) Result {
 				ended <- NotChecked("the check itself failed, which is a mistake of azfilesauth: %v", p)
 			}
 		}()
-		ended <- n.check.Run(ctx, n.subject)
+		ended <- n.subject.bySetup(n.check.Run(ctx, n.subject))
 	}()
 	// What ends by the limit gets a moment to say so in its own words.
 	select {
@@ -116,6 +119,16 @@ func (n *node) bounded(ctx context.Context) Result {
 	case <-time.After(200 * time.Millisecond):
 		return NotChecked("%s", hung(ctx, limit))
 	}
+}
+
+// bySetup gives the installation of the program as the fix where setup would be it: setup makes links to a program that has
+// to be there.
+func (s *Subject) bySetup(r Result) Result {
+	program := host.Bin("azfilesauth")
+	if r.Fix == "azfilesauth setup" && s.FirstOf(program) == "" {
+		r.Fix, r.Action = fault.SetupProgram.New(program).Fix(), ""
+	}
+	return r
 }
 
 func hung(ctx context.Context, limit time.Duration) string {

@@ -183,7 +183,7 @@ func TestBareTree(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "-- tmp/ 1777 --\n-- etc/passwd --\nroot:x:0:0:root:/root:/bin/sh\n")
 	r := image(t, root)
-	if r.First == nil || r.First.ID != "links" || r.Exit != Failing || r.First.Action != "links" {
+	if r.First == nil || r.First.ID != "links" || r.Exit != Failing || r.First.Action != "" || !strings.HasPrefix(r.First.Fix, "install the package of azfilesauth") {
 		t.Errorf("got %s", show(r))
 	}
 	if got := ids(r, Problem); !slices.Equal(got, []string{"links", "mount-cifs", "request-key", "request-key-rule", "handler"}) {

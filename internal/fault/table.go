@@ -122,7 +122,7 @@ var (
 	SetupFailed   = row[Kind1]("AZF-SETUP-FAILED", "the setup stopped at {path}", "fix that; azfilesauth setup --dry-run then shows what is left to do, azfilesauth setup --undo reverts what was done", ExitSystem, false)
 	SetupChanged  = row[Kind1]("AZF-SETUP-CHANGED", "what the setup made was changed since and stays as it is: {paths}", "edit or remove it by hand, then run azfilesauth setup --undo again", ExitSystem, false)
 	SetupInclude  = row[Kind2]("AZF-SETUP-INCLUDE", "{file} does not read the directory {directory}", "put the line 'includedir {directory}' at the top of {file}, then run it again", ExitUsage, false)
-	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup again", ExitSystem, false)
+	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup", ExitSystem, false)
 	SetupTool     = row[Kind2]("AZF-SETUP-TOOL", "{tool}, which creates the user {user}, is not installed", "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {user}; or echo 'USER_UID: 0' >> /etc/azfilesauth/config.d/90-local.yaml; then run azfilesauth setup again", ExitSystem, false)
 	NodePrograms  = row[Kind2]("AZF-NODE-PROGRAMS", "the node has no {programs}, which mounts need", "install on the node, by its image or cloud-init: {packages}; the pod then becomes ready automatically", ExitSystem, true)
 	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
