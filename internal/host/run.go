@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -32,6 +33,9 @@ func run(ctx context.Context, program string, args ...string) (string, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Second // for a process that it leaves behind with our pipe
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) { // it ended well, and what it left behind is not asked for
+		err = nil
+	}
 	return out.kept.String(), err
 }
 
