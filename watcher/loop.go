@@ -93,6 +93,9 @@ func (w *watcher) turn(ctx context.Context, watchdog <-chan time.Time) bool {
 	case <-ctx.Done():
 		return false
 	case _, open := <-w.remounted:
+		if ctx.Err() != nil { // which ends this too
+			return false
+		}
 		if !open { // what remains is to look from time to time
 			w.remounted = nil
 			w.Log.Warn("changes of the mount table are noticed late", "mountinfo", w.Host.Mounts)

@@ -1,8 +1,10 @@
 package watcher
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -398,4 +400,20 @@ func TestTicketThatFstabExpectsStays(t *testing.T) {
 		}
 		w.stop()
 	})
+}
+
+// The mount table's watch ends with the context: a daemon that stops does not tell that changes are noticed late.
+func TestStopIsNoLateNotice(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	closed := make(chan struct{})
+	close(closed)
+	var log bytes.Buffer
+	w := &watcher{Options: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, machine: machine{remounted: closed, alarm: &timer{}}}
+	w.events = events{quiet: time.NewTimer(time.Hour)}
+	for range 100 { // select takes either
+		if w.turn(ctx, nil) || log.Len() > 0 {
+			t.Fatalf("it goes on, or tells: %s", log.String())
+		}
+	}
 }
