@@ -3,6 +3,7 @@ package ccache
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Principal is the name of a client or a service (RFC 4120, 6.2).
@@ -68,12 +69,28 @@ func (p Principal) place() string {
 // isAt reports whether place() is place. Caches of many accounts are searched entry by entry, so it compares before it
 // makes any text.
 func (p Principal) isAt(place string) bool {
-	return place != "" && len(p.Components) > 1 && hasPrefixFold(place, p.Components[1]) && p.place() == place
+	return place != "" && len(p.Components) > 1 && mayBegin(place, p.Components[1]) && p.place() == place
 }
 
-// hasPrefixFold reports whether s begins with prefix in any case.
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+// mayBegin reports whether s can begin with prefix in whatever case. What is not ASCII, and can have another length in lower
+// case, is not judged.
+func mayBegin(s, prefix string) bool {
+	for i := range len(prefix) {
+		if prefix[i] >= utf8.RuneSelf || i < len(s) && s[i] >= utf8.RuneSelf {
+			return true
+		}
+		if i == len(s) || lower(s[i]) != lower(prefix[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		b += 'a' - 'A'
+	}
+	return b
 }
 
 // placeOf is the place that a name without realm means, "" when it is no service of ours.

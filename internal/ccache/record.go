@@ -146,7 +146,7 @@ func isRecordOf(c *Credential, place string) bool {
 		return false
 	}
 	_, rest, _ := strings.Cut(c.Server.Components[2], "/")
-	return hasPrefixFold(rest, place) && recordPlace(c) == place
+	return mayBegin(rest, place) && recordPlace(c) == place
 }
 
 // entry is the configuration entry that stores the record of the ticket server. It is absent when
