@@ -162,7 +162,7 @@ ROOTNEEDS  := $(DEBNEEDS) $(RPMNEEDS) lintian:lintian rpmlint:rpmlint qemu-aarch
 POLICYNEEDS := apparmor_parser:apparmor checkmodule:checkpolicy semodule_package:semodule-utils \
               semodule:policycoreutils sesearch:setools
 NEEDS      := $(BUILDNEEDS) $(ARMNEEDS) g++:g++ qemu-system-x86_64:qemu-system-x86 cpio:cpio klist:krb5-user krb5-config:libkrb5-dev \
-              mandoc:mandoc request-key:keyutils strace:strace ip:iproute2 python3:python3 mmdebstrap:mmdebstrap patch:patch \
+              mandoc:mandoc request-key:keyutils cifs.upcall:cifs-utils strace:strace ip:iproute2 python3:python3 mmdebstrap:mmdebstrap patch:patch \
               systemd-analyze:systemd zsh:zsh fish:fish readelf:binutils /usr/lib/python3/dist-packages/gssapi:python3-gssapi \
               /usr/lib/libnss_extrausers.so.2:libnss-extrausers
 
@@ -342,7 +342,6 @@ lint: ## the linters that tools.mod pins
 	[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 
 .PHONY: bench
-bench: NEEDS += cifs.upcall:cifs-utils
 bench: deps build ## medians and ratios, measured in one run
 	$(GO) run ./internal/lab/cmd/bench $(BIN)
 	$(LAB) bench $(if $(SUITE),-suite $(SUITE))

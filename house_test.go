@@ -23,11 +23,13 @@ const module = "github.com/azfilesauth/azfilesauth"
 type pkg struct {
 	ImportPath, Doc  string // ImportPath is the directory in the repository, "" is its root
 	GoFiles, Imports []string
+
+	TestGoFiles, XTestGoFiles []string
 }
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports", "./...").Output()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports,TestGoFiles,XTestGoFiles", "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -268,4 +270,33 @@ func homeOf(dir, name string) string {
 		}
 	}
 	return ""
+}
+
+// TestMakeInstallsWhatTestsNeed, since as root none may be skipped, and a fresh machine has only what make deps brings. What
+// every Debian has is left out: its essential packages.
+func TestMakeInstallsWhatTestsNeed(t *testing.T) {
+	needs := regexp.MustCompile(`(?m)^NEEDS +:=((?:.*\\\n)*.*)`).FindStringSubmatch(read(t, "Makefile"))
+	if needs == nil {
+		t.Fatal("the Makefile has no list NEEDS")
+	}
+	installed := []string{"bsdutils", "util-linux"}
+	for _, need := range strings.Fields(strings.ReplaceAll(needs[1], "\\\n", " ")) {
+		_, debianPackage, _ := strings.Cut(need, ":")
+		installed = append(installed, debianPackage)
+	}
+	installed = append(installed, "gcc-aarch64-linux-gnu") // by ARMNEEDS
+	call := regexp.MustCompile(`needs\.Program\(t, "([^"]+)", "([^"]+)"`)
+	found := 0
+	for _, p := range packages(t) {
+		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+			for _, m := range call.FindAllStringSubmatch(read(t, filepath.Join(p.ImportPath, name)), -1) {
+				if found++; !slices.Contains(installed, m[2]) {
+					t.Errorf("%s needs %s, and make deps does not install %s", name, m[1], m[2])
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no test was found that needs a program")
+	}
 }
