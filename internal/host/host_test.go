@@ -245,6 +245,19 @@ func TestLock(t *testing.T) {
 	}
 }
 
+// A file system that has no locks must not look like a lock that somebody holds, also not to who never waits.
+func TestLockThatCannotBeHadIsNotHeld(t *testing.T) {
+	h, in := machine(t)
+	d, err := h.AnyDir("/")
+	must(t, err)
+	defer d.Close()
+	const impossible = -1 // fcntl(2): EINVAL
+	_, err = d.Lock(host.NoWait(), "lock", impossible)
+	if _, held := errors.AsType[*host.Locked](err); held || !errors.Is(err, unix.EINVAL) {
+		t.Errorf("%s: %v", in("lock"), err)
+	}
+}
+
 func TestOpenLog(t *testing.T) {
 	h, in := machine(t)
 	must(t, errors.Join(os.Symlink("log", in("link")), os.Mkdir(in("dir"), 0o755), unix.Mkfifo(in("fifo"), 0o600)))

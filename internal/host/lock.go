@@ -125,7 +125,7 @@ func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), e
 		return nil, fmt.Errorf("open the lock %s: %w", path, err)
 	}
 	err = wait(ctx, file, at)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && errors.Is(err, ctx.Err()) {
 		locked := &Locked{Path: path, Err: err}
 		locked.Holder = readHolder(file, at)
 		_ = file.Close()
