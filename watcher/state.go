@@ -156,7 +156,7 @@ func (w *watcher) takeTickets(uid int, list tickets.Listing) {
 		}
 	}
 	for _, t := range slices.Concat(list.Tickets, list.Further) {
-		k := Key{t.Server.Components[1], uid, t.User()}
+		k := Key{t.Host(), uid, t.User()}
 		if !used[t.Name()] && w.mounts[k] == nil {
 			w.tickets[k] = ticketOf(t, k)
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -104,12 +102,7 @@ func (s *session) erase(ctx context.Context, m *tickets.Manager, uid int, target
 		}
 		return e, nil
 	}
-	principals, err := m.ClearAll(ctx, uid)
-	for _, p := range principals {
-		_, host, _ := strings.Cut(p, "/")
-		host, _, _ = strings.Cut(host, "@")
-		e.Endpoints = append(e.Endpoints, host)
-	}
-	slices.Sort(e.Endpoints)
+	hosts, err := m.ClearAll(ctx, uid)
+	e.Endpoints = append(e.Endpoints, hosts...)
 	return e, err
 }

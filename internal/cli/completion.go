@@ -120,7 +120,7 @@ func (s *session) endpoints(cfg *config.Config) []string {
 	if m, err := s.manager(cfg, nil); err == nil {
 		listing, _ := m.List(cfg.CredentialUID)
 		for _, t := range listing.Tickets {
-			hosts = append(hosts, ticketHost(t))
+			hosts = append(hosts, t.Host())
 		}
 	}
 	return hosts

@@ -73,7 +73,7 @@ func (s *session) list(*cobra.Command, []string) error {
 // describe tells all that is fit to be shown of a ticket.
 func describe(t tickets.Ticket, now time.Time, ccache string) listed {
 	l := listed{
-		Endpoint: ticketHost(t), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
+		Endpoint: t.Host(), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
 		State: stateOK, Encryption: encryption(t.Key.Etype),
 		ObtainedAt: formatTime(t.ObtainedAt), StartsAt: formatTime(t.StartTime), ExpiresAt: formatTime(t.EndTime),
 		SecondsLeft: secondsLeft(now, t.EndTime), Trusted: t.Trusted,
@@ -111,9 +111,6 @@ func (s *session) rows(all []listed) [][]string {
 	}
 	return rows
 }
-
-// ticketHost is the host that a ticket is for.
-func ticketHost(t tickets.Ticket) string { return t.Server.Components[1] }
 
 func secondsLeft(now, expiry time.Time) int64 { return int64(expiry.Sub(now) / time.Second) }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -80,10 +79,8 @@ func describeChanges(before tickets.Listing, err error, r tickets.Request, got t
 	if fault.Is(err, fault.CCacheDamaged) {
 		return []string{"the credential cache was damaged; it is kept as " + got.CCache + ".damaged, and a new one is created"}
 	}
-	for _, t := range before.Tickets {
-		if ticketHost(t) == r.Endpoint.Host() && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
-			return []string{"it replaced a ticket of the identity " + t.Identity}
-		}
+	if other := before.Replaced(r); other != "" {
+		return []string{"it replaced a ticket of the identity " + other}
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func (c *call) set(uri string, token secret.Value) (time.Duration, error) {
 func (c *call) issuedTo(e endpoint.Endpoint, token secret.Value) identity.Identity {
 	listing, _ := c.List(c.cfg.CredentialUID) // what is wrong with it Ensure tells
 	for _, t := range listing.Tickets {
-		if id, err := identity.Parse(t.Identity); err == nil && t.Known && t.Trusted && t.Server.Components[1] == e.Host() && id.Issued(token) {
+		if id, err := identity.Parse(t.Identity); err == nil && t.Known && t.Trusted && t.Host() == e.Host() && id.Issued(token) {
 			return id
 		}
 	}

@@ -2,7 +2,6 @@ package compat
 
 import (
 	"log/slog"
-	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -21,7 +20,7 @@ func (s *session) set() error {
 	defer cancel()
 	r.Choice = s.proxyOfEnvironment()
 	before, listError := s.manager.List(r.CRUID)
-	others := ticketOfOthers(before, r)
+	others := before.Replaced(r)
 	got, err := s.manager.Ensure(ctx, r)
 	if err != nil {
 		return err
@@ -55,17 +54,6 @@ func (s *session) proxyOfEnvironment() *transport.Choice {
 		s.warn("%s has a login, which is used now and kept nowhere: the ticket is renewed without that proxy unless /etc/azfilesauth/config.d/90-local.yaml, with mode 0600, has it under proxy:", transport.Variable(s.Environment))
 	}
 	return &chosen
-}
-
-// ticketOfOthers gives the identity whose ticket r would replace, "" when it is the same one's or
-// nobody knows. There is one ticket for each account.
-func ticketOfOthers(l tickets.Listing, r tickets.Request) string {
-	for _, t := range l.Tickets {
-		if strings.EqualFold(t.Server.Components[1], r.Endpoint.Host()) && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
-			return t.Identity
-		}
-	}
-	return ""
 }
 
 // checkArguments finds what is wrong with the command line and the files that it names, before anything of the machine is

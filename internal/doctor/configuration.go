@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -35,7 +36,7 @@ func (s *Subject) examineConfig() Result {
 	if len(s.Config.Files) == 0 {
 		return Good("there is no %s, so the defaults hold", path)
 	}
-	warnings := s.Config.Warnings
+	warnings := slices.Clone(s.Config.Warnings)
 	if len(warnings) == 0 {
 		return Good("%s", path)
 	}

@@ -349,6 +349,17 @@ func TestEveryCheckCanFind(t *testing.T) {
 	}
 }
 
+// The checks run side by side and change nothing of what they look at.
+func TestWarningsOfTheConfigurationStay(t *testing.T) {
+	root := hostTree(t, "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 0\ndefault_identiy: system\n")
+	s, err := New(Options{Host: machine(root)})
+	must(t, err)
+	before := slices.Clone(s.Config.Warnings)
+	if r := checkConfig(t.Context(), s); r.Status != Warning || !slices.Equal(s.Config.Warnings, before) {
+		t.Errorf("%+v\n%q", r, s.Config.Warnings)
+	}
+}
+
 // A healthy machine yields nothing.
 func TestHealthy(t *testing.T) {
 	r := look(t, hostTree(t), nil)

@@ -125,6 +125,9 @@ func TestTwoIdentitiesAreMountedAtOnce(t *testing.T) {
 	if len(l.Tickets) != 1 || len(l.Further) != 2 {
 		t.Errorf("%d tickets and %d further ones", len(l.Tickets), len(l.Further))
 	}
+	if hosts, err := w.ClearAll(t.Context(), 0); err != nil || !slices.Equal(hosts, []string{acct}) {
+		t.Errorf("tickets of %q were erased: %v", hosts, err)
+	}
 }
 
 // TestMountWithoutAName: a mount that says root logs in with what is in the first place, and stays who it is.

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
@@ -32,6 +33,9 @@ type Listing struct {
 // Name is where the ticket is in its cache, without the realm: cifs/<canonical host> or a ccache.Private name.
 func (t Ticket) Name() string { return strings.Join(t.Server.Components, "/") }
 
+// Host is the host that the ticket is for, as the cache has it.
+func (t Ticket) Host() string { return t.Server.Components[1] }
+
 // Private reports whether the ticket is a further identity's, which only our own handler finds.
 func (t Ticket) Private() bool { return t.Server.Components[0] != "cifs" }
 
@@ -58,6 +62,17 @@ func (l Listing) Serving(e endpoint.Endpoint, username string) (Ticket, bool) {
 	}
 	t, ok := l.byName[Ticket{Credential: cred}.Name()]
 	return t, ok
+}
+
+// Replaced gives the identity whose ticket a request would replace under the service principal of its endpoint, as a line
+// of text; "" when it is the same principal's, or nobody knows.
+func (l Listing) Replaced(r Request) string {
+	for _, t := range l.Tickets {
+		if strings.EqualFold(t.Host(), r.Endpoint.Host()) && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
+			return t.Identity
+		}
+	}
+	return ""
 }
 
 // Owner is OwnerOf for mounts with a user name.
@@ -126,17 +141,18 @@ func (m *Manager) Clear(ctx context.Context, cruid int, e endpoint.Endpoint) (ha
 	return had, err
 }
 
-// ClearAll erases all service tickets of a cache and gives the service principals that it erased.
-func (m *Manager) ClearAll(ctx context.Context, cruid int) (erased []string, err error) {
+// ClearAll erases all service tickets of a cache and gives the hosts that they were for, sorted.
+func (m *Manager) ClearAll(ctx context.Context, cruid int) (hosts []string, err error) {
 	err = m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
-		erased = nil
+		hosts = nil
 		for _, cred := range c.AllTickets() {
-			erased = append(erased, cred.Server.String())
+			hosts = append(hosts, Ticket{Credential: cred}.Host())
 		}
 		c.RemoveAll()
 		return nil
 	})
-	return erased, err
+	slices.Sort(hosts)
+	return slices.Compact(hosts), err
 }
 
 // erase changes the cache under its lock; a cache that is not there is not made.
