@@ -96,7 +96,7 @@ func (w *watcher) keepMemos() {
 func (w *watcher) readTickets() {
 	w.tickets, w.paths = map[Key]Ticket{}, map[int]string{}
 	for _, uid := range w.uids() {
-		w.paths[uid] = strings.TrimPrefix(w.cfg.CCacheName(uid), "FILE:")
+		w.paths[uid] = w.cfg.CCacheName(uid)
 		w.follow(w.paths[uid]) // before it is read, so that no change is missed
 		list, err := w.manager.List(uid)
 		if err == nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +84,7 @@ func (s *session) examineUse(h host.Host, cfg *config.Config) []string {
 	if _, err := cfg.CRUID("", h); err != nil && cfg.Sets("USER_UID") {
 		s.warnings = append(s.warnings, "USER_UID: "+fault.From(err).What())
 	}
-	name := strings.TrimPrefix(cfg.CCacheName(cfg.CredentialUID), "FILE:")
+	name := cfg.CCacheName(cfg.CredentialUID)
 	if !cfg.Sets("KRB5_CC_NAME") || filepath.Dir(name) == h.Run { // which is made when it is needed
 		return problems
 	}

@@ -195,15 +195,14 @@ type cacheFile struct {
 // cacheOf reads the credential cache of a uid.
 func (s *Subject) cacheOf(cruid int) *cacheFile {
 	return once(s, "cache "+strconv.Itoa(cruid), func() *cacheFile {
-		name := s.Config.CCacheName(cruid)
-		c := &cacheFile{cruid: cruid, path: strings.TrimPrefix(name, "FILE:")}
+		c := &cacheFile{cruid: cruid, path: s.Config.CCacheName(cruid)}
 		if s.isUnmade(c.path) {
 			return c
 		}
 		c.info, _ = s.Lstat(c.path)
 		machine := s.Host
 		machine.Run = "" // so that it is not made
-		store, err := ccache.Open(machine, name, cruid)
+		store, err := ccache.Open(machine, c.path, cruid)
 		if c.err = err; err == nil {
 			c.Snapshot, c.err = store.Load()
 		}

@@ -34,11 +34,14 @@ func checkFstab(_ context.Context, s *Subject) Result {
 		e, err := s.Config.Resolver.Resolve(hostOf(l.Spec))
 		if l.IsOurs() {
 			found = s.addOfLine(found, e, l.Target, s.examineLine(l))
-		} else if err == nil && (l.Type == "cifs" || l.Type == "smb3") {
+		} else if err == nil && l.IsSMB() {
 			found = s.addOfLine(found, e, l.Target, examineCIFSLine(l, e))
 		}
 	}
-	return each(found, func(r Result) Result { return r }, Good("there are none"))
+	if len(found) == 0 {
+		return Good("there are none")
+	}
+	return worst(found...)
 }
 
 // addOfLine adds what was found of a line of fstab for an endpoint, the zero one where its host is none: nothing of other
@@ -72,7 +75,7 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 		found = append(found, Warned("add _netdev to the options of "+place, "%s: without _netdev the share is mounted at boot before the network is there", place))
 	}
 	for _, o := range l.Options {
-		if unit := strings.TrimSuffix(o.Text(), ".service"); o.Is("x-systemd.requires") && (unit == "azfilesrefresh" || unit == "azfilesauth") {
+		if o.RequiresDaemon() {
 			found = append(found, Warned("remove "+o.String()+" from "+place, "%s: with %s a restart of the daemon, which every upgrade is, unmounts the share", place, o))
 		}
 	}

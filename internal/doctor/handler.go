@@ -11,6 +11,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
@@ -101,7 +102,7 @@ func (s *Subject) krb5() *krb5conf.Profile {
 // tickets are put into.
 func (s *Subject) defaultCache() (name, from, ours string, same bool) {
 	uid, _ := s.credentialUID() // what is wrong with it is another check's
-	ours = strings.TrimPrefix(s.Config.CCacheName(uid), "FILE:")
+	ours = s.Config.CCacheName(uid)
 	name, from = "FILE:/tmp/krb5cc_%{uid}", "libkrb5's own"
 	if r, ok := s.krb5().Get("libdefaults", "default_ccache_name"); ok {
 		name, from = r.Value, r.Place
@@ -123,7 +124,7 @@ func checkRequestKey(ctx context.Context, s *Subject) Result {
 		return wrong
 	}
 	version := s.versionOf(ctx, requestKey, "--version")
-	if version != "" && !atLeast(version, "1.6") {
+	if version != "" && !mounts.AtLeast(version, "1.6") {
 		return Known("%s %s: before 1.6 the first rule that matches wins, not the one that fits best", requestKey, version)
 	}
 	return Good("%s %s", requestKey, version)
@@ -186,10 +187,10 @@ func checkCIFSUpcall(_ context.Context, s *Subject) Result {
 	if version == "" {
 		return Good("%s", path)
 	}
-	if atLeast(version, "7.2") {
+	if mounts.AtLeast(version, "7.2") {
 		return Good("%s %s", path, version)
 	}
-	if atLeast(version, "7.0") {
+	if mounts.AtLeast(version, "7.0") {
 		return Good("%s %s, which finds the ticket in libkrb5's default cache only", path, version)
 	}
 	if !s.delegates() {

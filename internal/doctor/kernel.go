@@ -137,7 +137,7 @@ func checkCiphers(_ context.Context, s *Subject) Result {
 
 func checkUpcallTarget(_ context.Context, s *Subject) Result {
 	since := mounts.Since(mounts.UpcallTarget)
-	if r := s.release(); r != "" && !atLeast(r, since) {
+	if r := s.release(); r != "" && !mounts.AtLeast(r, since) {
 		return Known("the kernel %s is older than %s, which added it; mount.azfiles uses it only if the kernel accepts it", r, since)
 	}
 	return Good("known to the kernel")
@@ -147,7 +147,7 @@ func checkUpcallTarget(_ context.Context, s *Subject) Result {
 const renameLease = "6.9"
 
 func checkRenameLease(_ context.Context, s *Subject) Result {
-	if r := s.release(); r != "" && !atLeast(r, renameLease) {
+	if r := s.release(); r != "" && !mounts.AtLeast(r, renameLease) {
 		return Known("the kernel %s is older than %s, which does; if a file that was replaced cannot be opened (EINVAL) after a session has ended, mount with nolease", r, renameLease)
 	}
 	return Good("named by the kernel")

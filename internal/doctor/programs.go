@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -58,21 +57,6 @@ func (s *Subject) versionOf(ctx context.Context, path, flag string) string {
 	}
 	out, _ := s.Exec(ctx, path, flag) // some end with an error and say it all the same
 	return regexp.MustCompile(`\d+\.\d+(\.\d+)?`).FindString(out)
-}
-
-// atLeast compares a version's numbers with those of another.
-func atLeast(version, want string) bool {
-	have := strings.Split(version, ".")
-	for i, part := range strings.Split(want, ".") {
-		n, w := 0, 0
-		if i < len(have) {
-			n, _ = strconv.Atoi(have[i]) // what is not a number is 0
-		}
-		if w, _ = strconv.Atoi(part); n != w {
-			return n > w
-		}
-	}
-	return true
 }
 
 // elsewhere is the directory of this program on a machine that a pod has given it to, and whose /usr is read-only, ""

@@ -150,7 +150,7 @@ func New(o Options) (*Subject, error) {
 	resolver := s.Config.Resolver
 	s.Mounts, s.MountsErr = mounts.ListFrom(s.Path(o.Host.Mounts), resolver)
 	var fstab *os.File
-	if fstab, s.FstabErr = s.Open("/etc/fstab"); s.FstabErr == nil {
+	if fstab, s.FstabErr = s.Open(o.Host.Fstab); s.FstabErr == nil {
 		s.Fstab, s.FstabErr = mounts.ParseFstab(fstab)
 		if _, err := fstab.Seek(0, io.SeekStart); err == nil && s.FstabErr == nil {
 			s.Flaws, s.FstabErr = mounts.FstabFlaws(fstab)

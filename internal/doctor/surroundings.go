@@ -113,7 +113,7 @@ func checkKubernetes(_ context.Context, s *Subject) Result {
 		return worst(Good("it is none"), container)
 	}
 	found := []Result{Good("the CSI driver has left no trace"), container, s.overwrittenKrb5Conf()}
-	if strings.HasPrefix(strings.TrimPrefix(s.Config.CCacheName(0), "FILE:"), kubeletCaches+"/") && s.ConfigErr == nil {
+	if strings.HasPrefix(s.Config.CCacheName(0), kubeletCaches+"/") && s.ConfigErr == nil {
 		theirs := Known("%s names the credential cache of the CSI driver, which rewrites the file whenever its pod starts", s.Host.Config)
 		found = slices.Insert(found, 2, theirs)
 	}

@@ -94,7 +94,7 @@ func (s *Subject) collectHosts(add func(host string, from Origin)) {
 		}
 	}
 	for i, l := range s.Fstab {
-		if l.Type == "azfiles" || l.Type == "cifs" || l.Type == "smb3" {
+		if l.IsOurs() || l.IsSMB() {
 			add(hostOf(l.Spec), Origin{Fstab: &s.Fstab[i]})
 		}
 	}

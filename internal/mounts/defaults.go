@@ -195,7 +195,7 @@ func subjectOf(o Option) string {
 	return name
 }
 
-// AtLeast compares a kernel's release with another one of two numbers.
+// AtLeast compares the release of a kernel, or the version of a program, with another one of two numbers; "" is every one.
 func AtLeast(release, since string) bool {
 	return since == "" || slices.Compare(numbers(release), numbers(since)) >= 0
 }

@@ -36,22 +36,21 @@ func (l FstabLine) IsOurs() bool { return l.Type == "azfiles" }
 // IsKerberos reports whether the line is for mount.cifs and logs in by Kerberos.
 func (l FstabLine) IsKerberos() bool {
 	sec, _ := l.Options.Get("sec")
-	return (l.Type == "cifs" || l.Type == "smb3") && strings.HasPrefix(sec, "krb5")
+	return l.IsSMB() && strings.HasPrefix(sec, "krb5")
 }
 
 // WantsTicket reports whether the line wants azfilesrefresh to get its ticket before it is mounted: one
-// of type azfiles that is mounted at boot, or one for mount.cifs that logs in by Kerberos and requires
-// our service, under either of its names (x-systemd.requires=, systemd.mount(5)).
+// of type azfiles that is mounted at boot, or one for mount.cifs that logs in by Kerberos and requires our service.
 func (l FstabLine) WantsTicket() bool {
 	if l.IsOurs() {
 		_, noauto := l.Options.Get("noauto")
 		return !noauto
 	}
-	return l.IsKerberos() && slices.ContainsFunc(l.Options, func(o Option) bool {
-		unit := strings.TrimSuffix(o.Text(), ".service")
-		return o.Is("x-systemd.requires") && (unit == "azfilesrefresh" || unit == "azfilesauth")
-	})
+	return l.IsKerberos() && slices.ContainsFunc(l.Options, Option.RequiresDaemon)
 }
+
+// IsSMB reports whether the line is for mount.cifs, with any kind of login.
+func (l FstabLine) IsSMB() bool { return l.Type == "cifs" || l.Type == "smb3" }
 
 // FstabFlaw is an entry that mount(8) ignores.
 type FstabFlaw struct {

@@ -35,6 +35,12 @@ func (o Option) Text() string {
 	return o.Value
 }
 
+// RequiresDaemon reports whether o requires our service, under either of its names (x-systemd.requires= in systemd.mount(5)).
+func (o Option) RequiresDaemon() bool {
+	unit := strings.TrimSuffix(o.Text(), ".service")
+	return o.Is("x-systemd.requires") && (unit == "azfilesrefresh" || unit == "azfilesauth")
+}
+
 // Options is a list of mount options in the order in which it is written.
 type Options []Option
 
