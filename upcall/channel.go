@@ -10,15 +10,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
-// Some kernels (6.1) do not name the server when they log in on further channels of a session. The
-// channel of a mount that is still being made is found by a note of the login that was just
-// answered, others in the mount table.
+// Some kernels do not name the server when they log in on further channels of a session: before 5.16 its address stands
+// in the name's place, from 5.19 to 6.15 nothing (commits 5112d80c162f, 4c14d7043fed and 306cb65bb0cb, which stable branches
+// took over). The channel of a mount that is still being made is found by a note of the login that was just answered, others
+// in the mount table.
 
 // noteAge is for how long a note tells to whom a further channel belongs.
 const noteAge = time.Minute
@@ -28,10 +30,25 @@ const noteAge = time.Minute
 // The thread that logs in again after a session has ended is one of the kernel's, which logs in for many mounts: what it was
 // answered for a moment ago counts only as far as the mount table does not contradict.
 func (r *request) channel() (endpoint.Endpoint, error) {
+	hosts, err := r.candidates()
+	if err != nil {
+		return endpoint.Endpoint{}, err
+	}
+	switch len(hosts) {
+	case 0:
+		return endpoint.Endpoint{}, fault.UpcallChannel.New("no mount fits")
+	case 1:
+		return r.cfg.Resolver.Resolve(hosts[0])
+	}
+	return endpoint.Endpoint{}, fault.UpcallChannel.New(fmt.Sprintf("%d accounts fit", len(hosts)))
+}
+
+// candidates are the hosts that a request without a host can belong to.
+func (r *request) candidates() ([]string, error) {
 	noted := r.noted()
 	fit, several, err := r.mounted()
 	if err != nil && len(noted) != 1 {
-		return endpoint.Endpoint{}, err
+		return nil, err
 	}
 	hosts := fit
 	if len(several) > 0 {
@@ -41,13 +58,28 @@ func (r *request) channel() (endpoint.Endpoint, error) {
 	if len(noted) == 1 && !slices.Contains(hosts, noted[0]) {
 		hosts = noted // of a mount that is being made
 	}
-	switch len(hosts) {
-	case 0:
-		return endpoint.Endpoint{}, fault.UpcallChannel.New("no mount fits")
-	case 1:
-		return r.cfg.Resolver.Resolve(hosts[0])
+	return hosts, nil
+}
+
+// isOurChannel reports whether a request that names its server by the address can be for a further channel of a login of
+// ours. Others mount by address too. Whatever goes wrong means that it is theirs.
+func (r *request) isOurChannel(text string) (ours bool) {
+	defer func() {
+		if recover() != nil {
+			ours = false
+		}
+	}()
+	d, err := parseDescription(text)
+	if err != nil || d.host == "" || d.named() {
+		return false
 	}
-	return endpoint.Endpoint{}, fault.UpcallChannel.New(fmt.Sprintf("%d accounts fit", len(hosts)))
+	cfg, err := config.Read(r.Host)
+	if err != nil {
+		return false
+	}
+	r.desc, r.cfg = d, cfg
+	hosts, err := r.candidates()
+	return err == nil && len(hosts) > 0
 }
 
 // mounted gives the hosts of the mounts that a request can belong to, each account once, and those of them that the

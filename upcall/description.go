@@ -14,13 +14,19 @@ import (
 // description is what the kernel says of the login that it wants (cifs_get_spnego_key in the
 // kernel's fs/smb/client/cifs_spnego.c).
 type description struct {
-	host    string // of the mount's source as it was typed; empty for the extra channels of some kernels
+	host    string // of the mount's source as it was typed; empty, or the address, for the extra channels of some kernels
 	ip      netip.Addr
 	sec     string // the mechanism that the server advertised
 	uid     uint32 // the mount's uid= option: owner of the files
 	creduid uint32 // the credential uid
 	user    string // the mount's username= option, "" when there is none
 	pid     uint32 // the thread that logs in, in the first pid namespace: a label, and nothing else
+}
+
+// named reports whether the server has a name in the description.
+func (d description) named() bool {
+	addr, err := netip.ParseAddr(d.host)
+	return d.host != "" && (err != nil || addr.Unmap() != d.ip)
 }
 
 // maxDescription is one less than the kernel's KEY_MAX_DESC_SIZE, in bytes.

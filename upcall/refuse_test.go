@@ -334,6 +334,40 @@ func TestEmptyHost(t *testing.T) {
 	}
 }
 
+// Linux before 5.16 names the address where a further channel goes. Other mounts are by address too.
+func TestChannelByAddress(t *testing.T) {
+	w := newWorld(t)
+	theirs := w.script(`exec keyctl instantiate "$2" theirs 0`)
+	w.rule("cifs.spnego.conf", "create user * * "+theirs+" -t %k\n")
+	extra := func(n int, swaps ...string) string {
+		text := describe("10.99.0.1", "pid=0xa5", fmt.Sprintf("pid=0x%x", n))
+		return strings.NewReplacer(swaps...).Replace(text)
+	}
+	foreign := func(text string) {
+		t.Helper()
+		if r := w.ask(text); r.err != nil || string(r.payload) != "theirs" {
+			t.Errorf("%s: %q, %v; %s", text, r.payload, r.err, w.logged())
+		}
+	}
+	foreign(extra(1))
+	w.good(describe(host, "pid=0xa5", "pid=0x2"), host)
+	w.good(extra(2), host)
+	foreign(extra(3))
+	foreign(extra(2, "user=root", "user=other"))
+	foreign(extra(2, "ip4=10.99.0.1", "ip4=10.99.0.2")) // it is not where it says
+	foreign(extra(2, "pid=0x2", "pid=2"))
+	line := func(host string) string {
+		return "31 1 0:40 / /mnt rw - cifs //" + host + "/share rw,vers=3.1.1,sec=krb5,cruid=0,username=root,addr=10.99.0.1\n"
+	}
+	check(os.WriteFile(w.MountTable, []byte(line(host)), 0o600))
+	w.good(extra(4), host)
+	foreign(extra(4, "user=root", "user=other"))
+	check(os.WriteFile(w.MountTable, []byte(line(host)+line(host2)), 0o600))
+	w.rejected(extra(5), 5, "AZF-UPCALL-CHANNEL")
+	check(os.WriteFile(w.Config, []byte("nonsense: [\n"), 0o600))
+	foreign(extra(6))
+}
+
 func TestModeCIFS(t *testing.T) {
 	w := newWorld(t)
 	// Only a helper that never ends may meet the deadline, on a busy machine as well.
@@ -376,4 +410,5 @@ func TestModeCIFS(t *testing.T) {
 	w.rejected(describe(host, "pid=0xa5", "pid=0xa6"), 3, "AZF-UPCALL-HELPER")
 	// It could not find the host of a further channel, so those are answered as ever.
 	w.good(describe("", "pid=0xa5", "pid=0xa5"), host)
+	w.good(describe("10.99.0.1", "pid=0xa5", "pid=0xa5"), host)
 }

@@ -73,7 +73,7 @@ func (r *request) attempt() (err error) {
 	if !ok {
 		return fault.UpcallRequest.New("its description does not begin with " + start)
 	}
-	if host != "" && !r.isEndpoint(host) {
+	if host != "" && !r.isEndpoint(host) && !r.isOurChannel(d.Text) {
 		return r.handOver(d, host)
 	}
 	return r.login(d.Text)
@@ -120,10 +120,10 @@ func (r *request) login(text string) (err error) {
 	if r.cfg, err = config.Read(r.Host); err != nil {
 		return err
 	}
-	if r.desc.host == "" {
-		r.endpoint, err = r.channel()
-	} else {
+	if r.desc.named() {
 		r.endpoint, err = r.cfg.Resolver.Resolve(r.desc.host)
+	} else {
+		r.endpoint, err = r.channel()
 	}
 	if err != nil {
 		return r.unresolved(err)
@@ -140,9 +140,9 @@ func (r *request) login(text string) (err error) {
 			return err
 		}
 	}
-	// cifs.upcall reads the description itself, and fails without a host in it. A further identity's ticket it does not
+	// cifs.upcall reads the description itself, and fails without a host's name in it. A further identity's ticket it does not
 	// find: it would answer with that of the first.
-	if r.cfg.Upcall.Mode == "cifs" && r.desc.host != "" && !got.Private {
+	if r.cfg.Upcall.Mode == "cifs" && r.desc.named() && !got.Private {
 		err = r.delegate(got)
 	} else {
 		err = r.answer(got, mech)
