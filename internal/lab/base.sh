@@ -103,9 +103,11 @@ fill() {
 }
 
 kernel() {
-  local version modules
+  local version modules file
   version=$(basename "$STAGE"/lib/modules/*)
-  cp "$STAGE/boot/vmlinuz-$version" "$OUT/vmlinuz"
+  for file in "boot/vmlinuz-$version" "lib/modules/$version/vmlinuz"; do # beside its modules, from Linux 7 on
+    [ ! -e "$STAGE/$file" ] || cp "$STAGE/$file" "$OUT/vmlinuz"
+  done
   staged depmod /usr/bin/kmod -b "$STAGE" "$version"
   modules=$(for m in $MODULES; do
     staged modprobe /usr/bin/kmod -d "$STAGE" -S "$version" --show-depends "$m" || true # built in, in some suites

@@ -14,18 +14,21 @@ type untried struct {
 	handlers      string // who can answer the kernel
 }
 
+// What stands for the host follows commits of Linux: 5112d80c162f (5.16) put the name where the address was, 4c14d7043fed
+// (5.19) nothing, and 306cb65bb0cb (6.16) the name again; the last one was sent for 6.6 and 6.12 in June 2025.
 const (
-	emptyHost   = "empty, by the source of 5.10 and 6.1"
-	eitherHost  = "not verified"
+	addressHost = "the address, as 5.10 by its source, or nothing where 4c14d7043fed was taken over"
+	emptyHost   = "nothing, or the name where 306cb65bb0cb was taken over"
+	namedHost   = "the name since 306cb65bb0cb was taken over, June 2025; nothing before"
 	unknownCIFS = "our handler; `cifs.upcall` not verified, 7.0 or newer finds a ticket without a TGT"
 )
 
 var untriedKernels = []untried{
-	{"Red Hat Enterprise Linux 9", "5.14", emptyHost, unknownCIFS},
-	{"Ubuntu 22.04", "5.15", emptyHost, "our handler alone: `cifs.upcall` 6.14 finds no ticket without a TGT"},
-	{"SLES 15 SP6", "6.4", eitherHost, unknownCIFS},
-	{"Azure Linux 3", "6.6", eitherHost, "our handler alone: `cifs.upcall` is not packaged"},
-	{"Ubuntu 24.04, and 22.04 with the newer kernel", "6.8", eitherHost, "our handler; with 24.04 `cifs.upcall` 7.0 as well, not verified"},
+	{"Red Hat Enterprise Linux 9", "5.14", addressHost, unknownCIFS},
+	{"Ubuntu 22.04", "5.15", addressHost, "our handler alone: `cifs.upcall` 6.14 finds no ticket without a TGT"},
+	{"SLES 15 SP6", "6.4", emptyHost, unknownCIFS},
+	{"Azure Linux 3", "6.6", namedHost, "our handler alone: `cifs.upcall` is not packaged"},
+	{"Ubuntu 24.04, and 22.04 with the newer kernel", "6.8", emptyHost, "our handler; with 24.04 `cifs.upcall` 7.0 as well, not verified"},
 }
 
 // watched are options that this program adds or its documents speak of, whose column tells which of them a release refuses.
