@@ -229,7 +229,7 @@ func (r *request) late(ctx context.Context, err error) error {
 
 // answer builds the login and gives it to the kernel.
 func (r *request) answer(got tickets.Result, mech spnego.Mechanism) error {
-	payload, err := spnego.Payload(got.Ticket, mech, r.Now(), false)
+	payload, err := spnego.Payload(got.Ticket, mech, r.Now())
 	if err != nil {
 		return err
 	}

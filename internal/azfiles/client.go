@@ -49,7 +49,6 @@ type Client struct {
 	Transport http.RoundTripper // see transport.New
 	Now       func() time.Time  // the clock; nil is time.Now
 	Attempts  int               // how often to ask at most; zero is 4
-	AllowRC4  bool              // accept session keys of the encryption type rc4-hmac too
 
 	pause func(context.Context, time.Duration) error // nil is sleep
 }

@@ -20,9 +20,6 @@ import (
 // service is the first component of the principal of an SMB server.
 const service = "cifs"
 
-// rc4 is the encryption type rc4-hmac (RFC 4757), which is broken enough to need a word of consent.
-const rc4 = 23
-
 // chooseTicket finds the ticket for the endpoint, the one that lasts longest if there are several.
 func (x *exchange) chooseTicket(a *reply.Answer, grants []grant) (*grant, *fault.Fault) {
 	if len(grants) == 0 {
@@ -56,7 +53,7 @@ func (g *grant) server() string {
 // credential checks a ticket's description, but for the times' relation to now, and puts it into
 // the terms of the cache.
 func (x *exchange) credential(a *reply.Answer, g *grant) (ccache.Credential, *fault.Fault) {
-	if !x.acceptsEncryption(g.info.Key.KeyType) {
+	if !acceptsEncryption(g.info.Key.KeyType) {
 		return ccache.Credential{}, x.clean(fault.TicketEtype.New(x.host(), etypeName(g.info.Key.KeyType), x.endpoint.Account()).Because(x.trace(a)))
 	}
 	if err := g.check(); err != nil {
@@ -90,8 +87,8 @@ func (x *exchange) credential(a *reply.Answer, g *grant) (ccache.Credential, *fa
 }
 
 // acceptsEncryption reports whether session keys of an encryption type are used.
-func (c *Client) acceptsEncryption(etype int32) bool {
-	if etype < 0 || etype > math.MaxUint16 || etype == rc4 && !c.AllowRC4 {
+func acceptsEncryption(etype int32) bool {
+	if etype < 0 || etype > math.MaxUint16 || etype == ccache.RC4 {
 		return false
 	}
 	_, known := ccache.KeySize(uint16(etype))
@@ -145,7 +142,7 @@ func flags(bits []byte) uint32 {
 
 // etypeName is an encryption type with its name in the IANA registry, where it may help.
 func etypeName(etype int32) string {
-	if etype == rc4 {
+	if etype == ccache.RC4 {
 		return "23 (rc4-hmac)"
 	}
 	return fmt.Sprint(etype)

@@ -68,7 +68,7 @@ func (m *machine) findSecrets() {
 		}
 		for _, c := range cache.Credentials {
 			m.secrets.add(c.Key.Value.Reveal())
-			if !isRecord(c) {
+			if !c.IsConfig() {
 				m.secrets.add(c.Ticket.Reveal())
 				m.secrets.add(c.SecondTicket.Reveal())
 			}
@@ -76,9 +76,6 @@ func (m *machine) findSecrets() {
 	}
 	m.documents(func(_ string, _ []byte, doc *yaml.Node, _ error) { m.secretFiles(doc) })
 }
-
-// isRecord reports whether an entry is one of libkrb5's settings, in whose ticket is no ticket.
-func isRecord(c ccache.Credential) bool { return c.Server.Realm == "X-CACHECONF:" }
 
 // caches lists what tickets there are, without the tickets.
 func (m *machine) caches(context.Context) (string, error) {
@@ -113,7 +110,7 @@ func (m *machine) tickets(b *strings.Builder, cache *ccache.Cache) {
 	fmt.Fprintf(b, "client %s\n", m.secrets.showOrRedact(cache.Principal.String(), principal))
 	records := cache.Records()
 	for _, c := range cache.Credentials {
-		if isRecord(c) {
+		if c.IsConfig() {
 			continue
 		}
 		fmt.Fprintf(b, "  %s etype %d, from %s to %s, flags %#x, ticket of %d bytes\n",

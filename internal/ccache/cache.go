@@ -66,12 +66,14 @@ type Cache struct {
 	refused error
 }
 
+// RC4 is the encryption type rc4-hmac (RFC 4757), which is weak and which Microsoft is removing: we log in with no such key.
+const RC4 = 23
+
 // KeySize is the length in bytes of a key of the encryption type etype, and whether we know it:
-// aes128 and aes256 with SHA-1 (17, 18; RFC 3962) and with SHA-2 (19, 20; RFC 8009), and
-// rc4-hmac (23; RFC 4757).
+// aes128 and aes256 with SHA-1 (17, 18; RFC 3962) and with SHA-2 (19, 20; RFC 8009), and RC4.
 func KeySize(etype uint16) (int, bool) {
 	switch etype {
-	case 17, 19, 23:
+	case 17, 19, RC4:
 		return 16, true
 	case 18, 20:
 		return 32, true

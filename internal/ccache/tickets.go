@@ -195,7 +195,7 @@ func (c *Cache) replaceEntries(cred Credential, entries []Credential, old func(C
 	c.Credentials = slices.DeleteFunc(c.Credentials, old)
 	if follow {
 		c.Principal = cred.Client
-		c.Credentials = slices.DeleteFunc(c.Credentials, isConfig) // they describe the old principal
+		c.Credentials = slices.DeleteFunc(c.Credentials, Credential.IsConfig) // they describe the old principal
 	}
 	if at < 0 || follow {
 		at = len(c.Credentials)
@@ -224,8 +224,14 @@ func (c *Cache) evictPrivate(keep string, among func(place string) bool, most in
 	}
 }
 
+// Azure Files issues its tickets for one client, in one realm. A ticket can say otherwise, and then that counts.
+const (
+	AzureRealm  = "FILES.AZURE.STORAGE.MICROSOFT.COM"
+	AzureClient = "AzureFileClient"
+)
+
 // unproven is the client of a cache that holds identities and no ticket yet. The first ticket says who it is.
-var unproven = Principal{NameType: nameTypePrincipal, Realm: "FILES.AZURE.STORAGE.MICROSOFT.COM", Components: []string{"AzureFileClient"}}
+var unproven = Principal{NameType: nameTypePrincipal, Realm: AzureRealm, Components: []string{AzureClient}}
 
 // Note stores who is to obtain the ticket of name, cifs/<canonical host> or a Private one, in whatever realm, and
 // leaves the ticket that may be there.
@@ -279,11 +285,12 @@ func (c *Cache) mayAdopt(client Principal, old func(Credential) bool) bool {
 	if c.Principal.isZero() {
 		return true
 	}
-	others := slices.ContainsFunc(c.Credentials, func(cred Credential) bool { return !old(cred) && !isConfig(cred) })
+	others := slices.ContainsFunc(c.Credentials, func(cred Credential) bool { return !old(cred) && !cred.IsConfig() })
 	return !others && (slices.Equal(client.Components, c.Principal.Components) || c.Principal.Equal(unproven))
 }
 
-func isConfig(c Credential) bool { return c.Server.Realm == configRealm }
+// IsConfig reports whether an entry is a setting of the cache, libkrb5's or a record of ours, in whose ticket is no ticket.
+func (c Credential) IsConfig() bool { return c.Server.Realm == configRealm }
 
 // clientError says that a cache belongs to another client.
 type clientError struct{ have, want Principal }

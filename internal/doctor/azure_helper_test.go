@@ -92,11 +92,11 @@ func principal(realm string, parts ...string) ccache.Principal {
 
 func aTicket(host string, end time.Time, etype uint16) ccache.Credential {
 	key := keyCanary
-	if etype == rc4 {
+	if etype == ccache.RC4 {
 		key = key[:16]
 	}
 	return ccache.Credential{
-		Client: principal(azurefake.DefaultRealm, ticketClient), Server: principal(azurefake.DefaultRealm, "cifs", host),
+		Client: principal(azurefake.DefaultRealm, ccache.AzureClient), Server: principal(azurefake.DefaultRealm, "cifs", host),
 		Key: ccache.Key{Etype: etype, Value: secret.FromString(key)}, AuthTime: end.Add(-2 * time.Hour), EndTime: end,
 		Ticket: secret.FromString(ticketCanary),
 	}

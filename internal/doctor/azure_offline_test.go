@@ -102,7 +102,7 @@ func TestOfflineFindings(t *testing.T) {
 		"ended":               {change: put(cachePath[1:], string(aCache(noon.Add(-time.Minute), 18, "identity=system"))), id: "ccache-ticket", status: Warning, says: "1m0s ago"},
 		"about to end":        {change: put(cachePath[1:], string(aCache(noon.Add(time.Minute), 18, "identity=system"))), id: "ccache-ticket", status: Warning, says: "in 1m0s"},
 		"a short key":         {change: put(cachePath[1:], string(aCache(noon.Add(time.Hour), 17, "identity=system"))), id: "ccache-ticket", status: Warning, says: "32 bytes"},
-		"RC4":                 {change: put(cachePath[1:], string(aCache(noon.Add(time.Hour), rc4, "identity=system"))), id: "ccache-ticket", status: Warning, says: "AES-256"},
+		"RC4":                 {change: put(cachePath[1:], string(aCache(noon.Add(time.Hour), ccache.RC4, "identity=system"))), id: "ccache-ticket", status: Warning, says: "AES-256"},
 		"the user is root":    {change: put("etc/group", "sudo:x:27:admin,azfilesuser\n"), id: "incumbent", status: Warning, says: "gpasswd -d azfilesuser sudo", action: "user-groups"},
 		"in wheel":            {change: put("etc/group", "wheel:x:10:azfilesuser\n"), id: "incumbent", status: Warning, says: "wheel", action: "user-groups"},
 		"the user logs in":    {change: put("etc/passwd", "azfilesuser:x:990:990::/home/azfilesuser:/bin/bash\n"), id: "incumbent", status: Warning, says: "usermod -s"},

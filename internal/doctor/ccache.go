@@ -54,9 +54,6 @@ func owner(info fs.FileInfo) int {
 	return -1
 }
 
-// ticketClient is the client that Azure Files names in its tickets; the realm may stand behind it.
-const ticketClient = "AzureFileClient"
-
 // examineContent judges what is in a cache whose file is fine.
 func (s *Subject) examineContent(c *cacheFile, fine Result) Result {
 	if fault.Is(c.err, fault.CCacheDamaged) {
@@ -71,7 +68,7 @@ func (s *Subject) examineContent(c *cacheFile, fine Result) Result {
 		return fine
 	}
 	client := c.Cache.Principal.String()
-	if len(c.Cache.Tickets()) == 0 && len(c.Cache.Credentials) > 0 && !strings.HasPrefix(client, ticketClient) {
+	if len(c.Cache.Tickets()) == 0 && len(c.Cache.Credentials) > 0 && !strings.HasPrefix(client, ccache.AzureClient) {
 		return Failed(fault.CCachePrincipal.New(c.path, "its client is "+client))
 	}
 	return fine.And("it holds %d tickets for %s", len(c.Cache.Tickets()), client)
@@ -120,9 +117,6 @@ func may(info fs.FileInfo, uid, gid int, bit fs.FileMode) bool {
 // soon is the time before its end in which a ticket that is in use should have been replaced.
 const soon = 5 * time.Minute
 
-// rc4 is the encryption type rc4-hmac (RFC 4757), which Microsoft is removing.
-const rc4 = 23
-
 func checkCCacheTicket(_ context.Context, s *Subject) Result {
 	var found []Result
 	seen := map[int]bool{}
@@ -169,7 +163,7 @@ func (s *Subject) examineKind(c *cacheFile, cred ccache.Credential) Result {
 	if !known || size != cred.Key.Value.Len() {
 		return Warned("azfilesauth refresh "+s.Target.Endpoint.Host(), "the ticket in %s has a key of the encryption type %d and %d bytes, which cannot be right", c.path, cred.Key.Etype, cred.Key.Value.Len())
 	}
-	if cred.Key.Etype == rc4 {
+	if cred.Key.Etype == ccache.RC4 {
 		return Warned("az storage account file-service-properties update -n "+s.Target.Endpoint.Account()+" -g <resource-group> --kerb-ticket-encryption-type AES-256",
 			"the ticket in %s is of the encryption type rc4-hmac, which is weak and about to go", c.path)
 	}

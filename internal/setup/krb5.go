@@ -18,9 +18,6 @@ const (
 	krb5Drop   = "/etc/krb5.conf.d/azfilesauth.conf"
 )
 
-// azureRealm issues the tickets of Azure Files where no ticket tells otherwise.
-const azureRealm = "FILES.AZURE.STORAGE.MICROSOFT.COM"
-
 // hostSuffixes are the domains of storage accounts, by cloud: public, US government, China.
 var hostSuffixes = []string{"file.core.windows.net", "file.core.usgovcloudapi.net", "file.core.chinacloudapi.cn"}
 
@@ -87,14 +84,14 @@ func planDomainRealm(p *planner) error {
 func (p *planner) realm() string {
 	cfg, err := p.config()
 	if err != nil {
-		return azureRealm
+		return ccache.AzureRealm
 	}
 	store, err := ccache.Open(p.host.Host, cfg.CCacheName(cfg.CredentialUID), cfg.CredentialUID)
 	if err != nil {
-		return azureRealm
+		return ccache.AzureRealm
 	}
 	if snapshot, err := store.Load(); err == nil && snapshot.Cache != nil && snapshot.Trusted && realmName().MatchString(snapshot.Cache.Principal.Realm) {
 		return snapshot.Cache.Principal.Realm
 	}
-	return azureRealm
+	return ccache.AzureRealm
 }

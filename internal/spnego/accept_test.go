@@ -24,8 +24,7 @@ const krb5Conf = `[libdefaults]
 	dns_lookup_kdc = false
 	dns_lookup_realm = false
 	rdns = false
-	allow_rc4 = true
-	permitted_enctypes = aes256-sha2 aes128-sha2 aes256-sha1 aes128-sha1 rc4-hmac
+	permitted_enctypes = aes256-sha2 aes128-sha2 aes256-sha1 aes128-sha1
 `
 
 // accepted is what MIT's acceptor says about a token.

@@ -26,7 +26,7 @@ func FuzzPayload(f *testing.F) {
 			Key:     ccache.Key{Etype: etype, Value: secret.New(key)},
 			EndTime: now.Add(time.Second), Ticket: secret.New(ticket),
 		}
-		p, err := spnego.Payload(cred, spnego.MSKrb5, now, true)
+		p, err := spnego.Payload(cred, spnego.MSKrb5, now)
 		if err != nil {
 			if f := new(fault.Fault); !errors.As(err, &f) || !p.Empty() {
 				t.Fatalf("%d bytes and %T", p.Len(), err)

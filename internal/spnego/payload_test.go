@@ -38,7 +38,7 @@ func realCredential(t testing.TB) (ccache.Credential, *keytab.Keytab) {
 
 func payloadOf(t testing.TB, cred ccache.Credential, mech spnego.Mechanism, now time.Time) []byte {
 	t.Helper()
-	p, err := spnego.Payload(cred, mech, now, true)
+	p, err := spnego.Payload(cred, mech, now)
 	if err != nil {
 		t.Fatal(err)
 	}

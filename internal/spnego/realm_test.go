@@ -25,7 +25,7 @@ const (
 	kvno      = 1
 )
 
-var etypes = []uint16{17, 18, 19, 20, 23}
+var etypes = []uint16{17, 18, 19, 20}
 
 func randomKey(t testing.TB, etype uint16) types.EncryptionKey {
 	t.Helper()

@@ -20,7 +20,6 @@ func ticketOf(n int) []byte {
 }
 
 func TestRefused(t *testing.T) {
-	const rc4 = true
 	setKey := func(etype uint16, n int) func(*ccache.Credential) {
 		return func(c *ccache.Credential) {
 			c.Key = ccache.Key{Etype: etype, Value: secret.New(bytes.Repeat([]byte{0xa5}, n))}
@@ -32,44 +31,42 @@ func TestRefused(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*ccache.Credential)
-		rc4    bool
 		want   fault.Named
 		text   string
 	}{
-		{"no key", setKey(18, 0), rc4, fault.TicketEtype, "its session key is of 0 bytes, not 32"},
-		{"short key", setKey(18, 31), rc4, fault.TicketEtype, "31 bytes, not 32"},
-		{"long key", setKey(17, 32), rc4, fault.TicketEtype, "32 bytes, not 16"},
-		{"aes256-sha2 as gokrb5 counts it", setKey(20, 24), rc4, fault.TicketEtype, "24 bytes, not 32"},
-		{"etype 0", setKey(0, 0), rc4, fault.TicketEtype, "encryption type 0,"},
-		{"des3", setKey(16, 24), rc4, fault.TicketEtype, "encryption type 16,"},
-		{"unknown etype", setKey(65535, 32), rc4, fault.TicketEtype, "encryption type 65535,"},
-		{"rc4 that is not allowed", setKey(23, 16), !rc4, fault.TicketEtype, "update -n acct -g"},
-		{"rc4 with a long key", setKey(23, 17), rc4, fault.TicketEtype, "17 bytes, not 16"},
-		{"ended", func(c *ccache.Credential) { c.EndTime = c.StartTime }, rc4, fault.TicketExpired, "2026-11-23T15:48:24Z"},
-		{"no end", func(c *ccache.Credential) { c.EndTime = time.Time{} }, rc4, fault.TicketExpired, testHost},
-		{"no ticket", setTicket(nil), rc4, fault.TicketDamaged, "not a ticket"},
-		{"text", setTicket([]byte("not a ticket")), rc4, fault.TicketDamaged, "not a ticket"},
-		{"another type", setTicket([]byte{0x62, 1, 0}), rc4, fault.TicketDamaged, "not a ticket"},
-		{"cut short", setTicket([]byte{0x61, 2, 0}), rc4, fault.TicketDamaged, "not a ticket"},
-		{"length of no DER", setTicket([]byte{0x61, 0x81, 1, 0}), rc4, fault.TicketDamaged, "not a ticket"},
-		{"length of no end", setTicket([]byte{0x61, 0x80, 0, 0}), rc4, fault.TicketDamaged, "not a ticket"},
+		{"no key", setKey(18, 0), fault.TicketEtype, "its session key is of 0 bytes, not 32"},
+		{"short key", setKey(18, 31), fault.TicketEtype, "31 bytes, not 32"},
+		{"long key", setKey(17, 32), fault.TicketEtype, "32 bytes, not 16"},
+		{"aes256-sha2 as gokrb5 counts it", setKey(20, 24), fault.TicketEtype, "24 bytes, not 32"},
+		{"etype 0", setKey(0, 0), fault.TicketEtype, "encryption type 0,"},
+		{"des3", setKey(16, 24), fault.TicketEtype, "encryption type 16,"},
+		{"unknown etype", setKey(65535, 32), fault.TicketEtype, "encryption type 65535,"},
+		{"rc4", setKey(23, 16), fault.TicketEtype, "update -n acct -g"},
+		{"ended", func(c *ccache.Credential) { c.EndTime = c.StartTime }, fault.TicketExpired, "2026-11-23T15:48:24Z"},
+		{"no end", func(c *ccache.Credential) { c.EndTime = time.Time{} }, fault.TicketExpired, testHost},
+		{"no ticket", setTicket(nil), fault.TicketDamaged, "not a ticket"},
+		{"text", setTicket([]byte("not a ticket")), fault.TicketDamaged, "not a ticket"},
+		{"another type", setTicket([]byte{0x62, 1, 0}), fault.TicketDamaged, "not a ticket"},
+		{"cut short", setTicket([]byte{0x61, 2, 0}), fault.TicketDamaged, "not a ticket"},
+		{"length of no DER", setTicket([]byte{0x61, 0x81, 1, 0}), fault.TicketDamaged, "not a ticket"},
+		{"length of no end", setTicket([]byte{0x61, 0x80, 0, 0}), fault.TicketDamaged, "not a ticket"},
 		{"two tickets", func(c *ccache.Credential) {
 			c.Ticket = secret.New(bytes.Repeat(c.Ticket.Reveal(), 2))
-		}, rc4, fault.TicketDamaged, "bytes follow the ticket"},
+		}, fault.TicketDamaged, "bytes follow the ticket"},
 		{"trailing byte", func(c *ccache.Credential) {
 			c.Ticket = secret.New(append(bytes.Clone(c.Ticket.Reveal()), 0))
-		}, rc4, fault.TicketDamaged, "1 bytes follow the ticket"},
-		{"client without name", func(c *ccache.Credential) { c.Client.Components = nil }, rc4, fault.TicketDamaged, "whose"},
-		{"client without realm", func(c *ccache.Credential) { c.Client.Realm = "" }, rc4, fault.TicketDamaged, "whose"},
-		{"70 KB", setTicket(append([]byte{0x61, 0x83, 1, 0x11, 0x70}, make([]byte, 70_000)...)), rc4, fault.TicketTooLarge, "limit is 65535"},
-		{"no server", func(c *ccache.Credential) { c.Server = ccache.Principal{}; c.Ticket = secret.Value{} }, rc4, fault.TicketDamaged, "not a ticket"},
+		}, fault.TicketDamaged, "1 bytes follow the ticket"},
+		{"client without name", func(c *ccache.Credential) { c.Client.Components = nil }, fault.TicketDamaged, "whose"},
+		{"client without realm", func(c *ccache.Credential) { c.Client.Realm = "" }, fault.TicketDamaged, "whose"},
+		{"70 KB", setTicket(append([]byte{0x61, 0x83, 1, 0x11, 0x70}, make([]byte, 70_000)...)), fault.TicketTooLarge, "limit is 65535"},
+		{"no server", func(c *ccache.Credential) { c.Server = ccache.Principal{}; c.Ticket = secret.Value{} }, fault.TicketDamaged, "not a ticket"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cred, _ := realCredential(t)
 			now := cred.StartTime.Add(time.Minute)
 			tt.change(&cred)
-			p, err := spnego.Payload(cred, spnego.Krb5, now, tt.rc4)
+			p, err := spnego.Payload(cred, spnego.Krb5, now)
 			if !fault.Is(err, tt.want) || !p.Empty() {
 				t.Fatalf("got %v and a payload of %d bytes, want %s", err, p.Len(), tt.want)
 			}
@@ -86,10 +83,10 @@ func TestRefused(t *testing.T) {
 // A ticket is good until the second in which it ends.
 func TestLastMoment(t *testing.T) {
 	cred, _ := realCredential(t)
-	if _, err := spnego.Payload(cred, spnego.Krb5, cred.EndTime.Add(-time.Nanosecond), false); err != nil {
+	if _, err := spnego.Payload(cred, spnego.Krb5, cred.EndTime.Add(-time.Nanosecond)); err != nil {
 		t.Error(err)
 	}
-	if _, err := spnego.Payload(cred, spnego.Krb5, cred.EndTime, false); !fault.Is(err, fault.TicketExpired) {
+	if _, err := spnego.Payload(cred, spnego.Krb5, cred.EndTime); !fault.Is(err, fault.TicketExpired) {
 		t.Error(err)
 	}
 }
@@ -107,7 +104,7 @@ func TestLargestTicket(t *testing.T) {
 		t.Fatalf("a token of %d bytes", got)
 	}
 	cred.Ticket = secret.New(ticketOf(size + 1))
-	if _, err := spnego.Payload(cred, spnego.Krb5, now, false); !fault.Is(err, fault.TicketTooLarge) {
+	if _, err := spnego.Payload(cred, spnego.Krb5, now); !fault.Is(err, fault.TicketTooLarge) {
 		t.Errorf("one byte more: %v", err)
 	}
 }
@@ -116,7 +113,7 @@ func TestTimeThatKerberosCannotWrite(t *testing.T) {
 	cred, _ := realCredential(t)
 	now := time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 	cred.EndTime = now.Add(time.Hour)
-	if _, err := spnego.Payload(cred, spnego.Krb5, now, false); !fault.Is(err, fault.Internal) {
+	if _, err := spnego.Payload(cred, spnego.Krb5, now); !fault.Is(err, fault.Internal) {
 		t.Error(err)
 	}
 }

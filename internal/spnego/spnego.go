@@ -24,9 +24,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
-// etypeRC4 is rc4-hmac (RFC 4757), which is broken and taken only when the administrator allows it.
-const etypeRC4 = 23
-
 // ticketTag is [APPLICATION 1], constructed: a Ticket (RFC 4120, 5.3).
 const ticketTag = classApplication | constructed | 1
 
@@ -53,12 +50,12 @@ func ParseMechanism(sec string) (Mechanism, error) {
 
 // Payload builds the answer to a cifs.spnego key from the service ticket cred: the kernel's struct
 // cifs_spnego_msg with a fresh session key. now goes into the login, so the server compares it
-// with its own clock. rc4-hmac is taken only when allowRC4 is set.
+// with its own clock.
 //
 // Errors are of the kinds fault.TicketEtype, TicketExpired, TicketDamaged, TicketTooLarge and, for
 // what cannot be encoded, Internal.
-func Payload(cred ccache.Credential, mech Mechanism, now time.Time, allowRC4 bool) (secret.Value, error) {
-	if err := check(cred, now, allowRC4); err != nil {
+func Payload(cred ccache.Credential, mech Mechanism, now time.Time) (secret.Value, error) {
+	if err := check(cred, now); err != nil {
 		return secret.Value{}, err
 	}
 	subkey := make([]byte, cred.Key.Value.Len())
@@ -76,9 +73,9 @@ func Payload(cred ccache.Credential, mech Mechanism, now time.Time, allowRC4 boo
 }
 
 // check refuses a ticket that cannot become a login.
-func check(cred ccache.Credential, now time.Time, allowRC4 bool) error {
+func check(cred ccache.Credential, now time.Time) error {
 	size, known := ccache.KeySize(cred.Key.Etype)
-	if !known || cred.Key.Etype == etypeRC4 && !allowRC4 {
+	if !known || cred.Key.Etype == ccache.RC4 {
 		return etypeFault(cred, nil)
 	}
 	if n := cred.Key.Value.Len(); n != size {

@@ -84,7 +84,7 @@ func answer(ticket string) []byte {
 	payload, err := spnego.Payload(ccache.Credential{
 		Client: client, Server: server, Key: ccache.Key{Etype: 18, Value: secret.FromString(strings.Repeat("k", 32))},
 		AuthTime: now, StartTime: now, EndTime: now.Add(time.Hour), Ticket: secret.FromString(ticket),
-	}, spnego.Krb5, now, false)
+	}, spnego.Krb5, now)
 	if err != nil {
 		panic(err)
 	}
