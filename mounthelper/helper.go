@@ -191,7 +191,6 @@ func (h *Helper) ticket(ctx context.Context, j *job) error {
 		OpenRing:  h.OpenRing,
 
 		ForgetFailures: h.ForgetFailures,
-		Mounted:        func() ([]mounts.Mount, error) { return h.mounts(j) },
 		Step:           func(format string, a ...any) { h.step(j, format, a...) },
 		Waits:          j.waiting.For,
 	})

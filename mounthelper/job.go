@@ -175,12 +175,7 @@ func (h *Helper) standsAlone(j *job) (bool, error) {
 
 // mounted reports whether the mount point has the very share and directory.
 func (j *job) mounted() bool {
-	for _, m := range j.live {
-		if m.Same(j.Endpoint, j.source.Share, j.source.Dir) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(j.live, func(m mounts.Mount) bool { return m.Same(j.Endpoint, j.source.Share, j.source.Dir) })
 }
 
 // args is the command line of mount.cifs without the program's name.

@@ -10,15 +10,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // maxSaid bounds what is kept of mount.cifs' messages, in bytes.
 const maxSaid = 16 << 10
-
-// childEnv is all of the environment that mount.cifs gets. It would take a password from PASSWD, a
-// user name from USER and another credential uid from SUDO_UID; the language is fixed because its
-// messages are read.
-var childEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"}
 
 // endings are the signals that ask a mount to stop.
 var endings = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP}
@@ -56,7 +53,7 @@ func run(ctx context.Context, path string, args []string, stdout, stderr io.Writ
 	var said bounded
 	cmd := exec.Command(path)
 	cmd.Args = append([]string{"mount.cifs"}, args...) // the name selects the type of file system
-	cmd.Env = childEnv
+	cmd.Env = host.Environ()                           // it would take a password from PASSWD, a user name from USER and a credential uid from SUDO_UID
 	cmd.Stdout = stdout
 	cmd.Stderr = io.MultiWriter(stderr, &said)
 	cmd.WaitDelay = time.Second // for a process that mount.cifs leaves behind with our pipe

@@ -128,8 +128,7 @@ func watchFiles(ctx context.Context, h host.Host, out chan<- cause) error {
 				} else if dir := filepath.Dir(e.Name); dir == layers || e.Name == layers || e.Name == h.Path(h.Config) || strings.HasPrefix(filepath.Base(e.Name), "..") {
 					quiet.Reset(configQuiet)
 				}
-			case err := <-w.Errors:
-				_ = err // events were lost: everything may have changed
+			case <-w.Errors: //nolint:errcheck // events were lost: everything may have changed
 				quiet.Reset(configQuiet)
 			case <-quiet.C:
 				send(ctx, out, configuration)

@@ -113,7 +113,7 @@ func (w *watcher) readTickets() {
 		}
 	}
 	for path, stop := range w.caches {
-		if !slices.Contains(valuesOf(w.paths), path) { // it is not in use any more
+		if !slices.Contains(slices.Collect(maps.Values(w.paths)), path) { // it is not in use any more
 			stop()
 			delete(w.caches, path)
 		}
@@ -161,13 +161,6 @@ func (w *watcher) takeTickets(uid int, list tickets.Listing) {
 			w.tickets[k] = ticketOf(t, k)
 		}
 	}
-}
-
-func valuesOf(paths map[int]string) (all []string) {
-	for _, p := range paths {
-		all = append(all, p)
-	}
-	return all
 }
 
 func ticketOf(t tickets.Ticket, k Key) Ticket {
@@ -255,5 +248,5 @@ func (w *watcher) findOwners() {
 
 // isDenied reports whether an error means that we may not refresh, rather than that it failed.
 func isDenied(err error) bool {
-	return fault.Is(err, fault.IdentityUnknown) || fault.Is(err, fault.RecordUntrusted) || fault.Is(err, fault.IdentityConflict)
+	return fault.Is(err, fault.IdentityUnknown, fault.RecordUntrusted, fault.IdentityConflict)
 }

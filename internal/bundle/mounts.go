@@ -109,11 +109,7 @@ func (m *machine) credentials(path string) {
 
 // mounted shows the lines of SMB shares in the mount table (proc_pid_mountinfo(5)), of all servers.
 func (m *machine) mounted(context.Context) (string, error) {
-	table := "/proc/1/mountinfo"
-	if filepath.Clean(m.Root) == "/" {
-		table = "/proc/self/mountinfo"
-	}
-	content, err := m.ReadFile(table)
+	content, err := m.ReadFile(m.Host.Mounts)
 	var b strings.Builder
 	for line := range strings.Lines(string(content)) {
 		before, after, _ := strings.Cut(line, " - ")

@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 // ask runs a program where this machine may be asked, and shows what it said.
@@ -64,8 +65,8 @@ func (m *machine) directory(dir string) ([]string, error) {
 
 // requestKey shows the rules of request-key(8).
 func (m *machine) requestKey(context.Context) (string, error) {
-	paths, err := m.directory("/etc/request-key.d")
-	return m.files(append([]string{"/etc/request-key.conf"}, paths...)), err
+	paths, err := m.directory(requestkey.Directory)
+	return m.files(append([]string{requestkey.LastFile}, paths...)), err
 }
 
 // krb5 shows krb5.conf and what it includes.

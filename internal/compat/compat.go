@@ -26,6 +26,7 @@ import (
 	thishost "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 const program = "azfilesauthmanager"
@@ -94,9 +95,8 @@ type Tool struct {
 func Main(args []string, version string, environment map[string]string) int {
 	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	_, err := unix.IoctlGetTermios(unix.Stderr, unix.TCGETS)
 	t := Tool{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Terminal: err == nil,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Terminal: waiting.IsTerminal(unix.Stderr),
 		Version: version, EUID: os.Geteuid(),
 		Host:        thishost.Real(),
 		Environment: environment,

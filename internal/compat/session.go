@@ -8,7 +8,6 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -49,7 +48,6 @@ func (s *session) run() error {
 		Config:    s.cfg,
 		Transport: s.Transport,
 		IMDS:      s.IMDS,
-		Mounted:   func() ([]mounts.Mount, error) { return mounts.ListFrom(s.Host.Mounts, s.cfg.Resolver) },
 		Step:      s.step,
 		OpenRing:  s.OpenRing,
 

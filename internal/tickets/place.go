@@ -1,6 +1,7 @@
 package tickets
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
@@ -128,10 +129,5 @@ func (c *Call) tells() bool {
 
 // hasUnnamed reports whether a mount's user name tells no identity.
 func hasUnnamed(live []mounts.Mount) bool {
-	for _, m := range live {
-		if identity.Selector(m.Username) == "" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(live, func(m mounts.Mount) bool { return identity.Selector(m.Username) == "" })
 }
