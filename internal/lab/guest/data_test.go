@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,18 @@ import (
 	"testing"
 	"time"
 )
+
+// TestMain is the process with a mapping as well, which the operations of data start from their own program.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "map" {
+		if err := runMap(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
 
 // The operations of data see bytes that were lost or changed behind them.
 func TestDataOpsSeeCorruption(t *testing.T) {

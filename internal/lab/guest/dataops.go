@@ -9,10 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,7 +59,7 @@ func (d dataFile) onServer() (b []byte, err error) {
 type dataOps struct {
 	dir, server string
 	log         *os.File // for appends
-	mapped      []byte
+	mapped      *mapping
 	locked      *os.File
 }
 
@@ -74,15 +72,12 @@ func newDataOps(dir, server string) (*dataOps, error) {
 	if o.locked, err = os.Create(o.file("locked").client()); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(o.file("mapped").client(), os.O_RDWR|os.O_CREATE, 0o644)
+	err = errors.Join(os.WriteFile(o.file("mapped").client(), make([]byte, recordSize), 0o644),
+		os.WriteFile(o.file("name").client(), recordOf("name", 0), 0o644))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // the mapping stays
-	if err := errors.Join(f.Truncate(recordSize), os.WriteFile(o.file("name").client(), recordOf("name", 0), 0o644)); err != nil {
-		return nil, err
-	}
-	o.mapped, err = unix.Mmap(int(f.Fd()), 0, recordSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	o.mapped, err = mapFile(o.file("mapped").client())
 	return o, err
 }
 
@@ -90,8 +85,7 @@ func (o *dataOps) file(name string) dataFile { return dataFile{name, o.dir, o.se
 
 // close closes what is open; that a session has ended meanwhile is no failure of this program.
 func (o *dataOps) close() {
-	_, _ = unix.Munmap(o.mapped), o.log.Close()
-	_ = o.locked.Close()
+	_, _, _ = o.mapped.close(), o.log.Close(), o.locked.Close()
 }
 
 // The operations, in the order of the table.
@@ -185,16 +179,9 @@ func (o *dataOps) readByName() error {
 	return nil
 }
 
-// writeMapped writes record n to memory and has it written. The signal of a page that cannot be read is EFAULT here.
-func (o *dataOps) writeMapped(n int) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if recover() != nil {
-			err = syscall.EFAULT
-		}
-	}()
-	copy(o.mapped, recordOf("mapped", n))
-	if err := unix.Msync(o.mapped, unix.MS_SYNC); err != nil {
+// writeMapped writes record n to mapped memory.
+func (o *dataOps) writeMapped(n int) error {
+	if err := o.mapped.write(n); err != nil {
 		return err
 	}
 	text, err := o.file("mapped").onServer()
