@@ -38,7 +38,7 @@ func (r *request) channel() (endpoint.Endpoint, error) {
 	case 0:
 		return endpoint.Endpoint{}, fault.UpcallChannel.New("no mount fits")
 	case 1:
-		return r.cfg.Resolver.Resolve(hosts[0])
+		return mounts.Resolve(hosts[0], r.cfg.Resolver)
 	}
 	return endpoint.Endpoint{}, fault.UpcallChannel.New(fmt.Sprintf("%d accounts fit", len(hosts)))
 }

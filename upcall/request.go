@@ -2,7 +2,6 @@ package upcall
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/spnego"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -121,12 +121,12 @@ func (r *request) login(text string) (err error) {
 		return err
 	}
 	if r.desc.named() {
-		r.endpoint, err = r.cfg.Resolver.Resolve(r.desc.host)
+		r.endpoint, err = mounts.Resolve(r.desc.host, r.cfg.Resolver)
 	} else {
 		r.endpoint, err = r.channel()
 	}
 	if err != nil {
-		return r.unresolved(err)
+		return err
 	}
 	r.known.Store(&known{host: r.endpoint.Host(), deadline: r.cfg.Upcall.Deadline, counted: r.cfg.Metrics.On()})
 	mech, err := spnego.ParseMechanism(r.desc.sec)
@@ -151,14 +151,6 @@ func (r *request) login(text string) (err error) {
 		r.remember()
 		r.forgive(got.Failure)
 		r.count(metrics.Answered)
-	}
-	return err
-}
-
-// unresolved explains why the configuration makes no endpoint of a host.
-func (r *request) unresolved(err error) error {
-	if e, ok := errors.AsType[*endpoint.Error](err); ok {
-		return fault.HostUnknown.New(e.Host, e.Problem)
 	}
 	return err
 }

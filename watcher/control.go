@@ -14,6 +14,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -156,9 +157,9 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 	found := map[Key][]endpoint.Endpoint{}
 	var named endpoint.Endpoint
 	if host != "" {
-		e, err := w.cfg.Resolver.Resolve(host)
+		e, err := mounts.Resolve(host, w.cfg.Resolver)
 		if err != nil {
-			return nil, fault.HostUnknown.New(host, err.Error())
+			return nil, err
 		}
 		named = e
 	}

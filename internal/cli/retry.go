@@ -74,7 +74,7 @@ func (s *session) addAttempts(ctx context.Context, all []absent) {
 		names = append(names, mounts.UnitOf(a.Target)+".mount")
 		for _, t := range attempts {
 			if t.Target == a.Target {
-				all[i].MountFault = &control.Fault{ID: string(t.ID), What: t.Text, Fix: t.Fix, At: t.At}
+				all[i].MountFault = keptFault(t.Last)
 			}
 		}
 	}

@@ -98,6 +98,11 @@ func (s *session) loginFault(host string) *control.Fault {
 	if !ok {
 		return nil
 	}
+	return keptFault(last)
+}
+
+// keptFault is a failure that a program has left.
+func keptFault(last lastfault.Last) *control.Fault {
 	return &control.Fault{ID: string(last.ID), What: last.Text, Fix: last.Fix, At: last.At}
 }
 

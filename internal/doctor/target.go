@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -22,7 +21,7 @@ import (
 func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 	all := map[string]*Target{}
 	add := func(host string, from Origin) error {
-		e, err := resolver.Resolve(host)
+		e, err := mounts.Resolve(host, resolver)
 		if err != nil {
 			return err
 		}
@@ -41,8 +40,8 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 		if _, problem := mounts.HostOf(host); problem != "" {
 			return nil, fault.HostUnknown.New(host, problem)
 		}
-		if unknown, ok := errors.AsType[*endpoint.Error](add(host, Origin{Argument: true})); ok {
-			return nil, fault.HostUnknown.New(host, unknown.Problem)
+		if err := add(host, Origin{Argument: true}); err != nil {
+			return nil, err
 		}
 		e, _ := resolver.Resolve(host)
 		t := all[e.Host()]

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -16,13 +15,10 @@ import (
 
 // Attempt is the last mount at a mount point, which failed. A mount by hand leaves no line of fstab to look at.
 type Attempt struct {
-	At      time.Time
+	Last
 	Source  string // as typed, of at most a few hundred bytes, without a login and a query
 	Target  string // the mount point, an absolute path
 	Options string // without values that may be secrets
-	ID      fault.ID
-	Text    string // as in Last
-	Fix     string
 }
 
 // maxAttempts bounds the mount points that are kept, of which the oldest go.
@@ -38,7 +34,7 @@ func attemptFile(target string) string {
 
 // SaveAttempt leaves a as the last mount at its mount point, now. It must be called as root.
 func SaveAttempt(h host.Host, a Attempt, f *fault.Fault) error {
-	a.At, a.ID, a.Text, a.Fix = h.Now().UTC(), f.ID(), f.Sentence(), f.Fix()
+	a.Last = Last{At: h.Now().UTC(), ID: f.ID(), Text: f.Sentence(), Fix: f.Fix()}
 	content, err := json.Marshal(a)
 	if err != nil {
 		return err

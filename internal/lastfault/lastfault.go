@@ -26,7 +26,7 @@ const (
 	maxName  = 253     // bytes of a host's name (RFC 1035, 2.3.4)
 )
 
-// Last is the last failure of a host.
+// Last is the last failure of a host, or at a mount point.
 type Last struct {
 	At   time.Time
 	ID   fault.ID

@@ -102,11 +102,7 @@ func FstabFlaws(r io.Reader) ([]FstabFlaw, error) {
 func eachEntry(r io.Reader, do func(number int, fields []string)) error {
 	in := bufio.NewReaderSize(r, maxLine)
 	for number := 1; number <= maxFstabLines; number++ {
-		line, err := in.ReadSlice('\n')
-		for errors.Is(err, bufio.ErrBufferFull) { // too long: read on to the line's end
-			line = nil
-			_, err = in.ReadSlice('\n')
-		}
+		line, err := readLine(in)
 		text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
 		fields := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' })
 		if len(fields) > 0 && !strings.HasPrefix(fields[0], "#") {

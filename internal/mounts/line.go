@@ -24,11 +24,7 @@ const separator = " - "
 func eachLine(r io.Reader, do func(line string)) error {
 	in := bufio.NewReaderSize(r, maxLine)
 	for {
-		line, err := in.ReadSlice('\n')
-		for errors.Is(err, bufio.ErrBufferFull) { // too long: read on to the line's end
-			line = nil
-			_, err = in.ReadSlice('\n')
-		}
+		line, err := readLine(in)
 		if bytes.Contains(line, []byte(" - cifs ")) || bytes.Contains(line, []byte(" - smb3 ")) {
 			do(string(bytes.TrimSuffix(line, []byte("\n"))))
 		}
@@ -39,6 +35,16 @@ func eachLine(r io.Reader, do func(line string)) error {
 			return err
 		}
 	}
+}
+
+// readLine reads a line with its end, or nothing of one that is too long.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	for errors.Is(err, bufio.ErrBufferFull) {
+		line = nil
+		_, err = in.ReadSlice('\n')
+	}
+	return line, err
 }
 
 // parseLine reads one line of the mount table; ok is false when it is no mount of ours.

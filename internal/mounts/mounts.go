@@ -21,8 +21,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
-const table = "/proc/self/mountinfo"
-
 // Mount is one line of the mount table: an SMB mount of an endpoint, with any kind of login. Several
 // lines can be the same file system (equal Device): bind mounts, and directories of one share.
 type Mount struct {
@@ -49,10 +47,8 @@ func (m Mount) Same(e endpoint.Endpoint, share, dir string) bool {
 	return m.Endpoint.Host() == e.Host() && strings.EqualFold(m.Share, share) && strings.EqualFold(m.Dir, dir)
 }
 
-// List gives the SMB mounts of endpoints that this process can see.
-func List(res endpoint.Resolver) ([]Mount, error) { return ListFrom(table, res) }
-
-// ListFrom is List for another mount table, such as /proc/1/mountinfo. A table that cannot be opened is a fault.
+// ListFrom gives the SMB mounts of endpoints in a mount table, such as /proc/1/mountinfo. A table that cannot be opened is
+// a fault.
 func ListFrom(path string, res endpoint.Resolver) ([]Mount, error) {
 	f, err := os.Open(path)
 	if err != nil {

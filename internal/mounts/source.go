@@ -56,9 +56,9 @@ func Mountable(text string, res endpoint.Resolver) (Source, endpoint.Endpoint, e
 	if strings.Contains(s.Share+s.Dir, ",") { // mount.cifs puts both between commas into the kernel's options
 		return Source{}, endpoint.Endpoint{}, sourceInvalid(s.UNC, "mount.cifs cannot take a comma")
 	}
-	e, err := res.Resolve(s.Host)
+	e, err := Resolve(s.Host, res)
 	if err != nil {
-		return Source{}, endpoint.Endpoint{}, hostUnknown(s.Host, err)
+		return Source{}, endpoint.Endpoint{}, err
 	}
 	if s.Typed && strings.Contains(s.Host, ":") {
 		return Source{}, endpoint.Endpoint{}, sourceInvalid(s.UNC, "ports are not supported here")
@@ -101,13 +101,9 @@ func HostOf(text string) (host, problem string) {
 func Named(text string, res endpoint.Resolver) (endpoint.Endpoint, error) {
 	host, problem := HostOf(text)
 	if problem != "" {
-		return endpoint.Endpoint{}, hostUnknown(host, errors.New(problem))
+		return endpoint.Endpoint{}, fault.HostUnknown.New(host, problem)
 	}
-	e, err := res.Resolve(host)
-	if err != nil {
-		return endpoint.Endpoint{}, hostUnknown(host, err)
-	}
-	return e, nil
+	return Resolve(host, res)
 }
 
 // toUNC gives a source the form //host/share[/dir]; typed reports whether it had it.
@@ -139,6 +135,15 @@ func toUNC(text string) (unc string, typed bool, problem string) {
 		return "", false, "fragments are not supported here"
 	}
 	return unc, typed, ""
+}
+
+// Resolve is Resolve of a Resolver whose errors are faults of the kind HostUnknown.
+func Resolve(host string, res endpoint.Resolver) (endpoint.Endpoint, error) {
+	e, err := res.Resolve(host)
+	if unknown, ok := errors.AsType[*endpoint.Error](err); ok {
+		return e, fault.HostUnknown.New(host, unknown.Problem)
+	}
+	return e, err
 }
 
 // Presentable is a source, in whatever form, without what may be a password or a signature.
@@ -190,12 +195,4 @@ func examine(unc, host, share, dir string) string {
 func sourceInvalid(source, problem string) error {
 	const most = 200 // bytes
 	return fault.SourceInvalid.New(fault.Shorten(source, most), problem)
-}
-
-func hostUnknown(host string, err error) error {
-	problem := err.Error()
-	if e, ok := errors.AsType[*endpoint.Error](err); ok {
-		problem = e.Problem
-	}
-	return fault.HostUnknown.New(host, problem)
 }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch tells when the mount table at path changes; "" is this process's own. The channel holds one
+// Watch tells when the mount table at path changes. The channel holds one
 // element: "it changed since you last looked", however often. Who reads the table after Watch has
 // returned misses nothing. The channel is closed when ctx ends, or when the table cannot be watched
 // any more. A table that is an ordinary file is never told of.
@@ -17,9 +17,6 @@ import (
 // mounts_poll), and whatever polls consumes the report. That is why the file is opened without
 // package os, whose own poller would be the one to get it, and why it is never read.
 func Watch(ctx context.Context, path string) (<-chan struct{}, error) {
-	if path == "" {
-		path = table
-	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("watching the mount table: open %s: %w", path, err)

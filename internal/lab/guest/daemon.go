@@ -230,6 +230,6 @@ func lineTime(log []byte, text string) time.Time {
 }
 
 func mountedAt(path string) bool {
-	all, err := mounts.List(endpoint.Resolver{})
+	all, err := mounts.ListFrom("/proc/self/mountinfo", endpoint.Resolver{})
 	return err == nil && slices.ContainsFunc(all, func(m mounts.Mount) bool { return m.Target == path })
 }
