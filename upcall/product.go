@@ -1,4 +1,4 @@
-//go:build !upcalltest
+//go:build !upcalltest && !upcallbench
 
 package upcall
 

@@ -27,6 +27,9 @@ const loaded = "/sys/kernel/security/apparmor/policy/profiles"
 // A profile can be attached to a file, but all faces are one file; a thread can change its own, but the others
 // of this process would stay as they are. Only exec leaves one thread, so that costs the program's start, 2 to 5 ms.
 func Enter(profile string, env []string) error {
+	if _, err := os.Stat(attributes); err != nil {
+		return nil // no AppArmor, and no need for the further thread that locking one makes
+	}
 	runtime.LockOSThread() // what is written is the thread's own
 	defer runtime.UnlockOSThread()
 	return enter(attributes, loaded, profile, func() error { return syscall.Exec(self(), os.Args, env) })

@@ -169,7 +169,7 @@ func Selector(username string) string {
 // ClientID gives a user name in the form of a client id if it is one, else "".
 func ClientID(username string) string {
 	id := Identity{Kind: UserAssigned, ClientID: username}.clean()
-	if id.Validate() != nil {
+	if checkGUID(id.ClientID) != "" {
 		return ""
 	}
 	return id.ClientID

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,7 +22,7 @@ const (
 )
 
 // measureUpcall measures logins with a ticket that is in the cache: our handler, built for keys of
-// the type user, and the one of cifs-utils, in turn.
+// the type user and other paths, and the one of cifs-utils, in turn.
 func measureUpcall(ctx context.Context, dir string) error {
 	if _, err := os.Stat(cifsUpcall); err != nil {
 		fmt.Printf("logins were not measured: %v; apt-get install --no-install-recommends cifs-utils\n", err)
@@ -55,7 +54,7 @@ func measureUpcall(ctx context.Context, dir string) error {
 	if err := ours.loginPeak(ctx, filepath.Join(dir, peakFile)); err != nil {
 		return err
 	}
-	line("login by azfiles.upcall, test build, ticket cached", ours, "")
+	line("login by azfiles.upcall, ticket cached", ours, "")
 	line("login by cifs.upcall, the same ticket", theirs, "")
 	line(medians, ratio(ours, theirs), "at most 1.1 times cifs.upcall")
 	return measureBurst(ctx, dir)
@@ -65,20 +64,11 @@ func measureUpcall(ctx context.Context, dir string) error {
 func prepareLogins(ctx context.Context, dir, run string) error {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	err := build(ctx, in("handler"), module+"upcall/testdata/handler",
-		"-tags", "upcalltest", "-ldflags", "-s -w -X "+module+"upcall.testFile="+in("setup.json"))
-	if err != nil {
-		return err
-	}
-	setup, err := json.Marshal(map[string]any{
-		"Config": in("config.yaml"), "Run": run, "MountTable": in("mountinfo"), "RulesFolder": in("rules"),
-		"RulesFile": in("rules.conf"), "Helper": cifsUpcall, "Syslog": in("log"), "Kmsg": in("kmsg"),
-		"Deadline": 5 * time.Second,
-	})
+		"-tags", "upcallbench", "-ldflags", "-s -w -X "+module+"upcall.benchDir="+dir+" -X "+module+"upcall.benchRun="+run)
 	if err != nil {
 		return err
 	}
 	for name, text := range map[string]string{
-		"setup.json":  string(setup),
 		"config.yaml": "KRB5_CC_NAME: " + in("krb5cc") + "\n",
 		"krb5.conf": "[libdefaults]\n\tdefault_ccache_name = FILE:" + in("krb5cc") + "\n" +
 			"\tdns_lookup_kdc = false\n\tdns_lookup_realm = false\n\tdns_canonicalize_hostname = false\n\trdns = false\n",
