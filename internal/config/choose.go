@@ -60,7 +60,7 @@ func (c *Config) Choose(host string, ch Choice) (identity.Identity, error) {
 // unnamed is the fault of a name that is neither a kind of identity nor an entry, nil for others. A
 // text that may be a secret in the wrong place is not repeated.
 func (c *Config) unnamed(name string) error {
-	if name == "" || slices.Contains(kinds[:], strings.ToLower(name)) {
+	if name == "" || slices.Contains(kinds, strings.ToLower(name)) {
 		return nil
 	}
 	all := c.IdentityNames()

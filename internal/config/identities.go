@@ -12,10 +12,7 @@ import (
 )
 
 // kinds are those of this version. They cannot be names of entries, since identity= takes both.
-var kinds = [...]string{
-	string(identity.System), string(identity.Arc), string(identity.Workload), string(identity.CLI),
-	string(identity.Token), string(identity.UserAssigned), string(identity.ServicePrincipal),
-}
+var kinds = identity.Kinds()
 
 // entry is an entry of identities. err is set for a kind that this version does not know, and is met
 // by those alone who use the entry.
@@ -41,7 +38,7 @@ func (p *parser) enterIdentity(name string, at place) error {
 
 // IdentityNames are the words that identity= takes: the kinds, then the names of entries.
 func (c *Config) IdentityNames() []string {
-	return append(kinds[:len(kinds):len(kinds)], slices.Sorted(maps.Keys(c.identities))...)
+	return append(slices.Clone(kinds), slices.Sorted(maps.Keys(c.identities))...)
 }
 
 // checkName refuses names that could not stand in a mount option or mean something else there.
@@ -50,7 +47,7 @@ func checkName(name string) error {
 	if name == "" || len(name) > 64 || strings.Trim(name, letters+"._-") != "" {
 		return errors.New("a name must consist of at most 64 letters, digits, dots, hyphens and underscores")
 	}
-	if slices.Contains(kinds[:], name) {
+	if slices.Contains(kinds, name) {
 		return errors.New("the name is a kind of identity already")
 	}
 	return nil
@@ -95,8 +92,8 @@ func (p *parser) complete(e *entry, key string) error {
 	if ch.Name == "" {
 		return errors.New("its kind is missing")
 	}
-	if !slices.Contains(kinds[:], ch.Name) {
-		unknown := &problem{e.at, key, "its kind is not known to this version" + didYouMean(ch.Name, kinds[:])}
+	if !slices.Contains(kinds, ch.Name) {
+		unknown := &problem{e.at, key, "its kind is not known to this version" + didYouMean(ch.Name, kinds)}
 		p.warn(e.at, key, unknown.text)
 		e.err = unknown
 		return nil
@@ -128,7 +125,7 @@ func (p *parser) identityByName(name string) (identity.Identity, error) {
 	if err == nil {
 		return id, usable(id)
 	}
-	if kind, _, _ := strings.Cut(name, " "); slices.Contains(kinds[:], kind) {
+	if kind, _, _ := strings.Cut(name, " "); slices.Contains(kinds, kind) {
 		return identity.Identity{}, errors.New(fault.From(err).What())
 	}
 	known := append(slices.Sorted(maps.Keys(p.identities)), string(identity.System))

@@ -203,10 +203,8 @@ func (s *Subject) chooser(host string) string {
 // loginsFrom gives the uses that mounts and lines of fstab make or would make.
 func (s *Subject) loginsFrom(e endpoint.Endpoint, origins []Origin) (all []login) {
 	for _, from := range origins {
-		if l := from.Fstab; l != nil && l.IsOurs() {
-			all = append(all, s.ownLine(e, *l))
-		} else if l != nil && l.IsKerberos() {
-			all = append(all, s.cifsLine(e, *l))
+		if l := from.Fstab; l != nil && (l.IsOurs() || l.IsKerberos()) {
+			all = append(all, s.loginOfLine(e, *l))
 		} else if m := from.Mount; m != nil && strings.HasPrefix(m.Sec, "krb5") {
 			all = append(all, s.loginOfMount(e, m))
 		}
@@ -216,32 +214,19 @@ func (s *Subject) loginsFrom(e endpoint.Endpoint, origins []Origin) (all []login
 
 func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Line) }
 
-// ownLine is the use that a line of type azfiles makes.
-func (s *Subject) ownLine(e endpoint.Endpoint, l mounts.FstabLine) login {
-	use := login{where: entryPlace(l), target: filepath.Clean(l.Target)}
-	use.identity, use.cruid, use.err = l.Options.Login().Resolve(s.Config, e, s.Host)
-	use.user, use.apart = use.identity.Username(), true
-	return use
+// loginOfLine is the use that a line makes.
+func (s *Subject) loginOfLine(e endpoint.Endpoint, l mounts.FstabLine) login {
+	r, err := tickets.LoginOfLine(l, e, s.Config, s.Host, func(cruid int, username string) (identity.Identity, error) { return s.owner(e, cruid, username) })
+	_, unshared := l.Options.Get(mounts.UnsharedSocket)
+	return login{
+		where: entryPlace(l), target: filepath.Clean(l.Target), cruid: r.CRUID, identity: r.Identity, err: err, user: r.Username, apart: unshared || l.IsOurs(),
+	}
 }
 
 // loginOfAttempt is the use that a mount would have made that failed.
 func (s *Subject) loginOfAttempt(e endpoint.Endpoint, a *lastfault.Attempt) login {
-	use := login{where: "the mount on " + a.Target + " that failed", target: a.Target, failed: true}
-	use.identity, use.cruid, use.err = mounts.ParseOptions(a.Options).Login().Resolve(s.Config, e, s.Host)
-	use.user, use.apart = use.identity.Username(), true
-	return use
-}
-
-// cifsLine is the use that a line of type cifs makes, whose ticket somebody else sees to at the mount.
-func (s *Subject) cifsLine(e endpoint.Endpoint, l mounts.FstabLine) login {
-	use := login{where: entryPlace(l), target: filepath.Clean(l.Target)}
-	cruid, username := l.Options.MountCIFS()
-	use.user = identity.Selector(username)
-	_, use.apart = l.Options.Get(mounts.UnsharedSocket)
-	if use.cruid, use.err = s.Config.CRUID(cruid, s.Host); use.err == nil {
-		id, err := s.owner(e, use.cruid, username)
-		use.identity, use.err = tickets.OwnerOfLine(l, id, err)
-	}
+	use := s.loginOfLine(e, mounts.FstabLine{Type: mounts.OurType, Target: a.Target, Options: mounts.ParseOptions(a.Options)})
+	use.where, use.failed = "the mount on "+a.Target+" that failed", true
 	return use
 }
 

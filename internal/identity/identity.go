@@ -107,28 +107,42 @@ func (o Options) host() host.Host {
 
 // rules are what a kind consists of. Keys are those of the text form.
 type rules struct {
+	kind         Kind
 	needs, takes []string            // keys that must and that may be there, beside resource
 	oneOf        []string            // keys of which exactly one must be there
 	once         func(Identity) bool // a new token cannot be had without a person; nil is never
 	token        func(context.Context, Identity, Options) (AccessToken, error)
 }
 
-// kinds is the one table of kinds; fields is that of their keys.
-var kinds = map[Kind]rules{
-	System:       {token: fromMachine},
-	UserAssigned: {oneOf: []string{"client_id", "object_id", "resource_id"}, token: fromMachine},
-	Workload: {
-		needs: []string{"tenant_id", "client_id", "token_file"}, takes: []string{"authority_host"},
-		token: fromEntra,
+// kinds is the one table of kinds, in the order in which messages name them; fields is that of their keys.
+var kinds = []rules{
+	{kind: System, token: fromMachine},
+	{kind: Arc, token: fromArc},
+	{kind: Workload, needs: []string{"tenant_id", "client_id", "token_file"}, takes: []string{"authority_host"}, token: fromEntra},
+	{kind: CLI, takes: []string{"user"}, once: func(i Identity) bool { return i.User == "" }, token: fromAz},
+	{kind: Token, takes: []string{"token_file"}, once: func(i Identity) bool { return i.TokenFile == "" }, token: fromFile},
+	{kind: UserAssigned, oneOf: []string{"client_id", "object_id", "resource_id"}, token: fromMachine},
+	{
+		kind: ServicePrincipal, needs: []string{"tenant_id", "client_id"}, takes: []string{"authority_host"},
+		oneOf: []string{"secret_file", "certificate_file"}, token: fromEntra,
 	},
-	ServicePrincipal: {
-		needs: []string{"tenant_id", "client_id"}, takes: []string{"authority_host"},
-		oneOf: []string{"secret_file", "certificate_file"},
-		token: fromEntra,
-	},
-	CLI:   {takes: []string{"user"}, once: func(i Identity) bool { return i.User == "" }, token: fromAz},
-	Arc:   {token: fromArc},
-	Token: {takes: []string{"token_file"}, once: func(i Identity) bool { return i.TokenFile == "" }, token: fromFile},
+}
+
+// Kinds are the words of all kinds.
+func Kinds() []string {
+	words := make([]string, len(kinds))
+	for n, r := range kinds {
+		words[n] = string(r.kind)
+	}
+	return words
+}
+
+func rulesOf(k Kind) (rules, bool) {
+	n := slices.IndexFunc(kinds, func(r rules) bool { return r.kind == k })
+	if n < 0 {
+		return rules{}, false
+	}
+	return kinds[n], true
 }
 
 // Username is what mount.cifs gets as username=: the client id, or a label for identities that have
@@ -177,7 +191,7 @@ func ClientID(username string) string {
 
 // Refreshable reports whether a new token can be had without a person.
 func (i Identity) Refreshable() bool {
-	r, ok := kinds[i.Kind]
+	r, ok := rulesOf(i.Kind)
 	return ok && (r.once == nil || !r.once(i))
 }
 
@@ -186,7 +200,8 @@ func (i Identity) Token(ctx context.Context, o Options) (AccessToken, error) {
 	if err := i.Validate(); err != nil {
 		return AccessToken{}, err
 	}
-	return kinds[i.Kind].token(ctx, i, o)
+	r, _ := rulesOf(i.Kind) // Validate knows it
+	return r.token(ctx, i, o)
 }
 
 // TokenName names the token that Token would obtain by everything that it depends on: who asks, whom and

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,10 +46,10 @@ func Spell(text string, flag func(key string) string) string {
 // Validate checks that the kind is known and has what it needs, nothing else, in the form that makes
 // equal identities equal. Its errors are of the kind fault.IdentityInvalid and tell all mistakes.
 func (i Identity) Validate() error {
-	r, ok := kinds[i.Kind]
+	r, ok := rulesOf(i.Kind)
 	if !ok {
 		meant := Kind(strings.ToLower(string(i.Kind)))
-		if _, ok = kinds[meant]; !ok {
+		if _, ok = rulesOf(meant); !ok {
 			meant = ""
 		}
 		return Unknown("its kind is not known", string(meant))
@@ -125,11 +124,12 @@ func keys(want func(key string) bool) (found []string) {
 
 // takers are the kinds that can have a key, in the order of their names.
 func takers(key string) (names []string) {
-	for _, k := range slices.Sorted(maps.Keys(kinds)) {
-		if kinds[k].allows(key) {
-			names = append(names, string(k))
+	for _, r := range kinds {
+		if r.allows(key) {
+			names = append(names, string(r.kind))
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 

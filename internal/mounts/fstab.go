@@ -30,8 +30,11 @@ type FstabLine struct {
 	MountOnly []string // octal escapes in the line that mount(8) decodes and systemd does not
 }
 
+// OurType is the type of file system of mount.azfiles.
+const OurType = "azfiles"
+
 // IsOurs reports whether mount.azfiles mounts the line.
-func (l FstabLine) IsOurs() bool { return l.Type == "azfiles" }
+func (l FstabLine) IsOurs() bool { return l.Type == OurType }
 
 // IsKerberos reports whether the line is for mount.cifs and logs in by Kerberos.
 func (l FstabLine) IsKerberos() bool {

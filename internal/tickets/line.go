@@ -1,40 +1,46 @@
 package tickets
 
 import (
+	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // OfLine is the request that a line of fstab makes: for one of type azfiles what mount.azfiles asks for, else a ticket for
 // the login that the kernel will ask for. Its errors are faults, with as much of the request as is known.
-func (m *Manager) OfLine(l mounts.FstabLine) (r Request, err error) {
-	if _, r.Endpoint, err = mounts.Mountable(l.Spec, m.cfg.Resolver); err != nil {
-		return r, err
+func (m *Manager) OfLine(l mounts.FstabLine) (Request, error) {
+	_, e, err := mounts.Mountable(l.Spec, m.cfg.Resolver)
+	if err != nil {
+		return Request{}, err
 	}
+	return LoginOfLine(l, e, m.cfg, m.Host, func(cruid int, username string) (identity.Identity, error) { return m.Owner(e, cruid, username) })
+}
+
+// LoginOfLine is OfLine for a line of a machine whose endpoint is known. owner tells who logs in with a credential uid and
+// a user name of mount.cifs, as OwnerOf does.
+//
+// A line for mount.cifs that asks for its ticket means the machine where nothing names an identity: such lines say
+// username=root or nothing, and root wrote them.
+func LoginOfLine(l mounts.FstabLine, e endpoint.Endpoint, cfg *config.Config, h host.Host, owner func(cruid int, username string) (identity.Identity, error)) (r Request, err error) {
+	r.Endpoint = e
 	if l.IsOurs() {
-		r.Identity, r.CRUID, err = l.Options.Login().Resolve(m.cfg, r.Endpoint, m.Host)
+		r.Identity, r.CRUID, err = l.Options.Login().Resolve(cfg, e, h)
 		r.Username = r.Identity.Username()
 		return r, err
 	}
 	cruid, username := l.Options.MountCIFS()
-	if r.CRUID, err = m.cfg.CRUID(cruid, m.Host); err != nil {
+	r.Username = identity.Selector(username)
+	if r.CRUID, err = cfg.CRUID(cruid, h); err != nil {
 		return r, err
 	}
-	r.Username = identity.Selector(username)
-	id, err := m.Owner(r.Endpoint, r.CRUID, username)
-	r.Identity, err = OwnerOfLine(l, id, err)
-	return r, err
-}
-
-// OwnerOfLine completes what OwnerOf gave for a line of fstab that mount.cifs reads: one that asks for its
-// ticket means the machine where nothing names an identity. Such lines say username=root or nothing, and
-// root wrote them.
-func OwnerOfLine(l mounts.FstabLine, id identity.Identity, err error) (identity.Identity, error) {
+	r.Identity, err = owner(r.CRUID, username)
 	if l.WantsTicket() && fault.Is(err, fault.IdentityUnknown) {
-		return identity.Identity{Kind: identity.System}, nil
+		r.Identity, err = identity.Identity{Kind: identity.System}, nil
 	}
-	return id, err
+	return r, err
 }
 
 // OfPlace is the request of the share at a mount point: for what is mounted there a ticket of whoever its logins are, else
