@@ -289,7 +289,7 @@ test-data: deps ## what programs write while tickets expire and the server is re
 	$(LAB) data $(if $(SUITE),-suite $(SUITE)) $(if $(PAGE),-doc $(PAGE)) $(DATA)
 
 .PHONY: test-kernels
-test-kernels: deps ## what works with which kernel of Debian's: boots each (KERNELS= some), writes docs/kernels.md
+test-kernels: deps ## what works with which kernel of Debian's: boots each (KERNELS= some), writes docs/kernels.md and the table of README.md
 	$(LAB) kernels $(KERNELS)
 
 .PHONY: test-systemd

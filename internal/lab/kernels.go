@@ -76,7 +76,8 @@ type trial struct {
 var told = [][2]string{{"kernel", "kernel"}, {"linux", "its version"}, {"cifs-utils", "cifs-utils"}, {"keyutils", "keyutils"}, {"krb5-user", "MIT Kerberos"}, {"samba", "Samba"}}
 
 // TryKernels runs the stories of the table, or the named ones of them, in the guest of each suite, and writes what it
-// finds to internal/lab/kernels.json and from there to docs/kernels.md: what was not tried now stays as it was found.
+// finds to internal/lab/kernels.json and from there to docs/kernels.md and README.md: what was not tried now stays as it
+// was found.
 // The error tells which guests did not run, and which stories failed that are not known to fail.
 func TryKernels(ctx context.Context, suites, stories []string, log io.Writer, line func(string)) error {
 	var errs []error
@@ -154,13 +155,40 @@ func (l *Lab) versions() (map[string]string, error) {
 	return all, nil
 }
 
-// The tables stand in the page between such lines.
-func begins(name string) string { return "<!-- " + name + " -->\n" }
-func ends(name string) string   { return "<!-- end of " + name + " -->\n" }
-
 func foundFile(repo string) string { return filepath.Join(repo, "internal/lab/kernels.json") }
-func kernelPage(repo string) string {
-	return filepath.Join(repo, "docs/kernels.md")
+
+// kernelPages are those that have tables of what was found.
+var kernelPages = []string{"docs/kernels.md", "README.md"}
+
+// withTables gives the text of one of them as it has to be, by the name of its file.
+func withTables(page, text string, trials []trial) (string, error) {
+	if page == "README.md" {
+		return withPart(text, "kernels", summary(trials))
+	}
+	text, err := withPart(text, "kernels", table(trials))
+	if err != nil {
+		return "", err
+	}
+	return withPart(text, "untried", untriedTable())
+}
+
+// writeTables writes the tables into the pages.
+func writeTables(repo string, trials []trial) error {
+	for _, page := range kernelPages {
+		name := filepath.Join(repo, page)
+		old, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		text, err := withTables(page, string(old), trials)
+		if err != nil {
+			return fmt.Errorf("%s: %w", page, err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // record adds a trial to those that are known, and writes the page.
@@ -183,15 +211,10 @@ func record(repo string, found trial) error {
 	if err != nil {
 		return err
 	}
-	page, err := os.ReadFile(kernelPage(repo))
-	if err != nil {
+	if err := writeTables(repo, trials); err != nil {
 		return err
 	}
-	written, err := withTables(string(page), trials)
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.WriteFile(foundFile(repo), append(text, '\n'), 0o644), os.WriteFile(kernelPage(repo), []byte(written), 0o644))
+	return os.WriteFile(foundFile(repo), append(text, '\n'), 0o644)
 }
 
 func readTrials(repo string) (trials []trial, err error) {
@@ -205,31 +228,54 @@ func readTrials(repo string) (trials []trial, err error) {
 	return trials, json.Unmarshal(text, &trials)
 }
 
-// withTables gives the page with the table of the trials and that of the kernels that cannot be tried.
-func withTables(page string, trials []trial) (string, error) {
-	for name, text := range map[string]string{"kernels": table(trials), "untried": untriedTable()} {
-		before, rest, begun := strings.Cut(page, begins(name))
-		_, after, ended := strings.Cut(rest, ends(name))
-		if !begun || !ended {
-			return "", fmt.Errorf("docs/kernels.md has no place for the table of %s", name)
+// columns are the guests that were tried, in the order of Kernels.
+func columns(trials []trial) (all []trial) {
+	for _, suite := range Kernels {
+		if i := slices.IndexFunc(trials, func(t trial) bool { return t.Suite == suite }); i >= 0 {
+			all = append(all, trials[i])
 		}
-		page = before + begins(name) + text + ends(name) + after
 	}
-	return page, nil
+	return all
+}
+
+// summary has a row for each guest that was tried: with which of the programs that can answer the kernel how much works.
+func summary(trials []trial) string {
+	var b strings.Builder
+	b.WriteString("| Debian | kernel | our handler | `cifs.upcall` |\n| --- | --- | --- | --- |\n")
+	for _, t := range columns(trials) {
+		version, _, _ := strings.Cut(t.Versions["cifs-utils"], "-")
+		fmt.Fprintf(&b, "| %s | %s | %s | %s: %s |\n", t.Suite, t.Versions["kernel"], t.count("native/"), version, t.count("stock/"))
+	}
+	return b.String()
+}
+
+// count tells how many of the table's stories came to a good end, by what their names begin with.
+func (t trial) count(handler string) string {
+	good, tried := 0, 0
+	for _, f := range features {
+		for _, name := range f.stories {
+			ok, ended := t.Stories[name]
+			if !strings.HasPrefix(name, handler) || !ended {
+				continue
+			}
+			if tried++; ok {
+				good++
+			}
+		}
+	}
+	if tried == 0 {
+		return "not tried"
+	}
+	return fmt.Sprintf("%d of %d", good, tried)
 }
 
 // table has a column for each guest that was tried.
 func table(trials []trial) string {
-	var columns []trial
-	for _, suite := range Kernels {
-		if i := slices.IndexFunc(trials, func(t trial) bool { return t.Suite == suite }); i >= 0 {
-			columns = append(columns, trials[i])
-		}
-	}
+	guests := columns(trials)
 	var b strings.Builder
 	row := func(first string, cell func(t trial) string) {
 		b.WriteString("| " + first + " |")
-		for _, t := range columns {
+		for _, t := range guests {
 			b.WriteString(" " + cell(t) + " |")
 		}
 		b.WriteString("\n")

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
-var updatePage = flag.Bool("update", false, "rewrite docs/kernels.md")
+var updatePage = flag.Bool("update", false, "rewrite the tables in docs/kernels.md and README.md")
 
 // The page is what was found, and every story that it tells of is there.
 func TestKernelsPage(t *testing.T) {
@@ -21,21 +20,23 @@ func TestKernelsPage(t *testing.T) {
 	if err != nil || len(trials) == 0 {
 		t.Fatalf("nothing was found: %v", err)
 	}
-	page, err := os.ReadFile(kernelPage(repo))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := withTables(string(page), trials)
-	if err != nil {
-		t.Fatal(err)
+	for _, page := range kernelPages {
+		text, err := os.ReadFile(filepath.Join(repo, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := withTables(page, string(text), trials)
+		if err != nil {
+			t.Fatalf("%s: %v", page, err)
+		}
+		if string(text) != want && !*updatePage {
+			t.Errorf("%s is not what internal/lab/kernels.json says: run this test with -update", page)
+		}
 	}
 	if *updatePage {
-		err = os.WriteFile(kernelPage(repo), []byte(want), 0o644) //nolint:gosec // as the other pages are
-	} else if string(page) != want {
-		err = errors.New("docs/kernels.md is not what internal/lab/kernels.json says: run this test with -update")
-	}
-	if err != nil {
-		t.Error(err)
+		if err := writeTables(repo, trials); err != nil {
+			t.Fatal(err)
+		}
 	}
 	all, err := (&Lab{Repo: repo}).Stories()
 	if err != nil {
@@ -87,29 +88,42 @@ func TestRecordKeepsWhatWasFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(kernelPage(repo), []byte("before\n"+begins("kernels")+ends("kernels")+"between\n"+begins("untried")+ends("untried")+"after\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for page, text := range map[string]string{
+		"docs/kernels.md": "before\n<!-- kernels -->\n<!-- end of kernels -->\nbetween\n<!-- untried -->\n<!-- end of untried -->\nafter\n",
+		"README.md":       "first\n<!-- kernels -->\n<!-- end of kernels -->\nlast\n",
+	} {
+		if err := os.WriteFile(filepath.Join(repo, page), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, found := range []trial{
 		{Suite: "bullseye", Date: "2026-01-01", Stories: map[string]bool{"native/channels": false, "stock/lost-tickets": true}},
 		{Suite: "trixie", Date: "2026-01-02", Stories: map[string]bool{"native/channels": true}},
-		{Suite: "bullseye", Date: "2026-01-03", Stories: map[string]bool{"native/channels": true}},
+		{
+			Suite: "bullseye", Date: "2026-01-03", Versions: map[string]string{"kernel": "5.10", "cifs-utils": "6.11-3"},
+			Stories: map[string]bool{"native/channels": true},
+		},
 	} {
 		if err := record(repo, found); err != nil {
 			t.Fatal(err)
 		}
 	}
-	page, err := os.ReadFile(kernelPage(repo))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
-		"before\n", "between\n", "after\n", "| Azure Linux 3 | 6.6 |", "| tried on | 2026-01-03 | 2026-01-02 |",
-		"| further channels, each with a login of its own, and again after a reconnect | yes | yes |",
-		"| sessions are lost, and their tickets too | yes | no result |",
+	for page, parts := range map[string][]string{
+		"docs/kernels.md": {
+			"before\n", "between\n", "after\n", "| Azure Linux 3 | 6.6 |", "| tried on | 2026-01-03 | 2026-01-02 |",
+			"| further channels, each with a login of its own, and again after a reconnect | yes | yes |",
+			"| sessions are lost, and their tickets too | yes | no result |",
+		},
+		"README.md": {"first\n", "last\n", "| bullseye | 5.10 | 1 of 1 | 6.11: 1 of 1 |\n", "| trixie |  | 1 of 1 | : not tried |\n"},
 	} {
-		if !strings.Contains(string(page), want) {
-			t.Errorf("%q is not in\n%s", want, page)
+		text, err := os.ReadFile(filepath.Join(repo, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range parts {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%q is not in %s:\n%s", want, page, text)
+			}
 		}
 	}
 }

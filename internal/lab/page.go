@@ -12,11 +12,20 @@ func ReplacePart(page, name, text string) error {
 	if err != nil {
 		return err
 	}
+	written, err := withPart(string(old), name, text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", page, err)
+	}
+	return os.WriteFile(page, []byte(written), 0o644)
+}
+
+// withPart gives the text of a page with another part.
+func withPart(page, name, text string) (string, error) {
 	first, last := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
-	head, rest, begun := strings.Cut(string(old), first)
+	head, rest, begun := strings.Cut(page, first)
 	_, tail, ended := strings.Cut(rest, last)
 	if !begun || !ended {
-		return fmt.Errorf("%s: there is no part %q", page, name)
+		return "", fmt.Errorf("there is no part %q", name)
 	}
-	return os.WriteFile(page, []byte(head+first+text+last+tail), 0o644)
+	return head + first + text + last + tail, nil
 }
