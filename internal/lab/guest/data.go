@@ -24,7 +24,7 @@ const (
 	dataLifetime = 10 * time.Second // of a ticket
 	dataRest     = 8 * time.Second  // between two restarts of the server
 	dataPause    = time.Second      // between two operations of a kind
-	dataPatience = 3 * time.Minute  // with those that are under way at the end
+	dataPatience = 3 * time.Minute  // with each step at the end
 )
 
 // way is one of those to log in that data compares.
@@ -146,24 +146,25 @@ func (w way) run(expiries, restarts int) (columns []column, problems []string, e
 	}
 	close(ended)
 	var events []event
-	select {
-	case events = <-done:
-	case <-time.After(dataPatience):
-		_ = os.WriteFile("/proc/sysrq-trigger", []byte("w"), 0o200) // where they wait, into the kernel's log
-		return nil, nil, errors.Join(err, fmt.Errorf("operations do not come back within %v", dataPatience))
+	if hang := within(dataPatience, "the operations that are under way", func() error { events = <-done; return nil }); hang != nil {
+		return nil, nil, errors.Join(err, hang)
 	}
 	problems = judgeData(events)
 	if err == nil {
-		if err = syncRun("mount", "-t", w.source, benchSource, dataOther, "-o", w.options+",nosharesock"); err == nil {
+		err = within(dataPatience, "a second mount", func() error {
+			if err := syncRun("mount", "-t", w.source, benchSource, dataOther, "-o", w.options+",nosharesock"); err != nil {
+				return err
+			}
 			problems = append(problems, ops.same(dataOther+"/data")...)
-		}
+			return nil
+		})
 	}
-	ops.close()
+	err = errors.Join(err, within(dataPatience, "to end", func() error { ops.close(); return w.machine.reset() }))
 	if w.expires {
 		columns = append(columns, column{fmt.Sprintf("%s, %d tickets of %v", w.name, expiries, dataLifetime), false, startedBefore(events, first, true)})
 	}
 	columns = append(columns, column{fmt.Sprintf("%s, %d restarts of the server", w.name, restarts), !w.expires, startedBefore(events, first, false)})
-	return columns, problems, errors.Join(err, w.machine.reset())
+	return columns, problems, err
 }
 
 // startedBefore gives the events that began before a time, or the others.

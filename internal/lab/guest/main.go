@@ -19,6 +19,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -28,6 +29,9 @@ import (
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Println(err)
+		if errors.As(err, new(hung)) {
+			powerOff()
+		}
 		os.Exit(1)
 	}
 }
