@@ -111,7 +111,8 @@ func (r *request) mounted() (fit, several []string, err error) {
 
 const (
 	noteMode = 0o600
-	maxNote  = 253 // bytes of a host's name (RFC 1035, 2.3.4)
+	maxNote  = 253      // bytes of a host's name (RFC 1035, 2.3.4)
+	swept    = ".swept" // is no note; its time is when old ones were removed
 )
 
 func (h *handler) notes() (*machine.Dir, error) { return h.OwnDir(filepath.Join(h.Run, "answered")) }
@@ -127,7 +128,7 @@ func digest(text string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// remember leaves a note of this login, and removes those that are too old. Without it a mount has
+// remember leaves a note of this login. Without it a mount has
 // fewer channels, so its failure is no failure of the login.
 func (r *request) remember() {
 	d, err := r.notes()
@@ -136,6 +137,16 @@ func (r *request) remember() {
 	}
 	defer d.Close()
 	_ = d.Replace(r.who()+digest(r.endpoint.Host()), r.Own(noteMode), machine.Content([]byte(r.endpoint.Host())))
+	r.sweep(d)
+}
+
+// sweep removes the notes that are too old, at most once in noteAge: where hundreds of mounts log in at once, each login
+// would look at the notes of all others.
+func (r *request) sweep(d *machine.Dir) {
+	if r.isRecent(d, swept) {
+		return
+	}
+	_ = d.Replace(swept, r.Own(noteMode), machine.Content(nil))
 	names, _ := d.Names()
 	for _, name := range names {
 		if !r.isRecent(d, name) {

@@ -324,7 +324,7 @@ func TestEmptyHost(t *testing.T) {
 	w.good(describe(host2, "pid=0xa5", "pid=0x8"), host2)
 	w.good(extra(8), host2)
 	check(os.WriteFile(w.MountTable, nil, 0o600))
-	if n := len(must(os.ReadDir(filepath.Join(w.Run, "answered")))); n > 4 {
+	if n := len(must(filepath.Glob(filepath.Join(w.Run, "answered", "[^.]*")))); n > 4 { // the file with a dot tells when old ones were removed
 		t.Errorf("%d notes are kept", n)
 	}
 	for path, mode := range map[string]os.FileMode{w.Run: 0o711, filepath.Join(w.Run, "answered"): 0o700} {
