@@ -269,7 +269,7 @@ func (t trial) count(handler string) string {
 	return fmt.Sprintf("%d of %d", good, tried)
 }
 
-// table has a column for each guest that was tried.
+// table has a column for each guest that was tried, and names the others below.
 func table(trials []trial) string {
 	guests := columns(trials)
 	var b strings.Builder
@@ -291,7 +291,17 @@ func table(trials []trial) string {
 		row(f.text, func(t trial) string { return f.cell(t, notes) })
 	}
 	b.WriteString(notes.String())
+	if names := remaining(trials); len(names) > 0 {
+		b.WriteString("\nNot tried yet: " + strings.Join(names, ", ") + ".\n")
+	}
 	return b.String()
+}
+
+// remaining are the guests that were never tried.
+func remaining(trials []trial) []string {
+	return slices.DeleteFunc(slices.Clone(Kernels), func(suite string) bool {
+		return slices.ContainsFunc(trials, func(t trial) bool { return t.Suite == suite })
+	})
 }
 
 // notes are those below the table, each once.

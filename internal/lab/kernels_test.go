@@ -113,6 +113,7 @@ func TestRecordKeepsWhatWasFound(t *testing.T) {
 			"before\n", "between\n", "after\n", "| Azure Linux 3 | 6.6 |", "| tried on | 2026-01-03 | 2026-01-02 |",
 			"| further channels, each with a login of its own, and again after a reconnect | yes | yes |",
 			"| sessions are lost, and their tickets too | yes | no result |",
+			"\nNot tried yet: bookworm, bookworm-generic, bookworm-backports, trixie-backports, unstable, unstable-generic.\n",
 		},
 		"README.md": {"first\n", "last\n", "| bullseye | 5.10 | 1 of 1 | 6.11: 1 of 1 |\n", "| trixie |  | 1 of 1 | : not tried |\n"},
 	} {
