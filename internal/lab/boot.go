@@ -21,6 +21,10 @@ const guestEnd = "guest: exit "
 // memory by it, and panics sooner or later.
 const processor = "max,cx16=off"
 
+// arguments are those of the guest's kernel. One whose processors are stuck for two minutes stops, so that a suite fails instead of
+// waiting: QEMU's threads can emulate a program in such a way that it waits for itself.
+const arguments = "console=ttyS0 quiet panic=-1 watchdog_thresh=60 softlockup_panic=1 mitigations=off random.trust_cpu=on"
+
 // boot runs the guest to its end. The console goes to line and to console.txt in the folder logs, the
 // guest's own logs come there over a second serial port.
 func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string), mode string) error {
@@ -39,7 +43,7 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 		"-cpu", processor, "-machine", "q35",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",
 		"-kernel", img.kernel,
-		"-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on lab.mode=" + mode + " " + img.options,
+		"-append", arguments + " lab.mode=" + mode + " " + img.options,
 		"-serial", "stdio", "-serial", "file:" + tarball,
 	}, img.args)...)
 	qemu.WaitDelay = 5 * time.Second
@@ -57,7 +61,7 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 	if err := qemu.Start(); err != nil {
 		return err
 	}
-	status, readErr := watch(seen, filepath.Join(logs, "console.txt"), line)
+	status, panicked, readErr := watch(seen, filepath.Join(logs, "console.txt"), line)
 	err = errors.Join(readErr, qemu.Wait())
 	if unpackErr := exec.Command("tar", "-xf", tarball, "-C", logs).Run(); unpackErr == nil {
 		_ = os.Remove(tarball)
@@ -67,6 +71,8 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 		return fmt.Errorf("the guest did not end in time: %w", ctx.Err())
 	case err != nil:
 		return fmt.Errorf("qemu: %w: %s", err, stderr.String())
+	case panicked != "":
+		return errors.New("the guest's kernel stopped: " + panicked)
 	case status == "":
 		return errors.New("the guest stopped before its program ended")
 	case status != "0":
@@ -76,11 +82,11 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 }
 
 // watch copies the console to the file name and, line by line, to line. It returns the status of
-// the guest's program, "" when the console ended without one.
-func watch(console io.Reader, name string, line func(string)) (status string, err error) {
+// the guest's program, "" when the console ended without one, and why the kernel panicked, "" if it did not.
+func watch(console io.Reader, name string, line func(string)) (status, panicked string, err error) {
 	f, err := os.Create(name)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sc := bufio.NewScanner(io.TeeReader(console, f))
@@ -90,9 +96,12 @@ func watch(console io.Reader, name string, line func(string)) (status string, er
 		if s, ok := strings.CutPrefix(text, guestEnd); ok {
 			status = s
 		}
+		if _, why, ok := strings.Cut(text, "Kernel panic - not syncing: "); ok {
+			panicked = why
+		}
 		if status == "" { // what comes later is the kernel's good-bye
 			line(text)
 		}
 	}
-	return status, sc.Err()
+	return status, panicked, sc.Err()
 }

@@ -34,15 +34,18 @@ PASS too many words here`
 }
 
 func TestWatchFindsTheEnd(t *testing.T) {
-	for _, c := range []struct{ console, status, lines string }{
-		{"PASS a 1s\r\nguest: exit 0\r\n[ 9.1] reboot: Power down\r\n", "0", "PASS a 1s\n"},
-		{"guest: exit 1\n", "1", ""},
-		{"PASS a 1s\nKernel panic\n", "", "PASS a 1s\nKernel panic\n"},
+	for _, c := range []struct{ console, status, panicked, lines string }{
+		{"PASS a 1s\r\nguest: exit 0\r\n[ 9.1] reboot: Power down\r\n", "0", "", "PASS a 1s\n"},
+		{"guest: exit 1\n", "1", "", ""},
+		{
+			"PASS a 1s\n[ 9.1] Kernel panic - not syncing: softlockup: hung tasks\n", "", "softlockup: hung tasks",
+			"PASS a 1s\n[ 9.1] Kernel panic - not syncing: softlockup: hung tasks\n",
+		},
 	} {
 		var lines strings.Builder
-		status, err := watch(strings.NewReader(c.console), filepath.Join(t.TempDir(), "console"), func(s string) { lines.WriteString(s + "\n") })
-		if err != nil || status != c.status || lines.String() != c.lines {
-			t.Errorf("%q: status %q, lines %q, %v", c.console, status, lines.String(), err)
+		status, panicked, err := watch(strings.NewReader(c.console), filepath.Join(t.TempDir(), "console"), func(s string) { lines.WriteString(s + "\n") })
+		if err != nil || status != c.status || panicked != c.panicked || lines.String() != c.lines {
+			t.Errorf("%q: status %q, panic %q, lines %q, %v", c.console, status, panicked, lines.String(), err)
 		}
 	}
 }
