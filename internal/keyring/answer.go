@@ -27,25 +27,17 @@ func AssumeAuthority(key Serial) error {
 	return nil
 }
 
-// Instantiate answers the request for key with the payload slices, one after the other, and gives up
-// the thread's authority. It links the key to no further keyring: the kernel did that when it made the
-// key. Errors wrap unix.EPERM (the thread has no authority), unix.EBUSY (answered already),
-// unix.EKEYREVOKED or unix.EINVAL (more than 1 MiB - 1 byte, or nothing).
-func Instantiate(key Serial, payload ...[]byte) error {
-	var parts []unix.Iovec
-	for _, p := range payload {
-		if len(p) == 0 {
-			continue
-		}
-		part := unix.Iovec{Base: &p[0]}
-		part.SetLen(len(p))
-		parts = append(parts, part)
-	}
-	if len(parts) == 0 {
+// Instantiate answers the request for key with the payload, and gives up the thread's authority. It links the key to no
+// further keyring: the kernel did that when it made the key. Errors wrap unix.EPERM (the thread has no authority),
+// unix.EBUSY (answered already), unix.EKEYREVOKED or unix.EINVAL (more than 1 MiB - 1 byte, or nothing).
+func Instantiate(key Serial, payload []byte) error {
+	if len(payload) == 0 {
 		// A key type may accept it and yet read a header from it, as that of cifs does.
 		return fmt.Errorf("instantiating key %d with nothing: %w", key, unix.EINVAL)
 	}
-	if err := unix.KeyctlInstantiateIOV(int(key), parts, 0); err != nil {
+	part := unix.Iovec{Base: &payload[0]}
+	part.SetLen(len(payload))
+	if err := unix.KeyctlInstantiateIOV(int(key), []unix.Iovec{part}, 0); err != nil {
 		return fmt.Errorf("instantiating key %d: %w", key, err)
 	}
 	return nil

@@ -52,7 +52,7 @@ func (h handler) note(format string, a ...any) error {
 	return f.Close()
 }
 
-// answer describes the key and answers with a payload in parts.
+// answer describes the key and answers.
 func (h handler) answer() error {
 	d, err := keyring.Describe(h.key)
 	if err != nil {
@@ -65,7 +65,7 @@ func (h handler) answer() error {
 	if err := h.note("%s %d %d %s %t", d.Type, d.UID, d.GID, d.Text, under); err != nil {
 		return err
 	}
-	return keyring.Instantiate(h.key, []byte("one, "), nil, []byte{}, []byte("two\x00"))
+	return keyring.Instantiate(h.key, []byte("one, two\x00"))
 }
 
 // reject answers as the test has written: the error number and the seconds.
@@ -87,9 +87,9 @@ func (h handler) reject() error {
 // stubborn notes the outcome of answers that must fail, before and after a good one.
 func (h handler) stubborn() error {
 	for _, err := range []error{
-		keyring.Instantiate(h.key),
-		keyring.Instantiate(h.key, nil, []byte{}),
-		keyring.Instantiate(h.key, make([]byte, 1<<19), make([]byte, 1<<19)),
+		keyring.Instantiate(h.key, nil),
+		keyring.Instantiate(h.key, []byte{}),
+		keyring.Instantiate(h.key, make([]byte, 1<<20)),
 		keyring.Instantiate(h.key+1, []byte("x")),
 		keyring.Reject(h.key, 10*time.Second, unix.Errno(5000)),
 		keyring.AssumeAuthority(h.key + 1),
