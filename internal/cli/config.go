@@ -18,9 +18,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
-// maxContent bounds what is read of a configuration on the standard input, in bytes.
-const maxContent = 1 << 20
-
 // checked is the result of config check.
 type checked struct {
 	File   string `json:"file"`
@@ -38,7 +35,7 @@ func (s *session) check(*cobra.Command, []string) error {
 	if s.file == "-" {
 		path, h.Config = "stdin", "stdin"
 		judge = func(h host.Host) (*config.Config, []string, error) {
-			content, err := io.ReadAll(io.LimitReader(s.Stdin, maxContent))
+			content, err := io.ReadAll(io.LimitReader(s.Stdin, config.MaxSize+1))
 			if err != nil {
 				return nil, nil, fault.ConfigInvalid.New(h.Config, "it cannot be read").Because(err)
 			}

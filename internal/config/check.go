@@ -27,7 +27,12 @@ func CheckFile(h host.Host) (c *Config, more []string, err error) {
 // CheckContent is Check for what would stand in the file h.Config. Its directories are those of another
 // machine.
 func CheckContent(h host.Host, content []byte) (c *Config, more []string, err error) {
-	return check(h, []string{h.Config}, false, func(string) ([]byte, error) { return content, nil })
+	return check(h, []string{h.Config}, false, func(file string) ([]byte, error) {
+		if len(content) > MaxSize {
+			return nil, tooLarge(file)
+		}
+		return content, nil
+	})
 }
 
 func check(h host.Host, files []string, here bool, read func(file string) ([]byte, error)) (*Config, []string, error) {

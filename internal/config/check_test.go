@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,6 +85,9 @@ metrics: {textfile: /nonexistent/x.prom}
 		t.Errorf("the machine's own: %v", err)
 	}
 	h.Config = "stdin"
+	if _, _, err := CheckContent(h, bytes.Repeat([]byte("#\n"), MaxSize/2+1)); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("content that is too long: %v", err)
+	}
 	if _, _, err := CheckContent(h, []byte("metrics: {textfile: /nonexistent/x.prom}\n")); err != nil {
 		t.Errorf("the directories of another machine: %v", err)
 	}

@@ -75,23 +75,28 @@ func dropIns(h host.Host, dir string) ([]string, error) {
 	return files, nil
 }
 
-// maxSize bounds a file, in bytes.
-const maxSize = 1 << 20
+// MaxSize bounds a file, in bytes.
+const MaxSize = 1 << 20
+
+func tooLarge(path string) *fault.Fault {
+	return fault.ConfigInvalid.New(path, fmt.Sprintf("it is larger than %d bytes", MaxSize))
+}
 
 // read gives a file's content if it keeps the rules. The error of a missing file is fs.ErrNotExist.
 func read(h host.Host, path string, rules host.Rules) ([]byte, error) {
-	content, _, err := h.ReadFile(path, maxSize, rules)
+	content, _, err := h.ReadFile(path, MaxSize, rules)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return content, err
 	}
 	if exposed, ok := errors.AsType[*host.Exposed](err); ok {
 		return nil, fault.ConfigUnsafe.New(path, exposed.Error())
 	}
+	if errors.Is(err, host.ErrTooLarge) {
+		return nil, tooLarge(path).Because(err)
+	}
 	problem := "it cannot be opened"
 	if errors.Is(err, host.ErrNotRegular) {
 		problem = host.ErrNotRegular.Error()
-	} else if errors.Is(err, host.ErrTooLarge) {
-		problem = fmt.Sprintf("it is larger than %d bytes", maxSize)
 	}
 	return nil, fault.ConfigInvalid.New(path, problem).Because(err)
 }

@@ -224,7 +224,7 @@ func TestDefaultIdentityText(t *testing.T) {
 
 // bombs are files of the largest size, or that stand for far larger ones.
 func bombs() map[string]string {
-	fill := func(s string) string { return strings.Repeat(s, maxSize/len(s)) }
+	fill := func(s string) string { return strings.Repeat(s, MaxSize/len(s)) }
 	var laughs, aliases, hosts, names, tags, indent strings.Builder
 	laughs.WriteString("a0: &a0 [x,x,x,x,x,x,x,x,x]\n")
 	for i := range 60 {
@@ -233,19 +233,19 @@ func bombs() map[string]string {
 	aliases.WriteString("x: &x {" + strings.Repeat("a: b, ", 1) + "}\nidentities:\n")
 	hosts.WriteString("endpoints:\n")
 	names.WriteString("identities:\n")
-	for i := 0; aliases.Len() < maxSize-100; i++ {
+	for i := 0; aliases.Len() < MaxSize-100; i++ {
 		fmt.Fprintf(&aliases, "  a%d: *x\n", i)
 	}
-	for i := 0; hosts.Len() < maxSize-100; i++ {
+	for i := 0; hosts.Len() < MaxSize-100; i++ {
 		fmt.Fprintf(&hosts, "  h%d.example: {canonical: a%d.example}\n  a%[1]d.example: {authority: 'https://x'}\n", i, i)
 	}
-	for i := 0; names.Len() < maxSize-100; i++ {
+	for i := 0; names.Len() < MaxSize-100; i++ {
 		fmt.Fprintf(&names, "  n%d: {kind: system}\n", i)
 	}
-	for i := 0; tags.Len() < maxSize-100; i++ {
+	for i := 0; tags.Len() < MaxSize-100; i++ {
 		fmt.Fprintf(&tags, "%%TAG !%d! a\n", i)
 	}
-	for i := 0; indent.Len() < maxSize-2000; i++ {
+	for i := 0; indent.Len() < MaxSize-2000; i++ {
 		indent.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	return map[string]string{

@@ -67,7 +67,7 @@ func uidLine(uid int) string { return fmt.Sprintf("USER_UID: %d\n", uid) }
 // the file would mean something else with that line. The uid is the one in effect, so nothing changes for
 // whoever reads all layers.
 func appendUID(h host.Host, uid int) error {
-	old, info, err := h.ReadFile(h.Config, maxSize, host.Owned|host.NoLink)
+	old, info, err := h.ReadFile(h.Config, MaxSize, host.Owned|host.NoLink)
 	if err != nil || hasUID(old) {
 		return err
 	}
