@@ -13,7 +13,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/bundle"
 	"github.com/azfilesauth/azfilesauth/internal/doctor"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
@@ -45,7 +44,7 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 		return err
 	}
 	var info os.FileInfo
-	if err = s.Replace(path, host.File{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o600}, pack); err == nil {
+	if err = s.Replace(path, s.Own(0o600), pack); err == nil {
 		info, err = os.Stat(path)
 	}
 	if err != nil {

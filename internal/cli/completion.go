@@ -83,15 +83,13 @@ func (s *session) completionWords(c *cobra.Command, args []string) error {
 // proposed: nobody wants to see an error while typing.
 type completer = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective)
 
-func (s *session) placeFirst() completer { return s.firstOf(s.endpointsAndMountpoints) }
-
-// firstOf proposes what list gives, for the first argument.
-func (s *session) firstOf(list func(*config.Config) []string) completer {
+// placeFirst proposes endpoints and mount points, for the first argument.
+func (s *session) placeFirst() completer {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return s.fromConfig(list)
+		return s.fromConfig(s.endpointsAndMountpoints)
 	}
 }
 

@@ -63,13 +63,7 @@ type Readers struct {
 // Grants reports whether a user with that primary group is among them. Other groups of the user are not
 // looked at: cifs.upcall drops them.
 func (r Readers) Grants(uid, gid int) bool {
-	if slices.Contains(r.Users, uid) {
-		return true
-	}
-	if slices.Contains(r.Groups, gid) {
-		return true
-	}
-	return r.All
+	return r.All || slices.Contains(r.Users, uid) || slices.Contains(r.Groups, gid)
 }
 
 // Readers reads the owner, the mode and the access control list of a file, its link not followed. Who has a
