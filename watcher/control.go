@@ -20,28 +20,23 @@ import (
 
 // serve answers on the socket until ctx ends. Without one the daemon does all the rest. As long as
 // another one has it, as a rule the holder of the cache, serve asks for it again.
-func (w *watcher) serve(ctx context.Context) (done <-chan struct{}) {
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for told := false; w.Socket != "" && ctx.Err() == nil; told = true {
-			err := control.Serve(ctx, w.Host, w.Socket, w)
-			if err == nil {
-				return
-			}
-			if !told {
-				w.Log.Warn("the status socket is not available: "+unserved(w.Socket, err).Error(), "socket", w.Socket)
-			}
-			if !errors.Is(err, control.ErrInUse) {
-				return
-			}
-			select {
-			case <-time.After(holderWait):
-			case <-ctx.Done():
-			}
+func (w *watcher) serve(ctx context.Context) {
+	for told := false; w.Socket != "" && ctx.Err() == nil; told = true {
+		err := control.Serve(ctx, w.Host, w.Socket, w)
+		if err == nil {
+			return
 		}
-	}()
-	return ended
+		if !told {
+			w.Log.Warn("the status socket is not available: "+unserved(w.Socket, err).Error(), "socket", w.Socket)
+		}
+		if !errors.Is(err, control.ErrInUse) {
+			return
+		}
+		select {
+		case <-time.After(holderWait):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // unserved is why there is no socket: of a directory that is read-only or full, with the fix.
@@ -77,21 +72,14 @@ func (w *watcher) writeMetrics(out io.Writer) {
 	w.counts.Write(out, w.Status(), w.upcalls())
 }
 
-// serveMetrics answers where the configuration said at the start, until ctx ends. Without it the daemon does
-// all the rest.
-func (w *watcher) serveMetrics(ctx context.Context) (done <-chan struct{}) {
-	ended := make(chan struct{})
-	address := w.cfg.Metrics.Listen
-	go func() {
-		defer close(ended)
-		if address == "" {
-			return
-		}
-		if err := control.ServeMetrics(ctx, address, w.writeMetrics); err != nil {
-			w.Log.Warn("the address of the metrics is not available: "+err.Error(), "address", address)
-		}
-	}()
-	return ended
+// serveMetrics answers at an address until ctx ends, unless it is "". Without it the daemon does all the rest.
+func (w *watcher) serveMetrics(ctx context.Context, address string) {
+	if address == "" {
+		return
+	}
+	if err := control.ServeMetrics(ctx, address, w.writeMetrics); err != nil {
+		w.Log.Warn("the address of the metrics is not available: "+err.Error(), "address", address)
+	}
 }
 
 // Refresh is for control.Handler.

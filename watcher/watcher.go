@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -85,10 +86,12 @@ func Run(ctx context.Context, o Options) int {
 	if err != nil {
 		return failed(o.Name, err)
 	}
-	served, exposed := w.serve(ctx), w.serveMetrics(ctx)
+	address := w.cfg.Metrics.Listen // as it is at the start; run has the configuration for itself
+	var servers sync.WaitGroup
+	servers.Go(func() { w.serve(ctx) })
+	servers.Go(func() { w.serveMetrics(ctx, address) })
 	w.run(ctx)
-	<-served
-	<-exposed
+	servers.Wait()
 	return 0
 }
 
