@@ -26,7 +26,7 @@ const maxCaches = 100
 // cachePaths are the configured cache and those beside it.
 func (m *machine) cachePaths() []string {
 	var paths []string
-	for _, dir := range []string{"/run/azfilesauth", "/tmp", "/var/lib/kubelet/kerberos"} {
+	for _, dir := range []string{host.RunDir, "/tmp", "/var/lib/kubelet/kerberos"} {
 		found, _ := m.ReadDir(dir)
 		found = slices.DeleteFunc(found, func(e fs.DirEntry) bool { return !strings.HasPrefix(e.Name(), "krb5cc_") })
 		for _, e := range found[:min(len(found), maxCaches)] {

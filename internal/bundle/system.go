@@ -15,6 +15,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
+	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
@@ -134,7 +135,7 @@ func (m *machine) journal(ctx context.Context) (string, error) {
 // logs are the ends of our log files, and of our lines in the machine's.
 func (m *machine) logs(context.Context) (string, error) {
 	var b strings.Builder
-	files := []string{m.Config.Log.Path, "/var/log/azfilesrefresh.log", "/var/log/azfilesauth.log"}
+	files := []string{m.Config.Log.Path, log.DaemonFile, "/var/log/azfilesauth.log"}
 	slices.Sort(files)
 	for _, name := range slices.Compact(files) {
 		m.tail(&b, name, func(string) bool { return true })

@@ -106,10 +106,7 @@ func (s *session) explain(_ *cobra.Command, args []string) error {
 		})
 	}
 	if i < 0 {
-		problem := "there is no failure and no check of that name"
-		if meant := nearestID(word, all); meant != "" {
-			problem += "; did you mean " + meant + "?"
-		}
+		problem := "there is no failure and no check of that name" + nearest.Hint(nearestID(word, all))
 		return usage(program+" explain", problem).Advise(program + " explain --list shows all names")
 	}
 	return s.result(all[i], all[i].write)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/legible"
+	"github.com/azfilesauth/azfilesauth/internal/nearest"
 )
 
 // usage is the fault of a wrong command line of a command, such as "azfilesauth set".
@@ -67,8 +68,7 @@ func noCommand(group *cobra.Command, word string) string {
 		return problem
 	}
 	begun := max(0, slices.IndexFunc(meant, func(name string) bool { return strings.HasPrefix(name, word) }))
-	problem += "; did you mean " + meant[begun] + "?"
-	return problem
+	return problem + nearest.Hint(meant[begun])
 }
 
 // wantsJSON reports whether --json is on a command line that could not be read to its end.

@@ -123,10 +123,7 @@ func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err
 // didYouMean proposes the switch that was probably meant, "" for none.
 func didYouMean(name string) string {
 	known := append(valued[:len(valued):len(valued)], "--system", "--workload-identity", "--force", "--verbose", "--json", "--refresh", "--help", "--version")
-	if meant := nearest.Word(name, known); meant != "" {
-		return "; did you mean " + meant + "?"
-	}
-	return ""
+	return nearest.Hint(nearest.Word(name, known))
 }
 
 // place takes the words that belong to no switch: the command, its URI and a token.

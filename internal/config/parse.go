@@ -197,8 +197,5 @@ func didYouMean(key string, known []string) string {
 	if i := slices.IndexFunc(known, func(k string) bool { return strings.HasPrefix(k, key+"_") }); word == "" && i >= 0 {
 		word = known[i] // tenant is tenant_id
 	}
-	if word == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s?", word)
+	return nearest.Hint(word)
 }

@@ -39,7 +39,7 @@ func checkIncumbent(_ context.Context, s *Subject) Result {
 
 // adminGroups finds the user in a group that may become root (group(5)).
 func (s *Subject) adminGroups() Result {
-	for _, group := range s.records("/etc/group", 4) {
+	for _, group := range s.records(s.Group, 4) {
 		if slices.Contains(host.RootGroups(), group[0]) && slices.Contains(strings.Split(group[3], ","), config.SystemUser) {
 			return Warned(fmt.Sprintf("gpasswd -d %s %s", config.SystemUser, group[0]),
 				"%s is in the group %s, so anyone who becomes that user can become root", config.SystemUser, group[0]).By("user-groups")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/nearest"
 )
 
 // chooseAnother is the fix where no key of the identity can be corrected.
@@ -21,7 +22,7 @@ func invalid(problem, repair string) *fault.Fault {
 // probably meant, "" for none.
 func Unknown(problem, meant string) *fault.Fault {
 	if meant != "" {
-		return invalid(problem+"; did you mean "+meant+"?", "set identity="+meant)
+		return invalid(problem+nearest.Hint(meant), "set identity="+meant)
 	}
 	return invalid(problem, chooseAnother)
 }

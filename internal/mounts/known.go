@@ -148,7 +148,7 @@ func spell(o Option) (note string, problem error) {
 		return "", nil
 	}
 	if word := nearestOption(name); word != "" {
-		return "", invalid(o.Name, "there is no such option; did you mean "+word+"?")
+		return "", invalid(o.Name, "there is no such option"+nearest.Hint(word))
 	}
 	return "mount option " + strconv.Quote(o.Name[:min(len(o.Name), most)]) + " is not known here; mount.cifs gets it as it is", nil
 }

@@ -23,6 +23,14 @@ func Word(word string, known []string) string {
 	return nearest
 }
 
+// Hint proposes a word behind a message; it is "" for no word.
+func Hint(meant string) string {
+	if meant == "" {
+		return ""
+	}
+	return "; did you mean " + meant + "?"
+}
+
 // Distance is the number of letters to insert, delete or replace to make b of a (Levenshtein), of
 // which only the beginnings count.
 func Distance(a, b string) int {
