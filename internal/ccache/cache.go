@@ -62,6 +62,9 @@ type Cache struct {
 	// kdcOffset is the clock offset that libkrb5 noted in the header: 8 bytes that belong to it.
 	kdcOffset []byte
 
+	// records are those of byPlace, see Indexed; nil when they are looked for one by one.
+	records map[string]Record
+
 	// refused is why a Put was not carried out, for Update to report.
 	refused error
 }

@@ -88,6 +88,10 @@ func (c *Cache) Record(name string) (Record, bool) {
 // RecordAlone is Record without the aliases, which take a pass over all tickets.
 func (c *Cache) RecordAlone(name string) (Record, bool) {
 	place := placeOf(name)
+	if c.records != nil {
+		rec, ok := c.records[place]
+		return rec, ok
+	}
 	for i := range c.Credentials {
 		if cred := &c.Credentials[i]; isRecordOf(cred, place) {
 			if rec, ok := parseRecord(cred.Ticket.RevealString()); ok {
@@ -98,8 +102,15 @@ func (c *Cache) RecordAlone(name string) (Record, bool) {
 	return Record{}, false
 }
 
-// Records gives all records by the name without realm of their ticket, as Record gives one, in a single pass.
-func (c *Cache) Records() map[string]Record {
+// Indexed is the cache for who looks for many of its records. Neither of the two may be changed afterwards.
+func (c *Cache) Indexed() *Cache {
+	indexed := *c
+	indexed.records = c.byPlace()
+	return &indexed
+}
+
+// byPlace gives the records without aliases by the place of their ticket.
+func (c *Cache) byPlace() map[string]Record {
 	records := make(map[string]Record, len(c.Credentials)/2)
 	for i := range c.Credentials {
 		place := recordPlace(&c.Credentials[i])
@@ -110,6 +121,12 @@ func (c *Cache) Records() map[string]Record {
 			records[place] = rec
 		}
 	}
+	return records
+}
+
+// Records gives all records by the name without realm of their ticket, as Record gives one, in a single pass.
+func (c *Cache) Records() map[string]Record {
+	records := c.byPlace()
 	byName := make(map[string]Record, len(records))
 	for i, owner := range c.owners() {
 		rec, known := records[owner]

@@ -1,6 +1,7 @@
 package ccache
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"hash/maphash"
@@ -116,6 +117,9 @@ func (c *Cache) owners() []string {
 
 // aliases gives the other hosts under which the tickets that host owns are stored.
 func (c *Cache) aliases(host string) []string {
+	if !c.mayHaveAliases(host) {
+		return nil
+	}
 	var list []string
 	for i, owner := range c.owners() {
 		alias := c.Credentials[i].Server.host()
@@ -124,6 +128,25 @@ func (c *Cache) aliases(host string) []string {
 		}
 	}
 	return list
+}
+
+// mayHaveAliases reports whether a ticket of host is stored under another host as well. It saves a pass with owners for
+// each of the hundreds of tickets that are replaced at once.
+func (c *Cache) mayHaveAliases(host string) bool {
+	var own [][]byte
+	for i := range c.Credentials {
+		if c.Credentials[i].Server.isAt(host) {
+			own = append(own, c.Credentials[i].Ticket.Reveal())
+		}
+	}
+	for i := range c.Credentials {
+		cred := &c.Credentials[i]
+		same := func(ticket []byte) bool { return bytes.Equal(ticket, cred.Ticket.Reveal()) }
+		if slices.ContainsFunc(own, same) && !cred.Server.isAt(host) {
+			return true
+		}
+	}
+	return false
 }
 
 // Put stores the service ticket cred, whose server is cifs/<canonical host>, and its record. It

@@ -133,10 +133,13 @@ func unescape(text string) (string, bool) {
 // one principal in a tenant however it logs in; a managed identity does not say its tenant. Text that cannot be read
 // is compared as it stands.
 func SamePrincipal(a, b string) bool {
+	if a == b {
+		return true
+	}
 	one, err := Parse(a)
 	other, wrong := Parse(b)
 	if err != nil || wrong != nil {
-		return a == b
+		return false
 	}
 	if one.Kind != other.Kind && one.ClientID != "" {
 		return one.ClientID == other.ClientID && (one.TenantID == other.TenantID || one.TenantID == "" || other.TenantID == "")

@@ -111,6 +111,7 @@ func (m *Manager) List(cruid int) (Listing, error) {
 	if snap.Cache == nil {
 		return l, nil
 	}
+	l.seen.Cache.Cache = snap.Cache.Indexed()
 	records, found := snap.Cache.Records(), snap.Cache.AllTickets()
 	l.Tickets, l.byName = make([]Ticket, 0, len(found)), make(map[string]Ticket, len(found))
 	for _, cred := range found {

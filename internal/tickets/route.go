@@ -13,7 +13,7 @@ func Chosen(snap ccache.Snapshot, spn string) transport.Choice {
 	if snap.Cache == nil || !snap.Trusted {
 		return transport.Choice{}
 	}
-	rec, _ := snap.Cache.Record(spn)
+	rec, _ := snap.Cache.RecordAlone(spn)
 	proxy, err := transport.ParseProxy(rec.Proxy)
 	if err != nil { // none, as a rule
 		return transport.Choice{}
