@@ -101,7 +101,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 		return int(fault.ExitSystem)
 	}
 	journaled := log.StderrIsJournal() // the environment says it
-	isolate()
+	confine.Isolate()
 	h := Helper{
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: version, Host: host.Real(),
 		Syslog: log.System, Journaled: journaled, Terminal: waiting.IsTerminal(unix.Stderr),
@@ -113,14 +113,6 @@ func Main(args []string, version string, ignored map[string]string) int {
 	h.Host.Ignored = ignored
 	h.Host.Programs = append(h.Host.Programs, "/usr/local/sbin") // where a mount.cifs of one's own is
 	return h.Run(args)
-}
-
-// isolate cuts the process off from where it was started. Tokens and keys pass through its memory,
-// so it must leave no core dump. The environment goes because there is none at boot: what a mount by
-// hand takes from it would be missing there, and at the first reconnect.
-func isolate() {
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // fails only for an argument that is wrong
-	os.Clearenv()
 }
 
 // Run does what args, a whole command line with the program's name, say and gives the exit status.

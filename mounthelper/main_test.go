@@ -17,6 +17,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
@@ -43,13 +44,13 @@ func helperMain() {
 	}
 	h.Host.Run, h.Host.Config, h.Host.Mounts, h.Host.Passwd = in("run"), in("config.yaml"), in("mountinfo"), in("passwd")
 	h.Host.Programs, h.Host.Kernel = []string{in("nowhere"), in("sbin")}, in("kernel")
-	isolate()
+	confine.Isolate()
 	os.Exit(h.Run(os.Args))
 }
 
 // isolatedMain tells what isolate leaves.
 func isolatedMain() {
-	isolate()
+	confine.Isolate()
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	fmt.Println("dumpable", dumpable, err, "environment", os.Environ())
 }

@@ -30,8 +30,7 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
@@ -80,7 +79,7 @@ func system(env []string) *handler {
 // counts is the state of the key.
 func Main(args []string, version string) int {
 	env := os.Environ()
-	isolate()
+	confine.Isolate()
 	if len(args) == 2 && (args[1] == "-V" || args[1] == "--version") {
 		fmt.Printf("%s from azfilesauth %s\n", program, version)
 		return 0
@@ -91,13 +90,6 @@ func Main(args []string, version string) int {
 		return 1
 	}
 	return surroundings(env).serve(key)
-}
-
-// isolate cuts the process off from where it was started: tickets and keys pass through its memory,
-// and an environment counts nowhere in this program.
-func isolate() {
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // fails only for an argument that is wrong
-	os.Clearenv()
 }
 
 // serial reads the only argument, a key's number in decimal.

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
@@ -17,7 +16,7 @@ import (
 // Main is azfilesrefresh on this machine. It takes os.Args and what was taken out of the environment, and gives the exit
 // status.
 func Main(args []string, version string, ignored map[string]string) int {
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // tickets pass through its memory; fails only for a wrong argument
+	confine.HideMemory()
 	a, err := parseArgs(args[1:])
 	if err != nil {
 		return failed(dropin, err)
@@ -60,7 +59,7 @@ func (a arguments) on(h host.Host) host.Host {
 
 // Watch is azfilesauth watch on this machine. It fills in what o leaves open and gives the exit status.
 func Watch(o Options) int {
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // as in Main
+	confine.HideMemory()
 	if o.Name == "" {
 		o.Name = "azfilesauth watch"
 	}

@@ -3,7 +3,6 @@ package bundle
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -155,15 +154,10 @@ const maxTail = 256 << 10
 
 // tail shows the wanted lines at the end of a log.
 func (m *machine) tail(b *strings.Builder, path string, wanted func(line string) bool) {
-	f, err := m.Open(path)
-	if err != nil {
+	content, err := m.ReadEnd(path, maxTail)
+	if content == nil {
 		return
 	}
-	defer func() { _ = f.Close() }() // only read
-	if info, err := f.Stat(); err == nil && info.Size() > maxTail {
-		_, _ = f.Seek(-maxTail, io.SeekEnd)
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxTail))
 	fmt.Fprintf(b, "==> %s\n", path)
 	for line := range strings.Lines(string(content)) {
 		if wanted(line) {

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -70,8 +71,7 @@ type App struct {
 // Main is azfilesauth on this machine. It takes os.Args, what was taken out of the environment and the daemon, and gives
 // the exit status.
 func Main(args []string, version string, ignored map[string]string, watch func(WatchOptions) int) int {
-	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	confine.HideMemory()
 	a := App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Coloured: coloured(waiting.IsTerminal(unix.Stdout), os.Getenv),

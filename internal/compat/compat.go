@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	thishost "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
@@ -93,8 +94,7 @@ type Tool struct {
 // Main is azfilesauthmanager on this machine. It takes os.Args and what was taken out of the environment, and gives the
 // exit status.
 func Main(args []string, version string, environment map[string]string) int {
-	// Tokens and keys pass through the memory: no core dump. It fails only for a wrong argument.
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	confine.HideMemory()
 	t := Tool{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Terminal: waiting.IsTerminal(unix.Stderr),
 		Version: version, EUID: os.Geteuid(),

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -166,8 +165,8 @@ func checkSELinux(_ context.Context, s *Subject) Result {
 
 // auditLog gives the lines of the log of auditd or, without one, of the kernel's.
 func (s *Subject) auditLog() ([]string, error) {
-	f, err := s.Open(auditLog)
-	if err != nil {
+	content, err := s.ReadEnd(auditLog, maxAudit)
+	if content == nil {
 		log, kernelErr := s.Kernel.Log()
 		if kernelErr != nil {
 			return nil, err
@@ -178,11 +177,6 @@ func (s *Subject) auditLog() ([]string, error) {
 		}
 		return lines, nil
 	}
-	defer func() { _ = f.Close() }() // only read
-	if info, err := f.Stat(); err == nil && info.Size() > maxAudit {
-		_, _ = f.Seek(-maxAudit, io.SeekEnd) // else from the start, as far as the bound
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxAudit))
 	return strings.Split(string(content), "\n"), err
 }
 

@@ -202,6 +202,20 @@ func (s *Subject) ReadFile(path string) ([]byte, error) {
 	return content, err
 }
 
+// ReadEnd reads the end of a regular file of the machine, of at most so many bytes. Without the file there is none of it, and
+// beside another error what could be read.
+func (s *Subject) ReadEnd(path string, most int64) ([]byte, error) {
+	f, err := s.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	if info, err := f.Stat(); err == nil && info.Size() > most {
+		_, _ = f.Seek(-most, io.SeekEnd) // else from the start, as far as the bound
+	}
+	return io.ReadAll(io.LimitReader(f, most))
+}
+
 // text is a file whose absence means the same as that it is empty, without the spaces around it.
 func (s *Subject) text(path string) string {
 	content, _ := s.ReadFile(path)

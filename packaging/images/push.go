@@ -35,10 +35,10 @@ func push(to string, archives []string) error {
 	var bills []v1.Image
 	for _, from := range archives {
 		dir, err := unpack(from)
+		defer func() { _ = os.RemoveAll(dir) }() // the layers are read when they are pushed
 		if err != nil {
 			return fmt.Errorf("%s: %w", from, err)
 		}
-		defer func() { _ = os.RemoveAll(dir) }() // the layers are read when they are pushed
 		images, referrers, err := contents(layout.Path(dir))
 		if err != nil {
 			return fmt.Errorf("%s: %w", from, err)
