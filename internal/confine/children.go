@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // children are the children of this process (proc_pid_children(5), and where the kernel was configured
@@ -32,13 +34,7 @@ func children() (pids []int) {
 		if err != nil {
 			continue
 		}
-		stat, err := os.ReadFile("/proc/" + name.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		// pid (name) state ppid; the name may hold anything.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) > 1 && fields[1] == self {
+		if fields := host.ProcessStat(pid); len(fields) > 1 && fields[1] == self { // the parent
 			pids = append(pids, pid)
 		}
 	}

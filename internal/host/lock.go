@@ -82,11 +82,16 @@ func (h Holder) stopped() bool {
 	return err == nil && machine == h.Machine && h.Start != 0 && start == h.Start && (state == "T" || state == "t")
 }
 
-// processState reads the state and the start of a process (proc_pid_stat(5), fields 3 and 22). Its name, in
-// parentheses, can hold anything.
+// ProcessStat gives the fields of proc_pid_stat(5) of a process from the third one, its state, on; none when it is gone or
+// not ours to see. The second one, its name in parentheses, can hold anything.
+func ProcessStat(pid int) []string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+}
+
+// processState gives the state and the start of a process, fields 3 and 22.
 func processState(pid int) (state string, start uint64) {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // gone, or not ours to see
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	fields := ProcessStat(pid)
 	if len(fields) < 20 {
 		return "", 0
 	}
