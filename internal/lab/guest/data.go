@@ -6,10 +6,8 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -24,7 +22,7 @@ const (
 	dataLifetime = 10 * time.Second // of a ticket
 	dataRest     = 8 * time.Second  // between two restarts of the server
 	dataPause    = time.Second      // between two operations of a kind
-	dataPatience = 3 * time.Minute  // with each step at the end
+	dataPatience = 3 * time.Minute  // with a restart, and with each step at the end
 )
 
 // way is one of those to log in that data compares.
@@ -126,28 +124,26 @@ func (w way) run(expiries, restarts int) (columns []column, problems []string, e
 		return nil, nil, err
 	}
 	fmt.Printf("%s: mounted\n", w.name)
-	ops, err := newDataOps(dataClient, dataServer)
+	work, err := startWork(dataClient, dataServer)
 	if err != nil {
 		return nil, nil, err
 	}
-	ended := make(chan struct{})
-	done := make(chan []event)
-	go func() { done <- workOn(ops, ended) }()
 	if w.expires {
 		time.Sleep(time.Duration(expiries) * dataLifetime)
 	}
 	first := time.Now() // restart
 	for i := range restarts {
 		fmt.Printf("%s: restart %d of the server\n", w.name, i+1)
-		if err = w.machine.server.restart(); err != nil {
+		if err = within(dataPatience, "a restart of the server", w.machine.server.restart); errors.As(err, new(hung)) {
+			return nil, nil, err
+		} else if err != nil {
 			break
 		}
 		time.Sleep(dataRest)
 	}
-	close(ended)
 	var events []event
-	if hang := within(dataPatience, "the operations that are under way", func() error { events = <-done; return nil }); hang != nil {
-		return nil, nil, errors.Join(err, hang)
+	if workErr := within(dataPatience, "the operations that are under way", func() (err error) { events, err = work.end(); return err }); workErr != nil {
+		return nil, nil, errors.Join(err, workErr)
 	}
 	problems = judgeData(events)
 	if err == nil {
@@ -155,11 +151,11 @@ func (w way) run(expiries, restarts int) (columns []column, problems []string, e
 			if err := syncRun("mount", "-t", w.source, benchSource, dataOther, "-o", w.options+",nosharesock"); err != nil {
 				return err
 			}
-			problems = append(problems, ops.same(dataOther+"/data")...)
+			problems = append(problems, (&dataOps{dir: dataClient, server: dataServer}).same(dataOther+"/data")...)
 			return nil
 		})
 	}
-	err = errors.Join(err, within(dataPatience, "to end", func() error { ops.close(); return w.machine.reset() }))
+	err = errors.Join(err, within(dataPatience, "to end", w.machine.reset))
 	if w.expires {
 		columns = append(columns, column{fmt.Sprintf("%s, %d tickets of %v", w.name, expiries, dataLifetime), false, startedBefore(events, first, true)})
 	}
@@ -170,32 +166,6 @@ func (w way) run(expiries, restarts int) (columns []column, problems []string, e
 // startedBefore gives the events that began before a time, or the others.
 func startedBefore(events []event, t time.Time, wanted bool) []event {
 	return slices.DeleteFunc(slices.Clone(events), func(e event) bool { return e.start.Before(t) != wanted })
-}
-
-// workOn repeats every operation until the end; one that has failed is done again with the same number.
-func workOn(ops *dataOps, ended <-chan struct{}) []event {
-	var mu sync.Mutex
-	var events []event
-	var wg sync.WaitGroup
-	for name, do := range ops.all() {
-		wg.Go(func() {
-			runtime.LockOSThread() // the kernel asks for a ticket in the name of a thread
-			n := 0
-			repeat(name, func(int) error {
-				err := do(n)
-				if err == nil {
-					n++
-				}
-				return err
-			}, dataPause, ended, func(e event) {
-				mu.Lock()
-				defer mu.Unlock()
-				events = append(events, e)
-			})
-		})
-	}
-	wg.Wait()
-	return events
 }
 
 // judgeData finds lost and changed bytes, and operations that do not come back.

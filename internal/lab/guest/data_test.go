@@ -11,16 +11,46 @@ import (
 	"time"
 )
 
-// TestMain is the process with a mapping as well, which the operations of data start from their own program.
+// TestMain is what the verifier starts from its own program as well: the process of the operations, and the one with a mapping.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "map" {
-		if err := runMap(os.Args[2]); err != nil {
+	if len(os.Args) > 1 && (os.Args[1] == "map" || os.Args[1] == "work") {
+		if err := run(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// The process that restarts the server has no file of the share open, whatever the operations have; what they saw comes to it.
+func TestDataWork(t *testing.T) {
+	dir := t.TempDir()
+	w, err := startWork(dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range own {
+		if name, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(name, dir) {
+			t.Errorf("%s is open", name)
+		}
+	}
+	events, err := w.end() // each operation is done once at least
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := judgeData(events); len(p) > 0 || len(byOp(events)) != len(dataOrder) {
+		t.Errorf("of %d kinds of operations: %q", len(byOp(events)), p)
+	}
+	for _, e := range events {
+		if e.start.IsZero() || e.end.Before(e.start) {
+			t.Errorf("%+v", e)
+		}
+	}
 }
 
 // The operations of data see bytes that were lost or changed behind them.

@@ -1,4 +1,4 @@
-// Command guest runs inside the lab's guest machine, after its init, and plays one of twelve parts.
+// Command guest runs inside the lab's guest machine, after its init, and plays one of thirteen parts.
 //
 //	guest stories[,NAME...]   runs the stories, all or the named ones, each with a clean machine; with the
 //	                          name long among them each does all that it can
@@ -12,6 +12,7 @@
 //	guest run,STORY           runs one story and shows its whole log
 //	guest shell[,STORY]       a shell on a clean machine, or where the story has just ended
 //	guest relay               passes on what comes for Samba, later: bench-mount starts it
+//	guest work DIR SERVER     does data's operations until its input ends: data starts it
 //	guest map FILE            writes to mapped memory, later: data starts it
 //	guest io DIR              works in a folder until SIGTERM and prints how each operation went
 //
@@ -42,6 +43,9 @@ func run(args []string) error {
 	}
 	if len(args) == 2 && args[0] == "map" {
 		return runMap(args[1])
+	}
+	if len(args) == 3 && args[0] == "work" {
+		return runWork(args[1], args[2], os.Stdin, os.Stdout)
 	}
 	if len(args) == 1 && args[0] == "relay" {
 		return runRelay()
