@@ -6,12 +6,13 @@
 package dropin
 
 import (
-	"errors"
+	"cmp"
 	"net/url"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // Endpoint finds the endpoint that a URI names. Its error is a fault of kind HostUnknown. Of a URI
@@ -34,21 +35,10 @@ func Endpoint(uri string, r endpoint.Resolver) (endpoint.Endpoint, error) {
 	} else if strings.ContainsAny(uri, "?#") {
 		problem = "neither a query nor a fragment belongs into its URI"
 	}
-	if problem == "" {
-		var e endpoint.Endpoint
-		if e, err = r.Resolve(u.Host); err == nil {
-			return e, nil
-		}
-		problem = err.Error()
-		if typed, ok := errors.AsType[*endpoint.Error](err); ok {
-			problem = typed.Problem
-		}
+	if problem == "" && u.Host != "" {
+		return mounts.Resolve(u.Host, r)
 	}
-	name := u.Host
-	if name == "" {
-		name = "the URI"
-	}
-	return endpoint.Endpoint{}, refused(name, problem)
+	return endpoint.Endpoint{}, refused(cmp.Or(u.Host, "the URI"), cmp.Or(problem, "the host is missing"))
 }
 
 func refused(host, problem string) error {

@@ -156,10 +156,7 @@ func (c *Call) prepare() (err error) {
 
 func (c *Call) findOwner() (err error) {
 	c.owned = true
-	c.Identity, err = c.m.Owner(c.Endpoint, c.CRUID, c.Username)
-	if found, problem := c.m.evidence(c.Endpoint, c.CRUID, c.Username); problem == nil {
-		c.user = found.selector()
-	}
+	c.Identity, c.user, err = c.m.owner(c.Endpoint, c.CRUID, c.Username)
 	if c.Former == (identity.Identity{}) || !fault.Is(err, fault.IdentityUnknown) && !fault.Is(err, fault.CCacheDamaged) {
 		return err
 	}

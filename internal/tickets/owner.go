@@ -129,20 +129,27 @@ func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) (of []mounts.M
 // mount calls itself, "" when that is not known. Of the token files of a record it takes the newest that is there.
 // Its errors are faults, those of OwnerOf among them.
 func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
+	id, _, err := m.owner(e, cruid, username)
+	return id, err
+}
+
+// owner is Owner, with the selector of the mounts that log in, as far as it is known.
+func (m *Manager) owner(e endpoint.Endpoint, cruid int, username string) (id identity.Identity, user string, err error) {
 	found, err := m.evidence(e, cruid, username)
 	if err != nil {
-		return identity.Identity{}, err
+		return id, "", err
 	}
-	id, err := OwnerOf(found)
+	user = found.selector()
+	id, err = OwnerOf(found)
 	if fault.Is(err, fault.IdentityUnknown) {
 		live, _ := m.mounted() // what cannot be read gives no advice
 		fstab, _ := mounts.Fstab(m.Host)
-		return identity.Identity{}, AdviseMachine(err, e, m.cfg, live, fstab)
+		return identity.Identity{}, user, AdviseMachine(err, e, m.cfg, live, fstab)
 	}
-	if p := placeOf(found.Cache.Cache, e, found.selector()); err == nil && p.recorded && p.id == id {
+	if p := placeOf(found.Cache.Cache, e, user); err == nil && p.recorded && p.id == id {
 		id.TokenFile = m.presentFile(id.TokenFile, p.rec.Files)
 	}
-	return id, err
+	return id, user, err
 }
 
 func (m *Manager) evidence(e endpoint.Endpoint, cruid int, username string) (Evidence, error) {
