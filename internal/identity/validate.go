@@ -83,10 +83,10 @@ func (i Identity) Validate() error {
 	return invalid(strings.Join(problems, "; "), strings.Join(repairs, "; "))
 }
 
-// value is that of a key of the text form.
-func (i Identity) value(key string) string {
+// value is that of a key of the text form. It takes an address, or each call would copy the identity to the heap.
+func (i *Identity) value(key string) string {
 	n := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
-	return *fields[n].of(&i)
+	return *fields[n].of(i)
 }
 
 // allows reports whether a kind can have the key.
