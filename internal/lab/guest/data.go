@@ -221,8 +221,12 @@ func judgeKinds(columns []column) (problems []string) {
 func errorsOf(events []event) map[string]int {
 	kinds := map[string]int{}
 	for _, e := range events {
-		if e.err != "ok" {
+		if strings.HasPrefix(e.err, `"`) {
 			kinds[e.err]++
+		} else if e.err != "ok" {
+			for kind := range strings.SplitSeq(e.err, errnoSep) {
+				kinds[kind]++
+			}
 		}
 	}
 	return kinds

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -131,6 +132,8 @@ func TestJudgeKinds(t *testing.T) {
 		{[]column{with(false, "ok", "EAGAIN", "EBADF")}, nil},
 		{[]column{with(true, "ok"), with(false, "EIO", "ok", "EIO", "EINVAL")}, []string{"title: " + opRead + ": EIO, 2 times"}},
 		{[]column{with(true, "ok", "EACCES"), with(false, "EACCES", "ok")}, nil},
+		{[]column{with(true, errnoName(errors.Join(syscall.EHOSTDOWN, syscall.EIO))), with(false, "EIO", "ok")}, nil},
+		{[]column{with(true, "ok"), with(false, errnoName(errors.Join(nil, &os.PathError{Err: syscall.EIO}, syscall.EAGAIN)))}, []string{"title: " + opRead + ": EIO, 1 times"}},
 	} {
 		if got := judgeKinds(c.columns); !slices.Equal(got, c.want) {
 			t.Errorf("%q, not %q", got, c.want)

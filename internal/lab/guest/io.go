@@ -8,7 +8,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -102,16 +104,31 @@ func repeat(name string, do func(n int) error, pause time.Duration, ended <-chan
 	}
 }
 
+// errnoName names the error numbers of an error, each once, and gives the text of another error in quotes.
 func errnoName(err error) string {
+	var several interface{ Unwrap() []error }
 	var errno syscall.Errno
 	switch {
 	case err == nil:
 		return "ok"
+	case errors.As(err, &several):
+		var names []string
+		for _, one := range several.Unwrap() {
+			names = append(names, errnoName(one))
+		}
+		if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, `"`) }) {
+			return strconv.Quote(err.Error())
+		}
+		slices.Sort(names)
+		return strings.Join(slices.Compact(names), errnoSep)
 	case errors.As(err, &errno):
 		return unix.ErrnoName(errno)
 	}
 	return strconv.Quote(err.Error())
 }
+
+// errnoSep is between the names of error numbers: one operation can fail with several, such as a write and the unlock after it.
+const errnoSep = "+"
 
 // operations makes the files that they need.
 func operations(dir string) (ops map[string]func(n int) error, held *os.File, err error) {
