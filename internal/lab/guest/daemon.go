@@ -194,7 +194,7 @@ func (m *machine) timeToPlan(host, target string) (time.Duration, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	changes, err := mounts.Watch(ctx, "")
+	changes, err := mounts.Watch(ctx, "/proc/self/mountinfo")
 	if err != nil {
 		return 0, err
 	}
