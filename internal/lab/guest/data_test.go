@@ -93,6 +93,36 @@ func TestDataOpsSeeCorruption(t *testing.T) {
 	}
 }
 
+// The file that is replaced may be missing from a list only while the rename over it is to be repeated.
+func TestDataListBesideARename(t *testing.T) {
+	dir := t.TempDir()
+	o, err := newDataOps(dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	name := filepath.Join(dir, "name")
+	inTheWay := filepath.Join(name, "in the way") // of the rename: it fails
+	if err := errors.Join(os.Remove(name), os.MkdirAll(inTheWay, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.replace(1); err == nil {
+		t.Fatal("the rename succeeded")
+	}
+	if err := os.RemoveAll(name); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.list(); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("while the rename is to be repeated: %v", err)
+	}
+	if err := errors.Join(o.replace(1), o.list(), os.Remove(name)); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.list(); !errors.As(err, new(corrupt)) {
+		t.Errorf("after the rename: %v", err)
+	}
+}
+
 func TestJudgeData(t *testing.T) {
 	at := time.Unix(1000, 0)
 	events := []event{

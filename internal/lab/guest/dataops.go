@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,6 +63,11 @@ type dataOps struct {
 	log         *os.File // for appends
 	mapped      *mapping
 	locked      *os.File
+
+	// A rename over a file that is open elsewhere can fail after the old file is gone, and then there is none of that name
+	// until it is repeated (docs/sessions.md). renaming is from the first try of a rename to its success.
+	renaming atomic.Bool
+	renamed  atomic.Int64
 }
 
 func newDataOps(dir, server string) (*dataOps, error) {
@@ -154,9 +161,12 @@ func (o *dataOps) replace(n int) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
+	o.renaming.Store(true)
 	if err := os.Rename(tmp.client(), name.client()); err != nil {
 		return err
 	}
+	o.renamed.Add(1)
+	o.renaming.Store(false)
 	text, err := name.onServer()
 	if err != nil {
 		return err
@@ -215,16 +225,23 @@ func (o *dataOps) lock(n int) error {
 	return nil
 }
 
-// list looks whether the directory has what is never removed.
+// list looks whether the directory has what is never removed. The file that is replaced may be missing while a rename is under way
+// or is to be repeated; that is ENOENT, as for those who open it then.
 func (o *dataOps) list() error {
+	before, renaming := o.renamed.Load(), o.renaming.Load()
 	entries, err := os.ReadDir(o.dir)
 	if err != nil {
 		return err
 	}
+	renaming = renaming || o.renaming.Load() || o.renamed.Load() > before
 	for _, name := range []string{"log", "name", "mapped", "locked"} {
-		if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name }) {
-			return corruption("the list of the directory lacks %s", name)
+		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name }) {
+			continue
 		}
+		if name == "name" && renaming {
+			return syscall.ENOENT
+		}
+		return corruption("the list of the directory lacks %s", name)
 	}
 	return nil
 }
