@@ -187,9 +187,9 @@ func judgeData(events []event) (problems []string) {
 // transient are the errors of which docs/sessions.md says what to do.
 var transient = []string{"EAGAIN", "EBADF", "EHOSTDOWN", "ENOENT"}
 
-// keptLease is what Samba 4.17 says of a file while it keeps the lease of a session that is over under the name that the
-// file had then. The table shows it; it is not the client's.
-const keptLease = "EINVAL"
+// explained are the errors of one operation alone whose cause docs/sessions.md tells: a lease that the server keeps under the name that
+// the file had when the session ended, and an unlock while the kernel has no connection. The table shows them.
+var explained = map[string]string{opRead: "EINVAL", opLock: "EINVAL"}
 
 // judgeKinds finds errors of another kind than those, unless a login that does not expire has it too.
 func judgeKinds(columns []column) (problems []string) {
@@ -204,7 +204,7 @@ func judgeKinds(columns []column) (problems []string) {
 	for _, c := range columns {
 		for name, op := range byOp(c.events) {
 			for kind, n := range errorsOf(op) {
-				if name == opRead && kind == keptLease {
+				if explained[name] == kind {
 					continue
 				}
 				if !slices.Contains(expected, kind) && !strings.HasPrefix(kind, `"`) { // judgeData has told of those

@@ -161,6 +161,7 @@ func TestJudgeKinds(t *testing.T) {
 	}{
 		{[]column{with(false, "ok", "EAGAIN", "EBADF")}, nil},
 		{[]column{with(true, "ok"), with(false, "EIO", "ok", "EIO", "EINVAL")}, []string{"title: " + opRead + ": EIO, 2 times"}},
+		{[]column{{title: "title", events: []event{{opLock, at, at, "EINVAL"}, {opAppend, at, at, "EINVAL"}}}}, []string{"title: " + opAppend + ": EINVAL, 1 times"}},
 		{[]column{with(true, "ok", "EACCES"), with(false, "EACCES", "ok")}, nil},
 		{[]column{with(true, errnoName(errors.Join(syscall.EHOSTDOWN, syscall.EIO))), with(false, "EIO", "ok")}, nil},
 		{[]column{with(true, "ok"), with(false, errnoName(errors.Join(nil, &os.PathError{Err: syscall.EIO}, syscall.EAGAIN)))}, []string{"title: " + opRead + ": EIO, 1 times"}},
