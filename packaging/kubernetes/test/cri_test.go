@@ -332,7 +332,7 @@ func (p *pod) configMap(v corev1.Volume) string {
 	if !there && (v.ConfigMap.Optional == nil || !*v.ConfigMap.Optional) {
 		p.t.Fatalf("there is no ConfigMap %s", v.ConfigMap.Name)
 	}
-	dir := filepath.Join(p.config.LogDirectory, v.Name)
+	dir := filepath.Join(p.config.LogDirectory, p.id, v.Name) // the pods of two lives of a node have one name
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}

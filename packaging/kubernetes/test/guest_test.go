@@ -145,8 +145,14 @@ func (g *guest) startsDriver(t *testing.T) {
 	}
 	g.plugin, _ = g.driver.create(container(t, g.csi.spec.Containers, "azurefile"))
 	g.startsSidecar(t)
+	shown := ""
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the configuration of the node's daemon:\n%s", shown)
+		}
+	})
 	g.until("the node's daemon follows", func() bool {
-		_, shown := g.exec(g.id, "azfilesauth", "config", "show", "--json")
+		_, shown = g.exec(g.id, "azfilesauth", "config", "show", "--json")
 		return strings.Contains(shown, driversCache) && (len(g.maps["azfilesauth"].Data) == 0 || strings.Contains(shown, "nothing.example"))
 	})
 	g.until("the node's mount has a ticket in the driver's cache", func() bool {
