@@ -27,6 +27,8 @@ type absent struct {
 	NextTry    time.Time      `json:"next_try,omitzero"`     // when systemd mounts it again, by azfiles-mount-retry
 	Mounting   bool           `json:"mounting,omitempty"`    // systemd mounts it now
 	Retried    bool           `json:"retried,omitempty"`     // something tries again, NextTry or not
+
+	noTarget bool // the mount point does not exist
 }
 
 // unmounted is the state of such a line in the table for people.
@@ -57,7 +59,10 @@ func (s *session) notMounted(ctx context.Context) (all []absent) {
 		isMounted := slices.ContainsFunc(mounted, func(m mounts.Mount) bool { return m.Target == target })
 		e, err := mounts.Named(l.Spec, cfg.Resolver)
 		if err == nil && (l.IsOurs() || l.IsKerberos()) && !later && !whenUsed && !isMounted {
-			all = append(all, absent{Host: e.Host(), Source: l.Spec, Target: target, LoginFault: s.loginFault(e.Host())})
+			all = append(all, absent{
+				Host: e.Host(), Source: l.Spec, Target: target,
+				LoginFault: s.loginFault(e.Host()), noTarget: l.LacksTarget(s.Host, mounted),
+			})
 		}
 	}
 	if len(all) > 0 {
@@ -122,7 +127,11 @@ func (s *session) next(a absent) (cell, clause string) {
 		return "now", "systemd is mounting it now"
 	}
 	if !a.Retried {
-		return "-", "it is not tried again automatically; to mount it: mount " + fault.Word("target", a.Target)
+		command := "mount " + fault.Word("target", a.Target)
+		if a.noTarget {
+			command = "mkdir -p " + fault.Word("target", a.Target) + " && " + command
+		}
+		return "-", "it is not tried again automatically; to mount it: " + command
 	}
 	if a.NextTry.IsZero() {
 		return "by systemd", "systemd tries again within three minutes (azfiles-mount-retry)"

@@ -85,19 +85,15 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 			found = append(found, Warned("write "+mounts.EscapeFstab(m.Source)+" as the source of "+place, "%s: on %s is mounted %s, which mount -a does not recognise as %s", place, m.Target, m.Source, l.Spec))
 		}
 	}
-	return worst(append(found, s.examineTarget(place, target))...)
+	return worst(append(found, s.examineTarget(place, l))...)
 }
 
-// examineTarget looks for a mount point, unless something of ours is mounted on it or above it, whose
-// server may be gone.
-func (s *Subject) examineTarget(place, target string) Result {
-	below := func(m mounts.Mount) bool { return m.Target == target || strings.HasPrefix(target, m.Target+"/") }
-	if slices.ContainsFunc(s.Mounts, below) {
+// examineTarget tells of a mount point that mount(8) would not find.
+func (s *Subject) examineTarget(place string, l mounts.FstabLine) Result {
+	if !l.LacksTarget(s.Host, s.Mounts) {
 		return quiet
 	}
-	if _, err := s.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
-		return quiet
-	}
+	target := filepath.Clean(l.Target)
 	return Warned("mkdir -p "+fault.Word("target", target), "%s: the mount point %s is missing: mount refuses it, and only systemd makes it, at boot", place, target)
 }
 

@@ -28,7 +28,7 @@ func TestFstabAsMountReadsIt(t *testing.T) {
 			"mount(8) ignores the line", "cannot take a comma", "split its value at the comma", "it needs a value", "did you mean client_id?",
 			"did you mean identity?", "unmounts the share", "mkdir -p /srv/nowhere",
 		},
-		"mounts":  {""},
+		"mounts":  {"", ""},
 		"escaped": {`write //acct1.file.core.windows.net/share/My\040Docs as`},
 	} {
 		content, err := os.ReadFile(filepath.Join("testdata", "fstab", name))

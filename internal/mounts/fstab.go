@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -150,6 +151,20 @@ func newFstabLine(number int, fields []string) FstabLine {
 // octal finds what mount(8) takes for an escape. Of these systemd, which reads the table by getmntent(3), knows four:
 // decode_name in glibc's misc/mntent_r.c.
 var octal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\[0-7]{3}`) })
+
+// LacksTarget reports whether mount(8) would refuse the line because its mount point does not exist. X-mount.mkdir (mount(8),
+// also as x-mount.mkdir) has it made. What is mounted on the mount point or above it answers for it and is not
+// looked into: a server that is gone would let the look wait.
+func (l FstabLine) LacksTarget(h host.Host, mounted []Mount) bool {
+	target := filepath.Clean(l.Target)
+	covers := func(m Mount) bool { return m.Target == target || strings.HasPrefix(target, m.Target+"/") }
+	makes := func(o Option) bool { return strings.EqualFold(o.Name, "x-mount.mkdir") }
+	if slices.ContainsFunc(mounted, covers) || slices.ContainsFunc(l.Options, makes) {
+		return false
+	}
+	_, err := os.Lstat(h.Entry(target))
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // EscapeFstab writes a value as a field of fstab(5).
 func EscapeFstab(value string) string {
