@@ -47,11 +47,12 @@ func TestPreflightNamesWhatIsMissing(t *testing.T) {
 
 // TestProgressTellsOfSilence holds that who waits is told, that what is printed is not changed, and the exit status.
 func TestProgressTellsOfSilence(t *testing.T) {
+	after := "1"
 	run := func(args ...string) (stdout, stderr string, code int) {
 		t.Helper()
 		cmd := exec.Command("./progress", args...)
 		var out, errors strings.Builder
-		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errors, append(os.Environ(), "PROGRESS_AFTER=1")
+		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errors, append(os.Environ(), "PROGRESS_AFTER="+after)
 		if err := cmd.Run(); cmd.ProcessState == nil {
 			t.Fatal(err)
 		}
@@ -69,6 +70,15 @@ func TestProgressTellsOfSilence(t *testing.T) {
 	stdout, stderr, code = run("-q", "echo", "one")
 	if stdout != "" || stderr != "" || code != 0 {
 		t.Errorf("quick: %q %q %d", stdout, stderr, code)
+	}
+	after = "0" // it looks all the time, at the command's end too
+	for range 20 {
+		_, stderr, _ = run("true")
+		for line := range strings.Lines(stderr) {
+			if !strings.HasPrefix(line, "progress: true: ") {
+				t.Errorf("at the end: %q", line)
+			}
+		}
 	}
 }
 
