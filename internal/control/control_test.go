@@ -562,6 +562,36 @@ func TestIdleConnections(t *testing.T) {
 	})
 }
 
+// Nor do connections whose request announces a body that never comes, whatever the answer is.
+func TestUnsentBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		p := &pipes{conns: make(chan net.Conn), ended: make(chan struct{})}
+		client := &Client{http.Client{Transport: &http.Transport{DialContext: p.dial, DisableKeepAlives: true}}}
+		ended := make(chan error)
+		go func() {
+			ended <- serve(ctx, limit(p, func(net.Conn) access { return reads }), routes(daemon{}))
+		}()
+		begun := time.Now()
+		for i := range maxConns {
+			c, _ := p.dial(ctx, "", "")
+			defer c.Close()
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+			path := []string{"/v1/status", "/v1/refresh", "/metrics", "/other"}[i%4]
+			if _, err := io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := client.Status(ctx); err != nil || time.Since(begun) != answerTimeout {
+			t.Errorf("when all places were taken: %v after %s", err, time.Since(begun))
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestNotRunning(t *testing.T) {
 	if _, err := NewClient(socketPath(t)).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("no folder: %v", err)

@@ -61,7 +61,7 @@ func sendMetrics(write func(io.Writer)) http.HandlerFunc {
 // serve answers on a listener until ctx ends, which gives nil.
 func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           http.MaxBytesHandler(handler, maxBody),
+		Handler:           awaitNoBody(http.MaxBytesHandler(handler, maxBody)),
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
@@ -87,6 +87,15 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	}
 	<-ended
 	return nil
+}
+
+// awaitNoBody bounds how long package http waits, after the answer, for the rest of a body that a client has announced and does
+// not send.
+func awaitNoBody(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerTimeout))
+	})
 }
 
 func routes(h Handler) http.Handler {
