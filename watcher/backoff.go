@@ -3,6 +3,7 @@ package watcher
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -12,6 +13,10 @@ import (
 // backoffs are the failures that endpoints share, by whose they are: an identity's that gets no token, and a
 // host's that does not answer. Whoever depends on one waits for it and asks together with the others.
 type backoffs map[string]Attempt
+
+// keepBackoff is how long a failure counts that nobody meets again: whoever depends on it asks every few minutes, and what is
+// not mounted any more would stay.
+const keepBackoff = time.Hour
 
 func ofIdentity(line string) string { return "identity " + line }
 
@@ -29,6 +34,7 @@ func (b backoffs) fail(r result, f *fault.Fault) (a Attempt, ok bool) {
 	if name == "" {
 		return Attempt{}, false
 	}
+	maps.DeleteFunc(b, func(_ string, old Attempt) bool { return at.Sub(old.At).Abs() > keepBackoff })
 	if a = b[name]; began.After(a.At) {
 		a = Attempt{At: at, Failures: a.Failures + 1, Spread: name, Fault: f}
 		b[name] = a

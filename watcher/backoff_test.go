@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 // tokensAsked counts the requests to the identity service.
@@ -53,6 +54,28 @@ func TestEndpointsOfAnIdentityAskLikeOne(t *testing.T) {
 		}
 		w.stop()
 	})
+}
+
+// TestBackoffsDoNotGrow with the identities of volumes that came, failed and went.
+func TestBackoffsDoNotGrow(t *testing.T) {
+	b, at := backoffs{}, time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)
+	steady := func() (a Attempt) {
+		a, _ = b.fail(result{job: &job{Key: Key{Host: "a.file.core.windows.net"}}, at: at}, fault.EndpointDown.New("a"))
+		return a
+	}
+	for n := range 1000 {
+		at = at.Add(maxWait)
+		err := &tickets.TokenError{Identity: fmt.Sprint("workload ", n), At: at, Err: fault.TokenFile.New("/token", "it is gone", "")}
+		if a, shared := b.fail(result{job: &job{}, at: at, err: err}, fault.From(err)); !shared || a.Failures != 1 {
+			t.Fatalf("%+v", a)
+		}
+		if a := steady(); a.Failures != n+1 {
+			t.Fatalf("what goes on failing has failed %d times, not %d", a.Failures, n+1)
+		}
+	}
+	if len(b) > 15 {
+		t.Errorf("%d failures are remembered", len(b))
+	}
 }
 
 // TestWhoFightsIsNotFed: the cache is deleted every 10 ms.

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"bytes"
+	"maps"
 	"sync"
 	"time"
 
@@ -32,6 +33,10 @@ type memory struct {
 	forgot   map[string]time.Time // when a token was dropped because its identity lacked a right
 }
 
+// keepFailures is how long a failure is remembered: longer than a call is queued. The name of a workload identity's token
+// changes with its assertion, and each name that failed would stay.
+const keepFailures = time.Hour
+
 type failure struct {
 	*TokenError
 	until uint64 // the last call it counts for
@@ -52,6 +57,7 @@ func (m *memory) fail(name string, e *TokenError) *TokenError {
 	if m.failures == nil {
 		m.failures = map[string]failure{}
 	}
+	maps.DeleteFunc(m.failures, func(_ string, f failure) bool { return e.At.Sub(f.At).Abs() > keepFailures })
 	m.failures[name] = failure{e, m.calls}
 	return e
 }
@@ -70,7 +76,8 @@ func (m *memory) failure(name string, call uint64) error {
 func (m *memory) mayForget(name string, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now.Sub(m.forgot[name]).Abs() < forgetEvery {
+	maps.DeleteFunc(m.forgot, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= forgetEvery })
+	if _, lately := m.forgot[name]; lately {
 		return false
 	}
 	if m.forgot == nil {
