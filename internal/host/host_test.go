@@ -355,6 +355,23 @@ func TestUsersOfADirectory(t *testing.T) {
 	}
 }
 
+// TestLargeGroup: a line of group(5) can be longer than bufio.Scanner takes by itself.
+func TestLargeGroup(t *testing.T) {
+	h, in := machine(t)
+	members := strings.Repeat("a-member,", 20_000) + "ann"
+	must(t, errors.Join(os.Mkdir(in("etc"), 0o755), os.WriteFile(in("etc/passwd"), []byte("ann:x:1001:77::/home/ann:/bin/sh\n"), 0o644),
+		os.WriteFile(in("etc/group"), []byte("staff:x:500:"+members+"\nann:x:77:\nadm:x:4:\n"), 0o644)))
+	if got, err := h.Groups(host.User{Name: "ann", GID: 77}); err != nil || fmt.Sprint(got) != "[77 500]" {
+		t.Errorf("groups: %v, %v", got, err)
+	}
+	if gid, found := h.GroupID("adm"); gid != 4 || !found {
+		t.Errorf("the group behind it: %d, %v", gid, found)
+	}
+	if gid, alone := h.OwnGroup(1001); gid != 77 || !alone {
+		t.Errorf("a group of her own: %d, %v", gid, alone)
+	}
+}
+
 // TestStoppedHolderIsTold stops a process that holds a lock, and lets another one take its id's place.
 func TestStoppedHolderIsTold(t *testing.T) {
 	sleeper := exec.Command("sleep", "60")

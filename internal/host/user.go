@@ -141,6 +141,9 @@ func (h Host) OwnGroup(uid int) (gid int, ok bool) {
 	return user.GID, err == nil && alone && listed
 }
 
+// maxLine bounds a line in bytes: that of a group with a hundred thousand members.
+const maxLine = 1 << 20
+
 // eachLine takes a file like passwd(5) apart, until use has had enough.
 func (h Host) eachLine(path string, use func(fields []string) bool) error {
 	f, _, err := h.Open(path, 0)
@@ -149,6 +152,7 @@ func (h Host) eachLine(path string, use func(fields []string) bool) error {
 	}
 	defer func() { _ = f.Close() }() // only read
 	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		if !use(strings.Split(lines.Text(), ":")) {
 			return nil
