@@ -52,7 +52,7 @@ func TestListShowsNamesAndTimes(t *testing.T) {
 	for key, want := range map[string]any{
 		"client":            "AzureFileClient@" + realm,
 		"ticket_start_time": "12/07/25 04:48:32 UTC (epoch: 1765082912)",
-		"ticket_renew_till": "01/01/70 00:00:00 UTC (epoch: 0)",
+		"ticket_renew_till": "N/A (epoch: 0)",
 		"ticket_flags":      8388608.0,
 	} {
 		if rows[0][key] != want {

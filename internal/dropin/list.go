@@ -119,13 +119,16 @@ func client(p ccache.Principal) string {
 	return p.String()
 }
 
+// never is the time that a ticket does not have, as AzFilesAuthenticator's library prints it.
+const never = "N/A (epoch: 0)"
+
 // stamps gives times in the form of strftime(3)'s "%m/%d/%y %H:%M:%S %Z", with the seconds since 1970 behind it. The
 // tickets of a machine share most of their times, which are formatted once.
 func stamps(zone *time.Location) func(time.Time) string {
 	known := make(map[int64]string)
 	return func(t time.Time) string {
-		if t.IsZero() {
-			t = time.Unix(0, 0)
+		if t.IsZero() || t.Unix() == 0 {
+			return never
 		}
 		text, ok := known[t.Unix()]
 		if !ok {
