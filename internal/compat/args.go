@@ -53,6 +53,9 @@ var valued = [...]string{
 	"--tenant-id", "--client-id", "--token-file", "--authority-host", "--resource", "--identity-endpoint",
 }
 
+// optional are those of which an empty value is none to AzFilesAuthenticator: the cloud's own is used.
+var optional = [...]string{"--authority-host", "--resource"}
+
 // parseArgs reads a command line without the program's name; switches and words may come in any
 // order. It reads to the end even when something is wrong, because hidden must be complete: whatever
 // is neither a command, a switch, a switch's value nor a URI may be a token, and no error repeats it.
@@ -108,6 +111,9 @@ func (inv *invocation) readSwitch(arg string, next []string) (rest []string, err
 	}
 	if value == "" && given && name == "--imds-client-id" { // a script's variable that is not set
 		inv.flags.system = true
+		return next, nil
+	}
+	if value == "" && given && slices.Contains(optional[:], name) { // the same
 		return next, nil
 	}
 	if value == "" {
