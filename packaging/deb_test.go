@@ -29,11 +29,15 @@ func TestLibraryLoadsOnOlderSystems(t *testing.T) {
 
 // Tags with a reason are in azfilesauth.lintian-overrides; an override that is no longer used is a tag, too.
 // Spelling is not judged in binaries: what lintian takes for a word there is in dependencies or compressed data, and
-// comes and goes with every build.
+// comes and goes with every build. Nor is the lack of a script of System V's init, of which newer versions do not know and
+// take an override of it, or its suppression, for an error: the daemon is wanted where systemd runs, others run azfilesrefresh themselves.
 func TestDebIsLintianClean(t *testing.T) {
 	for _, deb := range slices.Concat(all[what{"deb", "amd64"}], all[what{"deb", "arm64"}]) {
-		out := command(t, "lintian", "--allow-root", "--display-info", "--suppress-tags=spelling-error-in-binary", "--fail-on=error,warning,info", built(t, deb))
-		if tags := regexp.MustCompile(`(?m)^[EWI]: .*`).FindAllString(out, -1); tags != nil {
+		out := command(t, "lintian", "--allow-root", "--display-info", "--suppress-tags=spelling-error-in-binary", "--fail-on=none", built(t, deb))
+		tags := slices.DeleteFunc(regexp.MustCompile(`(?m)^[EWI]: .*`).FindAllString(out, -1), func(tag string) bool {
+			return strings.Contains(tag, ": package-supports-alternative-init-but-no-init.d-script ")
+		})
+		if len(tags) > 0 {
 			t.Errorf("%s:\n%s", deb, strings.Join(tags, "\n"))
 		}
 	}

@@ -217,8 +217,8 @@ func TestDebGoesBack(t *testing.T) {
 			equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)
 		}
 		r.install(t, built(t, debAMD64))
-		r.works(t)
 		r.enabled(t)
+		r.works(t)
 	}
 }
 
@@ -235,6 +235,46 @@ func (r root) wentBack(t *testing.T) {
 			t.Errorf("gone back, and there still: %s", name)
 		}
 	}
+}
+
+// TestDebThatDoesNotUnpack has each of the two packages fail to take the other's place, because a third one has one of its
+// files. The one that was there must be as it was: its unit, enabled, and its rule.
+func TestDebThatDoesNotUnpack(t *testing.T) {
+	fails := func(r root, deb, name string) {
+		t.Helper()
+		tree := root(t.TempDir() + "/third")
+		tree.write(t, name, "of somebody else\n")
+		tree.write(t, "DEBIAN/control", "Package: third\nVersion: 1\nArchitecture: all\nMaintainer: a <a@example.com>\nDescription: has a file\n")
+		command(t, "dpkg-deb", "--root-owner-group", "-Znone", "-b", string(tree), string(tree)+".deb")
+		r.install(t, string(tree)+".deb")
+		out, err := exec.Command("dpkg", "--root="+string(r), "--install", deb).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "trying to overwrite") {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		command(t, "dpkg", "--root="+string(r), "--purge", "third")
+	}
+	ours := built(t, debAMD64)
+	for _, kind := range []string{"conffiles", "plain files", "make install"} {
+		r, tree := newRoot(t, "bookworm"), upstreamTree(t)
+		if kind == "make install" {
+			command(t, "cp", "-a", tree+"/.", string(r))
+		} else {
+			r.install(t, upstreamDeb(t, tree, kind == "conffiles"))
+		}
+		r.upstreamUsed(t)
+		fails(r, ours, "usr/share/azfilesauth/schema/output.schema.json")
+		r.wentBack(t)
+		equal(t, kind+": config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)
+		r.install(t, ours)
+		r.enabled(t)
+		equal(t, kind+": who is asked", r.handler(t), oursAnswers)
+	}
+	r := newRoot(t, "bookworm")
+	r.install(t, ours)
+	fails(r, upstreamDeb(t, upstreamTree(t), true), "usr/lib/libazfilesauth.la")
+	equal(t, "not gone back: who is asked", r.handler(t), oursAnswers)
+	r.enabled(t)
+	r.works(t)
 }
 
 // repack changes a package; it stays of the same version.
