@@ -39,7 +39,13 @@ func (w *watcher) report(d Decision) {
 		state, level = string(m.Fault.ID()), slog.LevelError
 		text = "Error refreshing ticket for " + d.Host + ": " + m.Fault.Error()
 		attrs = append(attrs, "fault", state, "again", d.When.UTC())
+		if m.awaited { // who set it was told
+			level, text = slog.LevelInfo, "No ticket yet for "+d.Host+", which is not mounted: "+m.Fault.What()
+		}
 	case control.Foreign:
+		if m.awaited {
+			return
+		}
 		why := d.Why
 		if m.Foreign != nil {
 			why = m.Foreign.Error()
@@ -70,10 +76,11 @@ func (w *watcher) logOnce(file, text string, log func()) {
 // reportStatus tells systemd how it stands, if that has changed.
 func (w *watcher) reportStatus() {
 	counts := map[control.State]int{}
-	for _, d := range w.plan {
+	plan := w.planOfMounts()
+	for _, d := range plan {
 		counts[d.State]++
 	}
-	text := fmt.Sprintf("STATUS=%d mounted, %d fresh, %d failing, %d not ours", len(w.plan),
+	text := fmt.Sprintf("STATUS=%d mounted, %d fresh, %d failing, %d not ours", len(plan),
 		counts[control.Fresh]+counts[control.Due], counts[control.Failing], counts[control.Foreign])
 	if w.waiting {
 		text = "STATUS=waiting for " + w.holder.String()
@@ -118,7 +125,7 @@ func (w *watcher) describe() control.Status {
 		Version: w.Version, PID: os.Getpid(), Started: w.started, Active: !w.waiting, HolderPID: w.holder.PID,
 		CCache: w.paths[w.cfg.CredentialUID], Mountinfo: w.Host.Mounts, NextLook: w.next,
 	}
-	for _, d := range w.plan {
+	for _, d := range w.planOfMounts() {
 		s.Endpoints = append(s.Endpoints, w.endpoint(d))
 	}
 	return s

@@ -114,6 +114,10 @@ func (w *world) command(line string, out *strings.Builder) {
 		w.unmount(f[1])
 	case "set": // HOST IDENTITY...: by another process
 		check(w.other(host(f[1]), strings.Join(f[2:], " "), "", 0))
+	case "refused": // HOST IDENTITY...: another process was refused a ticket
+		if err := w.other(host(f[1]), strings.Join(f[2:], " "), "", 0); err == nil {
+			w.t.Errorf("%s: it was not refused", line)
+		}
 	case "hand": // HOST: another process was handed a token
 		w.azure.clock.Store(w.wall().UnixNano())
 		check(w.other(host(f[1]), "token", w.azure.MintToken(azurefake.MintOptions{}), 0))

@@ -21,6 +21,7 @@ type state struct {
 	live    atomic.Pointer[[]mounts.Mount] // the mount table, shared with the jobs
 	blind   string                         // why it cannot be read
 	mounts  map[Key][]mounts.Mount
+	awaited map[Key]bool   // what is among them and not mounted: see awaitMounts
 	same    map[Key]Key    // keys whose mounts log in as another key's
 	paths   map[int]string // of the caches in use, by uid
 	caches  map[string]context.CancelFunc
@@ -47,6 +48,8 @@ type memo struct {
 	logged string // the state that was logged last
 	ticket string // the name of its ticket, "" as long as there was none
 
+	awaited bool // it is not mounted: see awaitMounts
+
 	fought int       // so many tickets in a row were taken away
 	lost   time.Time // the success whose ticket was
 }
@@ -71,6 +74,8 @@ func (w *watcher) keepMemos() {
 		if to, joined := w.same[k]; joined && w.mounts[to] != nil {
 			delete(w.memos, k)
 			w.memos[to] = cmp.Or(w.memos[to], m)
+		} else if m.awaited && (w.mounts[k] == nil || !w.awaited[k]) {
+			delete(w.memos, k) // it has its ticket, or was given up
 		} else if w.mounts[k] == nil {
 			attrs := []any{"host", k.Host, "cruid", k.CRUID}
 			if k.User != "" {
@@ -83,7 +88,7 @@ func (w *watcher) keepMemos() {
 	}
 	for k := range w.mounts {
 		if w.memos[k] == nil {
-			w.memos[k] = &memo{logged: "new"}
+			w.memos[k] = &memo{logged: "new", awaited: w.awaited[k]}
 		}
 		if t, known := w.tickets[k]; known {
 			w.memos[k].ticket = t.Name
@@ -94,7 +99,7 @@ func (w *watcher) keepMemos() {
 // readTickets reads the caches in use. One that cannot be read has no tickets as far as the plan is
 // concerned; the attempt to put one into it tells why.
 func (w *watcher) readTickets() {
-	w.tickets, w.paths = map[Key]Ticket{}, map[int]string{}
+	w.tickets, w.paths, w.awaited = map[Key]Ticket{}, map[int]string{}, map[Key]bool{}
 	for _, uid := range w.uids() {
 		w.paths[uid] = w.cfg.CCacheName(uid)
 		w.follow(w.paths[uid]) // before it is read, so that no change is missed
@@ -110,6 +115,7 @@ func (w *watcher) readTickets() {
 		}
 		if err == nil {
 			w.takeTickets(uid, list)
+			w.awaitMounts(uid, list)
 		}
 	}
 	for path, stop := range w.caches {

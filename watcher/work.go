@@ -251,7 +251,9 @@ func (w *watcher) finishJob(r result) {
 		f := fault.From(r.err)
 		id, outcome.Fault = string(f.ID()), control.FaultOf(f, r.at)
 	}
-	w.counts.Refreshed(r.Host, id, r.took)
+	if !w.awaited[r.Key] { // of shares that are mounted
+		w.counts.Refreshed(r.Host, id, r.took)
+	}
 	if m := w.memos[r.Key]; m != nil { // of the others nothing is kept
 		w.remember(m, r)
 	}

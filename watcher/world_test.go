@@ -323,7 +323,7 @@ func (w *world) other(host, who, token string, cruid int) error {
 	e := must(cfg.Resolver.Resolve(host))
 	_, err := m.Ensure(w.t.Context(), tickets.Request{
 		Endpoint: e, Identity: must(identity.Parse(who)), CRUID: cruid, Fresh: tickets.Always, Replace: true,
-		Token: secret.FromString(token),
+		Token: secret.FromString(token), Keep: true,
 	})
 	w.cacheChanged()
 	return err

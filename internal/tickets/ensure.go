@@ -362,8 +362,8 @@ func (c *Call) keepIdentity(ctx context.Context) {
 			}
 		}
 		rec := c.record(p)
-		if rec.ObtainedAt.IsZero() {
-			rec.ObtainedAt = c.m.Host.Now()
+		if _, has := cache.Ticket(p.name); !has || rec.ObtainedAt.IsZero() {
+			rec.ObtainedAt = c.m.Host.Now() // since when it has been wanted
 		}
 		cache.Note(p.name, rec)
 		return nil

@@ -25,6 +25,7 @@ type Listing struct {
 	CCache  string   // its path
 	Tickets []Ticket // without aliases, in the order of the file; none when there is no file
 	Further []Ticket // those of the accounts' further identities, which only our own handler finds
+	Refused []Ticket // identities without a ticket: all that is known of these is the name, the record and whether it counts
 
 	seen   Evidence          // of a login at any endpoint
 	byName map[string]Ticket // both lists
@@ -125,6 +126,14 @@ func (m *Manager) List(cruid int) (Listing, error) {
 			l.Tickets = append(l.Tickets, t)
 		}
 	}
+	for name, rec := range records {
+		if _, has := l.byName[name]; !has {
+			t := Ticket{Record: rec, Known: true, Trusted: snap.Trusted}
+			t.Server.Components = strings.Split(name, "/")
+			l.Refused = append(l.Refused, t)
+		}
+	}
+	slices.SortFunc(l.Refused, func(a, b Ticket) int { return strings.Compare(a.Name(), b.Name()) })
 	return l, nil
 }
 
