@@ -41,8 +41,20 @@ type Files struct {
 func System() Files { return Files{Directory: Directory, Last: LastFile} }
 
 // Node gives the files that count for the kernel's requests when this process is in a container: request-key runs where
-// the machine's first process is. Without a container they are System's. Programs are beneath root.
+// the machine's first process is. Without a container they are System's. Programs are beneath root. There are none where that
+// process cannot be seen, as in a pod without hostPID: it may have our rule, which says nothing of the node.
 func Node() (f Files, root string) {
+	space, _ := os.Readlink("/proc/self/ns/pid") // without it, it is not known where this is
+	return nodeOf(space)
+}
+
+// firstPIDs is the PID namespace of the machine's first process (PROC_PID_INIT_INO in the kernel's include/linux/proc_ns.h).
+const firstPIDs = "pid:[4026531836]"
+
+func nodeOf(space string) (f Files, root string) {
+	if space != firstPIDs {
+		return Files{}, ""
+	}
 	const first = "/proc/1/root"
 	return Files{Directory: first + Directory, Last: first + LastFile}, first
 }
