@@ -86,7 +86,7 @@ func anyFault(*fault.Fault) bool { return true }
 
 // ofCache is for forgive, when a cache or the mount table has changed.
 func ofCache(f *fault.Fault) bool {
-	return fault.Is(f, fault.CCacheFolder, fault.CCacheForeign, fault.CCachePrincipal, fault.CCacheDamaged, fault.CCacheIO, fault.LockTimeout)
+	return fault.Is(f, fault.CCacheType, fault.CCacheFolder, fault.CCacheForeign, fault.CCachePrincipal, fault.CCacheDamaged, fault.CCacheIO, fault.LockTimeout)
 }
 
 // ofNetwork is for forgive, when a route or a name server has changed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -25,16 +26,30 @@ type existing struct {
 	data []byte
 }
 
-// cache parses the file; a missing one (nil) and a damaged one give an empty Cache.
-func (o *existing) cache() (c *Cache, damaged bool) {
+// parse gives what is in the file, an empty Cache for a missing one (nil). A file that never was a cache is told
+// from one that is damaged, which is set aside: KRB5_CC_NAME can name the keytab of the machine by mistake.
+func (s *Store) parse(o *existing) (*Cache, error) {
 	if o == nil {
-		return &Cache{}, false
+		return &Cache{}, nil
 	}
 	c, err := Parse(o.data)
-	if err != nil {
-		return &Cache{}, true
+	if err == nil {
+		return c, nil
 	}
-	return c, false
+	if !s.meantAsCache() && !couldBeCache(o.data) {
+		return nil, fault.CCacheType.New(s.path, "it is a file of another kind: "+err.Error())
+	}
+	return nil, fault.CCacheDamaged.New(s.path, err.Error())
+}
+
+// meantAsCache reports whether the name is what caches are called everywhere. Nothing else makes what is there worth
+// moving away when it is no cache.
+func (s *Store) meantAsCache() bool { return strings.HasPrefix(s.name, "krb5cc") }
+
+// couldBeCache reports whether data begins as a cache does, or is what a crash leaves of one: nothing, or zeroes.
+func couldBeCache(data []byte) bool {
+	begins := len(data) < 2 || data[1] == version3 || data[1] == version4
+	return len(bytes.TrimLeft(data, "\x00")) == 0 || data[0] == formatByte && begins
 }
 
 // read gives the file, nil when there is none.
@@ -42,7 +57,7 @@ func (s *Store) read(d *host.Dir) (*existing, error) {
 	in, st, err := d.Open(s.name, s.accept)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
-	} else if fault.Is(err, fault.CCacheForeign) {
+	} else if fault.Is(err, fault.CCacheForeign, fault.CCacheType) {
 		return nil, err
 	} else if err != nil {
 		return nil, s.ioFault(fmt.Errorf("open: %w", err))
@@ -72,6 +87,9 @@ func (s *Store) accept(st *unix.Stat_t) error {
 	}
 	if problem == "" {
 		return nil
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG && !s.meantAsCache() {
+		return fault.CCacheType.New(s.path, problem)
 	}
 	return fault.CCacheForeign.New(s.path, fmt.Sprintf("%s; owner uid %d, mode %04o", problem, st.Uid, st.Mode&0o7777))
 }

@@ -50,7 +50,7 @@ func TestForeignCaches(t *testing.T) {
 	} {
 		for kind, dir := range map[string]string{"root's folder": folder(t), "shared folder": shared(t)} {
 			t.Run(name+" in "+kind, func(t *testing.T) {
-				path, victim := filepath.Join(dir, "cc"), filepath.Join(folder(t), "victim")
+				path, victim := filepath.Join(dir, "krb5cc"), filepath.Join(folder(t), "victim")
 				if name == "hard link" {
 					victim = filepath.Join(dir, "victim") // a file system does not link to another
 				}
@@ -219,7 +219,7 @@ func TestRunFolderIsMade(t *testing.T) {
 func TestStrangerWhoExchangesTheFile(t *testing.T) {
 	needs.Root(t)
 	dir := shared(t)
-	path, victim := filepath.Join(dir, "cc"), filepath.Join(folder(t), "victim")
+	path, victim := filepath.Join(dir, "krb5cc"), filepath.Join(folder(t), "victim")
 	must(t, os.WriteFile(victim, vector(t, "svconly"), 0o600))
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- exchange(path, victim, vectorBytes("ccexp"), stop) }()
@@ -254,7 +254,7 @@ func TestExchangeBetweenLookingAndOpening(t *testing.T) {
 		},
 	} {
 		dir := shared(t)
-		path, evil, victim := filepath.Join(dir, "cc"), filepath.Join(dir, "evil"), filepath.Join(folder(t), "victim")
+		path, evil, victim := filepath.Join(dir, "krb5cc"), filepath.Join(dir, "evil"), filepath.Join(folder(t), "victim")
 		must(t, os.WriteFile(victim, vector(t, "svconly"), 0o600))
 		s := open(t, path)
 		put(t, s, ticket(other, realm, 1))

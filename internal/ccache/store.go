@@ -86,8 +86,9 @@ type Snapshot struct {
 
 // Load reads the cache. It takes no lock: it sees the file before or after an Update, never between.
 // A file that is neither root's nor the credential uid's, that others can write, or that is no
-// regular file with one name is refused unread, with fault CCacheForeign. Other errors are of the
-// kinds fault.CCacheFolder, CCacheDamaged and CCacheIO.
+// regular file with one name is refused unread, with fault CCacheForeign. What is no cache and is not called
+// krb5cc... is refused with fault CCacheType. Other errors are of the kinds fault.CCacheFolder, CCacheDamaged
+// and CCacheIO.
 func (s *Store) Load() (Snapshot, error) {
 	d, err := s.openDir()
 	if err != nil {
@@ -101,9 +102,9 @@ func (s *Store) Load() (Snapshot, error) {
 	if err != nil || old == nil {
 		return Snapshot{}, err
 	}
-	cache, err := Parse(old.data)
+	cache, err := s.parse(old)
 	if err != nil {
-		return Snapshot{}, fault.CCacheDamaged.New(s.path, err.Error())
+		return Snapshot{}, err
 	}
 	s.last.Store(&loaded{old.stat, cache})
 	return s.snapshot(&old.stat, cache), nil
@@ -134,7 +135,13 @@ func (s *Store) Update(ctx context.Context, change func(*Cache) error) error {
 	if err != nil {
 		return err
 	}
-	cache, damaged := old.cache()
+	cache, err := s.parse(old)
+	damaged := fault.Is(err, fault.CCacheDamaged)
+	if damaged {
+		cache = &Cache{}
+	} else if err != nil {
+		return err
+	}
 	if err := change(cache); err != nil {
 		return err
 	}

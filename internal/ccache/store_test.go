@@ -276,7 +276,7 @@ func TestDamagedCaches(t *testing.T) {
 	for name, damaged := range map[string][]byte{
 		"cut": vector(t, "cctrunc"), "empty": {}, "text": []byte("hello"), "huge": make([]byte, ccache.MaxSize+1),
 	} {
-		path := filepath.Join(folder(t), "cc")
+		path := filepath.Join(folder(t), "krb5cc")
 		must(t, os.WriteFile(path, damaged, 0o600))
 		uid, gid := me, os.Getegid()
 		if me == 0 {
@@ -302,18 +302,50 @@ func TestDamagedCaches(t *testing.T) {
 	}
 }
 
+// KRB5_CC_NAME can name anything by mistake. What is no cache, and is not called as caches are, is neither read, moved
+// away nor written over: it may be the machine's keytab.
+func TestNoCacheAtAll(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"passwd": func(path string) error { return os.WriteFile(path, []byte("root:x:0:0:root:/root:/bin/sh\n"), 0o600) },
+		"krb5.keytab": func(path string) error {
+			return os.WriteFile(path, []byte("\x05\x02\x00\x00\x00\x2c\x00\x01\x00\x07EXAMPLE"), 0o600)
+		},
+		"image":       func(path string) error { return os.WriteFile(path, append(make([]byte, 1<<16), 1), 0o600) },
+		"directory":   func(path string) error { return os.MkdirAll(path+"/full", 0o700) },
+		"pipe":        func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"resolv.conf": func(path string) error { return os.Symlink("/run/systemd/resolve/resolv.conf", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(folder(t), name)
+			must(t, put(path))
+			_, _, _, before := stat(t, path)
+			s := open(t, path)
+			_, err := s.Load()
+			wantFault(t, err, fault.CCacheType, path)
+			err = s.Update(t.Context(), func(*ccache.Cache) error { t.Error("it was used"); return nil })
+			wantFault(t, err, fault.CCacheType, path)
+			if _, _, _, after := stat(t, path); after != before {
+				t.Error("it is another one now")
+			}
+			if got := names(t, filepath.Dir(path)); !slices.Equal(got, []string{"." + name + ".lock", name}) {
+				t.Errorf("the directory holds %v", got)
+			}
+		})
+	}
+}
+
 func TestDamagedCacheWithoutANewTicket(t *testing.T) {
-	path := filepath.Join(folder(t), "cc")
+	path := filepath.Join(folder(t), "krb5cc")
 	must(t, os.WriteFile(path, []byte("hello"), 0o600))
 	must(t, open(t, path).Update(t.Context(), func(c *ccache.Cache) error { c.Remove(spn); return nil }))
-	if got := names(t, filepath.Dir(path)); !slices.Equal(got, []string{".cc.lock", "cc.damaged"}) {
+	if got := names(t, filepath.Dir(path)); !slices.Equal(got, []string{".krb5cc.lock", "krb5cc.damaged"}) {
 		t.Errorf("the folder holds %v", got)
 	}
 }
 
 // Nobody keeps a damaged cache where it is by putting something at the name that it would get.
 func TestDamagedCacheWhoseNewNameIsTaken(t *testing.T) {
-	path := filepath.Join(folder(t), "cc")
+	path := filepath.Join(folder(t), "krb5cc")
 	must(t, os.WriteFile(path, []byte("hello"), 0o600))
 	must(t, os.MkdirAll(path+".damaged/full", 0o700))
 	s := open(t, path)

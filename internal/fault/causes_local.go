@@ -52,6 +52,7 @@ var localDetails = []Detail{
 	{"AZF-CCACHE-TYPE", []Cause{
 		{"KRB5_CC_NAME has KEYRING:, KCM:, DIR: or MEMORY:, which the kernel's handler cannot share", "azfilesauth config show names the file of KRB5_CC_NAME"},
 		{"the path is relative", "it must begin with / or FILE:/"},
+		{"KRB5_CC_NAME names a directory, or a file that holds something else", "ls -ld of the path that the line names"},
 	}, "KRB5_CC_NAME: /run/azfilesauth/krb5cc_%{uid}"},
 	{"AZF-CCACHE-FOLDER", []Cause{
 		{"others than root can write to the directory, and it is not sticky", "ls -ld of the directory that the line names"},

@@ -92,6 +92,8 @@ func TestActions(t *testing.T) {
 		"cache is a link":           {map[string]string{"/run/azfilesauth/krb5cc_0": "->/etc/passwd"}, "ccache", "/run/azfilesauth/krb5cc_0", map[string]string{"/etc/passwd": usual["/etc/passwd"]}},
 		"aside is taken":            {map[string]string{"/run/azfilesauth/krb5cc_0 0640": "x", "/run/azfilesauth/krb5cc_0.damaged": "older"}, "ccache", "/run/azfilesauth/krb5cc_0", map[string]string{"/run/azfilesauth/krb5cc_0.damaged": "older", "/run/azfilesauth/krb5cc_0.damaged.2": "x"}},
 		"cache is a directory":      {map[string]string{"/run/azfilesauth/krb5cc_0/": ""}, "ccache", "/run/azfilesauth/krb5cc_0", nil},
+		"cache is no cache":         {map[string]string{"/etc/azfilesauth/config.yaml 0600": "USER_UID: 0\nKRB5_CC_NAME: /etc/passwd\n"}, "ccache", "", map[string]string{"/etc/passwd": usual["/etc/passwd"]}},
+		"cache is /etc":             {map[string]string{"/etc/azfilesauth/config.yaml 0600": "USER_UID: 0\nKRB5_CC_NAME: /etc\n"}, "ccache", "", nil},
 		"cache is whole":            {map[string]string{"/run/azfilesauth/krb5cc_0 0640": string((&ccache.Cache{}).Marshal())}, "ccache", "", nil},
 		"cache in bad folder":       {map[string]string{"/run/azfilesauth/krb5cc_0 0640": "x", "/run/azfilesauth/ 0777": ""}, "ccache", "", nil},
 		"cache of the user":         {map[string]string{"/etc/azfilesauth/config.yaml 0600": "KRB5_CC_NAME: /tmp/krb5cc_%{uid}\n", "/tmp/ 1777": "", "/etc/passwd": "azfilesuser:x:5:5::/:/bin/false\n"}, "ccache", "", nil},
