@@ -34,6 +34,8 @@ func checkFstab(_ context.Context, s *Subject) Result {
 		e, err := s.Config.Resolver.Resolve(hostOf(l.Spec))
 		if l.IsOurs() {
 			found = s.addOfLine(found, e, l.Target, s.examineLine(l))
+		} else if r := examineMisread(l); r.Status == Problem {
+			found = s.addOfLine(found, e, l.Target, r)
 		} else if err == nil && l.IsSMB() {
 			found = s.addOfLine(found, e, l.Target, examineCIFSLine(l, e))
 		}
@@ -55,6 +57,18 @@ func (s *Subject) addOfLine(found []Result, e endpoint.Endpoint, target string, 
 		r = r.aside()
 	}
 	return append(found, r)
+}
+
+// examineMisread judges a line that was meant for mount.azfiles, and of which mount(8) makes something else.
+func examineMisread(l mounts.FstabLine) Result {
+	place := entryPlace(l)
+	if l.Target == mounts.OurType {
+		return Broken("type the space between source and mount point of "+place+" again", "%s: mount(8) takes %q for the source and azfiles for the mount point: it knows no other spaces than those of a keyboard", place, mounts.Presentable(l.Spec))
+	}
+	if strings.EqualFold(l.Type, mounts.OurType) {
+		return Broken("write azfiles as the type of "+place, "%s: mount(8) knows no type %s", place, l.Type)
+	}
+	return quiet
 }
 
 // examineLine judges a line of type azfiles. What a line says of the identity is judged elsewhere.
@@ -90,6 +104,9 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 
 // examineTarget tells of a mount point that mount(8) would not find.
 func (s *Subject) examineTarget(place string, l mounts.FstabLine) Result {
+	if !filepath.IsAbs(l.Target) {
+		return Broken("write the mount point of "+place+" with / in front", "%s: the mount point %s does not begin with /: mount(8) looks for it where it is run, and systemd does not mount it", place, l.Target)
+	}
 	if !l.LacksTarget(s.Host, s.Mounts) {
 		return quiet
 	}
@@ -114,6 +131,9 @@ func (s *Subject) examineSource(l mounts.FstabLine) Result {
 }
 
 func examineCIFSLine(l mounts.FstabLine, e endpoint.Endpoint) Result {
+	if ours := l.Options.OnlyOurs(); len(ours) > 0 {
+		return Broken("write azfiles as the type of "+entryPlace(l), "%s: %s is an option of the type azfiles, and the kernel refuses it on a line of type %s", entryPlace(l), ours[0].Name, l.Type)
+	}
 	if !l.IsKerberos() {
 		return Known("%s mounts %s with the account's key; with the type azfiles and without username=, password= and credentials= an identity logs in", entryPlace(l), e)
 	}

@@ -27,6 +27,8 @@ func TestFstabAsMountReadsIt(t *testing.T) {
 		"fails": {
 			"mount(8) ignores the line", "cannot take a comma", "split its value at the comma", "it needs a value", "did you mean client_id?",
 			"did you mean identity?", "unmounts the share", "mkdir -p /srv/nowhere",
+			"with / in front", "write azfiles as the type of /etc/fstab:1", "write azfiles as the type of /etc/fstab:1",
+			"type the space between source and mount point of /etc/fstab:1 again", "a character that cannot be seen", "option identity: a character that cannot be seen",
 		},
 		"mounts":  {"", ""},
 		"escaped": {`write //acct1.file.core.windows.net/share/My\040Docs as`},

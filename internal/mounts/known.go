@@ -147,8 +147,26 @@ func spell(o Option) (note string, problem error) {
 	if _, found := lookUp(name); found {
 		return "", nil
 	}
-	if word := nearestOption(name); word != "" {
-		return "", invalid(o.Name, "there is no such option"+nearest.Hint(word))
+	plain := strings.Map(onlyASCII, name)
+	if word := nearestOption(plain); word != "" {
+		return "", invalid(plain, "there is no such option"+nearest.Hint(word))
+	} else if plain != name && isOption(plain) {
+		return "", invalid(plain, "a character that cannot be seen, or is not ASCII, is part of its name: type it again")
 	}
 	return "mount option " + strconv.Quote(o.Name[:min(len(o.Name), most)]) + " is not known here; mount.cifs gets it as it is", nil
+}
+
+// onlyASCII drops what comes with pasted text: spaces that do not break, marks of no width, typographic hyphens.
+func onlyASCII(r rune) rune {
+	if r <= ' ' || r > '~' {
+		return -1
+	}
+	return r
+}
+
+// isOption reports whether a name, in lower case, is in one of the tables.
+func isOption(name string) bool {
+	_, ruled := ruleOf(Option{Name: name})
+	_, known := lookUp(name)
+	return ruled || known
 }

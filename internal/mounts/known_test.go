@@ -10,7 +10,8 @@ func TestSpelling(t *testing.T) {
 	for text, want := range map[string]string{
 		"identiy=system": "did you mean identity?", "idenity=system": "did you mean identity?", "clientid=x": "did you mean client_id?", "client-id=x": "did you mean client_id?",
 		"azfile_timeout=5": "did you mean azfiles_timeout?", "file-mode=0644": "did you mean file_mode?", "multichanel": "did you mean multichannel?", "nonsharesock": "did you mean nosharesock?",
-		`"x,multiuser,y"`: "a quote or a comma", `mfsymlinks,"a,password=x"`: "a quote or a comma", `x-a"b,multiuser,c"`: "a quote or a comma",
+		`"x,multiuser,y"`: "a quote or a comma", `mfsymlinks,"a,password=x"`: "a quote or a comma", "\u200bidentity=arc": "option identity: a character that cannot be seen",
+		"ser\u00a0verino": "type it again", "client\u2013id=x": "did you mean client_id?", `x-a"b,multiuser,c"`: "a quote or a comma",
 	} {
 		l := ParseOptions(text).Login()
 		if l.Err() == nil || !strings.Contains(l.Err().Error(), want) {

@@ -2,6 +2,7 @@ package mounts
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -92,6 +93,14 @@ func (all Options) WithoutSecrets() Options {
 		}
 	}
 	return shown
+}
+
+// OnlyOurs gives the options that no one but mount.azfiles knows: the kernel refuses a line of type cifs that has one.
+func (all Options) OnlyOurs() Options {
+	return slices.DeleteFunc(slices.Clone(all), func(o Option) bool {
+		rule, ruled := ruleOf(o)
+		return !ruled || rule.Fate != Own || slices.Contains([]string{"cruid", "sec", "username", "user"}, rule.Name)
+	})
 }
 
 // Get gives the value of an option as mount(8) reads it, "" for one without a value. Of several the

@@ -112,6 +112,9 @@ func toUNC(text string) (unc string, typed bool, problem string) {
 	isURL = isURL && (strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "smb"))
 	typed = strings.HasPrefix(text, "//")
 	if !typed && !isURL && !strings.HasPrefix(text, `\\`) {
+		if strings.IndexFunc(text, isHidden) == 0 {
+			return "", false, "it begins with a character that cannot be seen, such as the mark that some editors put at the start of a file"
+		}
 		return "", false, "it does not begin with //"
 	}
 	unc = text
@@ -146,6 +149,10 @@ func Resolve(host string, res endpoint.Resolver) (endpoint.Endpoint, error) {
 	return e, err
 }
 
+// isHidden reports whether a character looks like a space or like nothing, and is no space that a keyboard makes. The names
+// of directories may have such ones; those of accounts and shares never do.
+func isHidden(r rune) bool { return !unicode.IsPrint(r) }
+
 // Presentable is a source, in whatever form, without what may be a password or a signature.
 func Presentable(text string) string {
 	text, _, _ = strings.Cut(text, "?")
@@ -174,6 +181,7 @@ func examine(unc, host, share, dir string) string {
 	}{
 		{len(unc) > maxSource, fmt.Sprintf("it is longer than %d bytes", maxSource)},
 		{!utf8.ValidString(unc) || strings.ContainsFunc(unc, unicode.IsControl), "it holds control characters or is not UTF-8"},
+		{strings.ContainsFunc(host+share, isHidden), "the name of the host or of the share has a character that cannot be seen, such as a space that was pasted"},
 		{strings.Contains(unc, `\`), `it mixes / and \`},
 		{host == "", "the host is missing"},
 		{share == "", "the share is missing"},
