@@ -46,9 +46,9 @@ func (s *session) check(*cobra.Command, []string) error {
 	}
 	cfg, more, err := judge(h)
 	if cfg != nil {
-		problems := s.examineUse(h, cfg)
-		if err == nil && len(problems) > 0 {
-			err, problems = fault.ConfigInvalid.New(path, problems[0]), problems[1:]
+		misuse, problems := cfg.Misused(s.examineUse(h, cfg))
+		if err == nil && misuse != nil {
+			err, problems = misuse, problems[1:]
 		}
 		more = append(more, problems...)
 	}
@@ -72,7 +72,7 @@ func (s *session) check(*cobra.Command, []string) error {
 
 // examineUse judges what the parts that use the configuration would refuse, with their own rules. A credential cache and a
 // user are questions for the machine that is meant, so content of the standard input is not asked for them.
-func (s *session) examineUse(h host.Host, cfg *config.Config) []string {
+func (s *session) examineUse(h host.Host, cfg *config.Config) []config.Misuse {
 	problems, notes := mounts.CheckSite(cfg)
 	s.warnings = append(s.warnings, notes...)
 	if s.file == "-" {
@@ -87,7 +87,7 @@ func (s *session) examineUse(h host.Host, cfg *config.Config) []string {
 	}
 	h.Run = "" // so that nothing is made
 	if _, err := ccache.Open(h, name, cfg.CredentialUID); fault.Is(err, fault.CCacheFolder) && !errors.Is(err, fs.ErrPermission) {
-		problems = append(problems, "KRB5_CC_NAME: "+fault.From(err).What())
+		problems = append(problems, config.Misuse{Key: "KRB5_CC_NAME", Problem: fault.From(err).What()})
 	}
 	return problems
 }

@@ -12,22 +12,22 @@ import (
 // mistake here, and so is what a value means that cannot work. The error is a ConfigInvalid about the first
 // mistake; more are sentences about the others, in the order of the files.
 func Check(h host.Host) (c *Config, more []string, err error) {
-	files, err := Layers(h)
+	files, misnamed, err := layers(h)
 	if err != nil {
 		return nil, nil, err
 	}
-	return check(h, files, true, func(file string) ([]byte, error) { return read(h, file, host.Owned) })
+	return check(h, files, misnamed, true, func(file string) ([]byte, error) { return read(h, file, host.Owned) })
 }
 
 // CheckFile is Check for one file, h.Config, whoever can change it.
 func CheckFile(h host.Host) (c *Config, more []string, err error) {
-	return check(h, []string{h.Config}, true, func(file string) ([]byte, error) { return read(h, file, 0) })
+	return check(h, []string{h.Config}, nil, true, func(file string) ([]byte, error) { return read(h, file, 0) })
 }
 
 // CheckContent is Check for what would stand in the file h.Config. Its directories are those of another
 // machine.
 func CheckContent(h host.Host, content []byte) (c *Config, more []string, err error) {
-	return check(h, []string{h.Config}, false, func(file string) ([]byte, error) {
+	return check(h, []string{h.Config}, nil, false, func(file string) ([]byte, error) {
 		if len(content) > MaxSize {
 			return nil, tooLarge(file)
 		}
@@ -35,8 +35,8 @@ func CheckContent(h host.Host, content []byte) (c *Config, more []string, err er
 	})
 }
 
-func check(h host.Host, files []string, here bool, read func(file string) ([]byte, error)) (*Config, []string, error) {
-	p, err := assemble(h, files, read)
+func check(h host.Host, files, misnamed []string, here bool, read func(file string) ([]byte, error)) (*Config, []string, error) {
+	p, err := assemble(h, files, misnamed, read)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,4 +64,20 @@ func (p *parser) examineMeaning(h host.Host, here bool) {
 
 func (p *parser) wrongAt(key, text string) {
 	p.addMistake(p.places[key], key, errors.New(text))
+}
+
+// Misuse is a value of the right form that a part which uses the configuration refuses.
+type Misuse struct{ Key, Problem string }
+
+// Misused tells of misuses where they are: the first one as a fault of kind ConfigInvalid, nil for none, and a sentence for
+// each.
+func (c *Config) Misused(all []Misuse) (first error, sentences []string) {
+	var problems []problem
+	for _, m := range all {
+		problems = append(problems, problem{c.places[m.Key], m.Key, m.Problem})
+	}
+	if len(problems) > 0 {
+		first = c.invalid(&problems[0])
+	}
+	return first, (&parser{Config: c}).sentences(problems)
 }

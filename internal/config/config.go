@@ -107,11 +107,11 @@ func defaults(path string) *Config {
 // is followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
 // ConfigInvalid or ConfigUnsafe; those about the content name line and key.
 func Read(h host.Host) (*Config, error) {
-	files, err := Layers(h)
+	files, misnamed, err := layers(h)
 	if err != nil {
 		return nil, err
 	}
-	p, err := assemble(h, files, func(file string) ([]byte, error) { return read(h, file, host.Owned) })
+	p, err := assemble(h, files, misnamed, func(file string) ([]byte, error) { return read(h, file, host.Owned) })
 	if err == nil && len(p.mistakes) > 0 {
 		err = p.invalid(&p.mistakes[0])
 	}
@@ -123,13 +123,16 @@ func Read(h host.Host) (*Config, error) {
 
 // Defaults is the configuration of a machine that has no file of it.
 func Defaults(h host.Host) *Config {
-	p, _ := assemble(h, nil, nil) // only a file can be wrong
+	p, _ := assemble(h, nil, nil, nil) // only a file can be wrong
 	return p.Config
 }
 
-// assemble reads files, of which the later ones win.
-func assemble(h host.Host, files []string, read func(file string) ([]byte, error)) (*parser, error) {
+// assemble reads files, of which the later ones win, and warns of those that are misnamed.
+func assemble(h host.Host, files, misnamed []string, read func(file string) ([]byte, error)) (*parser, error) {
 	p := &parser{Config: defaults(h.Config), byName: map[string]*account{}}
+	for _, file := range misnamed {
+		p.warn(place{file, 0}, "", "it is not read, because its name does not end in "+layerExt)
+	}
 	for _, p.file = range files {
 		content, err := read(p.file)
 		if errors.Is(err, fs.ErrNotExist) {

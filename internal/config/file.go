@@ -18,6 +18,7 @@ import (
 const (
 	vendorDir = "/usr/lib/azfilesauth/config.d"
 	dropInDir = "config.d"
+	layerExt  = ".yaml"
 )
 
 // ShippedPath is the layer that our packages bring: where the tickets are, and whose.
@@ -26,16 +27,19 @@ const ShippedPath = vendorDir + "/10-azfilesauth.yaml"
 // Layers are the files of a machine's configuration, in the order in which one wins over those before it:
 // those of packages, the configuration, which may be missing, the administrator's. The errors are those of Read.
 func Layers(h host.Host) ([]string, error) {
-	var files []string
+	files, _, err := layers(h)
+	return files, err
+}
+
+// layers is Layers, and the files beside them that were meant to be some.
+func layers(h host.Host) (files, misnamed []string, err error) {
 	if root, ok := strings.CutSuffix(h.Config, DefaultPath); ok {
-		vendor, err := dropIns(h, root+vendorDir)
-		if err != nil {
-			return nil, err
+		if files, misnamed, err = dropIns(h, root+vendorDir); err != nil {
+			return nil, nil, err
 		}
-		files = vendor
 	}
-	own, err := dropIns(h, filepath.Join(filepath.Dir(h.Config), dropInDir))
-	return append(append(files, h.Config), own...), err
+	own, more, err := dropIns(h, filepath.Join(filepath.Dir(h.Config), dropInDir))
+	return append(append(files, h.Config), own...), append(misnamed, more...), err
 }
 
 // Place names the configuration for messages: its path, and whether there is a file. In a container another file may have
@@ -47,32 +51,37 @@ func Place(h host.Host) string {
 	return h.Config
 }
 
-// dropIns are the files of a directory of layers, sorted by name. One that is missing has none.
-func dropIns(h host.Host, dir string) ([]string, error) {
+// dropIns are the files of a directory of layers, sorted by name, and those whose names are almost those of layers. One
+// that is missing has none.
+func dropIns(h host.Host, dir string) (files, misnamed []string, err error) {
 	if _, err := os.Stat(h.Path(dir)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	d, err := h.AnyDir(dir)
 	if err != nil {
-		return nil, fault.ConfigInvalid.New(dir, "it cannot be opened as a directory").Because(err)
+		return nil, nil, fault.ConfigInvalid.New(dir, "it cannot be opened as a directory").Because(err)
 	}
 	defer d.Close()
 	if st, err := d.Stat("."); err != nil || d.Shared || st.Uid != 0 && int(st.Uid) != h.UID {
 		who := host.Exposed{UID: int(st.Uid), Mode: fs.FileMode(st.Mode & 0o777), Foreign: !d.Shared}
-		return nil, fault.ConfigUnsafe.New(dir, who.Error())
+		return nil, nil, fault.ConfigUnsafe.New(dir, who.Error())
 	}
 	names, err := d.Names()
 	if err != nil {
-		return nil, fault.ConfigInvalid.New(dir, "it cannot be listed").Because(err)
+		return nil, nil, fault.ConfigInvalid.New(dir, "it cannot be listed").Because(err)
 	}
 	slices.Sort(names)
-	var files []string
 	for _, name := range names {
-		if filepath.Ext(name) == ".yaml" && !strings.HasPrefix(name, ".") {
+		if strings.HasPrefix(name, ".") {
+			continue
+		}
+		if ext := filepath.Ext(name); ext == layerExt {
 			files = append(files, filepath.Join(dir, name))
+		} else if strings.EqualFold(ext, layerExt) || strings.EqualFold(ext, ".yml") {
+			misnamed = append(misnamed, filepath.Join(dir, name))
 		}
 	}
-	return files, nil
+	return files, misnamed, nil
 }
 
 // MaxSize bounds a file, in bytes.

@@ -127,7 +127,8 @@ func siteOptions(list string) (Login, error) {
 	all := ParseOptions(list)
 	l := all.Login()
 	for _, o := range all {
-		if rule, ruled := ruleOf(o); ruled && rule.Name != noDefaults && rule.Fate != Passed || o.Is("remount") {
+		rule, ruled := ruleOf(o)
+		if !rule.refuses(o) && ruled && rule.Name != noDefaults && rule.Fate != Passed || o.Is("remount") {
 			l.addProblem(invalid(key, o.Name+" of the configuration is no option for every mount; it belongs on a line of fstab"))
 		}
 	}
@@ -137,14 +138,14 @@ func siteOptions(list string) (Login, error) {
 	return l, nil
 }
 
-// CheckSite judges mount_options of the configuration as every mount does: sentences with the key in front, of what a mount
-// would be refused for and of what nobody knows here.
-func CheckSite(cfg *config.Config) (problems, notes []string) {
+// CheckSite judges mount_options of the configuration as every mount does: what a mount would be refused for, and sentences
+// with the key in front of what nobody knows here.
+func CheckSite(cfg *config.Config) (problems []config.Misuse, notes []string) {
 	keys, lists := cfg.SiteOptions()
 	for i, key := range keys {
 		l, _ := siteOptions(lists[i])
 		for _, err := range l.Problems {
-			problems = append(problems, key+": "+fault.From(err).What())
+			problems = append(problems, config.Misuse{Key: key, Problem: fault.From(err).What()})
 		}
 		for _, note := range l.Notes {
 			notes = append(notes, key+": "+note)

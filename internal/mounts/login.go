@@ -76,7 +76,7 @@ func (l *Login) add(o Option) error {
 	if rule.Fate == Dropped {
 		return nil
 	}
-	if rule.Fate == Refused && (rule.when == nil || rule.when(o.Text())) {
+	if rule.refuses(o) {
 		return refused(o.Name, rule.Text)
 	}
 	// mount.cifs knows no quotes and would take the part behind the comma for another option;

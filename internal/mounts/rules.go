@@ -30,6 +30,11 @@ type Rule struct {
 	when func(value string) bool    // of a refused one: nil is always
 }
 
+// refuses reports whether the option cannot be had as it is written.
+func (r Rule) refuses(o Option) bool {
+	return r.Fate == Refused && (r.when == nil || r.when(o.Text()))
+}
+
 // Rules gives the table of options, the own ones first. What is not in it is Passed.
 func Rules() []Rule { return rules }
 
