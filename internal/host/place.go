@@ -2,8 +2,9 @@ package host
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // The directories of the programs: BINDIR and SBINDIR of the Makefile, which sets them when it links.
@@ -38,9 +39,10 @@ const NodeRecord = "/var/lib/azfilesauth/node.json"
 // written to.
 var Elsewhere = []string{"/opt/azfilesauth/bin", "/var/lib/azfilesauth/bin"}
 
-// InPod reports whether the kubelet made the container that is h: it puts a file there for the last words of each.
-// There is no systemctl in it, and the machine is another one.
+// InPod reports whether the kubelet made the container that is h: it mounts a file there for the last words of each. In a pod
+// that has the node's /dev, such as the Azure Files CSI driver's, the runtime makes that mount point on the node: it stays there, and
+// is an empty file of the same file system. There is no systemctl in a pod, and the machine is another one.
 func (h Host) InPod() bool {
-	_, err := os.Stat(h.Path("/dev/termination-log"))
-	return err == nil
+	var words, dir unix.Stat_t
+	return unix.Stat(h.Path("/dev/termination-log"), &words) == nil && unix.Stat(h.Path("/dev"), &dir) == nil && words.Dev != dir.Dev
 }
