@@ -20,7 +20,7 @@ func TestIdentitiesOfOneAccountAreShown(t *testing.T) {
 	put(t, root, "/proc/1/mountinfo", "30 1 0:40 / /a rw - cifs //"+acctHost+"/a rw,sec=krb5,username="+label+",cruid=0\n"+
 		"31 1 0:41 / /b rw - cifs //"+acctHost+"/b rw,sec=krb5,username="+client+",cruid=0\n")
 	cache := cacheOf(canaries{})
-	cred := cache.Tickets()[0]
+	cred := *cache.Tickets()[0]
 	cred.Ticket = secret.FromString(strings.Repeat("other", 100))
 	cache.PutPrivate(client, cred, ccache.Record{Identity: "user-assigned client_id=" + client, ObtainedAt: testTime, Refreshable: true})
 	put(t, root, "/run/azfilesauth/krb5cc_0", string(cache.Marshal()))

@@ -2,7 +2,7 @@
 // live, and beside each ticket the record of who obtained it. The cache is the single source of
 // truth: there is no other state.
 //
-// It has two halves. Cache is the content: a bounded codec (Parse, Marshal) and the operations on
+// It has two halves. Cache is the content: a bounded codec (Parse, Outline, Marshal) and the operations on
 // tickets, all in memory. Store is the file: where it may be, whom it may belong to, its lock and
 // its atomic replacement.
 //
@@ -64,6 +64,9 @@ type Cache struct {
 
 	// records are those of byPlace, see Indexed; nil when they are looked for one by one.
 	records map[string]Record
+
+	// recorded are the places of the records that an Outline leaves out, nil in any other Cache.
+	recorded map[string]bool
 
 	// refused is why a Put was not carried out, for Update to report.
 	refused error

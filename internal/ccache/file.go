@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,15 +53,22 @@ func couldBeCache(data []byte) bool {
 	return len(bytes.TrimLeft(data, "\x00")) == 0 || data[0] == formatByte && begins
 }
 
-// read gives the file, nil when there is none.
-func (s *Store) read(d *host.Dir) (*existing, error) {
+// open gives the file to read, nil when there is none.
+func (s *Store) open(d *host.Dir) (*os.File, unix.Stat_t, error) {
 	in, st, err := d.Open(s.name, s.accept)
 	if errors.Is(err, unix.ENOENT) {
-		return nil, nil
-	} else if fault.Is(err, fault.CCacheForeign, fault.CCacheType) {
+		return nil, st, nil
+	} else if err != nil && !fault.Is(err, fault.CCacheForeign, fault.CCacheType) {
+		err = s.ioFault(fmt.Errorf("open: %w", err))
+	}
+	return in, st, err
+}
+
+// read gives the file, nil when there is none.
+func (s *Store) read(d *host.Dir) (*existing, error) {
+	in, st, err := s.open(d)
+	if err != nil || in == nil {
 		return nil, err
-	} else if err != nil {
-		return nil, s.ioFault(fmt.Errorf("open: %w", err))
 	}
 	defer func() { _ = in.Close() }()
 	data := bytes.NewBuffer(make([]byte, 0, min(st.Size, MaxSize)+bytes.MinRead)) // or a large cache is copied as it grows

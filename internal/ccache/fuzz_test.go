@@ -16,6 +16,7 @@ import (
 func FuzzParse(f *testing.F) {
 	cred := ticket(host, realm, 1)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		sameOutline(t, data)
 		c, err := ccache.Parse(slices.Clone(data))
 		if err != nil {
 			return

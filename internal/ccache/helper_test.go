@@ -253,7 +253,7 @@ func names(t testing.TB, dir string) []string {
 	return list
 }
 
-func hosts(creds []ccache.Credential) []string {
+func hosts(creds []*ccache.Credential) []string {
 	var list []string
 	for _, c := range creds {
 		list = append(list, strings.TrimPrefix(c.Server.String(), "cifs/"))

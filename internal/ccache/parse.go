@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/secret"
@@ -42,26 +45,54 @@ const typicalEntry = 600
 // there. Its errors are of type *DamageError.
 func Parse(data []byte) (*Cache, error) {
 	if len(data) > MaxSize {
-		return nil, &DamageError{MaxSize, fmt.Sprintf("it is larger than %d bytes", MaxSize)}
+		return nil, tooLarge()
 	}
 	r := reader{data: data, texts: make(map[string]string, maxTexts)}
-	c := &Cache{kdcOffset: r.header()}
-	c.Principal = r.principal()
-	c.Credentials = make([]Credential, 0, len(data)/typicalEntry)
-	for n := 0; r.err == nil && r.off < len(r.data); n++ {
-		if n == MaxEntries {
-			r.fail(fmt.Sprintf("it has more than %d entries", MaxEntries))
-			break
-		}
-		cred, removed := r.credential()
-		if r.err == nil && !removed {
-			c.Credentials = append(c.Credentials, cred)
-		}
-	}
+	c := r.cache(len(data)/typicalEntry, nil)
 	if r.err != nil {
 		return nil, r.err
 	}
 	return c, nil
+}
+
+// Outline reads a cache of about size bytes for who shows tickets and logs in with none. Its Tickets and AllTickets are
+// those of what Parse gives, without keys, addresses and authorization data, and with a digest in place of each ticket,
+// by which aliases are known. It has no records. Of the input only a part is in memory at a time. Its errors are
+// *DamageError and those of in.
+func Outline(in io.Reader, size int) (*Cache, error) {
+	r := reader{in: io.LimitReader(in, MaxSize+1), data: make([]byte, 0, window), texts: make(map[string]string, maxTexts)}
+	tickets := min(size, MaxSize) / typicalEntry / 2 // the other half are records
+	seed, recorded := maphash.MakeSeed(), make(map[string]bool, tickets)
+	c := r.cache(tickets, func(cred *Credential) (keep bool) {
+		if place := recordPlace(cred); place != "" {
+			recorded[place] = true
+			return false
+		}
+		cred.outline(seed)
+		return true
+	})
+	if r.failed != nil {
+		return nil, r.failed
+	} else if r.base+len(r.data) > MaxSize {
+		return nil, tooLarge()
+	} else if r.err != nil {
+		return nil, r.err
+	}
+	c.kdcOffset, c.recorded = nil, recorded
+	return c, nil
+}
+
+func tooLarge() *DamageError {
+	return &DamageError{MaxSize, fmt.Sprintf("it is larger than %d bytes", MaxSize)}
+}
+
+// outline drops what Outline leaves out. What stays is no part of what was read.
+func (c *Credential) outline(seed maphash.Seed) {
+	digest := make([]byte, 12)
+	binary.BigEndian.PutUint64(digest, maphash.Bytes(seed, c.Ticket.Reveal()))
+	binary.BigEndian.PutUint32(digest[8:], uint32(c.Ticket.Len()))
+	c.Ticket, c.SecondTicket, c.Key.Value = secret.New(digest), secret.Value{}, secret.Value{}
+	c.Addresses, c.AuthData = nil, nil
 }
 
 // reader takes fields from the front of data. After the first error it gives zeroes, so that only
@@ -73,6 +104,12 @@ type reader struct {
 	v3   bool
 	err  *DamageError
 
+	// Behind data may be more, which takes its place: what was read before is gone then.
+	in     io.Reader // nil when data is all there is, or nothing is left
+	base   int       // where data begins in the file
+	short  bool      // err is that data ends inside a field
+	failed error     // of in
+
 	// The last client and its bytes: almost always that of the next credential too.
 	client      Principal
 	clientBytes []byte
@@ -83,15 +120,88 @@ type reader struct {
 // maxTexts is how many names are shared.
 const maxTexts = 16
 
+// window is how much of a cache is read at a time, in bytes.
+const window = 64 << 10
+
+// cache reads a whole cache of about so many entries. Each one is given to edit, if there is one, before the next is read,
+// and stays if that keeps it.
+func (r *reader) cache(entries int, edit func(*Credential) (keep bool)) *Cache {
+	c := &Cache{kdcOffset: r.header()}
+	c.Principal = r.principal()
+	for r.again(0) {
+		c.kdcOffset, c.Principal = r.header(), r.principal()
+	}
+	c.Credentials = make([]Credential, 0, entries)
+	for n := 0; r.err == nil && (r.off < len(r.data) || r.refill(r.off)); n++ {
+		if n == MaxEntries {
+			r.fail(fmt.Sprintf("it has more than %d entries", MaxEntries))
+			break
+		}
+		cred, removed := r.entry()
+		if r.err != nil || removed {
+			continue
+		}
+		c.Credentials = append(c.Credentials, cred)
+		if last := len(c.Credentials) - 1; edit != nil && !edit(&c.Credentials[last]) {
+			c.Credentials = c.Credentials[:last]
+		}
+	}
+	return c
+}
+
+// entry reads a credential, however much of it is at hand.
+func (r *reader) entry() (c Credential, removed bool) {
+	start := r.off
+	c, removed = r.credential()
+	for r.again(start) {
+		start = 0
+		c, removed = r.credential()
+	}
+	return c, removed
+}
+
+// again reports whether what begins at start, of which a piece was at hand, is to be read once more, from the front of data.
+func (r *reader) again(start int) bool {
+	if !r.short || !r.refill(start) {
+		return false
+	}
+	r.err, r.short = nil, false
+	return true
+}
+
+// refill puts as much of the input as there is room for behind what begins at start, which becomes the front of data and
+// is what is read next. It reports whether there was more.
+func (r *reader) refill(start int) bool {
+	if r.in == nil {
+		return false
+	}
+	r.base += start
+	rest := copy(r.data[:cap(r.data)], r.data[start:])
+	r.data, r.off = r.data[:rest], 0
+	if rest == cap(r.data) {
+		r.data = slices.Grow(r.data, rest) // twice of what was there, whatever a length in it says
+	}
+	n, err := io.ReadFull(r.in, r.data[rest:cap(r.data)])
+	r.data = r.data[:rest+n]
+	if err != nil {
+		r.in = nil
+	}
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		r.failed = err
+	}
+	return n > 0
+}
+
 func (r *reader) fail(problem string) {
 	if r.err == nil {
-		r.err = &DamageError{r.off, problem}
+		r.err = &DamageError{r.base + r.off, problem}
 	}
 }
 
 func (r *reader) bytes(n uint32) []byte {
 	if r.err == nil && uint64(n) > uint64(len(r.data)-r.off) {
 		r.fail("it ends inside a field")
+		r.short = true
 	}
 	if r.err != nil {
 		return nil
@@ -190,7 +300,7 @@ func (r *reader) sameClient() Principal {
 	}
 	p := r.principal()
 	if r.err == nil {
-		r.client, r.clientBytes = p, r.data[start:r.off]
+		r.client, r.clientBytes = p, bytes.Clone(r.data[start:r.off])
 	}
 	return p
 }

@@ -20,11 +20,15 @@ var unparse = strings.NewReplacer(
 
 // String is the principal's name in the form of krb5_unparse_name, such as cifs/host@REALM.
 func (p Principal) String() string {
-	parts := make([]string, len(p.Components))
+	const usual = 128 // bytes; of a longer name some are copied
+	text := make([]byte, 0, usual)
 	for i, c := range p.Components {
-		parts[i] = unparse.Replace(c)
+		if i > 0 {
+			text = append(text, '/')
+		}
+		text = append(text, unparse.Replace(c)...)
 	}
-	return strings.Join(parts, "/") + "@" + unparse.Replace(p.Realm)
+	return string(append(append(text, '@'), unparse.Replace(p.Realm)...))
 }
 
 // Equal reports whether p and o name the same principal. The name type does not count, as in

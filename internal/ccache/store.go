@@ -110,6 +110,27 @@ func (s *Store) Load() (Snapshot, error) {
 	return s.snapshot(&old.stat, cache), nil
 }
 
+// Look is Load for who shows tickets and logs in with none: the Cache is an Outline. It is not kept.
+func (s *Store) Look() (Snapshot, error) {
+	d, err := s.openDir()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	defer d.Close()
+	in, st, err := s.open(d)
+	if err != nil || in == nil {
+		return Snapshot{}, err
+	}
+	defer func() { _ = in.Close() }()
+	cache, err := Outline(in, int(st.Size))
+	if _, damaged := errors.AsType[*DamageError](err); damaged {
+		return s.Load() // which tells what else it is
+	} else if err != nil {
+		return Snapshot{}, s.ioFault(err)
+	}
+	return s.snapshot(&st, cache), nil
+}
+
 // Update changes the cache: it waits for the lock, reads, calls change, and puts the result in
 // place by one rename. change gets an empty Cache when there is no file or a damaged one; it must
 // not wait for anything. When change gives an error, when nothing was changed or when anything

@@ -44,16 +44,16 @@ func (c *Cache) Ticket(name string) (Credential, bool) {
 }
 
 // Tickets gives the service tickets that every reader finds, one for each canonical host, without their aliases, private
-// tickets and configuration entries, in the order of the file.
-func (c *Cache) Tickets() []Credential {
-	return slices.DeleteFunc(c.AllTickets(), func(cred Credential) bool { return cred.Server.host() == "" })
+// tickets and configuration entries, in the order of the file. They are the cache's own and must not be changed.
+func (c *Cache) Tickets() []*Credential {
+	return slices.DeleteFunc(c.AllTickets(), func(cred *Credential) bool { return cred.Server.host() == "" })
 }
 
 // AllTickets is Tickets with the private ones.
-func (c *Cache) AllTickets() []Credential {
+func (c *Cache) AllTickets() []*Credential {
 	owners := c.owners()
-	tickets := make([]Credential, 0, len(owners)/2) // the other half are records
-	index := make(map[string]int, cap(tickets))
+	tickets := make([]*Credential, 0, len(owners))
+	index := make(map[string]int, len(owners)/2) // the other half are records
 	for i := range c.Credentials {
 		cred, place := &c.Credentials[i], owners[i]
 		if place == "" || place != cred.Server.place() || !c.usable(i) {
@@ -61,9 +61,9 @@ func (c *Cache) AllTickets() []Credential {
 		}
 		if n, seen := index[place]; !seen {
 			index[place] = len(tickets)
-			tickets = append(tickets, *cred)
+			tickets = append(tickets, cred)
 		} else if cred.EndTime.After(tickets[n].EndTime) {
-			tickets[n] = *cred
+			tickets[n] = cred
 		}
 	}
 	return tickets
@@ -81,9 +81,12 @@ func (c *Cache) owners() []string {
 		sum uint64
 		len int
 	}
-	recorded := make(map[string]bool, len(c.Credentials))
-	for i := range c.Credentials {
-		recorded[recordPlace(&c.Credentials[i])] = true
+	recorded := c.recorded
+	if recorded == nil {
+		recorded = make(map[string]bool, len(c.Credentials)/2)
+		for i := range c.Credentials {
+			recorded[recordPlace(&c.Credentials[i])] = true
+		}
 	}
 	owners := make([]string, len(c.Credentials))
 	ownerless := false

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -144,7 +145,9 @@ func (c *call) list(json bool) (string, error) {
 		return "", err
 	}
 	if json {
-		return dropin.JSON(found, time.Local), nil
+		var text strings.Builder
+		err := dropin.JSON(&text, found, time.Local)
+		return text.String(), err
 	}
 	return dropin.Text(path, found, time.Local), nil
 }

@@ -17,12 +17,11 @@ func (s *session) list() error {
 	if zone == nil {
 		zone = time.Local
 	}
-	text := ""
+	// What follows fails only with Stdout, and then there is nobody to tell.
 	if s.inv.flags.json {
-		text = dropin.JSON(tickets, zone)
+		_ = dropin.JSON(s.Stdout, tickets, zone)
 	} else {
-		text = dropin.Text(path, tickets, zone)
+		_, _ = io.WriteString(s.Stdout, dropin.Text(path, tickets, zone))
 	}
-	_, _ = io.WriteString(s.Stdout, text) // fails only with Stdout, and then there is nobody to tell
 	return nil
 }

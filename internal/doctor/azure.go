@@ -149,7 +149,7 @@ func (s *Subject) foreignClient(id identity.Identity, cred ccache.Credential) er
 		if use.identity != id || c.Cache == nil || c.Cache.Principal.Equal(cred.Client) {
 			continue
 		}
-		if slices.ContainsFunc(c.Cache.Tickets(), func(t ccache.Credential) bool { return t.Server.Components[1] != s.Target.Endpoint.Host() }) {
+		if slices.ContainsFunc(c.Cache.Tickets(), func(t *ccache.Credential) bool { return t.Server.Components[1] != s.Target.Endpoint.Host() }) {
 			return fault.CCachePrincipal.New(c.path, "its client is "+c.Cache.Principal.String()+", the new ticket's is "+cred.Client.String())
 		}
 	}

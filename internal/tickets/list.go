@@ -83,14 +83,18 @@ func (l Listing) Owner(e endpoint.Endpoint, username string) (identity.Identity,
 	return OwnerOf(at)
 }
 
-// Bare gives the service tickets of the cache of a credential uid without what is known of them, and its path. Its
-// errors are faults.
-func (m *Manager) Bare(cruid int) (path string, found []ccache.Credential, err error) {
-	path, snap, err := m.load(cruid)
+// Bare gives the service tickets of the cache of a credential uid without what is known of them, to be shown: they are
+// those of a ccache.Outline. path is the cache's. Its errors are faults.
+func (m *Manager) Bare(cruid int) (path string, found []*ccache.Credential, err error) {
+	c, err := m.cache(cruid)
+	if err != nil {
+		return "", nil, err
+	}
+	snap, err := c.Look()
 	if err == nil && snap.Cache != nil {
 		found = snap.Cache.Tickets()
 	}
-	return path, found, err
+	return c.Path(), found, err
 }
 
 func (m *Manager) load(cruid int) (path string, snap ccache.Snapshot, err error) {
@@ -116,7 +120,7 @@ func (m *Manager) List(cruid int) (Listing, error) {
 	records, found := snap.Cache.Records(), snap.Cache.AllTickets()
 	l.Tickets, l.byName = make([]Ticket, 0, len(found)), make(map[string]Ticket, len(found))
 	for _, cred := range found {
-		t := Ticket{Credential: cred, Trusted: snap.Trusted}
+		t := Ticket{Credential: *cred, Trusted: snap.Trusted}
 		name := t.Name()
 		t.Record, t.Known = records[name]
 		l.byName[name] = t
@@ -156,7 +160,7 @@ func (m *Manager) ClearAll(ctx context.Context, cruid int) (hosts []string, err 
 	err = m.erase(ctx, cruid, func(c *ccache.Cache, _ string) error {
 		hosts = nil
 		for _, cred := range c.AllTickets() {
-			hosts = append(hosts, Ticket{Credential: cred}.Host())
+			hosts = append(hosts, Ticket{Credential: *cred}.Host())
 		}
 		c.RemoveAll()
 		return nil
