@@ -319,6 +319,9 @@ func TestRPMGoesBack(t *testing.T) {
 	r.rpm(t, "-U", "--oldpackage", old)
 	r.wentBack(t)
 	equal(t, "config.yaml", r.read(t, "etc/azfilesauth/config.yaml"), ownConfig)
+	r.rpm(t, "-U", built(t, rpmAMD64))
+	equal(t, "ours again: who is asked", r.handler(t), oursAnswers)
+	r.enabled(t)
 }
 
 const upgradeFile = "etc/azfilesauth/config.d/50-upgrade.yaml"
