@@ -2,7 +2,10 @@ package config
 
 import (
 	"os"
+	"regexp"
 	"testing"
+
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 func TestIgnoreEnvironment(t *testing.T) {
@@ -27,6 +30,22 @@ func TestIgnoreEnvironment(t *testing.T) {
 	for _, name := range kept {
 		if os.Getenv(name) != "x" {
 			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// TestNoFixNamesWhatIsIgnored reads the fixes for a machine and for a pod. A key of the configuration is no variable.
+func TestNoFixNamesWhatIsIgnored(t *testing.T) {
+	names := regexp.MustCompile(`[A-Z][A-Z0-9]*_[A-Z0-9_]+`)
+	defer func() { fault.InPod = nil }()
+	for _, in := range []bool{false, true} {
+		fault.InPod = func() bool { return in }
+		for _, kind := range fault.Table() {
+			for _, name := range names.FindAllString(kind.Blank().Fix(), -1) {
+				if isTransportVariable(name) && name != "KRB5_CC_NAME" {
+					t.Errorf("%s names %s: %s", kind, name, kind.Blank().Fix())
+				}
+			}
 		}
 	}
 }
