@@ -33,11 +33,11 @@ var pods = map[*Kind]string{
 	IMDSBusy.Kind:        onNode, IMDSForeign.Kind: onNode, ArcUnreachable.Kind: onNode, ArcRefused.Kind: onNode, ArcKey.Kind: "set runAsUser: 0 under securityContext: of the container, and mount the directory of the key from the node",
 	AuthorityUnknown.Kind: onNode,
 	SecretFile.Kind:       "kubectl describe pod POD shows which Secret is mounted at '{file}': give it the right content, and mount it with defaultMode: 0400",
-	TokenFile.Kind:        "kubectl describe pod POD shows what is mounted at '{file}': for a workload identity a projected volume of serviceAccountToken with defaultMode: 0400",
+	TokenFile.Kind:        "kubectl describe pod POD shows what is mounted at '{file}': for a workload identity a projected volume of serviceAccountToken with defaultMode: 0400; below /var/lib/kubelet/plugins the Azure Files CSI driver writes it, and its containers alone see it",
 	EntraUnreachable.Kind: onNode, EntraRequest.Kind: byExec,
 	EntraSecret.Kind:      "az ad app credential reset --id {client} --append --query password -o tsv, and put that into the Secret that is mounted at '{file}'",
 	EntraCertificate.Kind: "put the application's certificate and key into the Secret that is mounted at '{file}'; for a new one: az ad app credential reset --id {client} --append --create-cert",
-	EntraAssertion.Kind:   "kubectl describe pod POD: '{file}' must be in a projected volume of serviceAccountToken, which the kubelet rewrites before the token expires",
+	EntraAssertion.Kind:   "kubectl describe pod POD: '{file}' must be in a projected volume of serviceAccountToken, which the kubelet rewrites before the token expires; below /var/lib/kubelet/plugins the Azure Files CSI driver writes it: kubectl get csidriver file.csi.azure.com -o yaml must show requiresRepublish: true",
 	CLIFailed.Kind:        "the Azure CLI is not in the image: use a managed or a workload identity", CLINotHere.Kind: "the Azure CLI is not in the image: use a managed or a workload identity",
 
 	DNSFailed.Kind: onNode, ProxyFailed.Kind: onNode, EndpointDown.Kind: onNode, EndpointTimeout.Kind: onNode, TLSVersion.Kind: onNode,

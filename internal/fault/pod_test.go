@@ -37,6 +37,11 @@ func TestFixesInAPod(t *testing.T) {
 	if got := CCacheDamaged.New("/var/lib/kubelet/kerberos/krb5cc_0", "cut").Fix(); got != OnNode+"rm '/var/lib/kubelet/kerberos/krb5cc_0'" {
 		t.Error(got)
 	}
+	for _, kind := range []*Kind{TokenFile.Kind, EntraAssertion.Kind} { // of a volume with a workload identity
+		if fix := kind.Blank().Fix(); !strings.Contains(fix, "CSI driver writes it") {
+			t.Errorf("%s does not say whose the file is: %s", kind, fix)
+		}
+	}
 	if got := CLIFailed.New("root").First("install it").Fix(); strings.Contains(got, "install it") {
 		t.Error(got)
 	}
