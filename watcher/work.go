@@ -86,7 +86,7 @@ func (w *watcher) endpointsOf(k Key) []endpoint.Endpoint {
 
 // start queues a job for the account of names, whose ticket is stored under each of them.
 func (w *watcher) start(k Key, names []endpoint.Endpoint, fresh tickets.Freshness, late bool) *job {
-	r := tickets.Request{Endpoint: names[0], CRUID: k.CRUID, Username: k.User, Fresh: fresh, Limit: w.cfg.TotalTimeout, Expires: w.tickets[k].End}
+	r := tickets.Request{Endpoint: names[0], CRUID: k.CRUID, Username: k.User, Fresh: fresh, Limit: w.cfg.TotalTimeout, Expires: w.tickets[k].End, Ahead: w.awaited[k]}
 	for _, e := range names[1:] {
 		r.Aliases = append(r.Aliases, e.Alias())
 	}

@@ -88,14 +88,9 @@ func (s *session) request() (tickets.Request, error) {
 			return tickets.Request{}, err
 		}
 	}
-	r := tickets.Request{
+	// The driver names the account's own host even where it then mounts by way of the private endpoint.
+	return tickets.Request{
 		Endpoint: e, Identity: id, CRUID: s.cfg.CredentialUID,
-		Fresh: tickets.Always, Token: s.inv.token, Replace: s.inv.flags.force, Keep: true,
-	}
-	// The driver names the account's own host even where it then mounts by way of the private endpoint,
-	// and a stock cifs.upcall looks for a ticket of the host that is mounted.
-	if alias := e.PrivateLink(); alias != "" {
-		r.Aliases = []string{alias}
-	}
-	return r, nil
+		Fresh: tickets.Always, Token: s.inv.token, Replace: s.inv.flags.force, Keep: true, Ahead: true,
+	}, nil
 }

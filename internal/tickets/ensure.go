@@ -51,7 +51,8 @@ type Request struct {
 	Token   secret.Value  // an access token that the caller was handed; none: Identity obtains one
 	Replace bool          // take the first place of another identity even while its mount is live
 	Keep    bool          // who the identity is, even when it is refused a ticket: others try again
-	Aliases []string      // hosts under which the ticket is stored as well, beside the endpoint's own alias
+	Ahead   bool          // of a mount, which may name the host of a private endpoint: the ticket is stored under that as well
+	Aliases []string      // further hosts under which it is stored, beside the endpoint's own alias
 	Limit   time.Duration // CURL_TOTAL_TIMEOUT, which bounds the call once it has its turn; zero does not
 	Expires time.Time     // of the ticket that is to be replaced: see halfway; zero is none
 }
@@ -288,7 +289,11 @@ func (c *Call) result(cred ccache.Credential, cached bool) Result {
 // aliases are the old ones and those that are asked for, each once.
 func (c *Call) aliases(old []string) []string {
 	all := slices.Clone(old)
-	for _, alias := range append([]string{c.Endpoint.Alias()}, c.Aliases...) {
+	asked := append([]string{c.Endpoint.Alias()}, c.Aliases...)
+	if c.Ahead { // a stock cifs.upcall looks for a ticket of the host that is mounted
+		asked = append(asked, c.Endpoint.PrivateLink())
+	}
+	for _, alias := range asked {
 		if alias != "" && !slices.Contains(all, alias) {
 			all = append(all, alias)
 		}
