@@ -6,8 +6,11 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/cli"
 	"github.com/azfilesauth/azfilesauth/internal/compat"
@@ -25,6 +28,9 @@ var version = "2.0.0-dev"
 func main() {
 	ignored := config.IgnoreEnvironment()
 	fault.InPod = host.Real().InPod
+	// Who is killed by a file that may not grow says nothing of it; who is told says AZF-FILE-LIMIT. Programs that are
+	// started get the signal as always.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGXFSZ)
 	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
 	debug.SetGCPercent(400)
 	face := commands

@@ -74,9 +74,8 @@ func Run(ctx context.Context, o Options) int {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
 	defer signal.Stop(hangups)
-	// To be told of is not to be killed by: a reader of the log that goes away ends no daemon, nor does a file
-	// that may not grow.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE, unix.SIGXFSZ)
+	// To be told of is not to be killed by: a reader of the log that goes away ends no daemon.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	m, err := realMachine(ctx, o.Host, hangups)
 	if err != nil {
 		return failed(o.Name, err)
