@@ -155,7 +155,9 @@ func completeCommand(cmd *cobra.Command, args []string, _ string) ([]string, cob
 	}
 	var words []string
 	for _, c := range group.Commands() {
-		words = append(words, c.Name()+"\t"+c.Short)
+		if !c.Hidden {
+			words = append(words, c.Name()+"\t"+c.Short)
+		}
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
