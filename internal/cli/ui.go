@@ -20,7 +20,7 @@ import (
 //     name, in lower case and without a full stop.
 //   - A failure is its fault's id and sentence, then the fix. Warnings say "warning:".
 //   - With --json, stdout has exactly one JSON value, also after a failure, and stderr nothing but
-//     what -v asked for.
+//     what -v asked for, unless stdout cannot be written to.
 //   - A time is shown as the time left and as a local time; in JSON it is RFC 3339 in UTC.
 //   - Colours are on a terminal only, and add nothing that the words do not say.
 
@@ -54,8 +54,9 @@ func (s *session) result(v any, human func(w io.Writer)) error {
 func (s *session) fail(f *fault.Fault, exit int) {
 	if s.json {
 		s.failure = failureOf(f, exit)
-		_ = s.printJSON(nil)
-		return
+		if s.printJSON(nil) == nil {
+			return
+		}
 	}
 	s.say("%s: %s", f.ID(), f.Sentence())
 	s.say("fix: %s", f.Fix())

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // list shows the tickets. Whatever is wrong is known before the first byte is written.
@@ -17,11 +18,13 @@ func (s *session) list() error {
 	if zone == nil {
 		zone = time.Local
 	}
-	// What follows fails only with Stdout, and then there is nobody to tell.
 	if s.inv.flags.json {
-		_ = dropin.JSON(s.Stdout, tickets, zone)
+		err = dropin.JSON(s.Stdout, tickets, zone)
 	} else {
-		_, _ = io.WriteString(s.Stdout, dropin.Text(path, tickets, zone))
+		_, err = io.WriteString(s.Stdout, dropin.Text(path, tickets, zone))
+	}
+	if err != nil {
+		return fault.OutputFailed.New().Because(err)
 	}
 	return nil
 }

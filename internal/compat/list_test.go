@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 // golden compares with a file of testdata in which CCACHE stands for the cache's name.
@@ -30,6 +32,24 @@ func TestListIsWhatProgramsExpect(t *testing.T) {
 	m.stored(fixed(storageHost, "AzureFileClient"), fixed(other, "AzureFileClient"))
 	m.golden("list-two.txt", m.works("list").out)
 	m.golden("list-two.json", m.works("--json", "list").out)
+}
+
+// A list that was cut off by a full disk is not a list that was printed.
+func TestListThatCannotBePrinted(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	must(t, err)
+	defer func() { _ = full.Close() }()
+	m := newMachine(t)
+	m.stored(fixed(storageHost, "AzureFileClient"))
+	for _, args := range [][]string{{"list"}, {"list", "--json"}} {
+		cmd := m.process(args...)
+		cmd.Stdout = full
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), string(fault.OutputFailed.ID)) {
+			t.Errorf("%q: %v %s", args, err, stderr.String())
+		}
+	}
 }
 
 // TestListShowsNamesAndTimes has what the sample has not: the client's name with the realm inside, as
