@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/fips140"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"os"
@@ -13,9 +15,9 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// roots are the certificates of a bundle, by subject, in DER. Of more than a hundred one or two are parsed: to parse all
-// of them, as x509.CertPool does, takes as long as the handshake that they are for. nil stands for the search of
-// crypto/x509.
+// roots are the certificates of a bundle, by subject, as they stand there. Of more than a hundred one or two are decoded and
+// parsed: to parse all of them, as x509.CertPool does, takes as long as the handshake that they are for. nil stands for the
+// search of crypto/x509.
 type roots map[string][][]byte
 
 // firstRoots reads the first file that has certificates. The directories of single certificates beside them, which
@@ -37,31 +39,76 @@ func firstRoots(files []string) roots {
 	return nil
 }
 
+// How a certificate begins and ends in PEM (RFC 7468).
+var (
+	begins = []byte("-----BEGIN CERTIFICATE-----")
+	ends   = []byte("-----END CERTIFICATE-----")
+
+	newline = []byte("\n")
+)
+
+// headSize is how much of a certificate is decoded for its subject, in characters of base64.
+const headSize = 1 << 10
+
 func parseRoots(text []byte) roots {
-	all := roots{}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" || len(block.Headers) != 0 {
+	all, head := roots{}, make([]byte, base64.StdEncoding.DecodedLen(headSize))
+	for {
+		before, body, found := bytes.Cut(text, begins)
+		inner, rest, whole := bytes.Cut(body, ends)
+		if !found || !whole {
+			return all
+		}
+		block := text[len(before) : len(text)-len(rest)]
+		if again := bytes.Index(inner, begins); again >= 0 || !bytes.HasSuffix(before, newline) && len(before) > 0 {
+			text = body[max(again, 0):] // the one that has begun has no end
 			continue
 		}
-		if subject := subjectOf(block.Bytes); subject != "" {
-			all[subject] = append(all[subject], block.Bytes)
+		n, _ := base64.StdEncoding.Decode(head, inner[:min(len(inner), headSize)]) // what is behind the last whole group is left out
+		subject := subjectOf(head[:n])
+		if subject == "" {
+			subject = subjectOf(decode(block))
 		}
+		if subject != "" {
+			all[subject] = append(all[subject], block)
+		}
+		text = rest
 	}
-	return all
 }
 
-// subjectOf gives the subject of a certificate as it stands there, in DER (RFC 5280, 4.1); "" when it has none.
+// decode gives a certificate in DER, nil when the block holds none.
+func decode(text []byte) []byte {
+	block, _ := pem.Decode(text)
+	if block == nil || len(block.Headers) != 0 {
+		return nil
+	}
+	return block.Bytes
+}
+
+// subjectOf gives the subject of a certificate, or of what is known of its beginning, as it stands there, in DER (RFC 5280,
+// 4.1); "" when it has none.
 func subjectOf(der []byte) string {
-	var certificate, body, subject cryptobyte.String
-	input := cryptobyte.String(der)
+	var subject cryptobyte.String
+	body := cryptobyte.String(inside(inside(der)))
 	version := asn1.Tag(0).Constructed().ContextSpecific()
-	if !input.ReadASN1(&certificate, asn1.SEQUENCE) || !certificate.ReadASN1(&body, asn1.SEQUENCE) ||
-		!body.SkipOptionalASN1(version) || !body.SkipASN1(asn1.INTEGER) || // serial number
+	if !body.SkipOptionalASN1(version) || !body.SkipASN1(asn1.INTEGER) || // serial number
 		!body.SkipASN1(asn1.SEQUENCE) || !body.SkipASN1(asn1.SEQUENCE) || !body.SkipASN1(asn1.SEQUENCE) || // signature, issuer, validity
 		!body.ReadASN1Element(&subject, asn1.SEQUENCE) {
 		return ""
 	}
 	return string(subject)
+}
+
+// inside gives what is known of what a sequence holds.
+func inside(der []byte) []byte {
+	const long = 0x80 // the length takes more than one byte: so many follow
+	if len(der) < 2 || asn1.Tag(der[0]) != asn1.SEQUENCE {
+		return nil
+	}
+	size := 0
+	if der[1]&long != 0 {
+		size = int(der[1] &^ long)
+	}
+	return der[min(2+size, len(der)):]
 }
 
 // verify is what crypto/tls does with a server's certificates, with those roots alone in which a chain of theirs can end:
@@ -85,8 +132,8 @@ func (all roots) verify(host string, chain []*x509.Certificate) error {
 }
 
 func (all roots) add(pool *x509.CertPool, subject []byte) {
-	for _, der := range all[string(subject)] {
-		if c, err := x509.ParseCertificate(der); err == nil {
+	for _, block := range all[string(subject)] {
+		if c, err := x509.ParseCertificate(decode(block)); err == nil {
 			pool.AddCert(c)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -209,5 +210,49 @@ func TestTrustOfTheTransport(t *testing.T) {
 		}
 		way.CloseIdleConnections()
 		s.Close()
+	}
+}
+
+// TestRootsOfOddBundles trusts what crypto/x509 trusts, however the bundle is written.
+func TestRootsOfOddBundles(t *testing.T) {
+	const host = "acct.file.core.windows.net"
+	root, other := issue(t, "root", nil, authority), issue(t, "other", nil, authority)
+	large := issue(t, strings.Repeat("a name that does not end ", 100), nil, authority) // behind what is decoded first
+	good := string(bundleOf(root))
+	one, _ := strings.CutPrefix(good, "# a comment\n")
+	replaced := func(old, by string) string { return strings.ReplaceAll(one, old, by) }
+	for name, text := range map[string]string{
+		"as it should be":      good,
+		"a large name":         string(bundleOf(large)),
+		"CRLF":                 replaced("\n", "\r\n"),
+		"spaces at the ends":   replaced("\n", " \n"),
+		"no line's end":        strings.TrimSpace(one),
+		"text around it":       "subject=root\nissuer=root\n" + one + "more of it\n",
+		"not a line's start":   "x" + one,
+		"headers":              replaced("CERTIFICATE-----\nM", "CERTIFICATE-----\nProc-Type: 4\n\nM"),
+		"another type":         replaced("CERTIFICATE", "TRUSTED CERTIFICATE"),
+		"a key before it":      "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + one,
+		"half a block":         one[:len(one)/2],
+		"half a block, then":   one[:len(one)/2] + "\n" + one,
+		"half of another":      string(bundleOf(other))[:200] + "\n" + one,
+		"damaged":              replaced("A", "B"),
+		"damaged at its end":   replaced("\n-----END", "*\n-----END"),
+		"an empty one before":  "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n" + one,
+		"the end alone before": "-----END CERTIFICATE-----\n" + one,
+		"twice":                one + one,
+		"nothing":              "",
+	} {
+		by := root
+		if name == "a large name" {
+			by = large
+		}
+		leaf := issue(t, "leaf", by, server(host))
+		whole := x509.NewCertPool()
+		whole.AppendCertsFromPEM([]byte(text))
+		_, want := leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: whole})
+		got := parseRoots([]byte(text)).verify(host, []*x509.Certificate{leaf.Certificate})
+		if (got == nil) != (want == nil) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
 	}
 }
