@@ -95,12 +95,12 @@ func TestNoAuthorityOverTheKernelsKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		description := fmt.Sprintf("azfconfine:%d:%s", os.Getpid(), c.how)
-		rule := fmt.Sprintf("/etc/request-key.d/azfilesauth-test-confine-%d.conf", os.Getpid())
-		if err := os.WriteFile(rule, []byte("create user "+description+" * "+script+" %k\n"), 0o600); err != nil {
+		remove, err := needs.WriteRule("confine", "create user "+description+" * "+script+" %k\n")
+		if err != nil {
 			t.Fatal(err)
 		}
 		payload, err := requested(description)
-		if gone := os.Remove(rule); gone != nil {
+		if gone := remove(); gone != nil {
 			t.Error(gone)
 		}
 		words, _ := os.ReadFile(told)
@@ -120,7 +120,7 @@ func requested(description string) (string, error) {
 	done := make(chan answer)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread's keyring goes with it
-		id, err := unix.RequestKey("user", description, "callout", unix.KEY_SPEC_THREAD_KEYRING)
+		id, err := needs.AskKey(description, unix.KEY_SPEC_THREAD_KEYRING)
 		if err != nil {
 			done <- answer{err: err}
 			return

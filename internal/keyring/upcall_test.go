@@ -37,13 +37,12 @@ func handled(t *testing.T, mode string) upcall {
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	rule := filepath.Join("/etc/request-key.d", fmt.Sprintf("azfilesauth-test-%d.conf", os.Getpid()))
-	line := fmt.Sprintf("create user %s* * %s %%k\n", u.desc, script)
-	if err := os.WriteFile(rule, []byte(line), 0o644); err != nil {
+	remove, err := needs.WriteRule("keyring", fmt.Sprintf("create user %s* * %s %%k\n", u.desc, script))
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.Remove(rule); err != nil {
+		if err := remove(); err != nil {
 			t.Error(err)
 		}
 		if b, err := os.ReadFile(filepath.Join(u.dir, "errors")); t.Failed() {
@@ -85,7 +84,7 @@ func (u upcall) request(rest string, ring int) <-chan answer {
 		if ring == 0 {
 			ring = unix.KEY_SPEC_THREAD_KEYRING
 		}
-		id, err := unix.RequestKey("user", u.desc+rest, "callout", ring)
+		id, err := needs.AskKey(u.desc+rest, ring)
 		if err != nil {
 			done <- answer{err: err}
 			return

@@ -6,15 +6,11 @@
 package needs
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,51 +82,6 @@ func find(name string) string {
 	}
 	return ""
 }
-
-// RequestKey needs the kernel to run this machine's request-key(8) with the rules that the test sees.
-// In a container it does not: the kernel starts the program outside all namespaces, and a test would
-// wait for an answer that nobody gives.
-func RequestKey(t testing.TB) {
-	t.Helper()
-	if err := requestKey(); err != nil {
-		missing(t, err.Error())
-	}
-}
-
-// answerTime bounds the probe; request-key answers in milliseconds where it is asked at all.
-const answerTime = 10 * time.Second
-
-// requestKey asks for a key that only a rule written here rejects in that way, once for each process.
-var requestKey = sync.OnceValue(func() error {
-	if err := root(); err != nil {
-		return fmt.Errorf("%w, to write a rule of request-key", err)
-	}
-	keyctl := find("keyctl")
-	if keyctl == "" || find("request-key") == "" {
-		return errors.New("needs the program request-key (apt-get install keyutils)")
-	}
-	description := fmt.Sprintf("azfneeds:%d", os.Getpid())
-	rule := fmt.Sprintf("/etc/request-key.d/azfilesauth-test-needs-%d.conf", os.Getpid())
-	if err := os.WriteFile(rule, []byte("create user "+description+" * "+keyctl+" reject %k 1 rejected %S\n"), 0o600); err != nil {
-		return fmt.Errorf("needs to write a rule of request-key: %w", err)
-	}
-	defer func() { _ = os.Remove(rule) }()
-	answer := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread's keyring goes with it
-		_, err := unix.RequestKey("user", description, "callout", unix.KEY_SPEC_THREAD_KEYRING)
-		answer <- err
-	}()
-	select {
-	case err := <-answer:
-		if errors.Is(err, unix.EKEYREJECTED) {
-			return nil
-		}
-		return fmt.Errorf("needs request-key in the first mount namespace: the kernel did not ask ours (%w)", err)
-	case <-time.After(answerTime):
-		return fmt.Errorf("needs request-key in the first mount namespace: no answer within %s", answerTime)
-	}
-})
 
 // Missing returns what this machine lacks of everything that the tests need, one line for each; it is
 // the preflight of the whole suite.
