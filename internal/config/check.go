@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
 // Check judges a machine's configuration, and its layers, more strictly than Read: what is a warning there is a
@@ -54,6 +55,11 @@ func check(h host.Host, files, misnamed []string, here bool, read func(file stri
 func (p *parser) examineMeaning(h host.Host, here bool) {
 	if kind, _ := cacheType(p.ccache); p.ccache != "" && kind != fileType {
 		p.wrongAt("KRB5_CC_NAME", "a cache of the type "+shown(kind)+" cannot be used; use a file, such as "+host.RunDir+"/krb5cc_"+uidToken)
+	}
+	for _, name := range proxyVariables {
+		if _, err := transport.ParseVariable(p.Environment[name]); err != nil && p.Environment[name] != "" {
+			p.wrongAt(within("ENVIRONMENT", name), err.Error()+", and this one is not used")
+		}
 	}
 	for key, file := range map[string]string{"metrics.textfile": p.Metrics.Textfile, "LOG_FILE_PATH": p.Log.Path} {
 		if info, err := os.Stat(h.Path(filepath.Dir(file))); here && p.Sets(key) && (err != nil || !info.IsDir()) {

@@ -47,14 +47,17 @@ func isTransportVariable(name string) bool {
 	return strings.HasSuffix(name, "_PROXY") || slices.ContainsFunc(inherited, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
+// proxyVariables of ENVIRONMENT name a proxy, the first one that can be used.
+var proxyVariables = []string{"HTTPS_PROXY", "https_proxy"}
+
 // takeEnvironment takes from ENVIRONMENT what the keys of the files do not say. Others who read these variables ignore
 // what cannot be understood, and so does this.
 func (p *parser) takeEnvironment(h host.Host) {
 	if p.Transport.Proxy != nil {
 		p.Transport.Source = "proxy: in " + p.places["proxy"].file
 	}
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
-		if u, err := proxyURL.read(p.Environment[name]); err == nil && p.Transport.Proxy == nil {
+	for _, name := range proxyVariables {
+		if u, err := transport.ParseVariable(p.Environment[name]); err == nil && p.Transport.Proxy == nil {
 			p.Transport.Proxy, p.Transport.Source = u, name+" under ENVIRONMENT: in "+p.places[within("ENVIRONMENT", name)].file
 		}
 	}

@@ -234,3 +234,23 @@ func TestProxyAndAuthorityOfEnvironment(t *testing.T) {
 		t.Errorf("ENVIRONMENT has %q, the process's environment %q, %v", c.Environment, v, ok)
 	}
 }
+
+// A proxy without a scheme is one for http, as libcurl has it; one that nobody can use is ignored, and a mistake for a check.
+func TestProxyOfEnvironmentWithoutScheme(t *testing.T) {
+	for value, want := range map[string]string{
+		"proxy.test:3128": "http://proxy.test:3128", "me:x@proxy.test": "http://me:x@proxy.test", "socks5://proxy.test:1080": "", "'http://me:a b@proxy.test'": "",
+	} {
+		content := "\nENVIRONMENT: {HTTPS_PROXY: " + value + "}\n"
+		c := load(t, content)
+		if got := c.Transport.Proxy; (got == nil) != (want == "") || got != nil && got.String() != want {
+			t.Errorf("%s: %v, want %q", value, got, want)
+		}
+		_, _, err := CheckContent(host.Beneath(t.TempDir()), []byte(content))
+		if (err == nil) != (want != "") {
+			t.Errorf("%s: check: %v", value, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), "line 2: ENVIRONMENT.HTTPS_PROXY: it must be http://host:port") || strings.Contains(err.Error(), "a b")) {
+			t.Error(err)
+		}
+	}
+}

@@ -120,11 +120,7 @@ func FromEnvironment(environment map[string]string) (Choice, error) {
 	if name == "" {
 		return Choice{}, nil
 	}
-	text := strings.TrimSpace(environment[name])
-	if !strings.Contains(text, "://") { // as libcurl reads it
-		text = "http://" + text
-	}
-	proxy, err := ParseProxy(text)
+	proxy, err := ParseVariable(environment[name])
 	if err != nil {
 		return Choice{}, errors.New(name + " in the environment cannot be used: " + err.Error())
 	}
@@ -134,6 +130,15 @@ func FromEnvironment(environment map[string]string) (Choice, error) {
 	}
 	except, _ := Exceptions(list) // as others who read the variable, which ignore the rest
 	return Choice{proxy, except, name + " in the environment of azfilesauthmanager"}, nil
+}
+
+// ParseVariable reads the value of a variable that names a proxy, as libcurl does: without a scheme it is one for http.
+func ParseVariable(value string) (*url.URL, error) {
+	text := strings.TrimSpace(value)
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	return ParseProxy(text)
 }
 
 // ParseProxy reads the URL of a proxy.
