@@ -151,7 +151,7 @@ func TestLiveFindings(t *testing.T) {
 		"hang":               {order: &azurefake.Order{Target: azurefake.TargetStorage, Hang: true}, id: "https", fault: fault.EndpointTimeout},
 		"dropped":            {order: &azurefake.Order{Target: azurefake.TargetStorage, Drop: true}, id: "https", fault: fault.AzureBusy},
 		"no name":            {change: func(o *Options) { o.Lookup = names{} }, id: "dns", fault: fault.DNSFailed, says: "getent hosts " + acct},
-		"port 445 closed":    {change: func(o *Options) { o.Dial = refusing }, id: "port-445", fault: fault.SMBUnreachable, says: "refused"},
+		"port 445 closed":    {change: func(o *Options) { o.Dial = refusing }, id: "port-445", fault: fault.SMBUnreachable, says: "(10.0.0.4:445: connection refused)"},
 		"port 445 dropped":   {change: func(o *Options) { o.Dial = silent }, id: "port-445", fault: fault.SMBUnreachable, says: "no answer"},
 		"no IMDS":            {change: func(o *Options) { o.IMDS = broken{} }, id: "imds", fault: fault.IMDSUnreachable, says: "identity=arc"},
 		"no IMDS, client id": {files: map[string]string{"etc/fstab": user, "proc/1/mountinfo": ""}, change: func(o *Options) { o.IMDS = broken{} }, id: "imds", fault: fault.IMDSUnreachable},
@@ -200,7 +200,7 @@ func impatient(checks []Check) []Check {
 }
 
 func refusing(_ context.Context, network, _ string) (net.Conn, error) {
-	return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	return nil, &net.OpError{Op: "dial", Net: network, Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 4), Port: 445}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 }
 
 // silent dials a peer that drops everything.

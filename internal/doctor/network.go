@@ -136,11 +136,11 @@ func (s *Subject) connect(ctx context.Context, address string) Result {
 	conn, err := s.Dial(ctx, "tcp", address)
 	if err != nil {
 		server, _, _ := net.SplitHostPort(address)
-		errno := err.Error()
+		why := fault.Plain(err.Error())
 		if ctx.Err() != nil {
-			errno = "no answer in time"
+			why = fault.Plain(ctx.Err().Error())
 		}
-		return Failed(fault.SMBUnreachable.New(server, errno))
+		return Failed(fault.SMBUnreachable.New(server, why))
 	}
 	_ = conn.Close() // nothing was said
 	return Good("%s accepted a connection after %s", address, s.Now().Sub(began).Round(time.Millisecond))

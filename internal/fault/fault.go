@@ -237,7 +237,7 @@ func (f *Fault) Cause() string {
 			text += ": " + c
 		}
 	}
-	return Shorten(plain(Line(text)), maxCause)
+	return Shorten(Plain(Line(text)), maxCause)
 }
 
 // Sentence is What with Cause in parentheses, if there is one that says more.

@@ -9,6 +9,7 @@ import (
 // the first cause is shown: programs that do not fail do not pay for it.
 var jargon = sync.OnceValue(func() []phrase {
 	return []phrase{
+		{regexp.MustCompile(`\bproxyconnect (?:tcp|udp)[46]?: `), "the proxy: "},
 		{regexp.MustCompile(`\bdial (?:tcp|udp)[46]? (\S+): `), "$1: "},
 		{regexp.MustCompile(`\b(?:read|write) (?:tcp|udp)[46]? (?:\S+->)?(\S+): `), "$1: "},
 		{regexp.MustCompile(`\b(?:connect|read|write): (connection refused|connection reset by peer|connection timed out|no route to host|network is unreachable|broken pipe)`), "$1"},
@@ -25,8 +26,8 @@ type phrase struct {
 	plain string
 }
 
-// plain is the text of a cause without jargon.
-func plain(text string) string {
+// Plain is the text of a cause without jargon.
+func Plain(text string) string {
 	for _, p := range jargon() {
 		text = p.said.ReplaceAllString(text, p.plain)
 	}

@@ -18,11 +18,12 @@ func TestCauseIsPlain(t *testing.T) {
 		Err: fmt.Errorf("read: %w", syscall.ECONNRESET),
 	}
 	for want, err := range map[string]error{
-		"10.0.0.4:445: connection refused":       refused,
-		"10.0.0.4:443: connection reset by peer": reset,
-		"no answer in time":                      context.DeadlineExceeded,
-		"interrupted":                            context.Canceled,
-		"lookup a: no answer in time":            &net.DNSError{Err: "i/o timeout", Name: "a"},
+		"10.0.0.4:445: connection refused":            refused,
+		"10.0.0.4:443: connection reset by peer":      reset,
+		"the proxy: 10.0.0.4:445: connection refused": &net.OpError{Op: "proxyconnect", Net: "tcp", Err: refused},
+		"no answer in time":                           context.DeadlineExceeded,
+		"interrupted":                                 context.Canceled,
+		"lookup a: no answer in time":                 &net.DNSError{Err: "i/o timeout", Name: "a"},
 		"AZF-DNS-FAILED: " + DNSFailed.New("a").What() + ": no answer in time": DNSFailed.New("a").Because(context.DeadlineExceeded),
 		"the file is read by others": errors.New("the file is read by others"),
 	} {

@@ -43,7 +43,7 @@ func machineRows() []row {
 			"dns", "^getent hosts acct.file.core.windows.net; .* link the zone privatelink.file.core.windows.net",
 			"echo 10.99.0.1 acct.file.core.windows.net >>/etc/hosts"),
 		fails("port 445 closed", "ip rule add pref 1 to 10.99.0.1 ipproto 6 dport 445 unreachable",
-			"port-445", "^azfilesauth doctor acct.file.core.windows.net tries it from here; .* use a private endpoint or a VPN$", "ip rule del pref 1"),
+			"port-445", "^let port 445 of acct.file.core.windows.net pass .* use a private endpoint or a VPN; azfilesauth doctor acct.file.core.windows.net tries it from here$", "ip rule del pref 1"),
 		fails("value of a wrong type", "config 'upcall: {deadline: soon}'",
 			"config", "^correct /etc/azfilesauth/config.yaml$", "sed -i /soon/d /etc/azfilesauth/config.yaml"),
 		fails("USER_UID invalid", "sed -i 's/^USER_UID:.*/USER_UID: 4711/' /etc/azfilesauth/config.yaml",
