@@ -55,6 +55,7 @@ type Ticket struct {
 	Identity    string    // the record's line, "" without a record
 	Refreshable bool      // what the record says; counts only with an Identity
 	Trusted     bool      // nobody but root could have written the record
+	Elsewhere   bool      // the token file of its identity is one that another container sees
 	Aliases     []string
 }
 
@@ -224,7 +225,11 @@ func (p Policy) due(t Ticket) time.Time {
 	latest := min(share(min(p.At+p.Jitter, maxShare)), life-min(p.BeforeExpiry, life/2))
 	earliest := min(share(p.At), max(latest-share(p.Jitter), latest/2))
 	spread := time.Duration(fraction(p.Seed, t.Host+t.User, strconv.Itoa(t.CRUID)) * float64(latest-earliest))
-	return begin.Add(max(earliest+spread, minUse))
+	at := begin.Add(max(earliest+spread, minUse))
+	if t.Elsewhere { // who sees the file has half of what is left to replace it
+		at = at.Add(t.End.Sub(at) / 2)
+	}
+	return at
 }
 
 // pacedTime is when a ticket is to be replaced that Before is asked for.

@@ -262,6 +262,23 @@ func TestDueCountsFromWhenItWasObtained(t *testing.T) {
 	}
 }
 
+// TestDueOfWhatOthersRenew: where the token file cannot be seen, the daemon that sees it is first.
+func TestDueOfWhatOthersRenew(t *testing.T) {
+	ticket := live(time.Hour)
+	ticket.Elsewhere = true
+	if got := punctual.due(ticket).Sub(epoch); got != 48*time.Minute {
+		t.Errorf("due after %s", got)
+	}
+	w := &watcher{Options: Options{Host: own()}}
+	dir := t.TempDir()
+	line := "workload client_id=" + clientID + " tenant_id=" + clientID + " token_file=" + dir
+	for text, want := range map[string]bool{"system": false, line + "/token": false, line + "/gone/token": true, "no identity": false} {
+		if got := w.elsewhere(text); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 func TestJitterIsStableAndSpreads(t *testing.T) {
 	p := Policy{Refresh: config.Refresh{At: 0.6, Jitter: 0.1}, Seed: "this machine"}
 	q := p

@@ -19,7 +19,7 @@ const refusedFor = time.Hour
 func (w *watcher) awaitMounts(uid int, list tickets.Listing) {
 	for _, t := range list.Refused {
 		e, err := w.cfg.Resolver.Resolve(t.Host())
-		if err != nil || !t.Trusted || !t.Refreshable || w.now().Sub(t.ObtainedAt) >= refusedFor || w.isMounted(t.Host(), uid) {
+		if err != nil || !t.Trusted || !t.Refreshable || w.now().Sub(t.ObtainedAt) >= refusedFor || w.isMounted(t.Host(), uid) || w.elsewhere(t.Identity) {
 			continue
 		}
 		k := Key{e.Host(), uid, t.User()}

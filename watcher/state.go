@@ -3,8 +3,12 @@ package watcher
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -157,30 +161,42 @@ func (w *watcher) takeTickets(uid int, list tickets.Listing) {
 	used := map[string]bool{}
 	for k, mounted := range w.mounts {
 		if t, found := list.Serving(mounted[0].Endpoint, k.User); found && k.CRUID == uid {
-			w.tickets[k] = ticketOf(t, k)
+			w.tickets[k] = w.ticketOf(t, k)
 			used[t.Name()] = true
 		}
 	}
 	for _, t := range slices.Concat(list.Tickets, list.Further) {
 		k := Key{t.Host(), uid, t.User()}
 		if !used[t.Name()] && w.mounts[k] == nil {
-			w.tickets[k] = ticketOf(t, k)
+			w.tickets[k] = w.ticketOf(t, k)
 		}
 	}
 }
 
-func ticketOf(t tickets.Ticket, k Key) Ticket {
+func (w *watcher) ticketOf(t tickets.Ticket, k Key) Ticket {
 	ticket := Ticket{Key: k, Name: t.Name(), Private: t.Private(), Start: t.StartTime, End: t.EndTime, Trusted: t.Trusted}
 	if ticket.Start.IsZero() {
 		ticket.Start = t.AuthTime
 	}
 	if t.Known {
 		ticket.Identity, ticket.Refreshable, ticket.Aliases = t.Identity, t.Refreshable, t.Aliases
+		ticket.Elsewhere = w.elsewhere(t.Identity)
 	}
 	if t.Trusted {
 		ticket.Obtained = t.ObtainedAt
 	}
 	return ticket
+}
+
+// elsewhere reports whether the token file of an identity is in a directory that is not here, as that of the Azure Files CSI
+// driver, which its own containers see.
+func (w *watcher) elsewhere(line string) bool {
+	id, err := identity.Parse(line)
+	if err != nil || id.TokenFile == "" {
+		return false
+	}
+	_, err = os.Stat(w.Host.Path(filepath.Dir(id.TokenFile)))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // uids are those whose caches are in use: USER_UID's and those of the mounts, also of those that are gone.
