@@ -12,7 +12,8 @@ import (
 // alarm is the watcher's only clock. It rings at a moment of the wall clock, and when that clock is set
 // or the machine wakes up, because then every plan made before is void.
 type alarm interface {
-	set(at time.Time)
+	// set says when to ring. It reports whether the clock was set since the last time, which rings tells of no more then.
+	set(at time.Time) (stepped bool)
 	rings() <-chan ring
 	close()
 }
@@ -39,9 +40,11 @@ func newTimer() (*timer, error) {
 	return t, nil
 }
 
-func (t *timer) set(at time.Time) {
+// set arms the timer whatever timerfd_settime(2) says: ECANCELED is the change of the clock that listen would have read.
+func (t *timer) set(at time.Time) (stepped bool) {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(at.UnixNano(), 1))} // 0 would disarm it
-	_ = unix.TimerfdSettime(t.fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &spec, nil)
+	err := unix.TimerfdSettime(t.fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &spec, nil)
+	return errors.Is(err, unix.ECANCELED)
 }
 
 func (t *timer) rings() <-chan ring { return t.out }

@@ -113,6 +113,10 @@ func TestWhatIsRepairedIsNoticed(t *testing.T) {
 		"a route":          func(w *world) { w.changed <- network },
 		"a file":           func(w *world) { w.changed <- configuration },
 		"the clock":        func(w *world) { w.step(time.Second) },
+		"the clock, while the alarm is set": func(w *world) {
+			w.stepped.Store(true)
+			w.mount(share(0), "/mnt/1") // which forgives nothing of the network
+		},
 	} {
 		bubble(t, system, 1, func(w *world) {
 			w.mount(share(0), "/mnt/0")

@@ -198,7 +198,10 @@ func (w *watcher) decide() {
 
 // setAlarm sets the alarm, after which nothing happens until something does.
 func (w *watcher) setAlarm() {
-	w.alarm.set(w.next)
+	if w.alarm.set(w.next) { // the plan was made by another clock
+		w.forgive(anyFault)
+		w.alarm.set(w.now())
+	}
 	w.reportStatus()
 	w.exposeMetrics()
 }

@@ -65,6 +65,7 @@ type world struct {
 	lines     []entry
 	ring      chan ring
 	timer     *time.Timer
+	stepped   atomic.Bool // the clock was set, and set is to tell
 	remounted chan struct{}
 	followed  []chan struct{}
 	changed   chan cause
@@ -148,7 +149,11 @@ func (w *world) wall() time.Time {
 }
 
 // set, rings and close are for alarm.
-func (w *world) set(at time.Time)   { w.timer.Reset(max(at.Sub(w.wall()), 0)) }
+func (w *world) set(at time.Time) (stepped bool) {
+	w.timer.Reset(max(at.Sub(w.wall()), 0))
+	return w.stepped.Swap(false)
+}
+
 func (w *world) rings() <-chan ring { return w.ring }
 func (w *world) close()             {}
 
