@@ -115,7 +115,7 @@ func (m *machine) tickets(b *strings.Builder, cache *ccache.Cache) {
 		}
 		fmt.Fprintf(b, "  %s etype %d, from %s to %s, flags %#x, ticket of %d bytes\n",
 			m.secrets.showOrRedact(c.Server.String(), principal), c.Key.Etype, clock(c.StartTime), clock(c.EndTime), c.Flags, c.Ticket.Len())
-		if rec, ok := records[strings.Join(c.Server.Components, "/")]; ok {
+		if rec, ok := records[c.Server.Name()]; ok {
 			line := secret.Redacted
 			if id, err := identity.Parse(rec.Identity); err == nil && id.Validate() == nil {
 				line = legible.Line(rec.Identity)

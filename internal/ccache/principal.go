@@ -70,6 +70,9 @@ func (p Principal) place() string {
 	return p.host()
 }
 
+// Name is the name by which Ticket finds the ticket of a service of ours: cifs/<host in lower case>, or a Private one.
+func (p Principal) Name() string { return nameOf(p.place()) }
+
 // isAt reports whether place() is place. Caches of many accounts are searched entry by entry, so it compares before it
 // makes any text.
 func (p Principal) isAt(place string) bool {

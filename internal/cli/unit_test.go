@@ -87,7 +87,7 @@ func TestDescribeAStrangeTicket(t *testing.T) {
 	}
 	s := session{App: &App{Host: host.Host{Now: func() time.Time { return start }}}}
 	row := s.rows([]listed{describe(ticket, start, "/cc")})[1]
-	if row[0] != "a?[2Jb" || row[1] != "?" {
+	if row[0] != "a?[2jb" || row[1] != "?" {
 		t.Errorf("got %q", row)
 	}
 }

@@ -32,13 +32,13 @@ type Listing struct {
 }
 
 // Name is where the ticket is in its cache, without the realm: cifs/<canonical host> or a ccache.Private name.
-func (t Ticket) Name() string { return strings.Join(t.Server.Components, "/") }
+func (t Ticket) Name() string { return t.Server.Name() }
 
-// Host is the host that the ticket is for, as the cache has it.
-func (t Ticket) Host() string { return t.Server.Components[1] }
+// Host is the host that the ticket is for, in lower case: older tools stored it as it was typed.
+func (t Ticket) Host() string { return strings.ToLower(t.Server.Components[1]) }
 
 // Private reports whether the ticket is a further identity's, which only our own handler finds.
-func (t Ticket) Private() bool { return t.Server.Components[0] != "cifs" }
+func (t Ticket) Private() bool { return len(t.Server.Components) > 2 }
 
 // User is the selector of the mounts that the ticket is for, "" when its owner is not known for sure.
 func (t Ticket) User() string {
@@ -69,7 +69,7 @@ func (l Listing) Serving(e endpoint.Endpoint, username string) (Ticket, bool) {
 // of text; "" when it is the same principal's, or nobody knows.
 func (l Listing) Replaced(r Request) string {
 	for _, t := range l.Tickets {
-		if strings.EqualFold(t.Host(), r.Endpoint.Host()) && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
+		if t.Host() == r.Endpoint.Host() && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
 			return t.Identity
 		}
 	}

@@ -433,6 +433,28 @@ func TestListAndClear(t *testing.T) {
 	}
 }
 
+// TestListOfNamesAsTyped: older tools stored a ticket under the host as it was typed, and a set that was refused has left who is
+// to obtain the next one.
+func TestListOfNamesAsTyped(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(w.request(acct, system))
+	c := w.cache()
+	for i := range c.Credentials {
+		if parts := c.Credentials[i].Server.Components; len(parts) == 2 {
+			c.Credentials[i].Server.Components = []string{"CIFS", strings.ToUpper(parts[1])}
+		}
+	}
+	must(0, os.WriteFile(w.path, c.Marshal(), 0o600))
+	l := must(w.List(0))
+	if len(l.Further) != 0 || len(l.Tickets) != 1 {
+		t.Fatalf("%d tickets, %d of further identities", len(l.Tickets), len(l.Further))
+	}
+	found := l.Tickets[0]
+	if !found.Known || found.Identity != "system" || found.Host() != acct || found.Name() != "cifs/"+acct || found.Private() {
+		t.Errorf("%s at %s, known %v by %q", found.Name(), found.Host(), found.Known, found.Identity)
+	}
+}
+
 func TestTokenOfTheCaller(t *testing.T) {
 	w := newWorld(t)
 	r := w.request(acct, identity.Identity{Kind: identity.Token})
