@@ -174,10 +174,7 @@ func (w *watcher) takeTickets(uid int, list tickets.Listing) {
 }
 
 func (w *watcher) ticketOf(t tickets.Ticket, k Key) Ticket {
-	ticket := Ticket{Key: k, Name: t.Name(), Private: t.Private(), Start: t.StartTime, End: t.EndTime, Trusted: t.Trusted}
-	if ticket.Start.IsZero() {
-		ticket.Start = t.AuthTime
-	}
+	ticket := Ticket{Key: k, Name: t.Name(), Private: t.Private(), Start: t.ValidFrom(), End: t.EndTime, Trusted: t.Trusted}
 	if t.Known {
 		ticket.Identity, ticket.Refreshable, ticket.Aliases = t.Identity, t.Refreshable, t.Aliases
 		ticket.Elsewhere = w.elsewhere(t.Identity)

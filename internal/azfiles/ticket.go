@@ -73,10 +73,7 @@ func (x *exchange) credential(a *reply.Answer, g *grant) (ccache.Credential, *fa
 		Flags:     flags(i.Flags.Bytes),
 		Ticket:    secret.New(bytes.Clone(g.raw)),
 	}
-	// Both are optional (RFC 4120, 5.8.1), and a ticket without a start is valid from its issue (5.3).
-	if cred.StartTime.IsZero() {
-		cred.StartTime = cred.AuthTime
-	}
+	cred.StartTime = cred.ValidFrom() // both times are optional (RFC 4120, 5.8.1)
 	if cred.AuthTime.IsZero() {
 		cred.AuthTime = cred.StartTime
 	}

@@ -51,6 +51,14 @@ type Credential struct {
 	Ticket, SecondTicket                    secret.Value // DER of a Ticket; the value, in a configuration entry
 }
 
+// ValidFrom is when the ticket begins to be valid: without a start, when the login was (RFC 4120, 5.3).
+func (c Credential) ValidFrom() time.Time {
+	if c.StartTime.IsZero() {
+		return c.AuthTime
+	}
+	return c.StartTime
+}
+
 // Cache is the content of a credential cache. The zero Cache is empty and ready to use.
 type Cache struct {
 	// Principal is the default principal. libkrb5 finds no ticket of another client.

@@ -75,12 +75,9 @@ func describe(t tickets.Ticket, now time.Time, ccache string) listed {
 	l := listed{
 		Endpoint: t.Host(), Server: t.Server.String(), Client: t.Client.String(), Refreshable: t.Refreshable,
 		State: stateOK, Encryption: encryption(t.Key.Etype),
-		ObtainedAt: formatTime(t.ObtainedAt), StartsAt: formatTime(t.StartTime), ExpiresAt: formatTime(t.EndTime),
+		ObtainedAt: formatTime(t.ObtainedAt), StartsAt: formatTime(t.ValidFrom()), ExpiresAt: formatTime(t.EndTime),
 		SecondsLeft: secondsLeft(now, t.EndTime), Trusted: t.Trusted,
 		Aliases: append([]string{}, t.Aliases...), CCache: ccache, expires: t.EndTime,
-	}
-	if t.StartTime.IsZero() { // then it starts with the login (RFC 4120, 5.3)
-		l.StartsAt = formatTime(t.AuthTime)
 	}
 	if t.Known {
 		l.Identity = &t.Identity

@@ -112,13 +112,9 @@ func (r *rows) of(c *ccache.Credential) row {
 		r.realm = r.form(c.Server.Realm)
 	}
 	r.last = c
-	start := c.StartTime
-	if start.IsZero() { // it starts when the login was (RFC 4120, 5.3)
-		start = c.AuthTime
-	}
 	return row{
 		server: r.form(c.Server.String()), client: r.client, realm: r.realm, flags: c.Flags,
-		start: r.stamp(start), end: r.stamp(c.EndTime), renew: r.stamp(c.RenewTill),
+		start: r.stamp(c.ValidFrom()), end: r.stamp(c.EndTime), renew: r.stamp(c.RenewTill),
 	}
 }
 

@@ -96,10 +96,6 @@ const maxMargin = 5 * time.Minute
 // stale reports whether a ticket is too near its end to log in with. Tickets that are short from the
 // start are used for three quarters of their life.
 func stale(cred ccache.Credential, now time.Time) bool {
-	start := cred.StartTime
-	if start.IsZero() {
-		start = cred.AuthTime
-	}
-	margin := min(maxMargin, cred.EndTime.Sub(start)/4)
+	margin := min(maxMargin, cred.EndTime.Sub(cred.ValidFrom())/4)
 	return cred.EndTime.Sub(now) < margin
 }
