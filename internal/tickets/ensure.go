@@ -308,11 +308,9 @@ func (c *Call) fetch(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	c.way = waiting.Transport(way, c.waits)
-	c.cache.writer.expect()
-	cred, err := c.exchange(ctx)
+	cred, err := c.exchangeExpected(ctx)
 	c.turn.leave() // while the cache is written others can ask, and more tickets go out in one write
 	if err != nil {
-		c.cache.writer.giveUp()
 		c.keepIdentity(ctx)
 		return Result{}, err
 	}
@@ -373,6 +371,20 @@ func (c *Call) keepIdentity(ctx context.Context) {
 		cache.Note(p.name, rec)
 		return nil
 	})
+}
+
+// exchangeExpected is an exchange whose ticket the writer expects until it fails, if only by a panic.
+func (c *Call) exchangeExpected(ctx context.Context) (cred ccache.Credential, err error) {
+	c.cache.writer.expect()
+	got := false
+	defer func() {
+		if !got {
+			c.cache.writer.giveUp()
+		}
+	}()
+	cred, err = c.exchange(ctx)
+	got = err == nil
+	return cred, err
 }
 
 // exchange gets a ticket for a token. When one that was kept is refused it asks for another, once.

@@ -2,10 +2,12 @@ package tickets
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 )
 
 const (
@@ -142,7 +144,13 @@ func writeAll(ctx context.Context, store *ccache.Store, batch []*write) {
 	}
 }
 
-func update(ctx context.Context, store *ccache.Store, batch []*write) error {
+// update is one write. A change that panics, over what somebody wrote into a cache, fails: the writer has others' tickets as well.
+func update(ctx context.Context, store *ccache.Store, batch []*write) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Internal.New().Because(fmt.Errorf("panic: %v", p))
+		}
+	}()
 	return store.Update(ctx, func(c *ccache.Cache) error {
 		for _, b := range batch {
 			b.change(c)

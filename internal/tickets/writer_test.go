@@ -3,6 +3,7 @@ package tickets
 import (
 	"encoding/binary"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 )
 
@@ -66,6 +68,50 @@ func TestWriterGathers(t *testing.T) {
 	})
 	if n := renames(); n != 3 {
 		t.Errorf("%d writes for three tickets that came one by one", n)
+	}
+}
+
+// TestWriterSurvivesPanics: a daemon goes on after one.
+func TestWriterSurvivesPanics(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "krb5cc")
+	store := must(ccache.Open(machine(path), path, 0))
+	w := newWriter()
+	note := func(c *ccache.Cache) { c.Note("cifs/a.file.core.windows.net", ccache.Record{Identity: "system"}) }
+	errs := make([]error, 2)
+	w.expect()
+	w.expect()
+	var all sync.WaitGroup
+	for i, change := range []func(*ccache.Cache){func(*ccache.Cache) { panic("of what is in the cache") }, note} {
+		all.Go(func() { errs[i] = w.put(t.Context(), store, change) })
+	}
+	all.Wait()
+	if !fault.Is(errs[0], fault.Internal) || errs[1] != nil {
+		t.Errorf("the change that panics: %v, the other: %v", errs[0], errs[1])
+	}
+	w.expect()
+	if err := w.put(t.Context(), store, note); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}
+
+// panicking is a way on which nothing comes back.
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("of what Azure answered") }
+
+func TestPanicIsNotExpected(t *testing.T) {
+	w := newWorld(t)
+	w.Transport, w.client.Transport = panicking{}, panicking{}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("it goes on")
+			}
+		}()
+		_, _ = w.Ensure(t.Context(), w.request(acct, system))
+	}()
+	if !w.caches[0].writer.complete() {
+		t.Error("the writer waits for a ticket that does not come")
 	}
 }
 
