@@ -54,6 +54,15 @@ var ways = []string{"-microsoftrouting", "-internetrouting", "-ipv6"}
 // zoneSuffix is that of accounts with a DNS zone of their own: <account>[.privatelink].z<number>.<zoneSuffix>.
 const zoneSuffix = ".file.storage.azure.net"
 
+// Domains are those beneath which all accounts are.
+func Domains() []string {
+	all := []string{zoneSuffix[1:]}
+	for _, s := range suffixes {
+		all = append(all, s.suffix)
+	}
+	return all
+}
+
 const privatelink = ".privatelink"
 
 // maxHost is the longest host name of the DNS, in bytes (RFC 1035, 2.3.4).

@@ -18,6 +18,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
@@ -133,6 +134,21 @@ func TestActions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A stock cifs.upcall learns the realm of every account that there can be.
+func TestDomainRealmOfAccounts(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{krb5Conf: "includedir /etc/krb5.conf.d/\n"})
+	apply(t, h, StockHandler)
+	profile := krb5conf.Of(h.Host)
+	for _, host := range []string{"acct.file.core.windows.net", "acct.z12.file.storage.azure.net", "acct.file.core.usgovcloudapi.net", "acct.file.core.chinacloudapi.cn", "acct.file.core.eaglex.ic.gov"} {
+		if r, ok := profile.RealmOf(host); !ok || r.Value != ccache.AzureRealm {
+			t.Errorf("%s: %+v", host, r)
+		}
+	}
+	if r, ok := profile.RealmOf("acct.blob.core.windows.net"); ok {
+		t.Errorf("no account of files: %+v", r)
 	}
 }
 

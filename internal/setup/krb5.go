@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/krb5conf"
 )
@@ -17,9 +18,6 @@ const (
 	krb5Backup = krb5Conf + ".before-azfilesauth"
 	krb5Drop   = "/etc/krb5.conf.d/azfilesauth.conf"
 )
-
-// hostSuffixes are the domains of storage accounts, by cloud: public, US government, China.
-var hostSuffixes = []string{"file.core.windows.net", "file.core.usgovcloudapi.net", "file.core.chinacloudapi.cn"}
 
 var (
 	sectionLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*\[([^\]]+)\]`) })
@@ -74,8 +72,8 @@ func planDomainRealm(p *planner) error {
 	realm := p.realm()
 	var b strings.Builder
 	b.WriteString("# For a stock cifs.upcall; azfiles.upcall(8) does not need it.\n[domain_realm]\n")
-	for _, suffix := range hostSuffixes {
-		b.WriteString("\t." + suffix + " = " + realm + "\n")
+	for _, domain := range endpoint.Domains() {
+		b.WriteString("\t." + domain + " = " + realm + "\n")
 	}
 	return p.file(krb5Drop, []byte(b.String()), 0o644)
 }
