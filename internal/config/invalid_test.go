@@ -52,7 +52,7 @@ func TestWrongValues(t *testing.T) {
 		{"identities.a", "identities: {a: {client_id: %s}}", []string{"x", "system", guid + "0"}},
 		{"identities.a", "identities: {a: {token_file: %s}}", []string{"x", "/", "/a/../b"}},
 		{"endpoints.acct.file.core.windows.net.identity", "endpoints: {acct.file.core.windows.net: {identity: %s}}", []string{"nobody"}},
-		{"endpoints.acct.file.core.windows.net.authority", "endpoints: {acct.file.core.windows.net: {authority: %s}}", []string{"http://x", "x"}},
+		{"endpoints.acct.file.core.windows.net.authority", "endpoints: {acct.file.core.windows.net: {authority: %s}}", []string{"http://x", "x", "'https://login.example/?'", "'https://login.example#'", "'https://:443'"}},
 		{"endpoints.acct.file.core.windows.net.resource", "endpoints: {acct.file.core.windows.net: {resource: %s}}", []string{"http://x", "x"}},
 		{"endpoints.a.example", "endpoints: {a.example: {canonical: %s}}", []string{"other.example", "a.example", "a_b.file.core.windows.net", "https://acct.file.core.windows.net", "file.core.windows.net"}},
 	}

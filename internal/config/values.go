@@ -18,6 +18,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
@@ -279,8 +280,7 @@ func withoutLogin(u *url.URL) string {
 
 // httpsURL is that of a service that gets or gives tokens.
 var httpsURL = texts("URL", func(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if identity.CheckURL(strings.TrimRight(s, "/")) != "" {
 		return "", errors.New("it must be an address that begins with https://")
 	}
 	return s, nil

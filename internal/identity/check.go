@@ -94,9 +94,10 @@ func checkPath(v string) string {
 	return ""
 }
 
-func checkURL(v string) string {
+// CheckURL tells what is wrong with the address of a service that gets or gives tokens, "" for nothing.
+func CheckURL(v string) string {
 	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		strings.ContainsAny(v, "?#") || strings.HasSuffix(v, "/") {
 		return "must be an https URL without a user name, a query or a fragment"
 	}
@@ -105,7 +106,7 @@ func checkURL(v string) string {
 
 // checkAuthority accepts the URL of a host alone: the first part of a path would be taken for the tenant.
 func checkAuthority(v string) string {
-	if problem := checkURL(v); problem != "" {
+	if problem := CheckURL(v); problem != "" {
 		return problem
 	}
 	if host := strings.TrimPrefix(v, "https://"); strings.Trim(host, lower+"-.:[]") != "" {

@@ -32,7 +32,7 @@ var fields = []field{
 	{"certificate_file", func(i *Identity) *string { return &i.CertificateFile }, checkPath},
 	{"user", func(i *Identity) *string { return &i.User }, checkUser},
 	{"authority_host", func(i *Identity) *string { return &i.Authority }, checkAuthority},
-	{"resource", func(i *Identity) *string { return &i.Resource }, checkURL},
+	{"resource", func(i *Identity) *string { return &i.Resource }, CheckURL},
 }
 
 // String is the identity on one line of printable ASCII: the kind, then key=value for what is set,
