@@ -23,12 +23,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
@@ -71,8 +71,8 @@ func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret
 	if c.Transport == nil || e.IsZero() {
 		return ccache.Credential{}, fault.Internal.New().Because(errors.New("an exchange needs a transport and an endpoint"))
 	}
-	if !headerValue(token.RevealString()) {
-		return ccache.Credential{}, x.clean(fault.TokenInvalid.New(who.Identity, "it is not one word of printable characters"))
+	if problem := identity.TokenProblem(token.Reveal()); problem != "" {
+		return ccache.Credential{}, fault.TokenInvalid.New(who.Identity, problem)
 	}
 	for n := 1; ; n++ {
 		cred, f := x.attempt(ctx)
@@ -122,11 +122,6 @@ func (x *exchange) hidden() reply.Hidden { return reply.Hidden{x.token.RevealStr
 func (x *exchange) clean(f *fault.Fault) *fault.Fault { return x.hidden().Redact(f) }
 
 func (x *exchange) host() string { return x.endpoint.Host() }
-
-// headerValue reports whether a token can stand behind "Bearer " (RFC 6750, 2.1).
-func headerValue(token string) bool {
-	return token != "" && strings.IndexFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
-}
 
 func (c *Client) now() time.Time {
 	if c.Now == nil {

@@ -207,7 +207,7 @@ func (p arcPlaces) key(h host.Host, challenge string) (string, error) {
 		return "", fault.ArcKey.New(name, problem)
 	}
 	key := strings.TrimSpace(string(text))
-	if problem := tokenProblem([]byte(key)); problem != "" {
+	if problem := TokenProblem([]byte(key)); problem != "" {
 		return "", fault.ArcKey.New(name, problem)
 	}
 	return key, nil

@@ -33,7 +33,7 @@ func fromEntra(ctx context.Context, i Identity, o Options) (AccessToken, error) 
 	if err != nil {
 		return AccessToken{}, e.fault(e)
 	}
-	if problem := tokenProblem([]byte(t.Token)); problem != "" {
+	if problem := TokenProblem([]byte(t.Token)); problem != "" {
 		return AccessToken{}, fault.TokenInvalid.New(e.host(), problem)
 	}
 	return AccessToken{Value: secret.FromString(t.Token), ExpiresOn: t.ExpiresOn}, nil
@@ -58,7 +58,7 @@ func (e *entra) credential() (azcore.TokenCredential, error) {
 			return nil, err
 		}
 		text = bytes.TrimSpace(text)
-		if problem := tokenProblem(text); problem != "" {
+		if problem := TokenProblem(text); problem != "" {
 			return nil, fault.SecretFile.New(i.SecretFile, problem, writeAnew)
 		}
 		return azidentity.NewClientSecretCredential(i.TenantID, i.ClientID, string(text),
@@ -76,7 +76,7 @@ func (e *entra) federated(o policy.ClientOptions) (azcore.TokenCredential, error
 		return nil, err
 	}
 	text = bytes.TrimSpace(text)
-	if problem := tokenProblem(text); problem != "" {
+	if problem := TokenProblem(text); problem != "" {
 		return nil, fault.TokenFile.New(i.TokenFile, problem, writeAnew)
 	}
 	assertion := secret.New(text)

@@ -175,7 +175,7 @@ func tokenOf(resp *http.Response, who string, now time.Time) (AccessToken, error
 	}
 	problem := noToken
 	if body, err := runtime.Payload(resp); err == nil && json.Unmarshal(body, &answer) == nil && answer.Token != "" {
-		problem = tokenProblem([]byte(answer.Token))
+		problem = TokenProblem([]byte(answer.Token))
 	}
 	if problem != "" {
 		return AccessToken{}, fault.TokenInvalid.New(who, problem)

@@ -50,7 +50,7 @@ func ReadToken(r io.Reader, from string) (secret.Value, error) {
 // resource or that of the cloud; any other token passes. Its errors are faults without the token.
 func (i Identity) FromText(text []byte, from string, o Options) (AccessToken, error) {
 	text = bytes.TrimSpace(text)
-	if problem := tokenProblem(text); problem != "" {
+	if problem := TokenProblem(text); problem != "" {
 		return AccessToken{}, fault.TokenInvalid.New(from, problem)
 	}
 	t := AccessToken{Value: secret.New(bytes.Clone(text))}
@@ -79,9 +79,9 @@ func sizeProblem(text []byte) string {
 	return ""
 }
 
-// tokenProblem tells why a text is no access token, or "". What an HTTP header may hold of a bearer
+// TokenProblem tells why a text is no access token, or "". What an HTTP header may hold of a bearer
 // token is printable ASCII without spaces (RFC 6750, 2.1).
-func tokenProblem(text []byte) string {
+func TokenProblem(text []byte) string {
 	if problem := sizeProblem(text); problem != "" {
 		return problem
 	}
