@@ -91,7 +91,7 @@ func (r *request) mounted() (fit, several []string, err error) {
 	}
 	for _, m := range all {
 		addr, err := netip.ParseAddr(m.Addr)
-		if err != nil || addr.Unmap().WithZone("") != r.desc.ip || !strings.HasPrefix(m.Sec, "krb5") ||
+		if err != nil || addr.Unmap().WithZone("") != r.desc.ip || !m.IsKerberos() ||
 			m.CRUID != int(r.desc.creduid) || m.Username != r.desc.user {
 			continue
 		}

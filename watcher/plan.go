@@ -206,7 +206,7 @@ func (p Policy) nextChange(now time.Time, t Ticket, known bool) time.Time {
 }
 
 func byKerberos(m mounts.Mount) bool {
-	return m.CRUID >= 0 && (m.Sec == "krb5" || m.Sec == "krb5i")
+	return m.CRUID >= 0 && m.IsKerberos()
 }
 
 // life is how long a ticket is ours, and since when.

@@ -62,7 +62,7 @@ func dropIns(h host.Host, dir string) (files, misnamed []string, err error) {
 		return nil, nil, fault.ConfigInvalid.New(dir, "it cannot be opened as a directory").Because(err)
 	}
 	defer d.Close()
-	if st, err := d.Stat("."); err != nil || d.Shared || st.Uid != 0 && int(st.Uid) != h.UID {
+	if st, err := d.Stat("."); err != nil || d.Shared || !h.Trusts(st.Uid) {
 		who := host.Exposed{UID: int(st.Uid), Mode: fs.FileMode(st.Mode & 0o777), Foreign: !d.Shared}
 		return nil, nil, fault.ConfigUnsafe.New(dir, who.Error())
 	}

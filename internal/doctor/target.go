@@ -4,7 +4,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -205,7 +204,7 @@ func (s *Subject) loginsFrom(e endpoint.Endpoint, origins []Origin) (all []login
 	for _, from := range origins {
 		if l := from.Fstab; l != nil && (l.IsOurs() || l.IsKerberos()) {
 			all = append(all, s.loginOfLine(e, *l))
-		} else if m := from.Mount; m != nil && strings.HasPrefix(m.Sec, "krb5") {
+		} else if m := from.Mount; m != nil && m.IsKerberos() {
 			all = append(all, s.loginOfMount(e, m))
 		}
 	}

@@ -47,6 +47,9 @@ func (m Mount) Same(e endpoint.Endpoint, share, dir string) bool {
 	return m.Endpoint.Host() == e.Host() && strings.EqualFold(m.Share, share) && strings.EqualFold(m.Dir, dir)
 }
 
+// IsKerberos reports whether the mount logs in by Kerberos.
+func (m Mount) IsKerberos() bool { return strings.HasPrefix(m.Sec, "krb5") }
+
 // ListFrom gives the SMB mounts of endpoints in a mount table, such as /proc/1/mountinfo. A table that cannot be opened is
 // a fault.
 func ListFrom(path string, res endpoint.Resolver) ([]Mount, error) {

@@ -27,7 +27,7 @@ func LeftToTheMachine(cfg *config.Config, live []mounts.Mount, fstab []mounts.Fs
 		}
 	}
 	for _, m := range live {
-		if strings.HasPrefix(m.Sec, "krb5") {
+		if m.IsKerberos() {
 			add(m.Endpoint, m.Target, m.Username)
 		}
 	}
