@@ -63,21 +63,6 @@ func (s *session) resolveName(text string, cfg *config.Config) (named, error) {
 	if source := n.place.Source(); source != "" {
 		text = source
 	}
-	var err error
-	n.Endpoint, err = mounts.Named(text, cfg.Resolver)
-	if err != nil && endpoint.IsAccount(text) {
-		n.Endpoint, err = namedAccount(text, cfg.Resolver, mounted, lines)
-	}
-	for _, l := range lines {
-		if e, problem := mounts.Named(l.Spec, cfg.Resolver); problem == nil && e.Host() == n.Host() && (l.IsOurs() || l.IsKerberos()) {
-			n.lines = append(n.lines, l)
-		}
-	}
-	return n, err
-}
-
-// namedAccount finds the endpoint of an account that is named alone, among the hosts that are in use if it is one of theirs.
-func namedAccount(text string, res endpoint.Resolver, mounted []mounts.Mount, lines []mounts.FstabLine) (endpoint.Endpoint, error) {
 	var known []string
 	for _, m := range mounted {
 		known = append(known, m.Endpoint.Host())
@@ -87,7 +72,14 @@ func namedAccount(text string, res endpoint.Resolver, mounted []mounts.Mount, li
 			known = append(known, host)
 		}
 	}
-	return mounts.Named(endpoint.HostOfAccount(text, known), res)
+	var err error
+	n.Endpoint, err = mounts.NamedAmong(text, cfg.Resolver, known)
+	for _, l := range lines {
+		if e, problem := mounts.Named(l.Spec, cfg.Resolver); problem == nil && e.Host() == n.Host() && (l.IsOurs() || l.IsKerberos()) {
+			n.lines = append(n.lines, l)
+		}
+	}
+	return n, err
 }
 
 // collectStatus tells without the daemon what can be told: nothing of plans and attempts.

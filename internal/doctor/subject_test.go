@@ -106,6 +106,19 @@ UUID=1 / ext4 rw 0 0
 	}
 }
 
+// A name of the configuration's that could be an account's is the one that it stands for, as for every other command.
+func TestNamedByTheConfiguration(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, "-- etc/azfilesauth/config.yaml 600 --\nendpoints: {backup: {canonical: acct7.file.core.windows.net}}\n")
+	for named, want := range map[string]string{"backup": "acct7.file.core.windows.net", "acct7": "acct7.file.core.windows.net", "acct8": "acct8.file.core.windows.net"} {
+		s, err := New(Options{Host: machine(root), Endpoint: named})
+		must(t, err)
+		if got := s.Targets[0].Endpoint.Host(); got != want {
+			t.Errorf("%s: %s", named, got)
+		}
+	}
+}
+
 // The users are those beneath the root, never this machine's.
 func TestUsersBeneathRoot(t *testing.T) {
 	root := t.TempDir()

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -19,10 +20,10 @@ import (
 // fstab or in the configuration. Their order is that of the canonical hosts.
 func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 	all := map[string]*Target{}
-	add := func(host string, from Origin) error {
-		e, err := mounts.Resolve(host, resolver)
-		if err != nil {
-			return err
+	add := func(host string, from Origin) {
+		e, err := resolver.Resolve(host)
+		if err != nil { // what is no endpoint is no concern of ours
+			return
 		}
 		t := all[e.Host()]
 		if t == nil {
@@ -31,18 +32,14 @@ func (s *Subject) targets(resolver endpoint.Resolver) ([]Target, error) {
 		}
 		from.Host = host
 		t.From = append(t.From, from)
-		return nil
 	}
-	s.collectHosts(func(host string, from Origin) { _ = add(host, from) }) // what is no endpoint is no concern of ours
+	s.collectHosts(add)
 	if s.Endpoint != "" {
-		host := s.namedHost(all)
-		if _, problem := mounts.HostOf(host); problem != "" {
-			return nil, fault.HostUnknown.New(host, problem)
-		}
-		if err := add(host, Origin{Argument: true}); err != nil {
+		e, err := mounts.NamedAmong(s.namedHost(), resolver, slices.Sorted(maps.Keys(all)))
+		if err != nil {
 			return nil, err
 		}
-		e, _ := resolver.Resolve(host)
+		add(cmp.Or(e.Alias(), e.Host()), Origin{Argument: true})
 		t := all[e.Host()]
 		t.keepPlace(s.place)
 		return []Target{*t}, nil
@@ -107,8 +104,8 @@ func (s *Subject) collectHosts(add func(host string, from Origin)) {
 }
 
 // namedHost is the host of what a person named: that of the mount on a path, the one in a share, a URL or a
-// host, or that of an account, among the hosts that are known if it is one of theirs.
-func (s *Subject) namedHost(known map[string]*Target) string {
+// host; or the text itself.
+func (s *Subject) namedHost() string {
 	at := mounts.At(s.Endpoint, s.Mounts, s.Fstab)
 	if source := at.Source(); source != "" {
 		s.place = at.Path
@@ -120,11 +117,7 @@ func (s *Subject) namedHost(known map[string]*Target) string {
 			return hostOf(a.Source)
 		}
 	}
-	host := hostOf(s.Endpoint)
-	if !endpoint.IsAccount(host) {
-		return host
-	}
-	return endpoint.HostOfAccount(host, slices.Sorted(maps.Keys(known)))
+	return hostOf(s.Endpoint)
 }
 
 // isOfInterest reports whether a mount that failed is still of interest: nothing else is mounted there or to be, and it

@@ -106,6 +106,15 @@ func Named(text string, res endpoint.Resolver) (endpoint.Endpoint, error) {
 	return Resolve(host, res)
 }
 
+// NamedAmong is Named, and takes the bare name of an account as well: among the hosts that are known if it is one of theirs.
+func NamedAmong(text string, res endpoint.Resolver, known []string) (endpoint.Endpoint, error) {
+	e, err := Named(text, res)
+	if err != nil && endpoint.IsAccount(text) {
+		return Named(endpoint.HostOfAccount(text, known), res)
+	}
+	return e, err
+}
+
 // toUNC gives a source the form //host/share[/dir]; typed reports whether it had it.
 func toUNC(text string) (unc string, typed bool, problem string) {
 	scheme, rest, isURL := strings.Cut(text, "://")
