@@ -138,7 +138,7 @@ func checkHandler(ctx context.Context, s *Subject) Result {
 	if wrong, fine := s.examineOurs(path); !fine {
 		return wrong
 	}
-	for dir := filepath.Dir(filepath.Clean(path)); dir != "/"; dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(filepath.Clean(path)); dir != filepath.Dir(dir); dir = filepath.Dir(dir) { // a rule can have a path that is not absolute
 		info, err := s.Stat(dir)
 		if err == nil && info.Mode()&fs.ModeSticky == 0 && s.Exposed(info) != nil {
 			return secured(dir, "users other than root can replace %s: they can write to %s", path, dir)

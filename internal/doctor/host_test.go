@@ -73,6 +73,18 @@ func configFindings() []wrong {
 	}
 }
 
+// A rule's path need not be absolute, though request-key then refuses it.
+func TestHandlerByARelativePath(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, "-- usr/bin/azfilesauth 755 --\n-- azfiles.upcall -> /usr/bin/azfilesauth --\n"+
+		"-- etc/request-key.d/azfiles.conf --\ncreate cifs.spnego ver=0x2;host=* * azfiles.upcall %k\n")
+	s, err := New(Options{Host: machine(root), Offline: true})
+	must(t, err)
+	if r := checkHandler(t.Context(), s); r.Status != OK {
+		t.Errorf("%+v", r)
+	}
+}
+
 func machineFindings() []wrong {
 	noModule := "-- proc/filesystems --\n\text4\n"
 	with := "-- lib/modules/6.12.0-azure/modules.dep --\nkernel/fs/smb/client/cifs.ko.xz: kernel/lib/x.ko\n"
