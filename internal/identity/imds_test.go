@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -316,5 +317,21 @@ func TestMachineOfTheFix(t *testing.T) {
 		if len(fake.Requests()) != 1 {
 			t.Errorf("%s: %v after %d requests", instance, f, len(fake.Requests()))
 		}
+	}
+}
+
+// A wait until a moment is measured by the machine's clock where the answer has none.
+func TestRetryAfterByOurClock(t *testing.T) {
+	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	h := mine()
+	h.Now = func() time.Time { return now }
+	busy := roundTrip(func(*http.Request) (*http.Response, error) {
+		a := answer(http.StatusTooManyRequests, "")
+		a.Header.Set("Retry-After", now.Add(40*time.Second).Format(http.TimeFormat))
+		return a, nil
+	})
+	_, err := Identity{Kind: System}.Token(t.Context(), Options{Host: h, IMDS: busy, Attempts: 1, arc: arcPlaces{program: filepath.Join(t.TempDir(), "none")}})
+	if f := fault.From(err); f.RetryAfter != 40*time.Second {
+		t.Errorf("%v: after %s", f, f.RetryAfter)
 	}
 }

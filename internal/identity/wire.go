@@ -117,7 +117,7 @@ func (w *wire) try(req *http.Request) (*reply.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return reply.Read(resp, maxAnswer, time.Now(), w.hidden)
+	return reply.Read(resp, maxAnswer, w.options.now(), w.hidden)
 }
 
 // wait is what the last answer asked to wait.
