@@ -10,10 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
+
+// useraddTime bounds it: it waits for whoever else changes the users, or for a directory service.
+const useraddTime = 20 * time.Second
 
 // useradd makes the system user: no home, no shell, no supplementary group (useradd(8)).
 var useradd = []string{
@@ -29,7 +33,9 @@ func Provision(h host.Host, c *Config) (*Config, error) {
 	if !c.Sets("USER_UID") {
 		if _, err := h.LocalUser(SystemUser); err != nil {
 			if program, err := h.Program("useradd"); err == nil {
-				_, _ = h.Exec(context.Background(), program, useradd...) // what counts is whether there is a user now
+				ctx, cancel := context.WithTimeout(context.Background(), useraddTime)
+				defer cancel()
+				_, _ = h.Exec(ctx, program, useradd...) // what counts is whether there is a user now
 			}
 		}
 		var err error

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -176,6 +177,21 @@ func TestProvisionWithoutUseradd(t *testing.T) {
 		if c := provision(t, p, filepath.Join(dir, "config.yaml")); c.CredentialUID != 0 {
 			t.Errorf("%s: uid %d", name, c.CredentialUID)
 		}
+	}
+}
+
+// A directory service that hangs, or whoever else changes the users, does not stop a set for ever.
+func TestUseraddIsBounded(t *testing.T) {
+	h, dir := machine(t, rootLine, "exit 0")
+	asked, bounded := false, false
+	h.Exec = func(ctx context.Context, _ string, _ ...string) (string, error) {
+		_, bounded = ctx.Deadline()
+		asked = true
+		return "", nil
+	}
+	provision(t, h, filepath.Join(dir, "config.yaml"))
+	if !asked || !bounded {
+		t.Errorf("useradd was run: %v, with a bound: %v", asked, bounded)
 	}
 }
 
