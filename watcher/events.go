@@ -147,7 +147,7 @@ func noticedLate(path string, err error) error {
 	}
 	if f, failed := os.Open(os.DevNull); failed == nil { // it was not for want of descriptors
 		_ = f.Close()
-		return fault.Inotify.New(path).Because(errors.New(err.Error())) // not for want of descriptors
+		return fault.Inotify.New(path).Because(errors.New(err.Error()))
 	}
 	return fault.From(err)
 }

@@ -102,13 +102,14 @@ func (m *Manager) With(cfg *config.Config) (*Manager, error) {
 		o.Transport, o.IMDS = m.Transport, m.IMDS
 	}
 	next, err := manage(o, given, m.shared)
-	if err == nil && !sameWay(m.cfg, cfg) {
+	if err != nil {
+		return nil, err
+	}
+	m.closeRoutes()
+	if !sameWay(m.cfg, cfg) {
 		m.CloseIdle()
 	}
-	if err == nil {
-		m.closeRoutes()
-	}
-	return next, err
+	return next, nil
 }
 
 // sameWay reports whether two configurations have the same transports.

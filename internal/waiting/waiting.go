@@ -22,7 +22,7 @@ const Silence = 2 * time.Second
 const erase = "\r\x1b[K"
 
 // Line is what is said of the waiting. It is also the writer for all else that goes to the same place. Its
-// methods can be called at the same time; those of a nil one do nothing.
+// methods can be called at the same time.
 type Line struct {
 	mu       sync.Mutex
 	out      io.Writer
