@@ -121,9 +121,6 @@ func (s *Store) replace(d *host.Dir, old *existing, data []byte, damaged bool) (
 	if err != nil {
 		return s.ioFault(err)
 	}
-	if damaged && s.OnDamaged != nil {
-		s.OnDamaged(s.dir + aside)
-	}
 	return nil
 }
 

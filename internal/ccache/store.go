@@ -17,10 +17,6 @@ import (
 // Store is a cache in a file. Its methods may be called by many goroutines and processes at once.
 // Each one finds and checks the directory again, so that a Store survives the directory's replacement.
 type Store struct {
-	// OnDamaged, when set before the first Update, is told of each damaged cache that Update has
-	// renamed; path is its new name.
-	OnDamaged func(path string)
-
 	path string // as the user wrote it, without FILE:
 	dir  string // path up to its last slash
 	name string // path after its last slash
@@ -137,7 +133,7 @@ func (s *Store) Look() (Snapshot, error) {
 // fails, the old file stays as it was; only when the directory's fsync fails is the new one in place
 // already. The file belongs to root, and nobody but the credential uid can
 // read it, who cannot forge it; one that belongs to the uid stays so. A
-// damaged cache is renamed to <name>.damaged, see OnDamaged.
+// damaged cache is renamed to <name>.damaged.
 //
 // Errors are those of change and of Load except CCacheDamaged, and fault.LockTimeout when ctx ends
 // while another holds the lock, and fault.CCachePrincipal, see Put.
