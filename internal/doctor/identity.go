@@ -129,7 +129,7 @@ func (s *Subject) collide(separated bool, one, other login) (Result, bool) {
 		return broken(fault.IdentityUnnamed.ID, fmt.Sprintf("mount them by type azfiles, or write username=<its client id> for %s", other.where),
 			"the second would be refused, since no user name tells them apart")
 	}
-	if release := s.release(); !one.apart && !other.apart && release != "" && !mounts.TellsUsers(release, s.text("/proc/sys/kernel/version")) {
+	if release := s.KernelRelease(); !one.apart && !other.apart && release != "" && !mounts.TellsUsers(release, s.KernelVersion()) {
 		return broken(fault.IdentityConflict.ID, fmt.Sprintf("mount them by type azfiles, or write %s for %s", mounts.UnsharedSocket, other.where),
 			"this kernel compares no user names, and would run the second in the session of the first")
 	}

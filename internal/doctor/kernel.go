@@ -43,12 +43,9 @@ func checkCIFSModule(_ context.Context, s *Subject) Result {
 	return Good("the first mount loads it")
 }
 
-// release is that of the running kernel, "" when the root is not that of a running machine.
-func (s *Subject) release() string { return s.KernelRelease() }
-
 // kernels are the running kernel or, of another root without one, all that have modules there.
 func (s *Subject) kernels() []string {
-	if release := s.release(); release != "" {
+	if release := s.KernelRelease(); release != "" {
 		return []string{release}
 	}
 	var all []string
@@ -137,7 +134,7 @@ func checkCiphers(_ context.Context, s *Subject) Result {
 
 func checkUpcallTarget(_ context.Context, s *Subject) Result {
 	since := mounts.Since(mounts.UpcallTarget)
-	if r := s.release(); r != "" && !mounts.AtLeast(r, since) {
+	if r := s.KernelRelease(); r != "" && !mounts.AtLeast(r, since) {
 		return Known("the kernel %s is older than %s, which added it; mount.azfiles uses it only if the kernel accepts it", r, since)
 	}
 	return Good("known to the kernel")
@@ -147,7 +144,7 @@ func checkUpcallTarget(_ context.Context, s *Subject) Result {
 const renameLease = "6.9"
 
 func checkRenameLease(_ context.Context, s *Subject) Result {
-	if r := s.release(); r != "" && !mounts.AtLeast(r, renameLease) {
+	if r := s.KernelRelease(); r != "" && !mounts.AtLeast(r, renameLease) {
 		return Known("the kernel %s is older than %s, which does; if a file that was replaced cannot be opened (EINVAL) after a session has ended, mount with nolease", r, renameLease)
 	}
 	return Good("named by the kernel")
@@ -168,7 +165,7 @@ func checkKeyForgery(_ context.Context, s *Subject) Result {
 }
 
 func checkUsermodeHelper(_ context.Context, s *Subject) Result {
-	release := s.release()
+	release := s.KernelRelease()
 	if release == "" {
 		return NotChecked("no kernel runs beneath %s", s.Root)
 	}
