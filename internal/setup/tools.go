@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,5 +49,3 @@ func (p *planner) runInScratch(files map[string][]byte, look func(dir string) er
 	}
 	return look(dir)
 }
-
-func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

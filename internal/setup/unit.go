@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -60,7 +61,7 @@ func (p *planner) enable(unit string) error {
 			return p.link(strings.TrimPrefix(name, dir), target)
 		})
 	}, "systemctl", "enable", unitName)
-	if isMissing(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		p.notes = append(p.notes, "systemctl is not here, and the service is not enabled: run systemctl enable "+unitName+" on the machine")
 		return nil
 	}

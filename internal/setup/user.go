@@ -3,6 +3,7 @@ package setup
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func planUser(p *planner) error {
 		return nil
 	}
 	err = p.runInScratch(files, p.takeAccounts, "systemd-sysusers")
-	if isMissing(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return fault.SetupTool.New("systemd-sysusers", config.SystemUser).Because(err)
 	}
 	return err
@@ -72,7 +73,7 @@ func (p *planner) takeAccounts(dir string) error {
 		}
 		_ = os.Chmod(dir+path, 0o600) // that of shadow is 0: root needs none
 		made, err := os.ReadFile(dir + path)
-		if err != nil && !isMissing(err) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		line := accountLine(made)
@@ -134,7 +135,7 @@ func (h Host) lockAccounts(paths ...string) (unlock func(), err error) {
 		return none, nil
 	}
 	f, err := os.OpenFile(h.Entry(accountsLock), os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if isMissing(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return none, nil
 	}
 	if err == nil {
