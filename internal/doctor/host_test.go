@@ -287,6 +287,7 @@ func surroundingsFindings() []wrong {
 	return []wrong{
 		{name: "sandboxed daemon", tree: sandboxed + "-- proc/200/mountinfo --\n" + share, id: "namespaces", status: OK, text: "that of the host"},
 		{name: "daemon that misses a mount", tree: sandboxed + "-- proc/200/mountinfo --\n", id: "namespaces", status: Warning, text: "does not see /mnt/share", fix: "remove MountFlags="},
+		{name: "no mount table", tree: "-- proc/1/mountinfo REMOVED --\n", id: "namespaces", status: Warning, text: "cannot be read", fix: "mount -t proc proc /proc"},
 		{name: "in a container", tree: "-- proc/self/ns/mnt -> mnt:[4026539998] --\n", id: "namespaces", status: Info, text: "in a container"},
 		{name: "SELinux", tree: "-- sys/fs/selinux/enforce --\n1\n-- var/log/audit/audit.log --\n" + avc + "\n", id: "selinux", status: Warning, text: "name_connect", fix: "restorecon"},
 		{

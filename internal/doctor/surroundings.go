@@ -246,6 +246,9 @@ func (s *Subject) examineKept(e control.Endpoint) Result {
 }
 
 func checkNamespaces(_ context.Context, s *Subject) Result {
+	if s.MountsErr != nil { // of a mount as well: mount.azfiles ends with it
+		return Failed(s.MountsErr)
+	}
 	host, err := s.mountNamespace("1")
 	if err != nil {
 		return s.CannotSee("/proc/1/ns/mnt", err)
