@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -183,6 +184,39 @@ func TestNoticedLate(t *testing.T) {
 }
 
 // TestSurroundings: files of the configuration are told of once they are quiet.
+// TestResolversThatMove: another service takes them over, whose file is elsewhere.
+func TestResolversThatMove(t *testing.T) {
+	root := t.TempDir()
+	in := func(name string) string { return filepath.Join(root, name) }
+	for _, dir := range []string{"etc", "run/one", "run/other"} {
+		check(os.MkdirAll(in(dir), 0o755))
+	}
+	check(os.WriteFile(in("run/one/resolv.conf"), nil, 0o644))
+	check(os.WriteFile(in("run/other/resolv.conf"), nil, 0o644))
+	check(os.Symlink("../run/one/resolv.conf", in("etc/resolv.conf")))
+	changes, err := surroundings(t.Context(), host.Beneath(root))
+	check(err)
+	check(os.Symlink("../run/other/resolv.conf", in("etc/next")))
+	check(os.Rename(in("etc/next"), in("etc/resolv.conf"))) // one event
+	check(os.Chmod(in("run/one/resolv.conf"), 0o600))
+	for _, what := range []string{"the link", "the file that it led to"} {
+		select {
+		case c := <-changes:
+			if c != network {
+				t.Errorf("%s: %d", what, c)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s was not told of", what)
+		}
+	}
+	check(os.WriteFile(in("run/other/resolv.conf"), []byte("nameserver 192.0.2.1\n"), 0o644))
+	select {
+	case <-changes:
+	case <-time.After(patience):
+		t.Error("the file that it leads to now was not told of")
+	}
+}
+
 func TestSurroundings(t *testing.T) {
 	h := own()
 	h.Config = filepath.Join(t.TempDir(), "config.yaml")

@@ -99,20 +99,22 @@ func isDefaultRoute(b []byte) bool {
 
 // watchFiles follows the files of the configuration, and the one that names the resolvers.
 func watchFiles(ctx context.Context, h host.Host, out chan<- cause) error {
-	const resolv = "/etc/resolv.conf"
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("following the configuration: %w", err)
 	}
 	own := filepath.Dir(h.Path(h.Config))
 	layers := filepath.Join(own, "config.d")
-	dirs := []string{own, layers, filepath.Dir(h.Path(resolv))}
-	if target, err := filepath.EvalSymlinks(h.Path(resolv)); err == nil {
-		dirs = append(dirs, filepath.Dir(target))
+	resolvers := h.Entry("/etc/resolv.conf")
+	followLink := func() { // which leads elsewhere when another service takes the resolvers over
+		if target, err := filepath.EvalSymlinks(resolvers); err == nil {
+			_ = w.Add(filepath.Dir(target))
+		}
 	}
-	for _, dir := range dirs {
+	for _, dir := range []string{own, layers, filepath.Dir(resolvers)} {
 		_ = w.Add(dir) // one that is missing tells nothing
 	}
+	followLink()
 	go func() {
 		defer func() { _ = w.Close() }()
 		quiet := time.NewTimer(time.Hour)
@@ -124,6 +126,7 @@ func watchFiles(ctx context.Context, h host.Host, out chan<- cause) error {
 					_ = w.Add(layers)
 				}
 				if strings.HasSuffix(e.Name, "resolv.conf") {
+					followLink()
 					send(ctx, out, network)
 				} else if dir := filepath.Dir(e.Name); dir == layers || e.Name == layers || e.Name == h.Path(h.Config) || strings.HasPrefix(filepath.Base(e.Name), "..") {
 					quiet.Reset(configQuiet)
