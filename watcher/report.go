@@ -31,10 +31,13 @@ type notices struct {
 func (w *watcher) report(d Decision) {
 	m, t := w.memos[d.Key], w.tickets[d.Key]
 	state, level, text, attrs := "", slog.LevelInfo, "", []any{"host", d.Host, "cruid", d.CRUID}
+	if who := cmp.Or(t.Identity, m.owner, m.asks); who != "" {
+		attrs = append(attrs, "identity", who)
+	}
 	switch d.State {
 	case control.Fresh:
 		text = "watched"
-		attrs = append(attrs, "identity", t.Identity, "ends", t.End.UTC())
+		attrs = append(attrs, "ends", t.End.UTC())
 	case control.Failing:
 		state, level = string(m.Fault.ID()), slog.LevelError
 		text = "Error refreshing ticket for " + d.Host + ": " + m.Fault.Error()
