@@ -46,7 +46,7 @@ func (s *session) check(*cobra.Command, []string) error {
 	}
 	cfg, more, err := judge(h)
 	if cfg != nil {
-		misuse, problems := cfg.Misused(s.examineUse(h, cfg))
+		problems, misuse := cfg.Misused(s.examineUse(h, cfg))
 		if err == nil && misuse != nil {
 			err, problems = misuse, problems[1:]
 		}

@@ -75,9 +75,9 @@ func (p *parser) wrongAt(key, text string) {
 // Misuse is a value of the right form that a part which uses the configuration refuses.
 type Misuse struct{ Key, Problem string }
 
-// Misused tells of misuses where they are: the first one as a fault of kind ConfigInvalid, nil for none, and a sentence for
-// each.
-func (c *Config) Misused(all []Misuse) (first error, sentences []string) {
+// Misused tells of misuses where they are: a sentence for each, and the first one as a fault of kind ConfigInvalid, nil for
+// none.
+func (c *Config) Misused(all []Misuse) (sentences []string, first error) {
 	var problems []problem
 	for _, m := range all {
 		problems = append(problems, problem{c.places[m.Key], m.Key, m.Problem})
@@ -85,5 +85,5 @@ func (c *Config) Misused(all []Misuse) (first error, sentences []string) {
 	if len(problems) > 0 {
 		first = c.invalid(&problems[0])
 	}
-	return first, (&parser{Config: c}).sentences(problems)
+	return (&parser{Config: c}).sentences(problems), first
 }
