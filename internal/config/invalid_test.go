@@ -44,7 +44,7 @@ func TestWrongValues(t *testing.T) {
 		{"upcall.deadline", "upcall: {deadline: %s}", []string{"5", "31s", "999ms", "-5s"}},
 		{"metrics.socket", "metrics: {socket: %s}", []string{"true", "1", "/x"}},
 		{"metrics.listen", "metrics: {listen: '%s'}", []string{"9799", ":9799", "localhost:9799", "127.0.0.1:0", "127.0.0.1:65536", "::1:9799x"}},
-		{"metrics.textfile", "metrics: {textfile: %s}", []string{"x.prom", "./x"}},
+		{"metrics.textfile", "metrics: {textfile: %s}", []string{"x.prom", "./x.prom", "/etc/group", "/x.prom/"}},
 		{"proxy", "proxy: %s", []string{"proxy.example:3128", "proxy.example", "ftp://proxy", "'http://'", "http://:3128", "http://proxy/path", "http://proxy?x", "http://proxy#x", "http://proxy:port", "'http://a b'"}},
 		{"identities.a.kind", "identities: {a: {kind: %s}}", nil},
 		{"identities.a.authority_host", "identities: {a: {kind: token, token_file: /x, authority_host: %s}}", []string{"login.example", "http://login.example", "https://u:p@login.example", "'https://login.example?x'", "'https://'", "'https://login.example/#x'"}},

@@ -41,7 +41,7 @@ func TestJSONSchemaJudgesAsCheckDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	valid := map[string]bool{string(shipped): true, commented.ReplaceAllString(string(shipped), "$1"): true}
+	valid := map[string]bool{string(shipped): true, commented.ReplaceAllString(string(shipped), "$1$2"): true}
 	for _, k := range Schema() {
 		if k.Default != "" {
 			valid[nested(k.Path, k.Default)] = true
@@ -64,7 +64,7 @@ func TestJSONSchemaJudgesAsCheckDoes(t *testing.T) {
 		"identities: {b: {kind: service-principal, client_id: 00000000-0000-0000-0000-00000000000a, tenant_id: t.example, secret_file: /s}}\n": true,
 		"endpoints: {acct.file.core.windows.net: {identity: system}}\n":                                                                        true, "endpoints: {acct.file.core.windows.net: {identty: system}}\n": false,
 		"endpoints: {acct.example: {authority: http://x}}\n": false, "ENVIRONMENT: {A: b, C: 1}\n": true, "ENVIRONMENT: [A]\n": false,
-		"metrics: {textfile: x.prom}\n": false, "default_identity: system\n": true,
+		"metrics: {textfile: x.prom}\n": false, "metrics: {textfile: /etc/group}\n": false, "metrics: {textfile: /x.prom}\n": true, "default_identity: system\n": true,
 	})
 	schema := compiled(t)
 	for text, want := range valid {
@@ -157,10 +157,10 @@ var forms = map[string]string{
 // commented is a line of the shipped file that is to be made one of the configuration; prose has one space.
 var commented = regexp.MustCompile(`(?m)^#(\S|  )`)
 
-var spaced = regexp.MustCompile(` ([.,:])`)
+var spaced = regexp.MustCompile(` ([.,:])( |$)`)
 
 func valueOf(k Key) object {
-	doc := spaced.ReplaceAllString(strings.ReplaceAll(k.Doc, "`", ""), "$1")
+	doc := spaced.ReplaceAllString(strings.ReplaceAll(k.Doc, "`", ""), "$1$2")
 	if k.Kind == "" {
 		return mapping(strings.TrimSuffix(doc, ":"))
 	}
@@ -172,8 +172,11 @@ func valueOf(k Key) object {
 	if form := forms[k.Kind]; form != "" {
 		text["pattern"] = form
 	}
-	if k.Kind == "path" && strings.Contains(k.Path, "_FILE_") || k.Path == "metrics.textfile" {
+	if k.Kind == "path" && strings.Contains(k.Path, "_FILE_") {
 		text["pattern"] = "^/"
+	}
+	if k.Path == "metrics.textfile" {
+		text["pattern"] = `^/.*\.prom$`
 	}
 	if k.Kind == "URL" && k.Path != "proxy" {
 		text["pattern"] = "^https://"

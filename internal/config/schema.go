@@ -120,7 +120,7 @@ func ownKeys() []Key {
 		{Path: "metrics", Doc: "Counters for Prometheus, which are off by default:"},
 		row("metrics.socket", boolOf("on", "off"), "off", func(p *parser) *bool { return &p.Metrics.Socket },
 			"Whether azfilesauth-watch(8) answers /metrics on its socket."),
-		row("metrics.textfile", filePath, "", func(p *parser) *string { return &p.Metrics.Textfile },
+		row("metrics.textfile", metricsFile, "", func(p *parser) *string { return &p.Metrics.Textfile },
 			"A file, whose name ends in `.prom` , for the textfile collector of node_exporter."),
 		listen,
 		proxy,

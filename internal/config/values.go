@@ -166,6 +166,14 @@ var filePath = texts("path", func(s string) (string, error) {
 	return s, nil
 })
 
+// metricsFile is a path that node_exporter reads. It is replaced, whatever was there: no file of anybody else's has such a name.
+var metricsFile = texts("path", func(s string) (string, error) {
+	if !path.IsAbs(s) || path.Ext(s) != ".prom" {
+		return "", errors.New("it must be a path that begins with / and ends in .prom")
+	}
+	return s, nil
+})
+
 // address is where a server listens. A name would be looked up when the daemon starts, at boot before there is DNS.
 var address = texts("address", func(s string) (string, error) {
 	a, err := netip.ParseAddrPort(s)
