@@ -114,7 +114,7 @@ func (p provisioner) ensure(ctx context.Context, m *tickets.Manager, all []wante
 		done.Go(func() {
 			got, err := m.Ensure(ctx, w.Request)
 			if err != nil {
-				p.fail("Error getting ticket for "+w.Endpoint.Host(), err, "endpoint", w.Endpoint.Host(), "line", w.line)
+				p.fail("Error getting ticket for "+w.Endpoint.Host(), err, "endpoint", w.Endpoint.Host(), "identity", w.Identity.String(), "line", w.line)
 				return
 			}
 			p.log.Info("Ticket for "+w.Endpoint.Host()+" of a line of fstab", "endpoint", w.Endpoint.Host(), "identity", w.Identity.String(),

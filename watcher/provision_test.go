@@ -122,6 +122,9 @@ func TestProvisionGoesOn(t *testing.T) {
 		if id == "" && !strings.HasPrefix(line, "[INFO]") || id != "" && (!strings.HasPrefix(line, "[ERROR]") || !strings.Contains(line, "fault="+id) || !strings.Contains(line, "fix=")) {
 			t.Errorf("line %d: %q, want %s", i+1, line, id)
 		}
+		if id == "AZF-ACCOUNT-NOT-FOUND" && !strings.Contains(line, " identity=system ") {
+			t.Errorf("line %d does not say who asked: %q", i+1, line)
+		}
 	}
 	if len(found) != 1 || found[account(2)] != "system" || logLine(log, 10) != "" {
 		t.Errorf("found %v: %s", found, log)
