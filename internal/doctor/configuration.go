@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
@@ -53,7 +52,7 @@ func (s *Subject) examineConfig() Result {
 }
 
 func checkUserUID(_ context.Context, s *Subject) Result {
-	uid, err := s.credentialUID()
+	uid, err := s.Config.CRUID("", s.Host)
 	if err != nil {
 		return Failed(err)
 	}
@@ -69,18 +68,6 @@ func checkUserUID(_ context.Context, s *Subject) Result {
 		}
 	}
 	return worst(found...)
-}
-
-// credentialUID is USER_UID or, where that is not set, the system user of the machine's own passwd.
-func (s *Subject) credentialUID() (int, error) {
-	if s.Config.Sets("USER_UID") {
-		return s.Config.CRUID("", s.Host)
-	}
-	uid, err := s.Config.CRUID(config.SystemUser, s.Host)
-	if err != nil {
-		return 0, nil
-	}
-	return uid, nil
 }
 
 func checkStateFolders(_ context.Context, s *Subject) Result {

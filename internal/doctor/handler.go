@@ -101,7 +101,7 @@ func (s *Subject) krb5() *krb5conf.Profile {
 // defaultCache compares libkrb5's default cache, and where its name comes from, with the one that the
 // tickets are put into.
 func (s *Subject) defaultCache() (name, from, ours string, same bool) {
-	uid, _ := s.credentialUID() // what is wrong with it is another check's
+	uid := s.Config.CredentialUID
 	ours = s.Config.CCacheName(uid)
 	name, from = "FILE:/tmp/krb5cc_%{uid}", "libkrb5's own"
 	if r, ok := s.krb5().Get("libdefaults", "default_ccache_name"); ok {

@@ -99,10 +99,9 @@ func checkDomainRealm(_ context.Context, s *Subject) Result {
 	if !ok {
 		return Good("no mapping, so that of the ticket")
 	}
-	uid, _ := s.credentialUID() // what is wrong with it is another check's
 	var ticket ccache.Credential
 	found := false
-	if c := s.cacheOf(uid); c.Cache != nil {
+	if c := s.cacheOf(s.Config.CredentialUID); c.Cache != nil {
 		ticket, found = c.Cache.Ticket(s.Target.Endpoint.SPN())
 	}
 	if !found {

@@ -119,6 +119,20 @@ func TestNamedByTheConfiguration(t *testing.T) {
 	}
 }
 
+// The cache that is looked for is the one that every program puts tickets into, also where nobody has its uid.
+func TestCacheOfAnUnknownUID(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, "-- etc/azfilesauth/config.yaml 600 --\nUSER_UID: 4321\n-- etc/passwd --\nroot:x:0:0::/root:/bin/sh\n")
+	s, err := New(Options{Host: machine(root)})
+	must(t, err)
+	if _, _, ours, _ := s.defaultCache(); ours != s.Config.CCacheName(4321) {
+		t.Errorf("got %s", ours)
+	}
+	if r := checkUserUID(t.Context(), s); r.Fault != fault.UIDUnknown.ID {
+		t.Errorf("%+v", r)
+	}
+}
+
 // The users are those beneath the root, never this machine's.
 func TestUsersBeneathRoot(t *testing.T) {
 	root := t.TempDir()
