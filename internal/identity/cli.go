@@ -47,7 +47,7 @@ func azDirs(home string) []string {
 func fromAz(ctx context.Context, i Identity, o Options) (AccessToken, error) {
 	who, err := i.account(o.host())
 	if err != nil {
-		return AccessToken{}, azFault(i.User, err, nil)
+		return AccessToken{}, azFault(i.User, err, nil).First("name a user that getent passwd lists")
 	}
 	if o.NoPrograms {
 		return AccessToken{}, fault.CLINotHere.New(who.name)

@@ -174,7 +174,7 @@ func TestNobodyElseRunsAz(t *testing.T) {
 		t.Error("az has run")
 	}
 	// A person without a login, of the machine's user database.
-	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azDirs: d.options.azDirs}, fault.CLIFailed, "getent passwd")
+	refuses(t, Identity{Kind: CLI, User: "no-such-user-here"}, Options{azDirs: d.options.azDirs}, fault.CLIFailed, "getent passwd", "fix: name a user that getent passwd lists; then: su - no-such-user-here -c ")
 }
 
 // TestAzOfADirectorysUser: az runs as a user whom only a name service knows, here a real one of the C library.
