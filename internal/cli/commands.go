@@ -394,7 +394,7 @@ func (s *session) arguments(c *cobra.Command, r row, args []string) error {
 func bounded(c *cobra.Command) (context.Context, context.CancelFunc, error) {
 	timeout, _ := c.Flags().GetDuration("timeout")
 	if timeout <= 0 || timeout > maxTimeout {
-		return nil, nil, usage(c.CommandPath(), "--timeout must be a time between 0 and 1h, such as 30s")
+		return nil, nil, usage(c.CommandPath(), "--timeout must be more than 0 and at most 1h, such as 30s")
 	}
 	ctx, cancel := fault.WithTimeout(c.Context(), timeout, fault.BoundFlag)
 	return ctx, cancel, nil

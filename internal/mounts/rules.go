@@ -157,7 +157,7 @@ func takeTimeout(l *Login, o Option) error {
 		d, err = time.Duration(n)*time.Second, nil
 	}
 	if err != nil || d <= 0 || d > time.Hour {
-		return invalid(o.Name, "it must be a time between 0 and 1h, such as 30s or 30")
+		return invalid(o.Name, "it must be more than 0 and at most 1h, such as 30s or 30")
 	}
 	l.Timeout = d
 	return nil
