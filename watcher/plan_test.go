@@ -5,11 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 var (
@@ -276,6 +278,14 @@ func TestDueOfWhatOthersRenew(t *testing.T) {
 		if got := w.elsewhere(text); got != want {
 			t.Errorf("%s: %v", text, got)
 		}
+	}
+	record := tickets.Ticket{Known: true, Record: ccache.Record{Identity: line + "/gone/token"}}
+	record.Server.Components = []string{"cifs", one.Host}
+	if w.ticketOf(record, Key{}).Elsewhere {
+		t.Error("a path that somebody else has written was looked at")
+	}
+	if record.Trusted = true; !w.ticketOf(record, Key{}).Elsewhere {
+		t.Error("our own record is of no use")
 	}
 }
 

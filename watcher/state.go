@@ -177,10 +177,9 @@ func (w *watcher) ticketOf(t tickets.Ticket, k Key) Ticket {
 	ticket := Ticket{Key: k, Name: t.Name(), Private: t.Private(), Start: t.ValidFrom(), End: t.EndTime, Trusted: t.Trusted}
 	if t.Known {
 		ticket.Identity, ticket.Refreshable, ticket.Aliases = t.Identity, t.Refreshable, t.Aliases
-		ticket.Elsewhere = w.elsewhere(t.Identity)
 	}
 	if t.Trusted {
-		ticket.Obtained = t.ObtainedAt
+		ticket.Obtained, ticket.Elsewhere = t.ObtainedAt, w.elsewhere(t.Identity)
 	}
 	return ticket
 }
