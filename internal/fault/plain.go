@@ -14,6 +14,7 @@ var jargon = sync.OnceValue(func() []phrase {
 		{regexp.MustCompile(`\b(?:read|write) (?:tcp|udp)[46]? (?:\S+->)?(\S+): `), "$1: "},
 		{regexp.MustCompile(`\b(?:connect|read|write): (connection refused|connection reset by peer|connection timed out|no route to host|network is unreachable|broken pipe)`), "$1"},
 		{regexp.MustCompile(`context deadline exceeded(?: \(Client\.Timeout[^)]*\))?|\bi/o timeout\b|net/http: TLS handshake timeout`), late},
+		{regexp.MustCompile(`net/http: (?:HTTP/1\.x transport connection broken: )?`), ""},
 		{regexp.MustCompile(`context canceled`), "interrupted"},
 	}
 })

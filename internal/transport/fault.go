@@ -67,6 +67,9 @@ func why(err error, host string) *fault.Fault {
 	if isAny(err, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF) {
 		return fault.AzureBusy.New(host)
 	}
+	if notHTTP(err) {
+		return fault.AnswerInvalid.New(host, "it is not HTTP")
+	}
 	if onlyIPv6(err) {
 		return fault.IPv6Only.New(host)
 	}
@@ -123,6 +126,12 @@ func handshakeProblem(err error) string {
 		}
 	}
 	return ""
+}
+
+// notHTTP reports whether what came over a connection is no answer of HTTP, or one whose headers do not end. Package
+// net/http has no type for it.
+func notHTTP(err error) bool {
+	return strings.Contains(err.Error(), "HTTP/1.x transport connection broken")
 }
 
 // ProxyError is a proxy's refusal to connect us: its host and its HTTP status.

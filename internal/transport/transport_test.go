@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +37,39 @@ func TestFault(t *testing.T) {
 		if f := Fault(t.Context(), c.err, "host"); !fault.Is(f, c.want) || !errors.Is(f, c.err) {
 			t.Errorf("%v: %v, want %v", c.err, f, c.want)
 		}
+	}
+}
+
+// Who answers and does not speak HTTP is there: a firewall's page without a status, another server on the port.
+func TestFaultOfWhatIsNotHTTP(t *testing.T) {
+	for answer, says := range map[string]string{
+		"SSH-2.0-OpenSSH_9.2\r\n":   `malformed HTTP response "SSH-2.0-OpenSSH_9.2"`,
+		"<html>no\x1b[31m</html>\n": "malformed HTTP",
+		"HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("y", 1000)+"\r\n", 2000): "server response headers exceeded",
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			c, err := l.Accept()
+			if err == nil {
+				_, _ = c.Read(make([]byte, 1<<10))
+				_, _ = io.WriteString(c, answer)
+				_ = c.Close()
+			}
+		}()
+		tr := &http.Transport{MaxResponseHeaderBytes: 1 << 10}
+		response, err := tr.RoundTrip(httptest.NewRequest(http.MethodGet, "http://"+l.Addr().String(), http.NoBody))
+		if err == nil {
+			_ = response.Body.Close()
+			t.Fatalf("%.40q was read as an answer", answer)
+		}
+		f := Fault(t.Context(), err, "host")
+		if !fault.Is(f, fault.AnswerInvalid) || !strings.Contains(f.Cause(), says) || strings.Contains(f.Error(), "net/http") || strings.Contains(f.Error(), "\x1b") {
+			t.Errorf("%.40q: %v", answer, f)
+		}
+		_ = l.Close()
 	}
 }
 
