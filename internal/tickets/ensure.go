@@ -99,6 +99,7 @@ type Call struct {
 	user      string         // the selector of its mounts; "" logs in with what is in the first place
 	separated bool           // our own handler tells the account's mounts apart; known once there are any
 	unnamed   bool           // a live mount's user name tells nothing
+	trusted   bool           // the cache's records are, before the exchange; see ccache.Snapshot
 	private   bool           // the ticket went to a private place
 	principal ccache.Claimed // whom the access token named
 
@@ -194,6 +195,7 @@ func (c *Call) lookUp(ctx context.Context) (Result, bool, error) {
 		return Result{}, false, err
 	}
 	p := placeOf(snap.Cache, c.Endpoint, c.user)
+	c.trusted = snap.Trusted
 	c.choose(snap, p.name)
 	if c.waited && c.shares(snap, p) {
 		return c.share(ctx, snap, p)
@@ -263,9 +265,10 @@ func (c *Call) share(ctx context.Context, snap ccache.Snapshot, p place) (Result
 	return c.result(cred, true), true, nil
 }
 
-// files are the token files of the principal beside the call's own, newest first, without those that are gone.
+// files are the token files of the principal beside the call's own, newest first, without those that are gone. Those of an
+// untrusted record are not even looked at.
 func (c *Call) files(old place) []string {
-	if !old.recorded || c.Identity.TokenFile == "" || !identity.SamePrincipal(old.rec.Identity, c.line) {
+	if !c.trusted || !old.recorded || c.Identity.TokenFile == "" || !identity.SamePrincipal(old.rec.Identity, c.line) {
 		return nil
 	}
 	var files []string

@@ -126,7 +126,7 @@ func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) (of []mounts.M
 }
 
 // Owner gathers the evidence on this machine and gives what OwnerOf makes of it. username is what the
-// mount calls itself, "" when that is not known. Of the token files of a record it takes the newest that is there.
+// mount calls itself, "" when that is not known. Of the token files of a trusted record it takes the newest that is there.
 // Its errors are faults, those of OwnerOf among them.
 func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
 	id, _, err := m.owner(e, cruid, username)
@@ -146,7 +146,7 @@ func (m *Manager) owner(e endpoint.Endpoint, cruid int, username string) (id ide
 		fstab, _ := mounts.Fstab(m.Host)
 		return identity.Identity{}, user, AdviseMachine(err, e, m.cfg, live, fstab)
 	}
-	if p := placeOf(found.Cache.Cache, e, user); err == nil && p.recorded && p.id == id {
+	if p := placeOf(found.Cache.Cache, e, user); err == nil && p.recorded && p.id == id && found.Cache.Trusted {
 		id.TokenFile = m.presentFile(id.TokenFile, p.rec.Files)
 	}
 	return id, user, err

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ func TestOwner(t *testing.T) {
 }
 
 // record stores a ticket with a record.
-func (w *world) record(line string, trusted bool) {
+func (w *world) record(line string, trusted bool, files ...string) {
 	w.t.Helper()
 	service := ccache.Principal{NameType: 2, Realm: "R", Components: []string{"cifs", acct}}
 	cred := ccache.Credential{
@@ -108,7 +109,7 @@ func (w *world) record(line string, trusted bool) {
 	}
 	store := must(ccache.Open(machine(w.path), w.path, nobody))
 	if err := store.Update(w.t.Context(), func(c *ccache.Cache) error {
-		c.Put(cred, ccache.Record{Identity: line, ObtainedAt: time.Now()})
+		c.Put(cred, ccache.Record{Identity: line, ObtainedAt: time.Now(), Files: files})
 		return nil
 	}); err != nil {
 		w.t.Fatal(err)
@@ -118,6 +119,38 @@ func (w *world) record(line string, trusted bool) {
 		if err := os.Chown(w.path, nobody, nobody); err != nil {
 			w.t.Fatal(err)
 		}
+	}
+}
+
+// TestFilesOfAnUntrustedRecord: the owner of a cache names no file that root reads, whatever is missing.
+func TestFilesOfAnUntrustedRecord(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	theirs := filepath.Join(dir, "theirs")
+	own := "workload client_id=" + client + " tenant_id=" + client + " token_file=" + dir + "/gone"
+	conf := "identities: {a: {kind: workload, client_id: " + client + ", tenant_id: " + client + ", token_file: " + dir + "/gone}}\ndefault_identity: a\n"
+	for file, text := range map[string]string{theirs: "an.assertion.x", w.conf: "KRB5_CC_NAME: " + w.path + "\nUSER_UID: 65534\n" + conf} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Manager = w.manager()
+	w.record(own, false, theirs)
+	e := resolve(t, acct)
+	if id, err := w.Owner(e, nobody, "root"); err != nil || id.String() != own {
+		t.Errorf("%s, %v", id, err)
+	}
+	id := must(identity.Parse(own))
+	id.TokenFile = theirs + "2"
+	if err := os.WriteFile(id.TokenFile, []byte("an.assertion.x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Ensure(t.Context(), Request{Endpoint: e, CRUID: nobody, Identity: id, Fresh: Always, Keep: true}); err == nil {
+		t.Fatal("no refusal")
+	}
+	rec, ok := must(must(ccache.Open(machine(w.path), w.path, nobody)).Load()).Cache.Record("cifs/" + acct)
+	if !ok || rec.Identity != id.String() || len(rec.Files) != 0 {
+		t.Errorf("%+v, %v", rec, ok)
 	}
 }
 
