@@ -94,7 +94,9 @@ func (inv *invocation) place(words []string) error {
 	if len(words) > 2 {
 		return usage("there are too many arguments: " + words[2])
 	}
-	inv.spec, inv.dir = words[0], words[1]
+	if inv.spec, inv.dir = words[0], words[1]; inv.dir == "" { // of a script, which would get its working directory covered
+		return usage("the mount point is empty")
+	}
 	return nil
 }
 
