@@ -378,6 +378,9 @@ func (s *session) arguments(c *cobra.Command, r row, args []string) error {
 	if problem == "" && r.do == nil && len(args) > 0 {
 		problem = noCommand(c, args[0])
 	}
+	if problem == "" {
+		problem = emptyValue(c, r, args)
+	}
 	if problem == "" && len(args) < len(r.words) && !strings.HasPrefix(r.words[len(args)], "[") {
 		problem = "the " + r.words[len(args)] + " is missing"
 	}
@@ -388,6 +391,22 @@ func (s *session) arguments(c *cobra.Command, r row, args []string) error {
 		return usage(c.CommandPath(), problem)
 	}
 	return nil
+}
+
+// emptyValue tells of a value or an argument that is empty, as of a script whose variable is not set: setup --root "" is not
+// meant for this machine, nor set --client-id "" for another identity.
+func emptyValue(c *cobra.Command, r row, args []string) (problem string) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			problem = "--" + f.Name + " needs a value"
+		}
+	})
+	for i, word := range r.words {
+		if i < len(args) && args[i] == "" && !strings.HasSuffix(word, "...") {
+			return "the " + strings.Trim(word, "[]") + " is empty"
+		}
+	}
+	return problem
 }
 
 // bounded is the context of a command that has timeoutFlag.
