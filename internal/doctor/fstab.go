@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
@@ -88,6 +89,7 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 	if _, byHand := l.Options.Get("noauto"); !network && !byHand {
 		found = append(found, Warned("add _netdev to the options of "+place, "%s: without _netdev the share is mounted at boot before the network is there", place))
 	}
+	found = append(found, s.examineTwin(l))
 	for _, o := range l.Options {
 		if o.RequiresDaemon() {
 			found = append(found, Warned("remove "+o.String()+" from "+place, "%s: with %s a restart of the daemon, which every upgrade is, unmounts the share", place, o))
@@ -100,6 +102,20 @@ func (s *Subject) examineLine(l mounts.FstabLine) Result {
 		}
 	}
 	return worst(append(found, s.examineTarget(place, l))...)
+}
+
+// examineTwin looks for an earlier line that is mounted at boot on the same mount point.
+func (s *Subject) examineTwin(l mounts.FstabLine) Result {
+	atBoot := func(l mounts.FstabLine) bool {
+		_, byHand := l.Options.Get("noauto")
+		return !byHand
+	}
+	for _, other := range s.Fstab {
+		if other.Line < l.Line && filepath.Clean(other.Target) == filepath.Clean(l.Target) && atBoot(other) && atBoot(l) {
+			return Warned("remove line "+strconv.Itoa(other.Line)+" or "+strconv.Itoa(l.Line)+" of "+fstabPath, "%s: line %d has the mount point %s already: mount -a mounts one over the other, and systemd the first one alone", entryPlace(l), other.Line, l.Target)
+		}
+	}
+	return quiet
 }
 
 // examineTarget tells of a mount point that mount(8) would not find.

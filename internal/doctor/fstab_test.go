@@ -58,3 +58,16 @@ func TestFstabOfSystemd(t *testing.T) {
 		t.Errorf("%s %s", f.Status, said)
 	}
 }
+
+func TestFstabWithTwoLinesForAMountPoint(t *testing.T) {
+	line := func(share, options string) string {
+		return "//acct.file.core.windows.net/" + share + " /run/m/a azfiles _netdev,identity=system" + options + " 0 0\n"
+	}
+	f := fstabOf(t, line("a", "")+"# x\n"+line("b", ""))
+	if said := strings.Join(f.Evidence, "\n"); f.Status != Warning || !strings.Contains(said, "/etc/fstab:3: line 1 has the mount point /run/m/a already") || f.Fix != "remove line 1 or 3 of /etc/fstab" {
+		t.Errorf("%s %s, fix %s", f.Status, said, f.Fix)
+	}
+	if f = fstabOf(t, line("a", "")+line("b", ",noauto")); f.found() {
+		t.Errorf("%s %v", f.Status, f.Evidence)
+	}
+}
