@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -163,6 +164,28 @@ func TestWatchingNamesTheProcess(t *testing.T) {
 	}
 	if who := watching(filepath.Join(dir, "missing")); who != "" {
 		t.Errorf("there is nothing: %s", who)
+	}
+	const shared = "/dev/shm" // its inode has the number that the root of /proc has
+	for _, other := range []string{dir, shared} {
+		file, err := os.CreateTemp(other, "azfilesauth-test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Remove(file.Name()) })
+		tail := exec.CommandContext(t.Context(), "tail", "-F", file.Name()) // which watches the directory
+		if err := tail.Start(); err != nil {
+			t.Skip("needs tail: ", err)
+		}
+		t.Cleanup(func() { _ = tail.Wait() })
+		its := fmt.Sprintf("tail (process %d)", tail.Process.Pid)
+		for began := time.Now(); !strings.Contains(watching(other), its); time.Sleep(10 * time.Millisecond) {
+			if time.Since(began) > 10*time.Second {
+				t.Fatalf("%s: %q", its, watching(other))
+			}
+		}
+		if who := watching("/proc"); strings.Contains(who, its) {
+			t.Errorf("%s watches %s: %s", its, other, who)
+		}
 	}
 }
 

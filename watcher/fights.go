@@ -55,7 +55,8 @@ func watching(dir string) string {
 	if unix.Stat(dir, &st) != nil {
 		return ""
 	}
-	sign := fmt.Sprintf(" ino:%x ", st.Ino)
+	// The kernel numbers devices in its own way there.
+	sign := fmt.Sprintf(" ino:%x sdev:%x ", st.Ino, unix.Major(st.Dev)<<20|unix.Minor(st.Dev))
 	infos, _ := filepath.Glob("/proc/[0-9]*/fdinfo/*") // what may not be seen is missing
 	var found []string
 	for _, info := range infos {
