@@ -156,3 +156,11 @@ func TestBounds(t *testing.T) {
 		t.Errorf("the manual says %q", got)
 	}
 }
+
+// The packages have the tickets in krb5cc_0: to name that file is no fix where it is the one with another client's tickets.
+func TestCacheOfItsOwnIsAnother(t *testing.T) {
+	const usual = "/run/azfilesauth/krb5cc_0"
+	if fix := CCachePrincipal.New(usual, "its client is bob@EXAMPLE").Fix(); !strings.Contains(fix, "/run/azfilesauth/krb5cc") || strings.Contains(fix, usual) {
+		t.Error(fix)
+	}
+}
