@@ -67,7 +67,7 @@ func why(err error, host string) *fault.Fault {
 	if isAny(err, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF) {
 		return fault.AzureBusy.New(host)
 	}
-	if notHTTP(err) {
+	if !isOp && notHTTP(err) { // an operation that failed is the network's
 		return fault.AnswerInvalid.New(host, "it is not HTTP")
 	}
 	if onlyIPv6(err) {

@@ -73,6 +73,38 @@ func TestFaultOfWhatIsNotHTTP(t *testing.T) {
 	}
 }
 
+// TestFaultWithinAnAnswer: a network that goes away while headers come is no server that does not speak HTTP.
+func TestFaultWithinAnAnswer(t *testing.T) {
+	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() {
+			_, _ = theirs.Read(make([]byte, 1<<10))
+			_, _ = io.WriteString(theirs, "HTTP/1.1 200 OK\r\nX-A: b")
+			_ = theirs.Close()
+		}()
+		return unplugged{ours}, nil
+	}}
+	response, err := tr.RoundTrip(httptest.NewRequest(http.MethodGet, "http://host.example", http.NoBody))
+	if err == nil {
+		_ = response.Body.Close()
+		t.Fatal("half of it was read as an answer")
+	}
+	if f := Fault(t.Context(), err, "host"); !fault.Is(f, fault.EndpointDown) {
+		t.Errorf("%v: %v", err, f)
+	}
+}
+
+// unplugged is a connection whose network is gone at its end.
+type unplugged struct{ net.Conn }
+
+func (c unplugged) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		err = &net.OpError{Op: "read", Net: "tcp", Err: syscall.EHOSTUNREACH}
+	}
+	return n, err
+}
+
 func TestExceptions(t *testing.T) {
 	for list, want := range map[string]string{
 		"": "", " , ,": "", "*": "*", "A.Example.": "a.example", ".a, *.b c\td": ".a,*.b,c,d", "a:443,a_b-1": "a:443,a_b-1",
