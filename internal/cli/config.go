@@ -62,11 +62,12 @@ func (s *session) check(*cobra.Command, []string) error {
 		return fault.ConfigInvalid.New(path, "it cannot be opened").Because(fs.ErrNotExist)
 	}
 	return s.result(checked{path, true, !cfg.Missing}, func(w io.Writer) {
-		remark := ""
 		if cfg.Missing {
-			remark = " (there is no such file, so the defaults hold)"
+			_, _ = fmt.Fprintf(w, "ok: %s (there is no such file, so the defaults hold)\n", path)
 		}
-		_, _ = fmt.Fprintf(w, "ok: %s%s\n", path, remark)
+		for _, file := range cfg.Files { // which tells that a drop-in is read
+			_, _ = fmt.Fprintf(w, "ok: %s\n", legible.Line(file))
+		}
 	})
 }
 
