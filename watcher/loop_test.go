@@ -419,3 +419,30 @@ func TestStopIsNoLateNotice(t *testing.T) {
 		}
 	}
 }
+
+// TestDiskThatHangs: where the file of the metrics cannot be written for hours, tickets are renewed, and what is written
+// then is the latest.
+func TestDiskThatHangs(t *testing.T) {
+	bubble(t, system+"\nmetrics: {textfile: $WORK/azf.prom}\n", 1, func(w *world) {
+		hold := make(chan struct{})
+		w.disk = func() { <-hold }
+		w.mount(share(0), "/mnt/0")
+		w.start()
+		time.Sleep(3 * time.Hour)
+		settle()
+		if n := w.exchanges(""); n < 3 {
+			t.Errorf("%d exchanges in 3 hours", n)
+		}
+		if e := w.Status().Endpoints; len(e) != 1 || e[0].State != control.Fresh {
+			t.Errorf("%+v", e)
+		}
+		close(hold)
+		settle()
+		text, err := os.ReadFile(w.path("azf.prom"))
+		want := fmt.Sprintf(`result="ok",fault=""} %d`, w.exchanges(""))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%v; %s lacks %s", err, text, want)
+		}
+		w.stop()
+	})
+}

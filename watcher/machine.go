@@ -27,8 +27,12 @@ type machine struct {
 	notify     func(state string)
 	alive      time.Duration // how often systemd wants to hear; zero is never
 	seed       string
-	upcalls    func() map[string]metrics.Upcall // the kernel's requests by result, see package metrics
+	upcalls    func() map[string]metrics.Upcall     // the kernel's requests by result, see package metrics
+	replace    func(path string, text []byte) error // a file that others read
 }
+
+// textfileMode lets everybody read the metrics.
+const textfileMode = 0o644
 
 // realMachine is this machine.
 func realMachine(ctx context.Context, h host.Host, hangups <-chan os.Signal) (machine, error) {
@@ -58,6 +62,7 @@ func realMachine(ctx context.Context, h host.Host, hangups <-chan os.Signal) (ma
 		alive:      watchdog(),
 		seed:       machineID(),
 		upcalls:    func() map[string]metrics.Upcall { return metrics.Upcalls(h) },
+		replace:    func(path string, text []byte) error { return h.Replace(path, h.Own(textfileMode), host.Content(text)) },
 	}, nil
 }
 

@@ -13,16 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/control"
-	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
 )
 
 // notices is what others were told last.
 type notices struct {
-	logged  map[string]string // in the log about a file, by its path
-	status  string            // to systemd
-	exposed []byte            // in the file of the metrics
-	counts  *metrics.Set      // shared
+	logged    map[string]string // in the log about a file, by its path
+	status    string            // to systemd
+	exposed   []byte            // in the file of the metrics
+	exposedTo string            // its path
+	exposing  bool              // a write to it is under way
+	counts    *metrics.Set      // shared
 }
 
 // report logs what has changed about an endpoint, in sentences that begin like those of the program that
@@ -94,32 +95,40 @@ func (w *watcher) reportStatus() {
 	}
 }
 
-// textfileMode lets everybody read the metrics.
-const textfileMode = 0o644
-
-// exposeMetrics writes the metrics to the file that the configuration names, if they have changed.
+// exposeMetrics has the metrics written to the file that the configuration names, if they have changed. One write is
+// under way at a time, and the loop does not wait for it: a disk that hangs would stop all that it is asked for.
 //
 // node_exporter's textfile collector, which reads it, takes whole files that end in .prom.
 func (w *watcher) exposeMetrics() {
 	path := w.cfg.Metrics.Textfile
-	if path == "" {
+	if path == "" || w.exposing {
 		return
 	}
 	var text bytes.Buffer
 	w.counts.Write(&text, w.describe(), w.upcalls())
-	if bytes.Equal(text.Bytes(), w.exposed) {
+	if path == w.exposedTo && bytes.Equal(text.Bytes(), w.exposed) {
 		return
 	}
-	err := w.Host.Replace(path, w.Host.Own(textfileMode), host.Content(text.Bytes()))
-	if err == nil {
-		w.exposed = text.Bytes()
-	}
+	w.exposing = true
+	go func() {
+		err := w.replace(path, text.Bytes())
+		_ = w.do(context.Background(), func() { w.metricsExposed(path, text.Bytes(), err) }) // or the daemon has ended
+	}()
+}
+
+// metricsExposed takes the end of a write.
+func (w *watcher) metricsExposed(path string, text []byte, err error) {
+	w.exposing = false
 	reason, _ := errors.AsType[unix.Errno](err) // the text names another temporary file each time
 	w.logOnce(path, reason.Error(), func() {
 		if err != nil {
 			w.Log.Warn("the metrics cannot be written: "+err.Error(), "file", path)
 		}
 	})
+	if err == nil {
+		w.exposedTo, w.exposed = path, text
+		w.exposeMetrics() // what has changed meanwhile
+	}
 }
 
 // describe is what the watcher knows.

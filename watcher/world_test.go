@@ -75,6 +75,7 @@ type world struct {
 	alive     time.Duration
 
 	enter, leave func() // around each request
+	disk         func() // before each write of the metrics
 	forgotten    atomic.Int32
 
 	*watcher
@@ -91,7 +92,7 @@ type entry struct {
 func newWorld(t *testing.T, a *azure, dir, conf string) *world {
 	w := &world{
 		t: t, azure: a, dir: dir, begun: time.Now(), trouble: map[string]string{}, mountID: 30,
-		tell: func(string) {}, enter: func() {}, leave: func() {},
+		tell: func(string) {}, enter: func() {}, leave: func() {}, disk: func() {},
 		ring: make(chan ring, 1), changed: make(chan cause, 1), remounted: make(chan struct{}, 1), hangups: make(chan os.Signal, 1),
 	}
 	w.timer = time.AfterFunc(time.Hour, func() { w.toll(ring{}) })
@@ -126,6 +127,10 @@ func (w *world) machine() machine {
 		alarm: w, mounted: w.list, remounted: w.remounted, hangups: w.hangups, changes: w.changed,
 		watchCache: w.follow, notify: w.tell, alive: w.alive, seed: "seed",
 		upcalls: func() map[string]metrics.Upcall { return map[string]metrics.Upcall{"answered": {Count: 3}} },
+		replace: func(path string, text []byte) error {
+			w.disk()
+			return w.host().Replace(path, own().Own(textfileMode), host.Content(text))
+		},
 	}
 }
 
