@@ -28,9 +28,9 @@ var version = "2.0.0-dev"
 func main() {
 	ignored := config.IgnoreEnvironment()
 	fault.InPod = host.Real().InPod
-	// Who is killed by a file that may not grow says nothing of it; who is told says AZF-FILE-LIMIT. Programs that are
-	// started get the signal as always.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGXFSZ)
+	// Who is killed by a file that may not grow says nothing of it; who gets EFBIG says AZF-FILE-LIMIT. To ignore the
+	// signal costs nothing, to be notified of it a thread at each start. What is started ignores it too, as Python does.
+	signal.Ignore(unix.SIGXFSZ)
 	// Each face ends in milliseconds with a few megabytes: collecting garbage would be a third of the work.
 	debug.SetGCPercent(400)
 	face := commands
