@@ -62,8 +62,13 @@ func (p *parser) examineMeaning(h host.Host, here bool) {
 		}
 	}
 	for key, file := range map[string]string{"metrics.textfile": p.Metrics.Textfile, "LOG_FILE_PATH": p.Log.Path} {
-		if info, err := os.Stat(h.Path(filepath.Dir(file))); here && p.Sets(key) && (err != nil || !info.IsDir()) {
+		if !here || !p.Sets(key) {
+			continue
+		}
+		if info, err := os.Stat(h.Path(filepath.Dir(file))); err != nil || !info.IsDir() {
 			p.wrongAt(key, "the directory "+shown(filepath.Dir(file))+" does not exist")
+		} else if info, err := os.Stat(h.Path(file)); err == nil && info.IsDir() {
+			p.wrongAt(key, shown(file)+" is a directory, and nothing can be written to it")
 		}
 	}
 }

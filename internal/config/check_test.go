@@ -96,3 +96,14 @@ metrics: {textfile: /nonexistent/x.prom}
 		t.Errorf("%v", err)
 	}
 }
+
+// A directory in the place of a file that is to be written is told, not only a missing one.
+func TestCheckOfADirectoryForAFile(t *testing.T) {
+	dir := t.TempDir()
+	h := host.Real().Trusting(os.Geteuid())
+	h.Config = write(t, "LOG_FILE_PATH: "+dir+"\n")
+	_, _, err := CheckFile(h)
+	if err == nil || !strings.Contains(err.Error(), "line 1: LOG_FILE_PATH: "+dir+" is a directory") {
+		t.Error(err)
+	}
+}
