@@ -348,8 +348,8 @@ bench: deps build ## medians and ratios, measured in one run
 
 .PHONY: bench-boot
 bench-boot: NEEDS += $(BOOTNEEDS)
-bench-boot: deps ## how long systemd takes for 40 shares of fstab, against mount.cifs alone
-	$(LAB) bench-boot $(if $(SUITE),-suite $(SUITE))
+bench-boot: deps ## how long systemd takes for UNITS (40) shares of fstab, against mount.cifs alone
+	$(LAB) bench-boot $(if $(SUITE),-suite $(SUITE)) $(if $(UNITS),-units $(UNITS))
 
 .PHONY: bench-mount
 bench-mount: deps ## what applications feel of mount options, against mount.cifs and Microsoft's line

@@ -39,6 +39,9 @@ func (l *Lab) boot(ctx context.Context, img image, logs string, line func(string
 	if l.Counted {
 		clock = []string{"-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,sleep=off"}
 	}
+	if l.Counted && img.disk { // whose answers take time of this machine, which the guest's clock must not outrun
+		clock[len(clock)-1] = "shift=0,sleep=on"
+	}
 	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", slices.Concat(clock, []string{
 		"-cpu", processor, "-machine", "q35",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",

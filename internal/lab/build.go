@@ -16,6 +16,7 @@ type image struct {
 	kernel  string
 	options string   // for the kernel
 	args    []string // for qemu: memory, and what the root file system is in
+	disk    bool     // it is in a disk, not in memory
 }
 
 // guestScript makes Debian's half of the guest.

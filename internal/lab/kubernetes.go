@@ -75,6 +75,7 @@ func (l *Lab) node(ctx context.Context) (image, error) {
 		}
 	}
 	return image{
+		disk:    true,
 		kernel:  filepath.Join(base, "vmlinuz"),
 		options: "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=/init",
 		args: []string{

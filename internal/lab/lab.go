@@ -44,7 +44,8 @@ type Lab struct {
 	Log   io.Writer // what the build has to say
 
 	// Counted gives the guest a single processor of a thousand million instructions a second, by its own clock, in which
-	// waiting takes no time of ours: what is measured there does not depend on this machine or on what else it does.
+	// waiting takes no time of ours, but for that for a disk: what is measured there does not depend on this machine or on
+	// what else it does.
 	Counted bool
 
 	// Terminal shows the console as it comes; standard input is the guest's then. Nil: lines, no input.

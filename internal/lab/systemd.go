@@ -27,17 +27,18 @@ func NewSystemd(suite string, log io.Writer) (*Lab, error) {
 }
 
 // The lives of machines with systemd: a new one with our package, one that had the package of
-// Azure/AzFilesAuthenticator, and one with 40 shares in fstab, whose stories measure.
+// Azure/AzFilesAuthenticator, and one with many shares in fstab, whose stories measure. How many is said by the
+// settings UNITS, an even number, and ACCOUNTS, half of it.
 const (
 	NewMachine = "boots"
 	OldMachine = "upgrade"
 	ManyShares = "many"
 )
 
-// memory is what the guest of a life has. Samba has a process for each account' connections.
+// memory is what the guest of a life has, in MiB. Samba has a process for each account's connections.
 func memory(life string) string {
 	if life == ManyShares {
-		return "2048"
+		return "4096"
 	}
 	return "1024"
 }
@@ -53,8 +54,9 @@ func (l *Lab) Boots(life string) (names []string, err error) {
 }
 
 // RunBoots makes the systemd guest's disk and boots it once for each story, of which each must come to
-// its end for the next to begin. It hands every line of the console to line.
-func (l *Lab) RunBoots(ctx context.Context, life string, line func(string)) error {
+// its end for the next to begin. It hands every line of the console to line. The stories see the settings, NAME=VALUE
+// without spaces and commas, in their environment.
+func (l *Lab) RunBoots(ctx context.Context, life string, line func(string), settings ...string) error {
 	unlock, err := l.lock()
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (l *Lab) RunBoots(ctx context.Context, life string, line func(string)) erro
 		return err
 	}
 	for _, name := range names {
-		if err := l.boot(ctx, img, filepath.Join(l.Logs(), name), line, "boot,"+name); err != nil {
+		if err := l.boot(ctx, img, filepath.Join(l.Logs(), name), line, strings.Join(append([]string{"boot", name}, settings...), ",")); err != nil {
 			return fmt.Errorf("boot %s: %w", name, err)
 		}
 	}
@@ -111,6 +113,7 @@ func (l *Lab) disk(ctx context.Context, life string) (image, error) {
 		}
 	}
 	return image{
+		disk:    true,
 		kernel:  filepath.Join(base, "vmlinuz"),
 		options: "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw selinux=0 loglevel=1 systemd.show_status=0",
 		args: []string{

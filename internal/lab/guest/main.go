@@ -7,7 +7,7 @@
 //	guest bench               measures a mount with a cached ticket against mount.cifs alone
 //	guest bench-mount[,WORD...]  measures what applications feel of mount options, or the rows with such a word
 //	guest data[,OPTION...]    checks what programs write while tickets expire and the server is restarted
-//	guest boot,NAME           runs the story of this boot of the systemd guest
+//	guest boot,NAME[,SETTING...]  runs the story of this boot of the systemd guest, with settings in its environment
 //	guest pods[,LIFE...]      runs the pods of the manifests on a node of Kubernetes
 //	guest run,STORY           runs one story and shows its whole log
 //	guest shell[,STORY]       a shell on a clean machine, or where the story has just ended
@@ -51,10 +51,10 @@ func run(args []string) error {
 		return runRelay()
 	}
 	mode, names, _ := strings.Cut(strings.Join(args, " "), ",")
-	if mode == "boot" {
-		return runBoot(names)
-	}
 	list := strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
+	if mode == "boot" && len(list) > 0 {
+		return runBoot(list[0], list[1:])
+	}
 	if mode == "pods" {
 		return runPods(list)
 	}

@@ -16,9 +16,9 @@ const bootStories = "/lab/boots"
 // bootTime bounds the story of one boot.
 const bootTime = 15 * time.Minute
 
-// runBoot tells the story of this boot. The machine is as the boots before have left it, and stays as
-// the story leaves it.
-func runBoot(name string) error {
+// runBoot tells the story of this boot, with settings in its environment. The machine is as the boots before have left
+// it, and stays as the story leaves it.
+func runBoot(name string, settings []string) error {
 	m := &machine{azure: newAzure(), log: &logs{}, workers: make(map[string]*worker), marks: make(map[string]time.Time)}
 	commands := m.commands()
 	commands["flawless"] = m.flawless
@@ -27,8 +27,12 @@ func runBoot(name string) error {
 	v := &verdict{start: time.Now()}
 	v.Run("", func(t testscript.T) {
 		testscript.RunT(t, testscript.Params{
-			Files:              []string{filepath.Join(bootStories, name+".txtar")},
-			Cmds:               commands,
+			Files: []string{filepath.Join(bootStories, name+".txtar")},
+			Cmds:  commands,
+			Setup: func(env *testscript.Env) error {
+				env.Vars = append(env.Vars, settings...)
+				return nil
+			},
 			WorkdirRoot:        "/run", // /tmp is emptied while the machine comes up
 			RequireUniqueNames: true,
 			Deadline:           time.Now().Add(bootTime),

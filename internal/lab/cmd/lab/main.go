@@ -16,7 +16,8 @@
 //	lab kernels [-only STORY,...] [SUITE...]  tries the stories of docs/kernels.md with each kernel, all or
 //	                                    the named ones, and writes the page
 //	lab bench [-suite SUITE]            measures a mount against mount.cifs alone
-//	lab bench-boot [-suite SUITE]       measures 40 mount units of systemd against mount.cifs alone
+//	lab bench-boot [-suite SUITE] [-units N]  measures so many mount units of systemd, 40 if not said, against mount.cifs
+//	                                    alone; each account has two
 //	lab bench-mount [-suite SUITE] [WORD...]  compares mount options by what applications feel of them, or the
 //	                                    rows with such a word in their names: read
 package main
@@ -59,6 +60,7 @@ func run(args []string) error {
 	keep := flags.Bool("keep", false, "run: give a shell where the story has ended")
 	page := flags.String("doc", "", "data: the page to write the table into")
 	only := flags.String("only", "", "kernels: the stories to try, with commas between")
+	units := flags.Int("units", 40, "bench-boot: how many mount units, an even number up to 500")
 	flags.Bool("v", true, "run: show what the story does, which it does in any case")
 	names, err := parse(flags, args)
 	if err != nil {
@@ -95,7 +97,7 @@ func run(args []string) error {
 	case "pods":
 		return explain(l, l.RunPods(ctx, show, names...))
 	case "bench-boot":
-		return explain(l, l.RunBoots(ctx, lab.ManyShares, show))
+		return explain(l, bootMany(ctx, l, *units))
 	case "doctor":
 		return explain(l, l.Run(ctx, show, "doctor", names...))
 	case "data":
@@ -126,6 +128,15 @@ func parse(flags *flag.FlagSet, args []string) (names []string, err error) {
 		}
 		names, args = append(names, flags.Arg(0)), flags.Args()[1:]
 	}
+}
+
+// bootMany measures a boot with many mount units.
+func bootMany(ctx context.Context, l *lab.Lab, units int) error {
+	if units < 2 || units > 500 || units%2 != 0 {
+		return fmt.Errorf("-units %d: an even number from 2 to 500 is needed", units)
+	}
+	l.Counted = true
+	return l.RunBoots(ctx, lab.ManyShares, show, fmt.Sprintf("UNITS=%d", units), fmt.Sprintf("ACCOUNTS=%d", units/2))
 }
 
 // data writes its table into the part of a page that is the suite's.
