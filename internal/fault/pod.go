@@ -41,7 +41,7 @@ var pods = map[*Kind]string{
 	CLIFailed.Kind:        "the Azure CLI is not in the image: use a managed or a workload identity", CLINotHere.Kind: "the Azure CLI is not in the image: use a managed or a workload identity",
 
 	DNSFailed.Kind: onNode, ProxyFailed.Kind: onNode, EndpointDown.Kind: onNode, EndpointTimeout.Kind: onNode, TLSVersion.Kind: onNode,
-	TLSUntrusted.Kind: "mount the certificates of the network's authorities into the container as a file in /etc/ssl/certs; openssl s_client -connect {host}:443 -servername {host} </dev/null (package openssl), from the network of the node, shows whose certificate it is",
+	TLSUntrusted.Kind: "add the certificates of the network's authorities to the public ones in one file, and mount that over /etc/ssl/certs/ca-certificates.crt in the container (certificates: in the values of the chart); openssl s_client -connect {host}:443 -servername {host} </dev/null (package openssl), from the network of the node, shows whose certificate it is",
 	ClockSkew.Kind:    onNode, AnswerInvalid.Kind: onNode, NotAzure.Kind: onNode, TicketServer.Kind: onNode, TicketExpired.Kind: onNode, TicketNotYet.Kind: onNode, Mechanism.Kind: onNode,
 
 	MountCIFSMissing.Kind: onNode, MountFailed.Kind: onNode, ServerRefused.Kind: onNode, UpcallFailed.Kind: onNode, ShareNotFound.Kind: onNode, CIFSModule.Kind: onNode,

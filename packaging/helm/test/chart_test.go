@@ -33,6 +33,7 @@ const chartDir = "../azfilesauth"
 const everything = `
 config: {default_identity: app, identities: {app: {kind: service-principal, tenant_id: t, client_id: c, secret_file: /secrets/sp/secret}}}
 secrets: [{name: sp}]
+certificates: {configMap: authorities, key: bundle.pem}
 workloadIdentity: {serviceAccountName: wi}
 imagePullSecrets: [{name: registry}]
 image: {repository: registry.example:5000/azfilesauth, tag: 2.0.1}
@@ -229,7 +230,12 @@ func TestValuesArrive(t *testing.T) {
 		"the monitor's label": monitor.Metadata.Labels["release"] == "prometheus",
 		"the dashboard":       strings.HasPrefix(dashboard.Data["azfilesauth.json"], "{") && dashboard.Labels["grafana_dashboard"] == "1",
 		"the selector":        set.Spec.Template.Spec.NodeSelector["pool"] == "files" && pod.Affinity != nil && set.Spec.Template.Annotations["owner"] == "storage",
-		"the account":         pod.ServiceAccountName == "wi" && pod.ImagePullSecrets[0].Name == "registry",
+		"the certificates": slices.ContainsFunc(watch.VolumeMounts, func(m corev1.VolumeMount) bool {
+			return m.Name == "certificates" && m.MountPath == "/etc/ssl/certs/ca-certificates.crt" && m.SubPath == "bundle.pem" && m.ReadOnly
+		}) && slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool {
+			return v.Name == "certificates" && v.ConfigMap != nil && v.ConfigMap.Name == "authorities"
+		}),
+		"the account": pod.ServiceAccountName == "wi" && pod.ImagePullSecrets[0].Name == "registry",
 	} {
 		if !ok {
 			t.Errorf("%s did not arrive\n%s", what, found["DaemonSet azfilesauth"])
@@ -254,7 +260,7 @@ func TestValuesArrive(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	for _, values := range []string{
 		"imgae: {}", "image: {tag: latest}", "metrics: {listen: ':9799'}", "metrics: {listen: 'localhost:9799'}", "metrics: {enabled: 'yes'}",
-		"config: {metrics: {listen: '127.0.0.1:9799'}}", "secrets: [sp]", "cacheDirectories: []", "cacheDirectories: [/tmp]", "updateStrategy: {type: Recreate}",
+		"config: {metrics: {listen: '127.0.0.1:9799'}}", "secrets: [sp]", "cacheDirectories: []", "cacheDirectories: [/tmp]", "certificates: authorities", "certificates: {configMap: a, key: ''}", "updateStrategy: {type: Recreate}",
 	} {
 		if _, err := render(t, values); err == nil {
 			t.Errorf("%s is accepted", values)
