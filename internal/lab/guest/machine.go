@@ -56,7 +56,9 @@ func newMachines() ([]*machine, error) {
 // reset makes the machine as it was: nothing mounted, no ticket, no key, no order.
 func (m *machine) reset() error {
 	m.workers, m.marks, m.tap = make(map[string]*worker), make(map[string]time.Time), nil
-	errs := []error{m.azure.reset(), unmountAll(), m.apply(), m.server.configured()}
+	errs := []error{m.azure.forgetOrders(), unmountAll()}
+	awaitHandlers() // or one would ask for a ticket when the caches are gone, and be counted in the next story
+	errs = append(errs, m.apply(), m.server.configured())
 	for _, p := range leftovers {
 		found, err := filepath.Glob(p)
 		errs = append(errs, err)
@@ -65,7 +67,27 @@ func (m *machine) reset() error {
 		}
 	}
 	errs = append(errs, clearSpnego(), syncRun("keyctl", "clear", "@u"), os.Mkdir("/srv/share/sub", 0o777), os.Chmod("/srv/share/sub", 0o777))
-	return errors.Join(errs...)
+	return errors.Join(append(errs, m.azure.reset())...)
+}
+
+// handlersTime bounds the wait for the kernel's last requests: longer than the deadline of our handler.
+const handlersTime = 10 * time.Second
+
+// awaitHandlers waits until no request of the kernel for a ticket is under way: a session that was lost right before the
+// unmount is still set up again.
+func awaitHandlers() {
+	for began := time.Now(); time.Since(began) < handlersTime && requested(); {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// requested reports whether the kernel has started a program for a request.
+func requested() bool {
+	names, _ := filepath.Glob("/proc/[0-9]*/comm")
+	return slices.ContainsFunc(names, func(name string) bool {
+		comm, _ := os.ReadFile(name) // of a process that has ended meanwhile
+		return slices.Contains([]string{"request-key", "azfiles.upcall", "cifs.upcall"}, strings.TrimSpace(string(comm)))
+	})
 }
 
 // unmountAll unmounts what is left, by force where it must: the next story needs it gone.
