@@ -54,9 +54,12 @@ func (r *request) candidates() ([]string, error) {
 	if len(several) > 0 {
 		hosts = several
 	}
-	noted = slices.DeleteFunc(noted, func(host string) bool { return slices.Contains(fit, host) && !slices.Contains(hosts, host) })
-	if len(noted) == 1 && !slices.Contains(hosts, noted[0]) {
-		hosts = noted // of a mount that is being made
+	noted = slices.DeleteFunc(noted, func(n note) bool {
+		elsewhere := len(fit) > 0 && n.ip.IsValid() && n.ip != r.desc.ip // the thread has logged in for another mount
+		return elsewhere || slices.Contains(fit, n.host) && !slices.Contains(hosts, n.host)
+	})
+	if len(noted) == 1 && !slices.Contains(hosts, noted[0].host) {
+		hosts = []string{noted[0].host} // of a mount that is being made
 	}
 	return hosts, nil
 }
@@ -107,11 +110,15 @@ func (r *request) mounted() (fit, several []string, err error) {
 }
 
 // A note is a file in a directory that only root can enter. Its name is a hash of who logged in and a
-// hash of where, its content the canonical host and its time that of the answer.
+// hash of where, its content the canonical host and the server's address, its time that of the answer.
+type note struct {
+	host string
+	ip   netip.Addr // not valid where the request named none, or the note was written by an earlier version
+}
 
 const (
 	noteMode = 0o600
-	maxNote  = 253      // bytes of a host's name (RFC 1035, 2.3.4)
+	maxNote  = 253 + 40 // bytes of a host's name (RFC 1035, 2.3.4) and of an address behind a space
 	swept    = ".swept" // is no note; its time is when old ones were removed
 )
 
@@ -136,7 +143,7 @@ func (r *request) remember() {
 		return
 	}
 	defer d.Close()
-	_ = d.Replace(r.who()+digest(r.endpoint.Host()), r.Own(noteMode), machine.Content([]byte(r.endpoint.Host())))
+	_ = d.Replace(r.who()+digest(r.endpoint.Host()), r.Own(noteMode), machine.Content([]byte(r.endpoint.Host()+" "+r.desc.ip.String())))
 	r.sweep(d)
 }
 
@@ -155,8 +162,8 @@ func (r *request) sweep(d *machine.Dir) {
 	}
 }
 
-// noted gives the hosts that were answered for a moment ago to who asks now.
-func (r *request) noted() (hosts []string) {
+// noted gives what was answered a moment ago to who asks now.
+func (r *request) noted() (notes []note) {
 	d, err := r.notes()
 	if err != nil {
 		return nil
@@ -167,11 +174,13 @@ func (r *request) noted() (hosts []string) {
 		if !strings.HasPrefix(name, r.who()) || !r.isRecent(d, name) {
 			continue
 		}
-		if host, err := d.Read(name, maxNote); err == nil {
-			hosts = append(hosts, string(host))
+		if text, err := d.Read(name, maxNote); err == nil {
+			host, address, _ := strings.Cut(string(text), " ")
+			ip, _ := netip.ParseAddr(address)
+			notes = append(notes, note{host, ip})
 		}
 	}
-	return hosts
+	return notes
 }
 
 // isRecent reports whether a note still counts. One from the future is from before the clock was set back.

@@ -319,12 +319,16 @@ func TestEmptyHost(t *testing.T) {
 	w.good(extra(7), host)
 	check(os.WriteFile(w.MountTable, []byte(several+strings.Replace(several, host, host2, 1)), 0o600))
 	w.rejected(extra(7), 5, "AZF-UPCALL-CHANNEL")
+	// It has logged in for another account at another address.
+	check(os.WriteFile(w.MountTable, []byte(mounted(host, "10.99.0.1", "root")+mounted(host2, "10.99.0.2", "root")), 0o600))
+	w.good(strings.Replace(describe(host2, "pid=0xa5", "pid=0x9"), "10.99.0.1", "10.99.0.2", 1), host2)
+	w.good(extra(9), host)
 	// One that is being made is not in the table yet.
 	check(os.WriteFile(w.MountTable, []byte(several), 0o600))
 	w.good(describe(host2, "pid=0xa5", "pid=0x8"), host2)
 	w.good(extra(8), host2)
 	check(os.WriteFile(w.MountTable, nil, 0o600))
-	if n := len(must(filepath.Glob(filepath.Join(w.Run, "answered", "[^.]*")))); n > 4 { // the file with a dot tells when old ones were removed
+	if n := len(must(filepath.Glob(filepath.Join(w.Run, "answered", "[^.]*")))); n > 6 { // the file with a dot tells when old ones were removed
 		t.Errorf("%d notes are kept", n)
 	}
 	for path, mode := range map[string]os.FileMode{w.Run: 0o711, filepath.Join(w.Run, "answered"): 0o700} {
