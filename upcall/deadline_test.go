@@ -13,14 +13,14 @@ import (
 // What a login takes on a busy machine costs it nothing of the time for which it waits for others.
 func TestDeadlineBoundsOnlyWaitingForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &handler{Host: machine.Beneath(t.TempDir()), deadline: 30 * time.Second}
+		h := &handler{Host: machine.Beneath(t.TempDir()), deadline: 30 * time.Second, grace: time.Second}
 		cfg, err := config.Read(h.Host)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var bitten atomic.Bool
 		r := &request{handler: h, cfg: cfg}
-		r.dog = time.AfterFunc(h.deadline+grace, func() { bitten.Store(true) })
+		r.dog = time.AfterFunc(h.deadline+h.grace, func() { bitten.Store(true) })
 		time.Sleep(h.deadline) // its own work, of which the deadline of an upcall (5s) knows nothing
 
 		ctx, cancel := r.limit()
@@ -38,7 +38,7 @@ func TestDeadlineBoundsOnlyWaitingForOthers(t *testing.T) {
 		if ctx.Err() == nil || again.Err() == nil || bitten.Load() {
 			t.Errorf("past the deadline: %v, %v, bitten %v", ctx.Err(), again.Err(), bitten.Load())
 		}
-		time.Sleep(grace)
+		time.Sleep(h.grace)
 		synctest.Wait()
 		if !bitten.Load() {
 			t.Error("whoever hangs past the deadline is not ended")

@@ -246,7 +246,7 @@ func TestUnexpiredTicketAnswers(t *testing.T) {
 
 func TestBadEnds(t *testing.T) {
 	w := newWorld(t)
-	w.Deadline = time.Second
+	w.Deadline, w.Grace = time.Second, time.Second
 	w.Begin = "panic"
 	w.rejected(describe(host), 3, "AZF-INTERNAL")
 	for _, w.Begin = range []string{"spin", "sleep"} {
@@ -270,9 +270,10 @@ func TestBadEnds(t *testing.T) {
 func TestAzureHangs(t *testing.T) {
 	for target, what := range map[string]string{azurefake.TargetStorage: "AZF-ENDPOINT-TIMEOUT", azurefake.TargetIMDS: "AZF-IMDS-UNREACHABLE"} {
 		w := newWorld(t)
+		w.hurry()
 		w.fake.Order(azurefake.Order{Target: target, Hang: true})
 		line := w.rejected(describe(host), 3, "AZF-UPCALL-DEADLINE")
-		for _, part := range []string{"within 1s", what, "set deadline: "} {
+		for _, part := range []string{"within " + hurried.String(), what, "set deadline: "} {
 			if !strings.Contains(line, part) {
 				t.Errorf("%s: %s lacks %q", target, line, part)
 			}

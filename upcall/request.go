@@ -204,7 +204,7 @@ func (r *request) contain(cruid int) {
 func (r *request) limit() (context.Context, context.CancelFunc) {
 	if r.began.IsZero() {
 		r.began = r.Now()
-		r.dog.Reset(r.cfg.Upcall.Deadline + grace)
+		r.dog.Reset(r.cfg.Upcall.Deadline + r.grace)
 	}
 	return fault.WithDeadline(context.Background(), r.began.Add(r.cfg.Upcall.Deadline), fault.BoundUpcall)
 }
@@ -236,7 +236,7 @@ func (r *request) answer(got tickets.Result, mech spnego.Mechanism) error {
 func (r *request) refuse(err error) {
 	f := fault.From(err)
 	_ = keyring.Reject(r.key, remembered(f), unix.ENOKEY) // fails when it is answered, or not ours to answer
-	r.dog.Reset(grace)
+	r.dog.Reset(r.grace)
 	r.report(f)
 }
 

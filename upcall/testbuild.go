@@ -30,7 +30,7 @@ type testSetup struct {
 	Config, Run, MountTable, RulesFolder, RulesFile, Helper, Syslog, Kmsg string
 
 	Storage, IMDS, CA string // addresses of the fake Azure, and a file
-	Deadline          time.Duration
+	Deadline, Grace   time.Duration
 	Begin             string // what happens before a request is looked at
 	Attack            string // a directory that a flaw in what reads answers would write to; how that ends is told in Run
 }
@@ -49,8 +49,8 @@ func surroundings(env []string) *handler {
 		Host: machine.Real(), keyType: "user",
 		rules:  requestkey.Files{Directory: s.RulesFolder, Last: s.RulesFile},
 		helper: s.Helper, syslog: s.Syslog, kmsg: s.Kmsg, env: env,
-		deadline: s.Deadline,
-		begin:    func() { begin(s.Begin) },
+		deadline: s.Deadline, grace: s.Grace,
+		begin: func() { begin(s.Begin) },
 	}
 	h.Config, h.Run, h.Mounts = s.Config, s.Run, s.MountTable
 	if s.Storage != "" {

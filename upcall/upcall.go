@@ -56,6 +56,7 @@ type handler struct {
 	openRing func() (keyring.Ring, error) // where access tokens are kept; nil keeps none
 
 	deadline time.Duration // of all that waits for nobody
+	grace    time.Duration // after a deadline, in which a request may still come to its own end, which tells more
 	begin    func()        // is called before a request is looked at
 }
 
@@ -71,6 +72,7 @@ func system(env []string) *handler {
 		env:      env,
 		openRing: keyring.OpenRing,
 		deadline: 30 * time.Second, // something hangs: a login takes milliseconds
+		grace:    500 * time.Millisecond,
 		begin:    func() {},
 	}
 }
@@ -105,7 +107,7 @@ func serial(args []string) (keyring.Serial, bool) {
 func (h *handler) serve(key keyring.Serial) int {
 	r := &request{handler: h, key: key, asked: time.Now()}
 	r.known.Store(&known{deadline: h.deadline})
-	r.dog = time.AfterFunc(h.deadline+grace, r.giveUp)
+	r.dog = time.AfterFunc(h.deadline+h.grace, r.giveUp)
 	defer r.dog.Stop()
 	if err := r.attempt(); err != nil {
 		r.refuse(err)

@@ -11,9 +11,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 )
 
-// grace is how long after its deadline a request may still come to its own end, which tells more.
-const grace = 500 * time.Millisecond
-
 // giveUp rejects the key and ends the process, when the rest of it hangs. It says why, unless the log hangs too.
 //
 // It is a timer's, which the runtime runs on whatever thread it has, or on a new one where all hang. Each has the
@@ -29,7 +26,7 @@ func (r *request) giveUp() {
 	}()
 	select {
 	case <-told:
-	case <-time.After(grace):
+	case <-time.After(r.grace):
 	}
 	syscall.Exit(1) // os.Exit could wait for others
 }
