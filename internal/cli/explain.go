@@ -175,8 +175,7 @@ func (e explained) again() string {
 		return "may help"
 	}
 	if _, minutes, found := strings.Cut(e.Fix, "takes up to "); found {
-		minutes, _, _ = strings.Cut(minutes, ";")
-		return "helps after the fix, and within " + minutes
+		return "helps after the fix, and within " + minutes[:strings.IndexAny(minutes+";", ");")]
 	}
 	return "helps after the fix"
 }

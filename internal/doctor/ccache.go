@@ -164,7 +164,7 @@ func (s *Subject) examineKind(c *cacheFile, cred ccache.Credential) Result {
 		return Warned("azfilesauth refresh "+s.Target.Endpoint.Host(), "the ticket in %s has a key of the encryption type %d and %d bytes, which cannot be right", c.path, cred.Key.Etype, cred.Key.Value.Len())
 	}
 	if cred.Key.Etype == ccache.RC4 {
-		return Warned("az storage account file-service-properties update -n "+s.Target.Endpoint.Account()+" -g <resource-group> --kerb-ticket-encryption-type AES-256",
+		return Warned("az storage account file-service-properties update -n "+s.Target.Endpoint.Account()+" -g <resource-group> --kerb-ticket-encryption AES-256",
 			"the ticket in %s is of the encryption type rc4-hmac, which is weak and about to go", c.path)
 	}
 	r := Good("the ticket in %s ends at %s, encryption type %d", c.path, s.left(cred.EndTime), cred.Key.Etype)

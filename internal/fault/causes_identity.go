@@ -42,7 +42,7 @@ var identityDetails = []Detail{
 		{"a proxy answers: the program's own requests never use one, so it is transparent", "the cause shows a page or a header of the proxy"},
 		{"this is a machine of another cloud, whose metadata service has the same address", "cat /sys/class/dmi/id/sys_vendor does not print Microsoft Corporation"},
 		{"pod identity or a service mesh takes the requests of pods", "the same command works on the node"},
-	}, "identities:\n  app: {kind: workload, tenant_id: TENANT, client_id: CLIENT, token_file: /var/run/secrets/azure/tokens/azure-identity-token}"},
+	}, "identities:\n  app: {kind: workload, tenant_id: contoso.onmicrosoft.com, client_id: 00000000-0000-0000-0000-000000000000, token_file: /var/run/secrets/azure/tokens/azure-identity-token}"},
 	{"AZF-ARC-UNREACHABLE", []Cause{
 		{"the agent is stopped", "systemctl status himdsd is not active"},
 		{"the machine is not connected to Azure Arc", "azcmagent show: Agent Status is Disconnected"},
@@ -81,7 +81,7 @@ var identityDetails = []Detail{
 		{"the tenant id is mistyped, or is a subscription's id", "az account show --query \"[tenantId, id]\""},
 		{"the tenant is in another cloud", "see AZF-ENTRA-CLOUD"},
 		{"the tenant was deleted", "the cause has AADSTS90002 for an id that worked before"},
-	}, "identities:\n  app: {kind: service-principal, tenant_id: TENANT, client_id: CLIENT, secret_file: /etc/azfilesauth/sp.secret}"},
+	}, "identities:\n  app: {kind: service-principal, tenant_id: contoso.onmicrosoft.com, client_id: 00000000-0000-0000-0000-000000000000, secret_file: /etc/azfilesauth/sp.secret}"},
 	{"AZF-ENTRA-CLOUD", []Cause{
 		{"authority_host= is missing in a sovereign cloud", "the account's host ends in usgovcloudapi.net or chinacloudapi.cn"},
 		{"the account and the tenant are in different clouds", "az cloud show --query name where each can be seen"},

@@ -20,7 +20,7 @@ var localDetails = []Detail{
 	{"AZF-HOST-UNKNOWN", []Cause{
 		{"a typing mistake in the host name", "compare with: az storage account show -n <account> --query primaryEndpoints.file"},
 		{"the share is reached by a name of your own, such as a CNAME or a namespace", "the name works in getent hosts, but is not under endpoints: in azfilesauth config show"},
-		{"the account is in a private or sovereign cloud whose domain is not known", "the domain is none of those in docs/identities.md"},
+		{"the account is in a private or sovereign cloud whose domain is not known", "the domain is none of those in docs/mount.md"},
 	}, "endpoints:\n  files.example.internal: {canonical: acct.file.core.windows.net}"},
 	{"AZF-TARGET-INVALID", []Cause{
 		{"the directory does not exist", "ls -ld <target>"},
@@ -95,11 +95,11 @@ var localDetails = []Detail{
 
 	{"AZF-RECORD-UNTRUSTED", []Cause{
 		{"the credential cache belongs to a user, so its records are only hints", "ls -l <ccache>"},
-		{"the configuration no longer names the identity", "azfilesauth config show has no endpoints: or default_identity:"},
+		{"the configuration no longer names the identity", "azfilesauth config show names no file of endpoints: or default_identity:"},
 	}, "default_identity: system"},
 	{"AZF-IDENTITY-UNKNOWN", []Cause{
 		{"the share was mounted by another tool, and nothing names its identity", "azfilesauth list shows ? for the identity"},
-		{"default_identity: is missing after an upgrade from another tool", "azfilesauth config show"},
+		{"default_identity: is missing after an upgrade from another tool", "azfilesauth config show prints default beside it, and no file"},
 		{"the kernel logs in again for a mount whose ticket was deleted", "azfilesauth list does not show the host"},
 	}, "endpoints:\n  acct.file.core.windows.net: {identity: system}"},
 

@@ -104,3 +104,32 @@ func TestFixesUseToolsThatAreThere(t *testing.T) {
 		}
 	}
 }
+
+// switches are those of Azure CLI 2.78 that texts use: each was looked up in the sources of its command.
+const switches = `--account-name --all --append --assignee --audiences --auth-methods --cert --create-cert --enable-smb-oauth --filter
+	--id --identities --identity-name --is-fallback-public-client --issuer --kerb-ticket-encryption --method --name --query --resource --role
+	--scope --set --storage-account --subject --subnet --subscription --url`
+
+var (
+	azure    = regexp.MustCompile(`\baz [^;|]*`)
+	azSwitch = regexp.MustCompile(`--[a-z-]+`)
+)
+
+// A switch of az that does not exist makes the whole command fail.
+func TestSwitchesOfAzureAreThere(t *testing.T) {
+	for _, k := range Table() {
+		texts := []string{k.Fix}
+		d, _ := Details(k.ID)
+		texts = append(texts, d.Example)
+		for _, c := range d.Causes {
+			texts = append(texts, c.What, c.Tell)
+		}
+		for _, command := range azure.FindAllString(strings.Join(texts, ";"), -1) {
+			for _, name := range azSwitch.FindAllString(command, -1) {
+				if !slices.Contains(strings.Fields(switches), name) {
+					t.Errorf("%s: %s is no switch that was looked up: %s", k.ID, name, command)
+				}
+			}
+		}
+	}
+}

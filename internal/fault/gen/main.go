@@ -117,9 +117,10 @@ func writeDetail(b *strings.Builder, k *fault.Kind, d fault.Detail) {
 	}
 }
 
-// sentence is a text as the beginning of one, without markup.
+// sentence is a text as the beginning of one, without markup. The name of a program, file or option stays as it is.
 func sentence(text string) string {
-	if strings.HasPrefix(text, "<") || strings.HasPrefix(text, "az ") || strings.HasPrefix(text, "kdestroy") {
+	first, _, _ := strings.Cut(text, " ")
+	if strings.ContainsAny(first, "<=.-_:") || first == "az" || first == "kdestroy" {
 		return cell(text)
 	}
 	return cell(strings.ToUpper(text[:1]) + text[1:])
