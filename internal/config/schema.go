@@ -79,8 +79,9 @@ func upstreamKeys() []Key {
 // ownKeys are ours, but for those with invented names.
 func ownKeys() []Key {
 	fallback := row("default_identity", identityText, "", func(p *parser) *string { return &p.fallbackText },
-		"The identity of this machine when neither the mount nor `endpoints` sets one: the name of an entry of `identities` , "+
-			"or `system` , which is the default.")
+		"Who logs in where neither the mount nor `endpoints` names an identity: the name of an entry of `identities` , or a kind that "+
+			"needs no other key, such as `system` . Where it is not set, mount.azfiles(8) and azfilesauth(8) use `system` ; a mount of "+
+			"type cifs, whose ticket and user name tell no identity, then has none.")
 	fallback.show = func(p *parser) string { return p.defaultIdentity("").String() }
 	proxy := row("proxy", proxyURL, "", func(p *parser) **url.URL { return &p.Transport.Proxy },
 		"An HTTP proxy for Entra and the storage accounts. The machine's identity service is never asked through a proxy.")
@@ -96,9 +97,9 @@ func ownKeys() []Key {
 			"Anyone who can reach it can read them: they name accounts and faults, and contain no secret.")
 	listen.AtStart = true
 	options := row("mount_options", mountOptions, "", func(p *parser) *string { return &p.mountOptions },
-		"The site's own default options for mount.cifs(8), a list or one text with commas. They replace those of the  "+
-			"program, and a line of fstab(5) that says something of the same takes theirs; `azfiles_defaults=none` there "+
-			"leaves out the program's. `azfilesauth explain options` shows the result.")
+		"The site's own default options for mount.cifs(8), a list or one text with commas. They are added to those of the program. "+
+			"Of two options for the same setting, the one on the line of fstab(5) counts, else the one here. `azfiles_defaults=none` "+
+			"here leaves out those of the program; on a line it leaves out these, too. `azfilesauth explain options` shows the result.")
 	options.form = joinList
 	return []Key{
 		fallback,
@@ -140,7 +141,7 @@ func inventedKeys() []Key {
 		return row("endpoints.*."+key, k, "", func(p *parser) *string { return place(p.account) }, doc)
 	}
 	perAccount := of("mount_options", mountOptions, func(h *account) *string { return &h.options },
-		"Options for its mounts, as in `mount_options` for all, of which they take the place.")
+		"Default options for its mounts, which count before those of `mount_options` for all.")
 	perAccount.form = joinList
 	return []Key{
 		{Path: "identities", Doc: "A mapping from names to identities, see IDENTITIES. A name has at most 64 letters, digits, dots, hyphens and underscores."},
