@@ -8,7 +8,10 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // frontPage is how long README.md may be: what a newcomer reads before the first mount.
@@ -17,6 +20,8 @@ const frontPage = 9 << 10 // bytes
 var (
 	link    = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	table   = regexp.MustCompile(`(?m)^ {4,}(//\S+ +/\S+ +azfiles .*)$`)
+	keys    = regexp.MustCompile(`(?m)^    (?:USER_UID|default_identity|identities|endpoints|metrics|proxy):.*\n(?:    .*\n)*`)
 )
 
 func TestFrontPageIsShort(t *testing.T) {
@@ -70,6 +75,36 @@ func TestDocsLinks(t *testing.T) {
 		if !reached[page] {
 			t.Errorf("no link leads from README.md to %s", page)
 		}
+	}
+}
+
+// What README and docs propose for /etc/fstab mounts, and what they propose for the configuration is valid.
+func TestDocsHaveExamplesThatAreValid(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, configurations := 0, 0
+	for _, page := range append(pages, "README.md") {
+		for _, m := range table.FindAllStringSubmatch(read(t, page), -1) {
+			fstab, err := mounts.ParseFstab(strings.NewReader(m[1]))
+			if err != nil || len(fstab) != 1 {
+				t.Fatalf("%s: %s: %v", page, m[1], err)
+			}
+			if login := fstab[0].Options.Login(); login.Err() != nil || len(login.Notes) > 0 {
+				t.Errorf("%s: %s: %v, %q", page, m[1], login.Err(), login.Notes)
+			}
+			lines++
+		}
+		for _, block := range keys.FindAllString(read(t, page), -1) {
+			if _, more, err := config.CheckContent(host.Beneath(t.TempDir()), []byte(strings.ReplaceAll("\n"+block, "\n    ", "\n"))); err != nil || len(more) > 0 {
+				t.Errorf("%s: %v, %q\n%s", page, err, more, block)
+			}
+			configurations++
+		}
+	}
+	if lines < 5 || configurations < 3 {
+		t.Errorf("only %d lines and %d configurations were found", lines, configurations)
 	}
 }
 
