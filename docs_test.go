@@ -62,6 +62,9 @@ func TestDocsLinks(t *testing.T) {
 			if anchor != "" && !anchors(read(t, target))[anchor] {
 				t.Errorf("%s: %s has no heading for #%s", page, target, anchor)
 			}
+			if strings.Contains(anchor, "--") {
+				t.Errorf("%s: #%s is another name where the site is made, which makes one hyphen of two", page, anchor)
+			}
 			if filepath.Ext(target) == ".md" {
 				queue = append(queue, target)
 			}
