@@ -25,6 +25,10 @@ func RequestKey(t testing.TB) {
 // answerTime bounds the probe; request-key answers in milliseconds where it is asked at all.
 const answerTime = 10 * time.Second
 
+// rejectArgs are those of keyctl(1) in a rule that rejects. When the seconds have passed before request-key has ended, as one
+// may on a busy machine, the kernel tells ENOKEY instead.
+const rejectArgs = " reject %k 60 rejected %S\n"
+
 // requestKey asks for a key that only a rule written here rejects in that way, once for each process.
 var requestKey = sync.OnceValue(func() error {
 	if err := root(); err != nil {
@@ -35,7 +39,7 @@ var requestKey = sync.OnceValue(func() error {
 		return errors.New("needs the program request-key (apt-get install keyutils)")
 	}
 	description := fmt.Sprintf("azfneeds:%d", os.Getpid())
-	remove, err := WriteRule("needs", "create user "+description+" * "+keyctl+" reject %k 1 rejected %S\n")
+	remove, err := WriteRule("needs", "create user "+description+" * "+keyctl+rejectArgs)
 	if err != nil {
 		return fmt.Errorf("needs to write a rule of request-key: %w", err)
 	}
@@ -79,18 +83,25 @@ func AskKey(description string, ring int) (id int, err error) {
 	return id, err
 }
 
-// locked does it with the lock, or without where another holds that for longer than a request takes: one that is never answered
-// must not keep all tests from theirs.
+// lockTime bounds the wait for others' requests and rules. One that is never answered must not keep all tests from theirs.
+const lockTime = time.Minute
+
+// locked does it with the lock, or without where another holds that for longer than lockTime.
 func locked(how int, do func() error) error {
 	dir, err := os.Open(rules)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = dir.Close() }() // which unlocks it
-	for began := time.Now(); time.Since(began) < answerTime; time.Sleep(5 * time.Millisecond) {
-		if held := unix.Flock(int(dir.Fd()), how|unix.LOCK_NB); !errors.Is(held, unix.EWOULDBLOCK) && !errors.Is(held, unix.EINTR) {
-			break
+	held := make(chan struct{})
+	go func() {
+		defer close(held)
+		for errors.Is(unix.Flock(int(dir.Fd()), how), unix.EINTR) {
 		}
+	}()
+	select { // who waits in the kernel has it between two requests, however soon they follow each other
+	case <-held:
+	case <-time.After(lockTime):
 	}
 	return do()
 }
