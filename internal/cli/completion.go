@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -106,7 +107,14 @@ func (s *session) fromConfig(list func(*config.Config) []string) ([]string, cobr
 // endpoints are the hosts that are mounted, have a ticket or are in the configuration.
 func (s *session) endpoints(cfg *config.Config) []string {
 	var hosts []string
-	for name := range cfg.Resolver.Custom {
+	names := slices.Collect(maps.Keys(cfg.Resolver.Custom))
+	if m, err := s.manager(cfg, nil); err == nil {
+		listing, _ := m.List(cfg.CredentialUID)
+		for _, t := range listing.Tickets { // whose names are the word of who owns the cache
+			names = append(names, t.Host())
+		}
+	}
+	for _, name := range names {
 		if e, err := cfg.Resolver.Resolve(name); err == nil {
 			hosts = append(hosts, e.Host())
 		}
@@ -114,12 +122,6 @@ func (s *session) endpoints(cfg *config.Config) []string {
 	mounted, _ := s.mounted(cfg)
 	for _, a := range mounted {
 		hosts = append(hosts, a.Host())
-	}
-	if m, err := s.manager(cfg, nil); err == nil {
-		listing, _ := m.List(cfg.CredentialUID)
-		for _, t := range listing.Tickets {
-			hosts = append(hosts, t.Host())
-		}
 	}
 	return hosts
 }

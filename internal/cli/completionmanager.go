@@ -5,6 +5,10 @@ import "strings"
 // The completions of azfilesauthmanager, whose own command line is that of the Python program: they ask azfilesauth for the
 // hosts that are mounted, in fstab, have a ticket or are in the configuration.
 
+// managerURIs prints the URIs that can follow. A mount point can have any name, and bash's compgen expands words as on a command
+// line: none passes that is not made of the characters of a host.
+const managerURIs = `azfilesauth completion words -- clear '' 2>/dev/null | sed -n '/[^a-z0-9.-]/d; s|.*[.].*|https://&|p'`
+
 const managerBash = `
 _azfilesauthmanager() {
   local line=${COMP_LINE:0:COMP_POINT} cur words= colon
@@ -12,7 +16,7 @@ _azfilesauthmanager() {
   set -- ${line%"$cur"}
   case $#,$2,$cur in
     1,*) words="set clear list --version --help" ;;
-    2,set,* | 2,clear,*) words=$(azfilesauth completion words -- clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)$|https://\1|p') ;;
+    2,set,* | 2,clear,*) words=$(` + managerURIs + `) ;;
     *,list,*) words=--json ;;
     *,set,*) words="--system --imds-client-id --imds-object-id --imds-resource-id --identity-endpoint --workload-identity --tenant-id --client-id --token-file --authority-host --resource --force --verbose" ;;
   esac
@@ -32,7 +36,7 @@ _azfilesauthmanager() {
   if (( CURRENT == 2 )); then
     compadd set clear list --version --help
   elif (( CURRENT == 3 )) && [[ $words[2] == (set|clear) ]]; then
-    uris=(${(f)"$(azfilesauth completion words -- clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)$|https://\1|p')"})
+    uris=(${(f)"$(` + managerURIs + `)"})
     compadd -a uris
   elif [[ $words[CURRENT-1] == --token-file ]]; then
     _files
@@ -48,7 +52,7 @@ compdef _azfilesauthmanager azfilesauthmanager
 const managerFish = `
 complete -c azfilesauthmanager -f
 complete -c azfilesauthmanager -n 'test (count (commandline -opc)) -eq 1' -a 'set clear list --version --help'
-complete -c azfilesauthmanager -n 'test (count (commandline -opc)) -eq 2; and __fish_seen_subcommand_from set clear' -a "(azfilesauth completion words -- clear '' 2>/dev/null | sed -n 's|^\([^/:][^/:]*\..*\)\$|https://\1|p')"
+complete -c azfilesauthmanager -n 'test (count (commandline -opc)) -eq 2; and __fish_seen_subcommand_from set clear' -a "(` + managerURIs + `)"
 complete -c azfilesauthmanager -n '__fish_seen_subcommand_from list' -l json
 for flag in system workload-identity force verbose
   complete -c azfilesauthmanager -n '__fish_seen_subcommand_from set' -l $flag

@@ -2,8 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
@@ -89,6 +93,29 @@ func TestDescribeAStrangeTicket(t *testing.T) {
 	row := s.rows([]listed{describe(ticket, start, "/cc")})[1]
 	if row[0] != "a?[2jb" || row[1] != "?" {
 		t.Errorf("got %q", row)
+	}
+}
+
+// Nor are the names that a cache's owner chose proposed to a shell: they name no endpoint.
+func TestStrangeTicketsAreNotProposed(t *testing.T) {
+	client := ccache.Principal{Realm: "R", Components: []string{ccache.AzureClient}}
+	cache := &ccache.Cache{}
+	for _, name := range []string{"acct.file.core.windows.net", "a.$(touch pwned)"} {
+		cache.Put(ccache.Credential{
+			Client: client, Server: ccache.Principal{Realm: "R", Components: []string{"cifs", name}}, EndTime: start, Ticket: secret.FromString("t"),
+		}, ccache.Record{})
+	}
+	h := host.Real().Trusting(os.Geteuid())
+	dir := t.TempDir()
+	h.Config, h.Mounts = filepath.Join(dir, "config.yaml"), os.DevNull
+	for name, text := range map[string]string{"cc": string(cache.Marshal()), "config.yaml": "KRB5_CC_NAME: " + dir + "/cc\nUSER_UID: 0\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := session{App: &App{Host: h}}
+	if words, _ := s.fromConfig(s.endpoints); !slices.Equal(words, []string{"acct.file.core.windows.net"}) {
+		t.Errorf("%q", words)
 	}
 }
 
