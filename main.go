@@ -5,6 +5,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/cli"
 	"github.com/azfilesauth/azfilesauth/internal/compat"
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/mounthelper"
@@ -28,6 +31,11 @@ var version = "2.0.0-dev"
 func main() {
 	ignored := config.IgnoreEnvironment()
 	fault.InPod = host.Real().InPod
+	if confine.IsSetUID() {
+		f := fault.NotRoot.New(filepath.Base(os.Args[0])).Because(errors.New("and not by a set-user-id bit, which gives everybody all that root may do here: chmod ug-s it"))
+		fmt.Fprintln(os.Stderr, f)
+		os.Exit(int(f.Exit()))
+	}
 	// Who is killed by a file that may not grow says nothing of it; who gets EFBIG says AZF-FILE-LIMIT. To ignore the
 	// signal costs nothing, to be notified of it a thread at each start. What is started ignores it too, as Python does.
 	signal.Ignore(unix.SIGXFSZ)
