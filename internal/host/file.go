@@ -203,13 +203,16 @@ func (d *Dir) Remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }
 func (d *Dir) Rename(from, to string) error { return unix.Renameat(d.fd, from, d.fd, to) }
 
 // Names lists the directory in no order.
-func (d *Dir) Names() ([]string, error) {
+func (d *Dir) Names() ([]string, error) { return d.someNames(-1) }
+
+// someNames gives at most so many names of the directory, -1 for all.
+func (d *Dir) someNames(most int) ([]string, error) {
 	list, err := d.reopen()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = list.Close() }() // only read
-	return list.Readdirnames(-1)
+	return list.Readdirnames(most)
 }
 
 // reopen opens the directory for listing and syncing, which its own descriptor cannot do.

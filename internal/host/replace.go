@@ -16,6 +16,7 @@ import (
 const (
 	tempSuffix = ".tmp"
 	tempRandom = 8 // bytes
+	mostSwept  = 4096
 )
 
 // File says how a file is to be that is put in place.
@@ -144,9 +145,9 @@ func random() string {
 }
 
 // Sweep removes what processes that were killed in a Replace of name left behind, if accept says so. It is
-// for who keeps all others from a Replace of name.
+// for who keeps all others from a Replace of name. Everybody can fill /tmp, so no more than mostSwept names are looked at.
 func (d *Dir) Sweep(name string, accept func(*unix.Stat_t) bool) {
-	names, _ := d.Names() // what cannot be seen does no harm
+	names, _ := d.someNames(mostSwept) // what cannot be seen does no harm
 	for _, temp := range names {
 		rest, okP := strings.CutPrefix(temp, "."+name+".")
 		digits, okS := strings.CutSuffix(rest, tempSuffix)
