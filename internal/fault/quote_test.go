@@ -1,7 +1,10 @@
 package fault
 
 import (
+	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -66,5 +69,32 @@ func TestNoFixRunsAValue(t *testing.T) {
 	}
 	if n < 60 {
 		t.Errorf("only %d kinds", n)
+	}
+}
+
+// Who has put a file in the place of a cache can have put a link in the place that it is moved to: what is in /etc would
+// then be read as root's.
+func TestForeignCacheIsMovedNowhereElse(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	ccache := filepath.Join(dir, "krb5cc")
+	if err := errors.Join(os.WriteFile(ccache, nil, 0o600), os.Symlink(elsewhere, ccache+".foreign")); err != nil {
+		t.Fatal(err)
+	}
+	command, _, _ := strings.Cut(CCacheForeign.New(ccache, "").Fix(), " and find")
+	out, err := exec.Command("sh", "-c", command).CombinedOutput()
+	if _, there := os.Lstat(ccache); err != nil || there == nil {
+		t.Errorf("%s: %v\n%s", command, err, out)
+	}
+	if found, _ := os.ReadDir(elsewhere); len(found) > 0 {
+		t.Errorf("%s moves it to where a link leads", command)
+	}
+}
+
+// To own a file is to be believed, and who owned it before may have it open: no fix gives root a file that is another's.
+func TestNoFixGivesACacheToRoot(t *testing.T) {
+	for _, k := range Table() {
+		if slices.Contains(k.names(), "ccache") && strings.Contains(k.Fix, "chown") {
+			t.Errorf("%s: %s", k.ID, k.Fix)
+		}
 	}
 }

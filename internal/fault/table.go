@@ -19,7 +19,7 @@ var (
 
 	CCacheType      = row[Kind2]("AZF-CCACHE-TYPE", "the credential cache {ccache} is of a type that cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file, such as /run/azfilesauth/krb5cc_0", ExitUsage, false)
 	CCacheFolder    = row[Kind1]("AZF-CCACHE-FOLDER", "the directory of the credential cache cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file in a directory that only root can write to, such as /run/azfilesauth/krb5cc_0", ExitSystem, false)
-	CCacheForeign   = row[Kind2]("AZF-CCACHE-FOREIGN", "the credential cache {ccache} belongs to another user: {problem}", "mv '{ccache}' '{ccache}.foreign' and find out who made it", ExitMount, false)
+	CCacheForeign   = row[Kind2]("AZF-CCACHE-FOREIGN", "the credential cache {ccache} belongs to another user: {problem}", "mv '{ccache}' \"$(mktemp -d '{ccache}.foreign.XXXXXX')\" and find out who made it", ExitMount, false)
 	CCachePrincipal = row[Kind2]("AZF-CCACHE-PRINCIPAL", "the credential cache {ccache} holds the tickets of another client: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file of its own, such as /run/azfilesauth/krb5cc_azfiles", ExitMount, false)
 	CCacheDamaged   = row[Kind2]("AZF-CCACHE-DAMAGED", "the credential cache {ccache} is damaged: {problem}", "rm '{ccache}'", ExitMount, false)
 	CCacheIO        = row[Kind1]("AZF-CCACHE-IO", "the credential cache {ccache} cannot be read or written", "df -h '{ccache}'; ls -ld '{ccache}'", ExitSystem, true)
@@ -110,7 +110,7 @@ var (
 	Charset          = row[Kind1]("AZF-CHARSET", "the kernel has no module for the character set of iocharset={charset}", "leave iocharset= out; modprobe nls_{charset}; on Ubuntu: apt-get install linux-modules-extra-$(uname -r)", ExitMount, false)
 
 	OutputFailed    = row[Kind0]("AZF-OUTPUT-FAILED", "the result cannot be written to stdout", "df -h; check where the output goes", ExitSystem, true)
-	RecordUntrusted = row[Kind2]("AZF-RECORD-UNTRUSTED", "only the credential cache {ccache} names the identity for {host}, and its owner could have forged it", "name it under endpoints: or default_identity: in /etc/azfilesauth/config.d/90-local.yaml, or give the cache to root: chown root '{ccache}'", ExitMount, false)
+	RecordUntrusted = row[Kind2]("AZF-RECORD-UNTRUSTED", "only the credential cache {ccache} names the identity for {host}, and its owner could have forged it", "name it under endpoints: or default_identity: in /etc/azfilesauth/config.d/90-local.yaml", ExitMount, false)
 	IdentityUnknown = row[Kind1]("AZF-IDENTITY-UNKNOWN", "no ticket, no mount and no file of the configuration names an identity for {host}", "name it under endpoints: or default_identity: in /etc/azfilesauth/config.d/90-local.yaml, or run azfilesauth set {host}", ExitMount, false)
 	UpcallRequest   = row[Kind1]("AZF-UPCALL-REQUEST", "the kernel's request for a login cannot be served: {problem}", "mount with a username= without semicolons; with an old kernel, update it: any local user can forge such a request (CVE-2026-46243)", ExitMount, false)
 	UpcallKey       = row[Kind2]("AZF-UPCALL-KEY", "key {key} cannot be answered: {problem}", "do not run azfiles.upcall by hand: the kernel runs it by the rule in /etc/request-key.d/azfiles.conf", ExitUsage, false)
