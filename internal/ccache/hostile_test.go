@@ -390,7 +390,10 @@ func TestManyEntriesCostLittle(t *testing.T) {
 		c.Put(ticket(fmt.Sprint("h", i), realm, 1), record)
 		return c.Credentials[1]
 	}
-	for name, kind := range map[string]func(int) ccache.Credential{"aliases": aliases, "records": records} {
+	privates := func(i int) ccache.Credential {
+		return ccache.Credential{Server: ccache.Principal{Realm: realm, Components: []string{"azfiles", fmt.Sprint("h", i), "me"}}, Ticket: proto.Ticket}
+	}
+	for name, kind := range map[string]func(int) ccache.Credential{"aliases": aliases, "records": records, "private": privates} {
 		if _, err := ccache.Parse(fill(ccache.MaxEntries, kind)); err == nil {
 			t.Errorf("%s: one more than %d entries", name, ccache.MaxEntries)
 		}
@@ -403,6 +406,7 @@ func TestManyEntriesCostLittle(t *testing.T) {
 			c.Tickets()
 		}
 		c.Put(proto, record)
+		c.PutPrivate("me", proto, record)
 		c.DropExpired(issuedAt.Add(100*time.Hour), nil)
 		if took := time.Since(begun); took > 5*time.Second { // a hundred thousand entries took minutes
 			t.Errorf("%s: %s", name, took)

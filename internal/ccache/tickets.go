@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -229,24 +230,21 @@ func (c *Cache) replaceEntries(cred Credential, entries []Credential, old func(C
 	c.Credentials = slices.Insert(c.Credentials, at, entries...)
 }
 
-// evictPrivate drops private tickets, of those that among names, until there are at most so many. keep stays.
+// evictPrivate drops private tickets, of those that among names, until there are at most so many. keep, which is there, stays.
 func (c *Cache) evictPrivate(keep string, among func(place string) bool, most int) {
-	for {
-		first, n := -1, 0
-		for i := range c.Credentials {
-			place := c.Credentials[i].Server.place()
-			if !strings.Contains(place, "/") || !among(place) {
-				continue
-			}
-			n++
-			if place != keep && (first < 0 || c.Credentials[i].EndTime.Before(c.Credentials[first].EndTime)) {
-				first = i
-			}
+	ends := map[string]time.Time{}
+	for i := range c.Credentials {
+		if place := c.Credentials[i].Server.place(); strings.Contains(place, "/") && place != keep && among(place) {
+			ends[place] = c.Credentials[i].EndTime
 		}
-		if n <= most || first < 0 {
-			return
-		}
-		c.Credentials = slices.DeleteFunc(c.Credentials, inPlaces([]string{c.Credentials[first].Server.place()}))
+	}
+	first := slices.SortedFunc(maps.Keys(ends), func(a, b string) int { return cmp.Or(ends[a].Compare(ends[b]), strings.Compare(a, b)) })
+	gone := map[string]bool{}
+	for _, place := range first[:max(len(first)+1-most, 0)] {
+		gone[place] = true
+	}
+	if len(gone) > 0 {
+		c.remove(gone)
 	}
 }
 
