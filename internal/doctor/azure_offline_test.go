@@ -73,6 +73,7 @@ func TestOfflineFindings(t *testing.T) {
 		"a quote in a target":   {change: map[string]string{"proc/1/mountinfo": mountLine(privAcct, "/mnt/x';id;'", "cruid=0,username=root")}, id: "host-form", status: Warning, says: `umount '/mnt/x'\'';id;'\'''`},
 		"a unit":                {change: put("etc/systemd/system/mnt-x.mount", "[Mount]\nWhat=//Acct.file.core.windows.net/x\nWhere=/mnt/x\nType=azfiles\n"), id: "host-form", status: Warning, says: "mnt-x.mount"},
 		"a unit of privatelink": {change: put("etc/systemd/system/mnt-x.mount", "[Mount]\nWhat = //"+privAcct+"/x\nType=cifs\n"), id: "host-form", status: Warning, says: "the host is " + acct},
+		"users choose":          {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs users,sec=krb5,cruid=0\n"), id: "fstab", status: Warning, says: "username=root"},
 		"address, type cifs":    {change: put("etc/fstab", "//10.0.0.4/s /m cifs sec=krb5,username="+oneClient+"\n"), id: "host-form", status: Warning, says: "/etc/fstab:1"},
 		"unknown identity":      {change: put("etc/fstab", fstabHead+"_netdev,identity=nobody 0 0\n"), id: "identity-choice", status: Problem, fault: fault.IdentityInvalid},
 		"half an identity":      {change: put("etc/fstab", fstabHead+"_netdev,identity=token 0 0\n"), id: "identity-choice", status: Problem, says: "token_file="},

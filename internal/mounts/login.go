@@ -164,3 +164,14 @@ func (all Options) MountCIFS() (cruid, username string) {
 	}
 	return cruid, username
 }
+
+// LeavesUserName reports whether a line for mount.cifs leaves its user name to whoever mounts it: with its set-user-id bit
+// mount.cifs mounts for users, and takes a name that the line does not have from their variable USER (mount.cifs.c, main).
+func (all Options) LeavesUserName() bool {
+	forUsers, named := false, false
+	for _, o := range all {
+		forUsers = forUsers || o.Value == "" && (o.Is("user") || o.Is("users"))
+		named = named || o.Value != "" && (o.Is("user") || o.Is("username"))
+	}
+	return forUsers && !named
+}

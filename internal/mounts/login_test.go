@@ -99,6 +99,17 @@ func TestMountCIFS(t *testing.T) {
 	}
 }
 
+func TestLeavesUserName(t *testing.T) {
+	for text, want := range map[string]bool{
+		"user,sec=krb5": true, "sec=krb5,USERS,cruid=0": true, "users,username=": true,
+		"sec=krb5": false, "user,username=root": false, "user=a,users": false,
+	} {
+		if got := ParseOptions(text).LeavesUserName(); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
 // Each row of the table can be found by its name, and says what it has to.
 func TestRules(t *testing.T) {
 	for _, r := range Rules() {
