@@ -253,17 +253,19 @@ identities:
   typo: {kind: sytem}
 endpoints: {acct.file.core.windows.net: {identitty: system}}
 1: x
+root:$y$j9T$salt$hash:1:0:::
 `)
 	want := []string{
 		`line 2: user_uid: this key is unknown; did you mean USER_UID?`,
 		`line 3: NEW_UPSTREAM_KEY: this key is unknown`,
 		`line 5: refresh.att: this key is unknown; did you mean at?`,
-		`line 6: refresh."a b\n": this key is unknown`,
+		`line 6: refresh: a key with other characters than letters, digits, _, - and . is unknown, and not shown`,
 		`line 8: identities.app.qubits: this key is unknown`,
 		`line 8: identities.app: its kind is not known to this version`,
 		`line 9: identities.typo: its kind is not known to this version; did you mean system?`,
 		`line 10: endpoints.acct.file.core.windows.net.identitty: this key is unknown; did you mean identity?`,
 		`line 11: 1: this key is unknown`,
+		`line 12: a key with other characters than letters, digits, _, - and . is unknown, and not shown`,
 	}
 	if got := c.Warnings; !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -84,6 +84,10 @@ func (p *parser) section(way, row string, n *yaml.Node) error {
 			continue
 		}
 		k := Find(row, kv.key)
+		if k == nil && strings.Trim(kv.key, keyCharacters) != "" { // a line of another file can hold a secret
+			p.warn(at, way, "a key with other characters than letters, digits, _, - and . is unknown, and not shown")
+			continue
+		}
 		if k == nil {
 			p.warn(at, key, "this key is unknown"+didYouMean(kv.key, keysOf(row)))
 			continue
@@ -190,6 +194,9 @@ func within(name, key string) string {
 	}
 	return name + "." + shown(key)
 }
+
+// keyCharacters are those that a key of some version can have.
+const keyCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 
 // didYouMean proposes the known word that looks most like key, or nothing.
 func didYouMean(key string, known []string) string {
