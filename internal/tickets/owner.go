@@ -35,7 +35,8 @@ type Evidence struct {
 // records of the account, else in the configuration. Any other user name, such as root, tells nothing: then it is the
 // identity of the ticket that every reader finds, else what the configuration says of the endpoint or in general. An
 // untrusted record, which any user can have forged, selects nothing
-// but one of several identities of the configuration that have the mount's client id.
+// but one of several identities of the configuration that have the mount's client id. Who logs in at a mount of somebody
+// else's, as multiuser lets every user do, is nobody but whom a trusted record of his own cache names.
 //
 // Errors are faults: RecordUntrusted, IdentityUnknown and e.Damage when there is no such identity,
 // IdentityConflict when the mount was made with another client id than the one that was found.
@@ -43,13 +44,29 @@ func OwnerOf(e Evidence) (identity.Identity, error) {
 	user := e.selector()
 	p := placeOf(e.Cache.Cache, e.Endpoint, user)
 	id, found := e.find(p, user)
-	if !found {
-		return id, e.unknown(p.recorded)
+	if !found || e.isGuest() && !(p.recorded && e.Cache.Trusted) {
+		return identity.Identity{}, e.unknown(p.recorded)
 	}
 	if user != "" && id.Username() != user && !(p.recorded && p.id == id) {
 		return id, fault.IdentityConflict.New(e.Endpoint.Host(), "username="+user, id.String())
 	}
 	return id, nil
+}
+
+// isGuest reports whether the login is a user's at a mount of somebody else's. Such a login names no user.
+func (e Evidence) isGuest() bool {
+	open := false
+	for _, m := range e.Mounted {
+		if m.Endpoint.Host() != e.Endpoint.Host() {
+			continue
+		}
+		if m.CRUID == e.CRUID {
+			return false
+		}
+		_, shared := m.Options.Get("multiuser")
+		open = open || shared
+	}
+	return open
 }
 
 func (e Evidence) unknown(recorded bool) error {

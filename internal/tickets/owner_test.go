@@ -213,3 +213,29 @@ func TestMachineIsAdvised(t *testing.T) {
 		}
 	}
 }
+
+// With multiuser every user of the machine logs in at a mount of root's. What the configuration says of the account is for
+// the mount, and a ticket in the user's own cache would be his to use elsewhere.
+func TestUsersOfAMultiuserMount(t *testing.T) {
+	w := newWorld(t)
+	if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\nendpoints: {"+acct+": {identity: system}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := resolve(t, acct)
+	roots := mounts.Mount{Endpoint: e, Options: mounts.ParseShown("sec=krb5,cruid=0,multiuser")}
+	at := Evidence{Endpoint: e, CRUID: nobody, Config: read(w.conf), Mounted: []mounts.Mount{roots}}
+	if id, err := OwnerOf(at); !fault.Is(err, fault.IdentityUnknown) {
+		t.Errorf("a user logs in as %s, %v", id, err)
+	}
+	mine := at
+	mine.CRUID = 0
+	own := at
+	own.Mounted = []mounts.Mount{roots, {Endpoint: e, CRUID: nobody}}
+	others := at
+	others.Mounted = []mounts.Mount{{Endpoint: resolve(t, acct2), Options: roots.Options}, {Endpoint: e}}
+	for what, at := range map[string]Evidence{"the mount's own": mine, "a mount of the user's": own, "without multiuser": others} {
+		if id, err := OwnerOf(at); err != nil || id.Kind != identity.System {
+			t.Errorf("%s: %s, %v", what, id, err)
+		}
+	}
+}
