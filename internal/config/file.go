@@ -34,6 +34,12 @@ func Layers(h host.Host) ([]string, error) {
 // layers is Layers, and the files beside them that were meant to be some.
 func layers(h host.Host) (files, misnamed []string, err error) {
 	if root, ok := strings.CutSuffix(h.Config, DefaultPath); ok {
+		if d, err := h.AnyDir(root + host.ConfigDir); err == nil { // else who reads in it tells
+			defer d.Close()
+			if err := checkWriters(h, d); err != nil {
+				return nil, nil, err
+			}
+		}
 		if files, misnamed, err = dropIns(h, root+vendorDir); err != nil {
 			return nil, nil, err
 		}
@@ -62,9 +68,8 @@ func dropIns(h host.Host, dir string) (files, misnamed []string, err error) {
 		return nil, nil, fault.ConfigInvalid.New(dir, "it cannot be opened as a directory").Because(err)
 	}
 	defer d.Close()
-	if st, err := d.Stat("."); err != nil || d.Shared || !h.Trusts(st.Uid) {
-		who := host.Exposed{UID: int(st.Uid), Mode: fs.FileMode(st.Mode & 0o777), Foreign: !d.Shared}
-		return nil, nil, fault.ConfigUnsafe.New(dir, who.Error())
+	if err := checkWriters(h, d); err != nil {
+		return nil, nil, err
 	}
 	names, err := d.Names()
 	if err != nil {
@@ -84,6 +89,15 @@ func dropIns(h host.Host, dir string) (files, misnamed []string, err error) {
 	return files, misnamed, nil
 }
 
+// checkWriters refuses a directory in which others than root could put root's files in the place of others, or take them away.
+func checkWriters(h host.Host, d *host.Dir) error {
+	if st, err := d.Stat("."); err != nil || d.Shared || !h.Trusts(st.Uid) {
+		who := host.Exposed{UID: int(st.Uid), Mode: fs.FileMode(st.Mode & 0o777), Foreign: !d.Shared}
+		return fault.ConfigUnsafe.New(d.Name, who.Error())
+	}
+	return nil
+}
+
 // MaxSize bounds a file, in bytes.
 const MaxSize = 1 << 20
 
@@ -91,9 +105,15 @@ func tooLarge(path string) *fault.Fault {
 	return fault.ConfigInvalid.New(path, fmt.Sprintf("it is larger than %d bytes", MaxSize))
 }
 
-// read gives a file's content if it keeps the rules. The error of a missing file is fs.ErrNotExist.
+// read gives a file's content if it keeps the rules. The error of a missing file is fs.ErrNotExist; a link to one means a
+// file that is to count.
 func read(h host.Host, path string, rules host.Rules) ([]byte, error) {
 	content, _, err := h.ReadFile(path, MaxSize, rules)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, there := os.Lstat(h.Entry(path)); there == nil {
+			return nil, fault.ConfigInvalid.New(path, "it is a link that leads nowhere")
+		}
+	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return content, err
 	}

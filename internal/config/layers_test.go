@@ -132,6 +132,26 @@ func TestUnsafeLayers(t *testing.T) {
 	}
 }
 
+// In a directory that others can write to, anybody can take root's files away or exchange them for each other.
+func TestUnsafeDirectory(t *testing.T) {
+	path := layered(t, map[string]string{mainFile: "USER_UID: 7\n", ownFile + "x.yaml": "USER_UID: 8\n"})
+	for mode, unsafe := range map[os.FileMode]bool{0o755: false, 0o775: true, 0o777: true, 0o777 | os.ModeSticky: true, 0o700: false} {
+		if err := os.Chmod(filepath.Dir(path), mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readAt(path)
+		h := host.Real().Trusting(os.Geteuid())
+		h.Config = path
+		_, _, errCheck := Check(h)
+		if fault.Is(err, fault.ConfigUnsafe) != unsafe || fault.Is(errCheck, fault.ConfigUnsafe) != unsafe {
+			t.Errorf("%v: %v, %v", mode, err, errCheck)
+		}
+		if unsafe && !strings.Contains(fault.From(err).Fix(), "chmod go-w "+filepath.Dir(path)) {
+			t.Errorf("%s", fault.From(err).Fix())
+		}
+	}
+}
+
 // A configuration that is somewhere else has nothing of packages, but what is beside it.
 func TestLayersOfAnotherFile(t *testing.T) {
 	path := write(t, "USER_UID: 5\n")

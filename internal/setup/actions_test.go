@@ -297,6 +297,25 @@ func TestNothingIsEditedThroughALink(t *testing.T) {
 	}
 }
 
+// A configuration that others could change is not followed; its directory is repaired all the same.
+func TestDirectoryOfOthers(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{"/etc/azfilesauth/ 0777": ""})
+	made, out := roundTrip(t, h, Default()...)
+	if len(made) != 1 || made[0].Path != host.ConfigDir || !strings.Contains(out, "note: ccache: not examined") {
+		t.Errorf("%+v\n%s", made, out)
+	}
+}
+
+// A directory of configuration that root keeps elsewhere is one.
+func TestDirectoryBehindALink(t *testing.T) {
+	h := tree(t, usual, map[string]string{"/etc/azfilesauth": "->/data/azfilesauth", "/data/azfilesauth/": ""})
+	roundTrip(t, h, Default()...)
+	must(t, os.Chmod(h.Root+"/data/azfilesauth", 0o777)) //nolint:gosec // that is the point
+	if _, err := Run(context.Background(), h, Default(), io.Discard); !fault.Is(err, fault.SetupFailed) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Accounts are not touched while another program has them.
 func TestAccountsLock(t *testing.T) {
 	h := tree(t, usual, healthy, map[string]string{"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n"})

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
+	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 // planner collects the changes that actions want. What it planned counts as done for all that is
@@ -39,6 +41,8 @@ func plan(ctx context.Context, h Host, actions []Action) (*planner, error) {
 		p.action = a.ID
 		if err := a.plan(p); ctx.Err() != nil {
 			return nil, ctx.Err()
+		} else if _, repaired := p.planned[host.ConfigDir]; repaired && fault.Is(err, fault.ConfigUnsafe) {
+			p.notes = append(p.notes, a.ID+": not examined, because others could change the configuration; run azfilesauth setup again")
 		} else if err != nil {
 			return nil, failed(a.ID, err)
 		}
@@ -90,6 +94,8 @@ func (p *planner) directory(path string, mode uint32, ok func(state) bool) error
 		if err := p.parents(path); err != nil {
 			return err
 		}
+	} else if v.state.Kind == isLink && p.leadsToDirectory(path) {
+		return nil
 	} else if v.state.Kind != isDirectory {
 		return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrExist}
 	} else if ok(*v.state) {
@@ -101,12 +107,17 @@ func (p *planner) directory(path string, mode uint32, ok func(state) bool) error
 	return nil
 }
 
-// parents plans the directories that a path needs. A link to a directory is as good as a directory.
+// leadsToDirectory reports whether a link is root's arrangement for a directory, which is as good as one.
+func (p *planner) leadsToDirectory(link string) bool {
+	info, err := os.Stat(p.host.Path(link))
+	return err == nil && info.IsDir() && p.host.Exposed(info) == nil
+}
+
+// parents plans the directories that a path needs.
 func (p *planner) parents(path string) error {
 	dir := filepath.Dir(path)
-	v, err := p.viewOf(dir)
-	if err != nil || dir == "/" || v.state != nil && v.state.Kind == isLink {
-		return err
+	if dir == "/" {
+		return nil
 	}
 	return p.directory(dir, 0o755, func(state) bool { return true })
 }
