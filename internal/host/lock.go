@@ -121,8 +121,8 @@ func (e *Locked) Unwrap() error { return e.Err }
 //
 // The bytes are only names for locks (fcntl(2), "Open file description locks") and need not exist. The
 // file is opened again each time, and made when it is missing: these locks belong to the open file, so
-// goroutines exclude each other as processes do. It stays: to remove it would let two hold locks on two
-// files. Only its owner can open it, since who can read it can hold a lock.
+// goroutines exclude each other as processes do. Who holds the lock may remove the file: who waited for it then takes the
+// lock of the file that is there. Only its owner can open it, since who can read it can hold a lock.
 func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), err error) {
 	path := filepath.Join(d.Name, name)
 	file, err := d.openLock(name, path)
@@ -130,6 +130,10 @@ func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), e
 		return nil, fmt.Errorf("open the lock %s: %w", path, err)
 	}
 	err = wait(ctx, file, at)
+	if err == nil && removed(file) {
+		_ = file.Close()
+		return d.Lock(ctx, name, at)
+	}
 	if err != nil && errors.Is(err, ctx.Err()) {
 		locked := &Locked{Path: path, Err: err}
 		locked.Holder = readHolder(file, at)
@@ -147,6 +151,12 @@ func (d *Dir) Lock(ctx context.Context, name string, at int64) (unlock func(), e
 		_ = setLock(file, unix.F_UNLCK, at)
 		_ = file.Close()
 	}, nil
+}
+
+// removed reports whether a file has no name any more.
+func removed(file *os.File) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(file.Fd()), &st) == nil && st.Nlink == 0
 }
 
 func wait(ctx context.Context, file *os.File, at int64) error {

@@ -51,6 +51,12 @@ func failed(path string, err error) error {
 	return fault.SetupFailed.New(path).Because(err)
 }
 
+// isMade reports whether another setup has made the change since it was planned.
+func (c Change) isMade(h Host) bool {
+	now, err := h.viewOf(c.Path)
+	return err == nil && c.Kind != stepService && same(now.state, c.After)
+}
+
 // apply makes the change, if the machine is as it was when the change was planned.
 func (c Change) apply(ctx context.Context, h Host) error {
 	if c.Kind == stepService {
@@ -95,7 +101,11 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 	if same(now.state, s.Before) { // not made, or undone already
 		return nil
 	}
-	if !same(now.state, s.After) && !same(now.state, s.Was) {
+	made := s.Before == nil && s.Kind == isDirectory && now.state.Kind == isDirectory // it goes with any mode, if it is empty
+	if !made && !same(now.state, s.After) && !same(now.state, s.Was) {
+		if s.Edit != nil && s.Edit.isGone(now.content) {
+			return nil
+		}
 		return errChanged
 	}
 	if s.Before == nil || s.Kind == isDirectory {

@@ -34,6 +34,9 @@ func (e edit) revert(after []byte) ([]byte, bool) {
 	return bytes.Join([][]byte{after[:e.From], e.Removed, rest}, nil), true
 }
 
+// isGone reports whether somebody has taken out what the edit added, whatever else was changed.
+func (e edit) isGone(now []byte) bool { return len(e.Added) > 0 && !bytes.Contains(now, e.Added) }
+
 // unified is a unified diff, "" when nothing differs. The before of a file that is made is nil.
 func unified(path string, before, after []byte) string {
 	label := "a" + path

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,11 @@ import (
 const journalPath = "/var/lib/azfilesauth/setup.json"
 
 const journalSchema = 1
+
+const (
+	lockName = ".setup.lock"   // beside the journals, while somebody changes the machine
+	lockWait = 2 * time.Minute // for another setup, which may be starting the service
+)
 
 // journal is what was done, in the order in which it was.
 type journal struct {
@@ -53,6 +59,48 @@ func (h Host) readJournal(path string) (*journal, error) {
 	return &j, nil
 }
 
+// openJournal is readJournal for who is about to change the machine: it keeps other setups from that until done.
+func (h Host) openJournal(ctx context.Context, path string) (j *journal, done func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	made := journal{path: path}
+	unlock, err := made.lock(ctx, h)
+	if errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil { // who had the lock took the directory away
+		return h.openJournal(ctx, path)
+	} else if err != nil {
+		return nil, nil, err
+	}
+	j, err = h.readJournal(path)
+	if err == nil {
+		j.Directories = append(j.Directories, made.Directories...)
+	}
+	done = func() {
+		defer unlock()
+		_ = os.Remove(h.Entry(filepath.Join(filepath.Dir(path), lockName))) // what is left of it does no harm
+		if err == nil && len(j.Entries) == 0 {
+			_ = j.remove(h)
+		}
+	}
+	if err != nil {
+		done()
+	}
+	return j, done, err
+}
+
+// lock takes the lock of the journals in a directory, which is made when it is missing.
+func (j *journal) lock(ctx context.Context, h Host) (unlock func(), err error) {
+	dir := filepath.Dir(j.path)
+	if err := j.makeDirectories(h, dir); err != nil {
+		return nil, err
+	}
+	d, err := h.AnyDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Lock(ctx, lockName, host.Sole)
+}
+
 // write puts the journal in place, and takes it away when it is empty.
 func (j *journal) write(h Host) error {
 	if len(j.Entries) == 0 {
@@ -65,7 +113,7 @@ func (j *journal) write(h Host) error {
 	if err != nil {
 		return err
 	}
-	return h.Replace(j.path, h.Own(0o600), host.Content(append(content, '\n')))
+	return h.replace(j.path, h.Own(0o600), append(content, '\n'))
 }
 
 func (j *journal) makeDirectories(h Host, dir string) error {
@@ -80,14 +128,14 @@ func (j *journal) makeDirectories(h Host, dir string) error {
 }
 
 func (j *journal) remove(h Host) error {
+	h.sweep(j.path)
 	if err := os.Remove(h.Entry(j.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for last, dir := range slices.Backward(j.Directories) {
+	for _, dir := range slices.Backward(j.Directories) {
 		if err := h.applyState(dir, nil, nil); err != nil && !errors.Is(err, errKept) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		j.Directories = j.Directories[:last]
 	}
 	return nil
 }

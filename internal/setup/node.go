@@ -53,10 +53,11 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 	if err := n.needPrograms(); err != nil {
 		return nil, err
 	}
-	j, err := n.readJournal(host.NodeRecord)
+	j, done, err := n.openJournal(ctx, host.NodeRecord)
 	if err != nil {
 		return nil, failed(host.NodeRecord, err)
 	}
+	defer done()
 	pieces, err := n.pieces(j, out)
 	if err != nil {
 		return nil, failed(n.Root, err)
@@ -80,22 +81,20 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 // stays, and is named by the error, a fault of the kind SetupChanged. The configuration is no fault: the CSI driver
 // writes over it at each start.
 func RemoveNode(ctx context.Context, h Host, out io.Writer) error {
-	j, err := h.readJournal(host.NodeRecord)
-	if err != nil {
-		return failed(host.NodeRecord, err)
-	}
+	return undoAll(ctx, h, host.NodeRecord, out)
+}
+
+// dropConfig takes a configuration out of a node's record that is not what the node was given.
+func (j *journal) dropConfig(h Host, out io.Writer) error {
 	now, err := h.viewOf(configPath)
 	if err != nil {
 		return failed(configPath, err)
 	}
 	if i := j.find(configPath); i >= 0 && now.state != nil && !same(now.state, j.Entries[i].After) {
 		j.Entries = slices.Delete(j.Entries, i, i+1)
-		if err := j.write(h); err != nil {
-			return failed(host.NodeRecord, err)
-		}
 		printLine(out, configPath+": kept, because "+errChanged.Error())
 	}
-	return undoAll(ctx, h, host.NodeRecord, out)
+	return nil
 }
 
 // nodePrograms are what a mount needs of a node, and the packages of them.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
@@ -40,10 +41,12 @@ func Run(ctx context.Context, h Host, actions []Action, out io.Writer) ([]Change
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
-	j, err := h.readJournal(journalPath)
+	j, done, err := h.openJournal(ctx, journalPath)
 	if err != nil {
 		return nil, failed(journalPath, err)
 	}
+	defer done()
+	changes = slices.DeleteFunc(changes, func(c Change) bool { return c.isMade(h) })
 	var paths []string
 	for _, c := range changes {
 		paths = append(paths, c.Path)
@@ -88,9 +91,18 @@ func (j *journal) do(ctx context.Context, h Host, c Change) error {
 func Undo(ctx context.Context, h Host, out io.Writer) error { return undoAll(ctx, h, journalPath, out) }
 
 func undoAll(ctx context.Context, h Host, path string, out io.Writer) error {
-	j, err := h.readJournal(path)
+	if j, err := h.readJournal(path); err == nil && len(j.Entries) == 0 {
+		return nil // without a lock, which makes a directory
+	}
+	j, done, err := h.openJournal(ctx, path)
 	if err != nil {
 		return failed(path, err)
+	}
+	defer done()
+	if path == host.NodeRecord {
+		if err := j.dropConfig(h, out); err != nil {
+			return err
+		}
 	}
 	var paths []string
 	for _, e := range j.Entries {
@@ -120,14 +132,26 @@ func (e entry) isHandler() bool {
 // undoAfter reverts an entry, unless something that was reverted before it had been changed and forbids that: what came before a
 // change cannot be told apart, and a rule that stays keeps its program, without which every mount with Kerberos fails, those
 // of other servers too.
-func (e entry) undoAfter(ctx context.Context, h Host, changed []string) error {
+func (j *journal) undoAfter(ctx context.Context, h Host, e entry, changed []string) error {
 	if slices.Contains(changed, e.Path) {
 		return errChanged
 	}
 	if slices.Contains(changed, requestkey.OurFile) && e.isHandler() {
 		return errNamed
 	}
+	if h.sweep(e.Path); j.isUndone(h, e) {
+		return nil
+	}
 	return e.undo(ctx, h, e.Path)
+}
+
+// isUndone reports whether a file or directory is what an earlier entry found: an undo that was killed came further than the
+// journal tells.
+func (j *journal) isUndone(h Host, e entry) bool {
+	now, err := h.viewOf(e.Path)
+	return err == nil && slices.ContainsFunc(j.Entries, func(o entry) bool {
+		return o.Path == e.Path && o.Kind == e.Kind && e.Kind != stepRename && e.Kind != stepService && same(now.state, o.Before)
+	})
 }
 
 // undo leaves in the journal what it could not revert.
@@ -137,7 +161,7 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 	service := false
 	for len(j.Entries) > 0 {
 		e := j.Entries[len(j.Entries)-1]
-		err := e.undoAfter(ctx, h, changed)
+		err := j.undoAfter(ctx, h, e, changed)
 		if err == nil {
 			printLine(out, e.Path+": as it was before "+e.Action)
 		} else if errors.Is(err, errChanged) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -103,13 +104,29 @@ func (h Host) applyState(path string, want *state, content []byte) error {
 	f := host.File{UID: want.UID, GID: want.GID, Mode: want.Mode, Label: true}
 	switch want.Kind {
 	case isFile:
-		return h.Replace(path, f, host.Content(content))
+		return h.replace(path, f, content)
 	case isDirectory:
 		return h.SetDir(path, f)
 	case isLink:
 		return os.Symlink(want.Link, h.Entry(path))
 	}
 	return fmt.Errorf("a change of kind %q", want.Kind)
+}
+
+// replace puts a file in place, and takes away what a setup that was killed left of one.
+func (h Host) replace(path string, f host.File, content []byte) error {
+	h.sweep(path)
+	return h.Replace(path, f, host.Content(content))
+}
+
+// sweep is for who has the lock of the journal: nobody else puts such files in place.
+func (h Host) sweep(path string) {
+	d, err := h.AnyDir(filepath.Dir(path))
+	if err != nil {
+		return // nothing was put there
+	}
+	defer d.Close()
+	d.Sweep(filepath.Base(path), func(st *unix.Stat_t) bool { return h.Trusts(st.Uid) })
 }
 
 // ownedState is what a file or directory of the trusted user is like.

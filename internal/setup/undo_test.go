@@ -3,9 +3,12 @@ package setup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -102,6 +105,106 @@ func TestUndoSeveralRuns(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	must(t, os.WriteFile(h.Root+groupFile, []byte(made), 0o644))
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back")
+}
+
+// An undo that was killed before it could write the journal is finished by the next one.
+func TestUndoTwice(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{
+		groupFile: "sudo:x:27:me,azfilesuser\nwheel:x:10:azfilesuser\n", "/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n",
+	})
+	before := snapshot(t, h.Root)
+	apply(t, h, UserGroups)
+	apply(t, h, User)
+	journal := h.content(t, journalPath)
+	must(t, Undo(context.Background(), h, io.Discard))
+	must(t, os.Mkdir(h.Root+"/var/lib/azfilesauth", 0o755))
+	must(t, os.WriteFile(h.Root+journalPath, []byte(journal), 0o600))
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back twice")
+}
+
+// Who takes out by hand what setup put into a file that others change as well has undone that.
+func TestUndoneByHand(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n"})
+	apply(t, h, User)
+	const other = "other:x:1:\n"
+	for _, path := range accountFiles {
+		must(t, os.WriteFile(h.Root+path, []byte(h.content(t, path)+other), 0o600))
+	}
+	if err := Undo(context.Background(), h, io.Discard); !fault.Is(err, fault.SetupChanged) {
+		t.Errorf("got %v", err)
+	}
+	for _, path := range accountFiles {
+		content := h.content(t, path)
+		must(t, os.WriteFile(h.Root+path, []byte(strings.Replace(content, string(accountLine([]byte(content))), "", 1)), 0o600))
+	}
+	must(t, Undo(context.Background(), h, io.Discard))
+	if h.content(t, journalPath) != "missing" || !strings.HasSuffix(h.content(t, passwdFile), other) {
+		t.Errorf("%s", h.content(t, passwdFile))
+	}
+}
+
+// What a setup that was killed leaves is taken away: a directory before it got its mode, a copy of a file that was to be put
+// in place.
+func TestKilled(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{
+		"/run/azfilesauth/": "gone", "/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n",
+	})
+	before := snapshot(t, h.Root)
+	unmade := h.content(t, groupFile)
+	apply(t, h, Directories, User)
+	must(t, os.Chmod(h.Root+"/run/azfilesauth", 0o700)) //nolint:gosec // a directory is searched
+	must(t, os.WriteFile(h.Root+groupFile, []byte(unmade), 0o644))
+	for _, path := range []string{journalPath, shadowFile, groupFile} {
+		temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".0123456789abcdef.tmp")
+		must(t, os.WriteFile(h.Root+temp, []byte("root:$y$hash:"), 0o600))
+	}
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back")
+}
+
+// Of several setups at once each one succeeds, and all that they did can be taken back.
+func TestSetupsAtOnce(t *testing.T) {
+	h := tree(t, usual)
+	before := snapshot(t, h.Root)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := Run(context.Background(), h, Default(), io.Discard); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	must(t, Undo(context.Background(), h, io.Discard))
+	unchanged(t, h, before, "taken back")
+}
+
+// What another setup did between the look and the change is not done again, and while it is at work nothing is changed.
+func TestAnotherSetup(t *testing.T) {
+	h := tree(t, usual)
+	before := snapshot(t, h.Root)
+	first := true
+	changes, err := Run(context.Background(), h, Default(), writerFunc(func(p []byte) (int, error) {
+		if first {
+			first = false
+			apply(t, h, Directories, Config, Rule, User, Unit)
+		}
+		return len(p), nil
+	}))
+	if must(t, err); len(changes) > 0 {
+		t.Errorf("%+v", changes)
+	}
+	_, done, err := h.openJournal(context.Background(), journalPath)
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err = Run(ctx, h, []Action{action(t, KRB5Conf)}, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }))
+	if !fault.Is(err, fault.SetupFailed) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
+		t.Errorf("got %v", err)
+	}
+	done()
 	must(t, Undo(context.Background(), h, io.Discard))
 	unchanged(t, h, before, "taken back")
 }
