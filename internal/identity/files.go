@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -72,7 +75,9 @@ func problemOf(text []byte, limit int, err error) string {
 // of a user, which can lead to somebody else's file, and no directory is taken from its user.
 func repair(name string, err error, mode string) string {
 	word := fault.Word("file", name)
-	if _, exposed := errors.AsType[*host.Exposed](err); exposed {
+	if _, exposed := errors.AsType[*host.Exposed](err); exposed && isOthers(name) {
+		return "namei -l " + word + "; keep it in a file of its own, in a directory such as /etc/azfilesauth, and name that"
+	} else if exposed {
 		return "chown root:root " + word + " && chmod " + mode + " " + word
 	}
 	e, ok := errors.AsType[*host.DirError](err)
@@ -83,6 +88,13 @@ func repair(name string, err error, mode string) string {
 		return "namei -l " + word + "; name the file itself and not the link " + fault.Word("link", e.Path)
 	}
 	return "namei -l " + word + "; keep it in a directory that only root can write to, such as /etc/azfilesauth, and name it there"
+}
+
+// isOthers reports whether a file is where the system and its programs keep theirs, which must not be taken from them.
+func isOthers(name string) bool {
+	dir, _, _ := strings.Cut(strings.TrimPrefix(filepath.Clean(name), "/"), "/")
+	return slices.Contains([]string{"bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr", "var"}, dir) &&
+		!strings.HasPrefix(filepath.Clean(name), host.ConfigDir+"/")
 }
 
 // writeAnew is what repairs a file whose content is wrong.

@@ -267,14 +267,14 @@ func TestNobodyElseChoosesTheFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(os.MkdirAll(in("etc/open"), 0o755), os.Chmod(in("etc/open"), 0o775), os.MkdirAll(in("home/u"), 0o755), os.Mkdir(in("tmp"), 0o755), os.Chmod(in("tmp"), 0o777|os.ModeSticky))
-	for name, mode := range map[string]os.FileMode{"etc/shadow": 0o600, "etc/foreign": 0o600, "etc/open/file": 0o600, "home/u/own": 0o600, "home/u/roots": 0o600} {
+	must(os.MkdirAll(in("etc/open"), 0o755), os.Chmod(in("etc/open"), 0o775), os.MkdirAll(in("etc/azfilesauth"), 0o755), os.MkdirAll(in("home/u"), 0o755), os.Mkdir(in("tmp"), 0o755), os.Chmod(in("tmp"), 0o777|os.ModeSticky))
+	for name, mode := range map[string]os.FileMode{"etc/shadow": 0o600, "etc/foreign": 0o600, "etc/azfilesauth/foreign": 0o600, "etc/open/file": 0o600, "home/u/own": 0o600, "home/u/roots": 0o600} {
 		write(t, in(name), secretText, mode)
 	}
 	must(os.Symlink("/etc/shadow", in("home/u/link")), os.Symlink("shadow", in("etc/link")), os.Symlink("/home/u/roots", in("etc/roots")),
 		os.Symlink("/etc/shadow", in("tmp/link")), os.Link(in("etc/shadow"), in("tmp/hard")), os.Link(in("etc/shadow"), in("home/u/hard")),
 		os.Symlink("/etc", in("home/u/etc")))
-	for _, name := range []string{"home/u", "home/u/own", "home/u/link", "home/u/etc", "etc/link", "etc/foreign"} {
+	for _, name := range []string{"home/u", "home/u/own", "home/u/link", "home/u/etc", "etc/link", "etc/foreign", "etc/azfilesauth/foreign"} {
 		must(os.Lchown(in(name), user, user))
 	}
 	write(t, in("home/u/moved"), secretText, 0o600)
@@ -292,7 +292,8 @@ func TestNobodyElseChoosesTheFile(t *testing.T) {
 		{"/home/u/etc/shadow", 0, "/home/u belongs to uid 4711", keep},
 		{"/etc/roots", 0, "/home/u belongs to uid 4711", keep},
 		{"/etc/link", 0, "/etc/link is a link that others than root", "namei -l %s; name the file itself and not the link /etc/link"},
-		{"/etc/foreign", 0, "does not belong to root", "chown root:root %s && chmod "},
+		{"/etc/foreign", 0, "does not belong to root", "namei -l %s; keep it in a file of its own"},
+		{"/etc/azfilesauth/foreign", 0, "does not belong to root", "chown root:root %s && chmod "},
 		{"/etc/open/file", 0, "others than root can write to /etc/open", keep},
 		{"/tmp/link", 0, "/tmp/link is a link that others than root", "namei -l %s; name the file itself"},
 		{"/tmp/hard", 0, "others than root can put files into /tmp", keep},
