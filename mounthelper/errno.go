@@ -14,6 +14,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
 // mountError is how mount.cifs reports the kernel's answer (mount.cifs.c, main).
@@ -82,7 +83,7 @@ func (j *job) faultOfOutput(end ending) *fault.Fault {
 		return fault.DNSFailed.New(j.Endpoint.Host())
 	}
 	if strings.Contains(end.said, "Couldn't chdir to") {
-		return fault.TargetInvalid.New(j.target)
+		return mounts.TargetInvalid(j.target, nil)
 	}
 	if strings.Contains(end.said, "Unable to apply new capability set") { // mount.cifs.c, toggle_dac_capability
 		return fault.Capability.New()

@@ -130,7 +130,10 @@ func (h *Helper) login(j *job) (err error) {
 	if len(j.live) > 0 {
 		return nil // the directory must not be touched
 	}
-	return checkTarget(j.target)
+	if err := mounts.CheckTarget(h.Host, j.target); err != nil {
+		return mounts.TargetInvalid(j.target, err)
+	}
+	return nil
 }
 
 // keep takes the login of the mount that is to be remounted. The kernel refuses another user name,

@@ -1,13 +1,10 @@
 package mounthelper
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 )
 
@@ -19,7 +16,7 @@ func absolute(dir string) (string, error) {
 	}
 	here, err := unix.Getwd() // os.Getwd would look at the directory itself
 	if err != nil {
-		return "", targetInvalid(dir, err)
+		return "", mounts.TargetInvalid(dir, err)
 	}
 	return filepath.Join(here, dir), nil
 }
@@ -33,21 +30,4 @@ func mountedOn(target string, all []mounts.Mount) []mounts.Mount {
 		}
 	}
 	return found
-}
-
-// checkTarget looks whether the mount point is there. A link is left to mount.cifs, since it may
-// lead to a mount whose server is gone.
-func checkTarget(target string) error {
-	info, err := os.Lstat(target)
-	if err != nil {
-		return targetInvalid(target, errors.Unwrap(err)) // the path is in the text already
-	}
-	if !info.IsDir() && info.Mode()&os.ModeSymlink == 0 {
-		return targetInvalid(target, errors.New("it is not a directory"))
-	}
-	return nil
-}
-
-func targetInvalid(target string, err error) error {
-	return fault.TargetInvalid.New(target).Because(err)
 }

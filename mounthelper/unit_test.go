@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -123,12 +122,6 @@ func TestSaidIsBoundedAndKeepsTheEnd(t *testing.T) {
 	_, _ = b.Write([]byte("mount error(13)"))
 	if len(b.text) != maxSaid || !bytes.HasSuffix(b.text, []byte("xmount error(13)")) {
 		t.Errorf("%d bytes", len(b.text))
-	}
-}
-
-func TestTargetKeepsTheReason(t *testing.T) {
-	if err := checkTarget(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) || !fault.Is(err, fault.TargetInvalid) {
-		t.Error(err)
 	}
 }
 

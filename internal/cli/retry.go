@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,7 +63,7 @@ func (s *session) notMounted(ctx context.Context) (all []absent) {
 		if err == nil && (l.IsOurs() || l.IsKerberos()) && !later && !whenUsed && !isMounted {
 			all = append(all, absent{
 				Host: e.Host(), Source: l.Spec, Target: target,
-				LoginFault: s.loginFault(e.Host()), noTarget: l.LacksTarget(s.Host, mounted),
+				LoginFault: s.loginFault(e.Host()), noTarget: errors.Is(l.CheckTarget(s.Host, mounted), fs.ErrNotExist),
 			})
 		}
 	}

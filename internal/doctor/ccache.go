@@ -71,7 +71,7 @@ func (s *Subject) examineContent(c *cacheFile, fine Result) Result {
 	if len(c.Cache.Tickets()) == 0 && len(c.Cache.Credentials) > 0 && !strings.HasPrefix(client, ccache.AzureClient) {
 		return Failed(fault.CCachePrincipal.New(c.path, "its client is "+client))
 	}
-	return fine.And("it holds %d tickets for %s", len(c.Cache.Tickets()), client)
+	return fine.And("tickets for %s: %d", client, len(c.Cache.Tickets()))
 }
 
 func (s *Subject) examinePath(c *cacheFile) Result {

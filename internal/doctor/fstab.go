@@ -123,10 +123,13 @@ func (s *Subject) examineTarget(place string, l mounts.FstabLine) Result {
 	if !filepath.IsAbs(l.Target) {
 		return Broken("write the mount point of "+place+" with / in front", "%s: the mount point %s does not begin with /: mount(8) looks for it where it is run, and systemd does not mount it", place, l.Target)
 	}
-	if !l.LacksTarget(s.Host, s.Mounts) {
-		return quiet
-	}
 	target := filepath.Clean(l.Target)
+	err := l.CheckTarget(s.Host, s.Mounts)
+	if err == nil || errors.Is(err, fs.ErrPermission) {
+		return quiet
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return Failed(mounts.TargetInvalid(target, err)).at(place)
+	}
 	return Warned("mkdir -p "+fault.Word("target", target), "%s: the mount point %s is missing: mount refuses it, and only systemd makes it, at boot", place, target)
 }
 

@@ -11,7 +11,7 @@ var (
 	OptionRefused   = row[Kind2]("AZF-OPTION-REFUSED", "mount option {option} is refused: {problem}", "remove {option} from /etc/fstab or from what follows -o", ExitUsage, false)
 	SourceInvalid   = row[Kind2]("AZF-SOURCE-INVALID", "{source} is not an Azure Files share: {problem}", "write the source as //<account>.file.core.windows.net/<share>[/<directory>]", ExitUsage, false)
 	HostUnknown     = row[Kind2]("AZF-HOST-UNKNOWN", "{host} is not an Azure Files endpoint: {problem}", "use <account>.file.core.windows.net, or name the host under endpoints: in /etc/azfilesauth/config.d/90-local.yaml", ExitUsage, false)
-	TargetInvalid   = row[Kind1]("AZF-TARGET-INVALID", "the mount point {target} cannot be used", "mkdir -p '{target}'", ExitUsage, false)
+	TargetInvalid   = row[Kind2]("AZF-TARGET-INVALID", "the mount point {target} cannot be used", "ls -ld '{target}'; {repair}", ExitUsage, false)
 	ConfigInvalid   = row[Kind2]("AZF-CONFIG-INVALID", "{file} is not valid: {problem}", "correct {file}", ExitUsage, false)
 	ConfigUnsafe    = row[Kind2]("AZF-CONFIG-UNSAFE", "{file} can be changed by others than root: {problem}", "chown root:root {file} && chmod go-w {file}", ExitUsage, false)
 	UIDUnknown      = row[Kind1]("AZF-UID-UNKNOWN", "there is no such user as {uid} for the credential cache", "set cruid=, --cruid, or USER_UID in /etc/azfilesauth/config.d/90-local.yaml to a uid that getent passwd lists", ExitUsage, false)
@@ -19,7 +19,7 @@ var (
 
 	CCacheType      = row[Kind2]("AZF-CCACHE-TYPE", "the credential cache {ccache} is of a type that cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file, such as /run/azfilesauth/krb5cc_0", ExitUsage, false)
 	CCacheFolder    = row[Kind1]("AZF-CCACHE-FOLDER", "the directory of the credential cache cannot be used: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file in a directory that only root can write to, such as /run/azfilesauth/krb5cc_0", ExitSystem, false)
-	CCacheForeign   = row[Kind2]("AZF-CCACHE-FOREIGN", "the credential cache {ccache} belongs to another user: {problem}", "mv '{ccache}' \"$(mktemp -d '{ccache}.foreign.XXXXXX')\" and find out who made it", ExitMount, false)
+	CCacheForeign   = row[Kind2]("AZF-CCACHE-FOREIGN", "the credential cache {ccache} cannot be trusted: {problem}", "mv '{ccache}' \"$(mktemp -d '{ccache}.foreign.XXXXXX')\" and find out who made it", ExitMount, false)
 	CCachePrincipal = row[Kind2]("AZF-CCACHE-PRINCIPAL", "the credential cache {ccache} holds the tickets of another client: {problem}", "set KRB5_CC_NAME in /etc/azfilesauth/config.d/90-local.yaml to a file of its own, such as /run/azfilesauth/krb5cc_azfiles", ExitMount, false)
 	CCacheDamaged   = row[Kind2]("AZF-CCACHE-DAMAGED", "the credential cache {ccache} is damaged: {problem}", "rm '{ccache}'", ExitMount, false)
 	CCacheIO        = row[Kind1]("AZF-CCACHE-IO", "the credential cache {ccache} cannot be read or written", "df -h '{ccache}'; ls -ld '{ccache}'", ExitSystem, true)
@@ -120,7 +120,7 @@ var (
 	UpcallHelper    = row[Kind2]("AZF-UPCALL-HELPER", "{program} gave no login for {host}", "set mode: native under upcall: in /etc/azfilesauth/config.d/90-local.yaml; journalctl -b -t cifs.upcall", ExitMount, true)
 
 	SetupFailed   = row[Kind1]("AZF-SETUP-FAILED", "the setup stopped at {path}", "fix that; azfilesauth setup --dry-run then shows what is left to do, azfilesauth setup --undo reverts what was done", ExitSystem, false)
-	SetupChanged  = row[Kind1]("AZF-SETUP-CHANGED", "what the setup made was changed since and stays as it is: {paths}", "edit or remove it by hand, then run azfilesauth setup --undo again", ExitSystem, false)
+	SetupChanged  = row[Kind1]("AZF-SETUP-CHANGED", "what the setup made was changed since and stays as it is: {paths}", "take what the setup put there out by hand, then run azfilesauth setup --undo again", ExitSystem, false)
 	SetupInclude  = row[Kind2]("AZF-SETUP-INCLUDE", "{file} does not read the directory {directory}", "put the line 'includedir {directory}' at the top of {file}, then run it again", ExitUsage, false)
 	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup", ExitSystem, false)
 	SetupTool     = row[Kind2]("AZF-SETUP-TOOL", "{tool}, which creates the user {user}, is not installed", "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {user}; or echo 'USER_UID: 0' >> /etc/azfilesauth/config.d/90-local.yaml; then run azfilesauth setup again", ExitSystem, false)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
@@ -152,18 +153,36 @@ func newFstabLine(number int, fields []string) FstabLine {
 // decode_name in glibc's misc/mntent_r.c.
 var octal = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\[0-7]{3}`) })
 
-// LacksTarget reports whether mount(8) would refuse the line because its mount point does not exist. X-mount.mkdir (mount(8),
-// also as x-mount.mkdir) has it made. What is mounted on the mount point or above it answers for it and is not
-// looked into: a server that is gone would let the look wait.
-func (l FstabLine) LacksTarget(h host.Host, mounted []Mount) bool {
+// CheckTarget tells why mount(8) would refuse the line for its mount point: fs.ErrNotExist, where it does not exist, or
+// what that of Target is. X-mount.mkdir (mount(8), also as x-mount.mkdir) has it made. What is mounted on the mount point or
+// above it answers for it and is not looked into: a server that is gone would let the look wait.
+func (l FstabLine) CheckTarget(h host.Host, mounted []Mount) error {
 	target := filepath.Clean(l.Target)
 	covers := func(m Mount) bool { return m.Target == target || strings.HasPrefix(target, m.Target+"/") }
 	makes := func(o Option) bool { return strings.EqualFold(o.Name, "x-mount.mkdir") }
 	if slices.ContainsFunc(mounted, covers) || slices.ContainsFunc(l.Options, makes) {
-		return false
+		return nil
 	}
-	_, err := os.Lstat(h.Entry(target))
-	return errors.Is(err, fs.ErrNotExist)
+	return CheckTarget(h, target)
+}
+
+// CheckTarget tells why nothing can be mounted on a path; the error does not name it. A link is left to mount.cifs, since it
+// may lead to a mount whose server is gone.
+func CheckTarget(h host.Host, target string) error {
+	info, err := os.Lstat(h.Entry(target))
+	if err == nil && !info.IsDir() && info.Mode()&os.ModeSymlink == 0 {
+		return errors.New("it is not a directory")
+	}
+	return host.WithoutPath(err)
+}
+
+// TargetInvalid is the fault of a mount point with what CheckTarget says of it, or another error.
+func TargetInvalid(target string, err error) *fault.Fault {
+	repair := "name a directory as the mount point"
+	if errors.Is(err, fs.ErrNotExist) {
+		repair = "mkdir -p " + fault.Word("target", target)
+	}
+	return fault.TargetInvalid.New(target, repair).Because(err)
 }
 
 // EscapeFstab writes a value as a field of fstab(5).
