@@ -196,6 +196,14 @@ func TestNodeWithoutPrograms(t *testing.T) {
 	unchanged(t, h, before, "refused")
 }
 
+// ownMounts gives the test a mount namespace of its own.
+func ownMounts(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread ends with its mounts
+	must(t, unix.Unshare(unix.CLONE_NEWNS|unix.CLONE_FS))
+	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+}
+
 // readOnly makes a directory one that nothing can be written to: for root by a mount of its own.
 func readOnly(t *testing.T, dir string) {
 	t.Helper()
@@ -203,9 +211,7 @@ func readOnly(t *testing.T, dir string) {
 		must(t, os.Chmod(dir, 0o555)) //nolint:gosec // a directory is searched
 		return
 	}
-	runtime.LockOSThread() // and never unlocked: the thread ends with its mounts
-	must(t, unix.Unshare(unix.CLONE_NEWNS|unix.CLONE_FS))
-	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	ownMounts(t)
 	must(t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
 	must(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })

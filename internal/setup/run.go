@@ -75,10 +75,11 @@ func (j *journal) do(ctx context.Context, h Host, c Change) error {
 	}
 	j.Entries = append(j.Entries, entry{c.Action, c.Path, h.Now().UTC(), c.step})
 	if err := j.write(h); err != nil {
+		j.Entries = j.Entries[:len(j.Entries)-1] // nothing was done
 		return err
 	}
 	err := c.apply(ctx, h)
-	if errors.Is(err, errChanged) { // then nothing was done
+	if errors.Is(err, errChanged) { // nor then
 		j.Entries = j.Entries[:len(j.Entries)-1]
 		return errors.Join(err, j.write(h))
 	}

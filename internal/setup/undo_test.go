@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
@@ -163,6 +165,20 @@ func TestKilled(t *testing.T) {
 	}
 	must(t, Undo(context.Background(), h, io.Discard))
 	unchanged(t, h, before, "taken back")
+}
+
+// Where the journal cannot be written, nothing is changed and nothing left behind.
+func TestDiskFull(t *testing.T) {
+	needs.Root(t)
+	h := tree(t, usual)
+	ownMounts(t)
+	must(t, unix.Mount("tmpfs", h.Root+"/var/lib", "tmpfs", 0, "nr_inodes=3")) // itself, the directory, its lock
+	t.Cleanup(func() { _ = unix.Unmount(h.Root+"/var/lib", unix.MNT_DETACH) })
+	before := snapshot(t, h.Root)
+	if _, err := Run(context.Background(), h, Default(), io.Discard); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	unchanged(t, h, before, "full")
 }
 
 // Of several setups at once each one succeeds, and all that they did can be taken back.
