@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/rogpeppe/go-internal/diff"
 )
@@ -34,8 +35,11 @@ func (e edit) revert(after []byte) ([]byte, bool) {
 	return bytes.Join([][]byte{after[:e.From], e.Removed, rest}, nil), true
 }
 
-// isGone reports whether somebody has taken out what the edit added, whatever else was changed.
-func (e edit) isGone(now []byte) bool { return len(e.Added) > 0 && !bytes.Contains(now, e.Added) }
+// isGone reports whether somebody has taken out every line that the edit added, whatever else was changed.
+func (e edit) isGone(now []byte) bool {
+	added := bytes.Split(bytes.TrimSpace(e.Added), []byte("\n"))
+	return len(added[0]) > 0 && !slices.ContainsFunc(added, func(line []byte) bool { return bytes.Contains(now, bytes.TrimSpace(line)) })
+}
 
 // unified is a unified diff, "" when nothing differs. The before of a file that is made is nil.
 func unified(path string, before, after []byte) string {
