@@ -368,7 +368,7 @@ func TestSafety(t *testing.T) {
 		"folder":  {func(p string) error { return replace(p, func() error { return os.Mkdir(p, 0o700) }) }, fault.ConfigInvalid, "not a regular file"},
 		"FIFO":    {func(p string) error { return replace(p, func() error { return syscall.Mkfifo(p, 0o600) }) }, fault.ConfigInvalid, "not a regular file"},
 		"device":  {func(p string) error { return replace(p, func() error { return os.Symlink("/dev/zero", p) }) }, fault.ConfigInvalid, "not a regular file"},
-		"nowhere": {func(p string) error { return replace(p, func() error { return os.Symlink(p+".none", p) }) }, fault.ConfigInvalid, "a link that leads nowhere"},
+		"nowhere": {func(p string) error { return replace(p, func() error { return os.Symlink(p+".none", p) }) }, fault.ConfigInvalid, "a dangling link"},
 		"loop":    {func(p string) error { return replace(p, func() error { return os.Symlink(p, p) }) }, fault.ConfigInvalid, "cannot be opened"},
 		"1 MiB": {func(p string) error {
 			return os.WriteFile(p, []byte(content+strings.Repeat("#", 1<<20-len(content))), 0o600)

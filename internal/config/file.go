@@ -111,7 +111,7 @@ func read(h host.Host, path string, rules host.Rules) ([]byte, error) {
 	content, _, err := h.ReadFile(path, MaxSize, rules)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, there := os.Lstat(h.Entry(path)); there == nil {
-			return nil, fault.ConfigInvalid.New(path, "it is a link that leads nowhere")
+			return nil, fault.ConfigInvalid.New(path, "it is a dangling link")
 		}
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -29,7 +29,7 @@ func TestFstabAsMountReadsIt(t *testing.T) {
 			"did you mean identity?", "unmounts the share", "mkdir -p /srv/nowhere",
 			"with / in front", "write azfiles as the type of /etc/fstab:1", "write azfiles as the type of /etc/fstab:1",
 			"type the space between source and mount point of /etc/fstab:1 again", "a character that cannot be seen", "option identity: a character that cannot be seen",
-			"ls -ld '/run/m/a/.keep'; name a directory as the mount point",
+			"ls -ld '/etc/passwd'; name a directory as the mount point",
 		},
 		"mounts":  {"", ""},
 		"escaped": {`write //acct1.file.core.windows.net/share/My\040Docs as`},

@@ -51,7 +51,7 @@ var pods = map[*Kind]string{
 	OutputFailed.Kind: "check where the output goes", RecordUntrusted.Kind: onNode, IdentityUnknown.Kind: onNode,
 	UpcallForeign.Kind: onNode, UpcallChannel.Kind: onNode, UpcallDeadline.Kind: onNode, UpcallHelper.Kind: onNode, UpcallKey.Kind: onNode,
 
-	SetupInclude.Kind: onNode, SetupChanged.Kind: OnNode + "take what the setup put there out by hand; the pod then tries again automatically", SetupFailed.Kind: "fix that; the pod then tries again automatically",
+	SetupInclude.Kind: onNode, SetupChanged.Kind: OnNode + "remove by hand what the setup put there; the pod then tries again automatically", SetupFailed.Kind: "fix that; the pod then tries again automatically",
 	SetupProgram.Kind: "use the image of make images, or one built by packaging/kubernetes/Dockerfile", SetupTool.Kind: onNode, ServiceFailed.Kind: onNode, BundleFailed.Kind: "give another place with -o FILE, such as one below /run/azfilesauth",
 
 	OpenFiles.Kind:   OnNode + "cat /proc/sys/fs/file-nr; for the daemon: kubectl delete pod POD, whose DaemonSet makes another",

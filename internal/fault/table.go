@@ -120,7 +120,7 @@ var (
 	UpcallHelper    = row[Kind2]("AZF-UPCALL-HELPER", "{program} gave no login for {host}", "set mode: native under upcall: in /etc/azfilesauth/config.d/90-local.yaml; journalctl -b -t cifs.upcall", ExitMount, true)
 
 	SetupFailed   = row[Kind1]("AZF-SETUP-FAILED", "the setup stopped at {path}", "fix that; azfilesauth setup --dry-run then shows what is left to do, azfilesauth setup --undo reverts what was done", ExitSystem, false)
-	SetupChanged  = row[Kind1]("AZF-SETUP-CHANGED", "what the setup made was changed since and stays as it is: {paths}", "take what the setup put there out by hand, then run azfilesauth setup --undo again", ExitSystem, false)
+	SetupChanged  = row[Kind1]("AZF-SETUP-CHANGED", "what the setup made was changed since and stays as it is: {paths}", "remove by hand what the setup put there, then run azfilesauth setup --undo again", ExitSystem, false)
 	SetupInclude  = row[Kind2]("AZF-SETUP-INCLUDE", "{file} does not read the directory {directory}", "put the line 'includedir {directory}' at the top of {file}, then run it again", ExitUsage, false)
 	SetupProgram  = row[Kind1]("AZF-SETUP-PROGRAM", "{program} is not installed", "install the package of azfilesauth, or put the binary at /usr/bin/azfilesauth and run azfilesauth setup", ExitSystem, false)
 	SetupTool     = row[Kind2]("AZF-SETUP-TOOL", "{tool}, which creates the user {user}, is not installed", "useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {user}; or echo 'USER_UID: 0' >> /etc/azfilesauth/config.d/90-local.yaml; then run azfilesauth setup again", ExitSystem, false)
