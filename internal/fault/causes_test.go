@@ -66,7 +66,7 @@ func TestCausesDiffer(t *testing.T) {
 // minimal are the programs that a minimal installation of Debian and of RHEL has, or that come with azfilesauth's own
 // dependencies (cifs-utils, keyutils): coreutils, util-linux, iproute2, kmod, procps, passwd, findutils, grep, systemd and the
 // package manager of each.
-const minimal = `apt-get azfilesauth bash cat chmod chown df dmesg dnf echo find findmnt free getent grep ip journalctl ls mkdir mktemp modprobe mount
+const minimal = `apt-get azfilesauth bash cat chmod chown df dirname dmesg dnf echo find findmnt free getent grep ip journalctl ls mkdir mktemp modprobe mount
 	mv prlimit rm su sysctl systemctl tail tdnf timedatectl timeout ulimit umount uname useradd usermod zypper`
 
 // elsewhere are run where they are: az where one is logged in to Azure, the others beside what they manage.
