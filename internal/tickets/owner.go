@@ -26,7 +26,7 @@ type Evidence struct {
 	Damage error           // why nothing can be read from the cache, nil when it can be
 
 	Username string         // what the mount calls itself, "" when that is not known
-	Mounted  []mounts.Mount // the live mounts of any endpoint; they count when there is no Username
+	Mounted  []mounts.Mount // the live mounts of any endpoint; they count when there is no Username, and tell of guests
 }
 
 // OwnerOf finds the identity that logs in. It is pure: it reads no file, no clock and no network.
@@ -53,8 +53,12 @@ func OwnerOf(e Evidence) (identity.Identity, error) {
 	return id, nil
 }
 
-// isGuest reports whether the login is a user's at a mount of somebody else's. Such a login names no user.
+// isGuest reports whether the login is a user's at a mount of somebody else's, whose user name the kernel tells. The credential
+// uid of the configuration is a guest nowhere.
 func (e Evidence) isGuest() bool {
+	if e.CRUID == e.Config.CredentialUID {
+		return false
+	}
 	open := false
 	for _, m := range e.Mounted {
 		if m.Endpoint.Host() != e.Endpoint.Host() {
@@ -181,7 +185,7 @@ func (m *Manager) evidence(e endpoint.Endpoint, cruid int, username string) (Evi
 		}
 		found.Damage = err
 	}
-	if username != "" {
+	if username != "" && cruid == m.cfg.CredentialUID { // the table would tell nothing
 		return found, nil
 	}
 	found.Mounted, err = m.mounted()

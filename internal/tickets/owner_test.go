@@ -218,7 +218,7 @@ func TestMachineIsAdvised(t *testing.T) {
 // the mount, and a ticket in the user's own cache would be his to use elsewhere.
 func TestUsersOfAMultiuserMount(t *testing.T) {
 	w := newWorld(t)
-	if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\nendpoints: {"+acct+": {identity: system}}\n"), 0o600); err != nil {
+	if err := os.WriteFile(w.conf, []byte("USER_UID: 0\nKRB5_CC_NAME: "+w.path+"_%{uid}\nendpoints: {"+acct+": {identity: system}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e := resolve(t, acct)
@@ -236,6 +236,16 @@ func TestUsersOfAMultiuserMount(t *testing.T) {
 	for what, at := range map[string]Evidence{"the mount's own": mine, "a mount of the user's": own, "without multiuser": others} {
 		if id, err := OwnerOf(at); err != nil || id.Kind != identity.System {
 			t.Errorf("%s: %s, %v", what, id, err)
+		}
+	}
+
+	w.Manager, w.live = w.manager(), []mounts.Mount{roots}
+	for _, name := range []string{"root", client, ""} { // the kernel tells the mount's own user name for each user
+		if id, err := w.Owner(e, nobody, name); !fault.Is(err, fault.IdentityUnknown) {
+			t.Errorf("a user logs in as %s at a mount with username=%s, %v", id, name, err)
+		}
+		if id, err := w.Owner(e, 0, name); err != nil || (name == client) != (id.ClientID == client) {
+			t.Errorf("root with username=%s: %s, %v", name, id, err)
 		}
 	}
 }
