@@ -20,9 +20,9 @@ import (
 // search of crypto/x509.
 type roots map[string][][]byte
 
-// firstRoots reads the first file that has certificates. The directories of single certificates beside them, which
-// crypto/x509 reads as well, hold the same ones and cost more time than the handshake. It is nil without such a
-// file, and where Go's FIPS module has a say in which certificates count.
+// firstRoots reads the first file that has certificates. The directories of single certificates beside them hold the same ones
+// as a rule and cost more time than the handshake: verify asks crypto/x509, which reads them as well, about an authority that
+// the file does not have. It is nil without such a file, and where Go's FIPS module has a say in which certificates count.
 func firstRoots(files []string) roots {
 	if fips140.Enabled() {
 		return nil
@@ -125,7 +125,14 @@ func (all roots) verify(host string, chain []*x509.Certificate) error {
 			options.Intermediates.AddCert(c)
 		}
 	}
-	if _, err := chain[0].Verify(options); err != nil {
+	_, err := chain[0].Verify(options)
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		options.Roots = nil // those of the machine, with what somebody put into a directory alone
+		if _, again := chain[0].Verify(options); again == nil {
+			return nil
+		}
+	}
+	if err != nil {
 		return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: err}
 	}
 	return nil

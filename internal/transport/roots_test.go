@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,11 +12,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -210,6 +214,76 @@ func TestTrustOfTheTransport(t *testing.T) {
 		}
 		way.CloseIdleConnections()
 		s.Close()
+	}
+}
+
+// TestSingleCertificates trusts a file of its own in the machine's directory of certificates, where containers have those of
+// their network, directly and through a proxy. crypto/x509 reads the directories once, hence the child process.
+func TestSingleCertificates(t *testing.T) {
+	if address := os.Getenv("TEST_SERVER"); address != "" {
+		askBothWays(t, address)
+		return
+	}
+	root := issue(t, "root", nil, authority)
+	leaf := issue(t, "leaf", root, server("acct.file.core.windows.net"))
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{leaf.Raw}, PrivateKey: leaf.key}}} //nolint:gosec // a test
+	s.StartTLS()
+	defer s.Close()
+	for name, trusted := range map[string]*issued{"its authority": root, "a namesake": issue(t, "root", nil, authority)} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "corp.pem"), bundleOf(trusted), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSingleCertificates$")
+		child.Env = []string{"SSL_CERT_DIR=" + dir, "TEST_SERVER=" + s.Listener.Addr().String(), "PATH=" + os.Getenv("PATH")}
+		out, err := child.CombinedOutput()
+		if (err == nil) != (trusted == root) || err != nil && strings.Count(string(out), "certificate signed by unknown authority") != 2 {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+func askBothWays(t *testing.T, address string) {
+	tunnel := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		onward, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { _, _ = io.Copy(onward, conn); _ = onward.Close() }()
+		_, _ = io.Copy(conn, onward)
+		_ = conn.Close()
+	}))
+	defer tunnel.Close()
+	proxy, err := url.Parse(tunnel.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == "acct.file.core.windows.net:443" {
+			addr = address
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	for _, o := range []Options{{Dial: dial}, {Dial: dial, Proxy: proxy}} {
+		way, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := (&http.Client{Transport: way}).Get("https://acct.file.core.windows.net/")
+		if err != nil {
+			t.Errorf("by %v: %v", o.Proxy, err)
+			continue
+		}
+		_ = resp.Body.Close()
+		way.CloseIdleConnections()
 	}
 }
 

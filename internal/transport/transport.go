@@ -30,7 +30,7 @@ type Options struct {
 	Source         string        // who names Proxy, for messages
 	Ignored        string        // the variable of the environment that names a proxy and does not count, "" for none
 
-	Bundles []string // files with trusted certificates, of which the first counts; nil is those of distributions
+	Bundles []string // files with trusted certificates, of which the first counts before the machine's; nil is the machine's alone
 	Dial    DialFunc // nil is the dialer of package net
 }
 
@@ -45,18 +45,19 @@ func New(o Options) (*http.Transport, error) {
 	if o.ConnectTimeout == 0 {
 		o.ConnectTimeout = defaultConnectTimeout
 	}
-	if o.Bundles == nil {
-		o.Bundles = caBundles
-	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext
 	}
 	o.Dial = detouring(o.Dial)
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	// Called right before any handshake that uses config, hence before anybody else reads the field. Through a proxy
-	// it is net/http that shakes hands, which takes nothing but a whole pool.
+	// it is net/http that shakes hands, which takes nothing but a whole pool: that of crypto/x509 when there is none.
 	trust := sync.OnceFunc(func() { config.RootCAs = firstBundle(o.Bundles) })
-	direct := directly(config, o.Bundles, trust)
+	bundles := o.Bundles
+	if bundles == nil {
+		bundles = caBundles
+	}
+	direct := directly(config, bundles, trust)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // one request in a long while gains nothing from HTTP/2
 	return &http.Transport{
