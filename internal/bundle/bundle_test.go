@@ -41,11 +41,12 @@ func (c canaries) bytes(name string, n int) []byte {
 	return value
 }
 
-// text is a secret as people choose it: letters and digits, no longer than passwords are. The first six
-// bytes, which absent looks for, must differ from those of every other secret: one that a test leaves
-// unknown is shown.
+// text is a secret as people choose it: letters with a digit among them, without which it would look like the name of an
+// option, no longer than passwords are. The first six bytes, which absent looks for, must differ from those of every
+// other secret: one that a test leaves unknown is shown.
 func (c canaries) text(name string) string {
-	value := strings.ToLower(rand.Text()[:14])
+	random := strings.ToLower(rand.Text())
+	value := random[:6] + "7" + random[6:13]
 	c[name] = []byte(value)
 	return value
 }
