@@ -23,7 +23,7 @@ func (e entra) host() string { return strings.TrimPrefix(e.authority, "https://"
 // passes are the refusals that pass: by their status, their name (RFC 6749, 4.1.2.1) or their number.
 func (e entra) passes() bool {
 	c, ok := codeOf(e.said)
-	return e.last.Busy() || e.said.code == "temporarily_unavailable" || ok && c.passes()
+	return e.last.Busy() || ok && c.passes()
 }
 
 func (e entra) unreachable(why error) *fault.Fault {
@@ -52,14 +52,32 @@ func (e entra) refused(refusal error) *fault.Fault {
 	return fault.EntraRefused.New(e.identity.String(), strconv.Itoa(errorNumber(e.said.text))).Because(refusal)
 }
 
+// codesOfNames are the codes that refusals stand for whose own code is not in the table, by their name.
+var codesOfNames = map[string]int{"temporarily_unavailable": 90033, "invalid_resource": 500011}
+
 // codeOf finds the row of a refusal.
 func codeOf(s said) (entraCode, bool) {
-	number := errorNumber(s.text)
-	n := slices.IndexFunc(entraCodes, func(c entraCode) bool { return slices.Contains(c.numbers, number) })
-	if n < 0 {
-		return entraCode{}, false
+	for _, number := range []int{errorNumber(s.text), codesOfNames[s.code]} {
+		n := slices.IndexFunc(entraCodes, func(c entraCode) bool { return slices.Contains(c.numbers, number) })
+		if n >= 0 {
+			return entraCodes[n], true
+		}
 	}
-	return entraCodes[n], true
+	return entraCode{}, false
+}
+
+// badResource is the fault of a refusal of Entra that a service of this machine repeats, where it is about what the token is
+// for: the machine's identity is not to blame then. Otherwise it is nil.
+func (w *wire) badResource(refusal error) *fault.Fault {
+	c, ok := codeOf(w.said)
+	if !ok {
+		return nil
+	}
+	f := c.fault(entra{wire: w})
+	if !fault.Is(f, fault.EntraResource) {
+		return nil
+	}
+	return f.Because(fmt.Errorf("%w (%s)", refusal, c.sentence))
 }
 
 // credentialFile is where the application's credential is, "" for a kind without.

@@ -16,9 +16,10 @@ import (
 // metadata is a question to whoever has the managed identities of this machine.
 type metadata struct{ *wire }
 
-// passes are the refusals that IMDS documents as passing: it is being updated, throttles or fails.
+// passes are the refusals that IMDS documents as passing: it is being updated, throttles or fails, or Entra does.
 func (m metadata) passes() bool {
-	return m.last.Status == http.StatusNotFound || m.last.Status == http.StatusGone || m.last.Busy()
+	c, ok := codeOf(m.said)
+	return m.last.Status == http.StatusNotFound || m.last.Status == http.StatusGone || m.last.Busy() || ok && c.passes()
 }
 
 func (metadata) unreachable(error) *fault.Fault { return fault.IMDSUnreachable.New() }
@@ -31,6 +32,9 @@ func (m metadata) refused(refusal error) *fault.Fault {
 	refusal = fmt.Errorf("IMDS answered %w", refusal)
 	if m.passes() {
 		return fault.IMDSBusy.New().Because(refusal)
+	}
+	if f := m.badResource(refusal); f != nil {
+		return f
 	}
 	vm := m.machine()
 	text := strings.ToLower(m.said.text)

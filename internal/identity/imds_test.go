@@ -141,6 +141,16 @@ func TestIMDSRefusals(t *testing.T) {
 			fault.IdentitySeveral, 1,
 			[]string{"400 invalid_request: Multiple user assigned identities exist", "no system-assigned one", "client_id=", "default_identity:", "az vm identity show -g <resource-group> -n <vm>"},
 		},
+		// As AzureAD/microsoft-authentication-library-for-dotnet issue 3979 quotes IMDS.
+		"no such resource in the tenant": {
+			machine,
+			azurefake.Order{Status: 400, Code: "invalid_resource", Message: "AADSTS500011: The resource principal named https://storage.example was not found in the tenant named Contoso."},
+			fault.EntraResource, 1,
+			[]string{"IMDS answered 400 invalid_resource: AADSTS500011", "has no resource https://storage.azure.com", "leave resource= out"},
+		},
+		"resource by name":  {user, azurefake.Order{Status: 400, Code: "invalid_resource", Message: "No."}, fault.EntraResource, 1, nil},
+		"other code":        {user, azurefake.Order{Status: 400, Code: "invalid_client", Message: "AADSTS700016: Application not found."}, fault.IMDSRefused, 1, []string{"AADSTS700016"}},
+		"Entra is busy":     {machine, azurefake.Order{Status: 400, Code: "temporarily_unavailable", Message: "AADSTS90033: A transient error has occurred."}, fault.IMDSBusy, 7, nil},
 		"forbidden":         {user, azurefake.Order{Status: 403, Code: "forbidden", Message: "Not from here"}, fault.IMDSRefused, 1, []string{"403 forbidden: Not from here"}},
 		"not JSON":          {user, azurefake.Order{Status: 403, Body: new("Blocked\nby a proxy")}, fault.IMDSForeign, 1, []string{"403 Forbidden, it says: Blocked by a proxy"}},
 		"unauthorized":      {machine, azurefake.Order{Status: 401}, fault.IMDSRefused, 1, []string{"401"}},
