@@ -20,6 +20,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
+	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
 var connected = Identity{Kind: Arc}
@@ -297,5 +298,7 @@ func TestNobodyElseIsTheAgent(t *testing.T) {
 	o.IMDS = &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
 	}}
+	refuses(t, connected, o, fault.ArcRefused, "uid 64123 listens in its place")
+	o.IMDS = waiting.Transport(o.IMDS, func(string) {}) // as package tickets gives it
 	refuses(t, connected, o, fault.ArcRefused, "uid 64123 listens in its place")
 }
