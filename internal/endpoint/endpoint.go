@@ -48,8 +48,12 @@ var suffixes = []struct {
 }
 
 // ways are the endings of an account's further names, by which it is reached in another way (Azure Resource
-// Manager: primaryEndpoints.microsoftEndpoints, internetEndpoints and ipv6Endpoints). They name the same service.
-var ways = []string{"-microsoftrouting", "-internetrouting", "-ipv6"}
+// Manager: primaryEndpoints.microsoftEndpoints, internetEndpoints and ipv6Endpoints, and -dualstack as Azure's own libraries
+// for storage take it). They name the same service.
+var ways = []string{"-microsoftrouting", "-internetrouting", "-ipv6", "-dualstack"}
+
+// secondary is the ending of the read-only copy of a geo-redundant account.
+const secondary = "-secondary"
 
 // zoneSuffix is that of accounts with a DNS zone of their own: <account>[.privatelink].z<number>.<zoneSuffix>.
 const zoneSuffix = ".file.storage.azure.net"
@@ -101,7 +105,7 @@ func (e Endpoint) Cloud() Cloud { return e.cloud }
 // Account is the storage account's name: the first label of the host, without -secondary.
 func (e Endpoint) Account() string {
 	label, _, _ := strings.Cut(e.canonical, ".")
-	return strings.TrimSuffix(label, "-secondary")
+	return strings.TrimSuffix(label, secondary)
 }
 
 // SPN is the service principal's name without its realm, such as cifs/acct.file.core.windows.net.
@@ -252,13 +256,10 @@ func wellKnown(name string) (Endpoint, error) {
 
 // build makes the endpoint of <account>[.privatelink] in a domain.
 func build(typed, head, domain string, cloud Cloud) (Endpoint, error) {
-	account := strings.TrimSuffix(head, privatelink)
-	for again := true; again; {
-		again = false
-		for _, way := range ways {
-			plain, ok := strings.CutSuffix(account, way)
-			account, again = plain, again || ok
-		}
+	account, isCopy := strings.CutSuffix(withoutWays(strings.TrimSuffix(head, privatelink)), secondary)
+	account = withoutWays(account)
+	if isCopy {
+		account += secondary
 	}
 	if !IsAccount(account) {
 		return Endpoint{}, fmt.Errorf("%q is not the name of a storage account", account)
@@ -266,10 +267,22 @@ func build(typed, head, domain string, cloud Cloud) (Endpoint, error) {
 	return Endpoint{canonical: account + "." + domain, typed: typed, cloud: cloud}, nil
 }
 
+// withoutWays is the name of an account without the endings of ways.
+func withoutWays(account string) string {
+	for again := true; again; {
+		again = false
+		for _, way := range ways {
+			plain, ok := strings.CutSuffix(account, way)
+			account, again = plain, again || ok
+		}
+	}
+	return account
+}
+
 // IsAccount reports whether s can name a storage account: 3 to 24 lower-case letters and digits. The
 // read-only copy of a geo-redundant account has the suffix -secondary and a service principal of its own.
 func IsAccount(s string) bool {
-	s = strings.TrimSuffix(s, "-secondary")
+	s = strings.TrimSuffix(s, secondary)
 	return len(s) >= 3 && len(s) <= 24 && strings.Trim(s, lowerAlnum) == ""
 }
 
