@@ -341,25 +341,26 @@ func TestUsersOfADirectory(t *testing.T) {
 	h.Exec = func(_ context.Context, _ string, args ...string) (string, error) {
 		asked++
 		switch strings.Join(args, " ") {
-		case "passwd far", "passwd 1507005289":
+		case "passwd far", "passwd 1507005289", "passwd Far", "passwd far@corp.example", `passwd CORP\far`, "passwd +1507005289", "passwd 7":
 			return "far:*:1507005289:1507000513:Far:/home/far:/bin/bash\n", nil
 		case "passwd other":
-			return "else:*:5:5::/:/bin/sh\n", nil
+			return "else:*:5:x::/:/bin/sh\n", nil
 		case "initgroups far":
 			return "far                  1507000513 20\n", nil
 		}
 		return "", errors.New("exit status 2")
 	}
 	far := host.User{Name: "far", UID: 1507005289, GID: 1507000513, Home: "/home/far"}
-	for want, user := range map[string]host.User{"ann": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "1001": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "far": far, "1507005289": far} {
+	for want, user := range map[string]host.User{"ann": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "1001": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "far": far, "1507005289": far,
+		"Far": far, "far@corp.example": far, `CORP\far`: far} {
 		if got, err := h.LookupUser(want); err != nil || got != user {
 			t.Errorf("%s: %+v, %v", want, got, err)
 		}
 	}
-	if asked != 2 {
+	if asked != 5 {
 		t.Errorf("getent was asked %d times", asked)
 	}
-	for _, want := range []string{"other", "none", "-h", ""} {
+	for _, want := range []string{"other", "none", "-h", "", "+1507005289", "7"} {
 		if got, err := h.LookupUser(want); !errors.Is(err, host.ErrNoUser) {
 			t.Errorf("%q: %+v, %v", want, got, err)
 		}

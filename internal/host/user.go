@@ -24,14 +24,19 @@ type User struct {
 func RootGroups() []string { return []string{"sudo", "wheel", "admin"} }
 
 // LookupUser finds a user by name or number: in the file Passwd, and of a live machine whoever getent(1)
-// knows, such as the users of a directory service. This program is linked without the C library, which
-// would ask them itself. Errors: ErrNoUser, and those of Open.
+// knows, such as the users of a directory service, which answers to a name in another case or with another domain and
+// gives it in its own form. This program is linked without the C library, which would ask them itself. Errors:
+// ErrNoUser, and those of Open.
 func (h Host) LookupUser(want string) (User, error) {
 	user, err := h.LocalUser(want)
 	if !errors.Is(err, ErrNoUser) {
 		return user, err
 	}
-	if user, ok := parseUser(strings.Split(h.getent("passwd", want), ":"), want); ok {
+	fields := strings.Split(h.getent("passwd", want), ":")
+	if strings.Trim(want, "+0123456789") != "" { // what getent takes for a number must be the user's
+		want = fields[0]
+	}
+	if user, ok := parseUser(fields, want); ok {
 		return user, nil
 	}
 	return User{}, ErrNoUser

@@ -92,7 +92,7 @@ func (i Identity) account(h host.Host) (account, error) {
 	if i.User == "" {
 		return a, nil
 	}
-	if u.Name != i.User { // a number is no name
+	if _, err := strconv.Atoi(i.User); err == nil { // a number is no name
 		return account{}, fmt.Errorf("the user %s: %w", i.User, host.ErrNoUser)
 	}
 	groups, err := h.Groups(u)
