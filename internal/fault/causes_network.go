@@ -15,7 +15,7 @@ var networkDetails = []Detail{
 		{"the account is reached by a private endpoint that the proxy does not know", "getent hosts <host> prints a private address: name it under no_proxy:"},
 	}, "proxy: http://proxy.example:3128\nno_proxy: [.file.core.windows.net]"},
 	{"AZF-ENDPOINT-DOWN", []Cause{
-		{"a firewall refuses connections to port 443", "azfilesauth doctor <host> says how the connection ended; other hosts can be reached"},
+		{"a firewall refuses connections to port 443, or ends them when it has read the host's name in the handshake of TLS", "azfilesauth doctor <host> says how the connection ended; other hosts can be reached"},
 		{"the name leads to a private endpoint that is gone or not approved", "getent hosts <host> prints a private address"},
 		{"no route to the internet", "ip route shows no default"},
 		{"a proxy is needed", "a browser of this network uses one: set proxy:"},
@@ -89,7 +89,7 @@ var networkDetails = []Detail{
 	}, ""},
 	{"AZF-AZURE-BUSY", []Cause{
 		{"the account is throttled", "status 503 or 429 with ServerBusy in the cause; the metrics of the account"},
-		{"a proxy or a firewall closes the connection", "the connection was reset, each time"},
+		{"a proxy or a firewall closes the connection", "the connection was reset, each time, or ended (EOF)"},
 		{"an incident", "https://azure.status.microsoft"},
 	}, ""},
 	{"AZF-AZURE-UNSUPPORTED", []Cause{

@@ -53,7 +53,11 @@ func why(err error, host string) *fault.Fault {
 		return fault.AnswerInvalid.New(host, "it is not encrypted")
 	}
 	if untrusted(err) {
-		return fault.TLSUntrusted.New(host)
+		f := fault.TLSUntrusted.New(host)
+		if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+			f = f.First("see whether the clock is right: timedatectl") // or not yet valid
+		}
+		return f
 	}
 	if isOp && op.Op == "remote error" { // an alert
 		if slices.Contains(incompatible, op.Err.Error()) {
@@ -65,6 +69,9 @@ func why(err error, host string) *fault.Fault {
 		return fault.EndpointTimeout.New(host)
 	}
 	if isAny(err, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF) {
+		if has[*handshakeError](err) { // as firewalls do that go by the name in the client's hello
+			return fault.EndpointDown.New(host)
+		}
 		return fault.AzureBusy.New(host)
 	}
 	if !isOp && notHTTP(err) { // an operation that failed is the network's

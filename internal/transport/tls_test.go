@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,6 +59,7 @@ func TestHandshakes(t *testing.T) {
 		"wants our certificate":     {answers(21, 3, 3, 0, 2, 2, 116), fault.NotAzure},
 		"sends nonsense":            {answers(22, 3, 3, 0, 4, 14, 0, 0, 0), fault.AnswerInvalid},
 		"a certificate of somebody": {speaks(&tls.Config{}), fault.TLSUntrusted},
+		"hangs up at our hello":     {func(conn net.Conn) { _, _ = conn.Read(make([]byte, 5)) }, fault.EndpointDown},
 	} {
 		client, server := net.Pipe()
 		go func() { defer server.Close(); c.server(server) }()
@@ -72,6 +75,47 @@ func TestHandshakes(t *testing.T) {
 		}
 		if f := Fault(t.Context(), err, "acct.file.core.windows.net"); !fault.Is(f, c.want) {
 			t.Errorf("%s: %v (%v), want %v", name, f, err, c.want)
+		}
+	}
+}
+
+// A firewall that resets connections by the name in the hello refuses them; Azure is not busy.
+func TestResetInTheHandshake(t *testing.T) {
+	rt, err := New(Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, theirs) }()
+		return reset{ours}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: rt}).Get("https://acct.file.core.windows.net/")
+	if err == nil {
+		resp.Body.Close()
+		t.Fatal("connected")
+	}
+	if f := Fault(t.Context(), err, "acct.file.core.windows.net"); !fault.Is(f, fault.EndpointDown) || !strings.Contains(f.Sentence(), "connection reset by peer") || !strings.Contains(f.Fix(), "firewalls") {
+		t.Errorf("%v", f)
+	}
+}
+
+// reset is a connection that is reset as soon as something was sent.
+type reset struct{ net.Conn }
+
+func (c reset) Read([]byte) (int, error) {
+	return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+}
+
+// A machine that boots without a clock finds no certificate valid.
+func TestCertificateAndClock(t *testing.T) {
+	for invalid, want := range map[error]bool{
+		x509.CertificateInvalidError{Reason: x509.Expired, Detail: "current time 1970-01-01T00:00:10Z is before 2026-01-01T00:00:00Z"}: true,
+		x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign}:                                                                 false,
+		x509.UnknownAuthorityError{}: false,
+	} {
+		f := Fault(t.Context(), &tls.CertificateVerificationError{Err: invalid}, "host")
+		if !fault.Is(f, fault.TLSUntrusted) || strings.Contains(f.Fix(), "timedatectl") != want {
+			t.Errorf("%v: %v", invalid, f)
 		}
 	}
 }

@@ -105,10 +105,15 @@ func dialTLS(ctx context.Context, dial DialFunc, config func(host string) *tls.C
 	conn := tls.Client(plain, config(host))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = plain.Close() // the handshake's error is the one that counts
-		return nil, err
+		return nil, &handshakeError{err}
 	}
 	return conn, nil
 }
+
+// handshakeError is why a handshake of TLS did not end, which is before anything was asked.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
 
 // caBundles are where distributions keep all trusted certificates in one file: Debian and Ubuntu,
 // RHEL, SLES, Azure Linux, and the path that OpenSSL falls back to.
