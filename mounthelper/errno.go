@@ -92,7 +92,8 @@ func (j *job) faultOfOutput(end ending) *fault.Fault {
 }
 
 // isConfined reports whether a process is in a container whose rules can forbid a mount: it has a profile of
-// AppArmor that is not ours, or is in a user namespace (user_namespaces(7)).
+// AppArmor that is not ours, or a type that SELinux's policies give to containers (container_selinux(8); before, it was
+// svirt_lxc_net_t), or is in a user namespace (user_namespaces(7)).
 func isConfined(h host.Host) bool {
 	text := func(path string) string {
 		content, _, _ := h.ReadFile(path, 4<<10, 0) // what is not there says nothing
@@ -101,6 +102,9 @@ func isConfined(h host.Host) bool {
 	if uids := text("/proc/self/uid_map"); uids != "" && uids != "0 0 4294967295" {
 		return true
 	}
-	profile, enforced := strings.CutSuffix(text("/proc/self/attr/current"), " (enforce)")
+	profile, enforced := strings.CutSuffix(strings.TrimRight(text("/proc/self/attr/current"), "\x00"), " (enforce)")
+	if context := strings.Split(profile, ":"); len(context) > 2 && (strings.HasPrefix(context[2], "container_") || strings.HasPrefix(context[2], "svirt_lxc_")) {
+		return true
+	}
 	return enforced && profile != program
 }

@@ -106,7 +106,7 @@ var (
 	SMBProtocol      = row[Kind2]("AZF-SMB-PROTOCOL", "the server and the kernel do not agree on the login or the protocol ({errno})", "dmesg | tail; az storage account file-service-properties show -n {account} --query protocolSettings.smb", ExitMount, false)
 	TargetBusy       = row[Kind1]("AZF-TARGET-BUSY", "something is already mounted on {target}, or it is in use", "findmnt '{target}'; find /proc/[0-9]*/cwd /proc/[0-9]*/fd -lname '{target}*' prints the processes that use it", ExitMount, false)
 	Capability       = row[Kind0]("AZF-CAPABILITY", "mount.cifs may not mount here: this process lacks a capability", "docker run --cap-add SYS_ADMIN --cap-add DAC_READ_SEARCH; in Kubernetes privileged: true under securityContext:", ExitMount, false)
-	MountDenied      = row[Kind2]("AZF-MOUNT-DENIED", "the container that this runs in may not mount ({errno})", "docker run --security-opt apparmor=unconfined --cap-add SYS_ADMIN --cap-add DAC_READ_SEARCH, not rootless; if it stays: azfilesauth doctor {account} tries the role", ExitMount, false)
+	MountDenied      = row[Kind2]("AZF-MOUNT-DENIED", "the container that this runs in may not mount ({errno})", "docker run --security-opt apparmor=unconfined --security-opt label=disable --cap-add SYS_ADMIN --cap-add DAC_READ_SEARCH, not rootless; if it stays: azfilesauth doctor {account} tries the role", ExitMount, false)
 	Charset          = row[Kind1]("AZF-CHARSET", "the kernel has no module for the character set of iocharset={charset}", "leave iocharset= out; modprobe nls_{charset}; on Ubuntu: apt-get install linux-modules-extra-$(uname -r)", ExitMount, false)
 
 	OutputFailed    = row[Kind0]("AZF-OUTPUT-FAILED", "the result cannot be written to stdout", "df -h; check where the output goes", ExitSystem, true)
