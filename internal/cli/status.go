@@ -212,21 +212,10 @@ func fitColumns(rows [][]string, width int) [][]string {
 	for n, row := range rows {
 		rows[n] = row[:len(widths)]
 		for i, w := range widths {
-			rows[n][i] = shorten(row[i], w)
+			rows[n][i] = legible.Shorten(row[i], w)
 		}
 	}
 	return rows
-}
-
-// shorten leaves out the middle of a text that has more than width characters: names differ at their ends.
-func shorten(text string, width int) string {
-	const mark = ".."
-	all := []rune(text)
-	if len(all) <= width {
-		return text
-	}
-	end := (width - len(mark)) / 2
-	return string(all[:width-len(mark)-end]) + mark + string(all[len(all)-end:])
 }
 
 // nameOf is the host, and the credential uid where it is not root's.

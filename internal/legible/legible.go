@@ -28,6 +28,17 @@ func Line(text string) string {
 	}, text)
 }
 
+// Shorten leaves out the middle of a text that has more than width characters: names differ at their ends.
+func Shorten(text string, width int) string {
+	const mark = ".."
+	all := []rune(text)
+	if len(all) <= width {
+		return text
+	}
+	end := max(width-len(mark), 0) / 2
+	return string(all[:max(width-len(mark)-end, 0)]) + mark + string(all[len(all)-end:])
+}
+
 // Lines is a text of several lines, each as Line shows it, with four spaces for a tab.
 func Lines(text string) string {
 	var b strings.Builder

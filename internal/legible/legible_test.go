@@ -23,6 +23,14 @@ func TestLine(t *testing.T) {
 	}
 }
 
+func TestShorten(t *testing.T) {
+	for width, want := range map[int]string{-1: "..", 0: "..", 1: "..", 2: "..", 3: "ä..", 4: "ä..h", 7: "äbc..gh", 8: "äbcdefgh", 9: "äbcdefgh"} {
+		if got := Shorten("äbcdefgh", width); got != want {
+			t.Errorf("%d: %q, want %q", width, got, want)
+		}
+	}
+}
+
 // FuzzJSON holds that the value stays and that nothing in it steers a terminal.
 func FuzzJSON(f *testing.F) {
 	for _, text := range []string{"plain", "\u009b2J", "\u202eevil\u202c", "\U000e0001 tag", "文", "a\"\\\u2066", "\u007f"} {

@@ -1,18 +1,23 @@
 // Package waiting ends the silence of a program that waits: after two seconds it says for what, and how long still.
 //
-// Invariants: nothing is said before Silence is over; on a terminal there is one line, which is written again each
-// second and erased before anything else is written and at the end; elsewhere there is a line for each thing
-// that is waited for, and only for those who asked for details. No text holds a secret: it names hosts.
+// Invariants: nothing is said before Silence is over; on a terminal there is one line, which never fills it, is written again
+// each second and erased before anything else is written and at the end; on one that cannot erase, and elsewhere for those
+// who asked for details, there is a line for each thing that is waited for. No text holds a secret: it names hosts.
 package waiting
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/azfilesauth/azfilesauth/internal/legible"
 )
 
 // Silence is how long nothing is said.
@@ -38,7 +43,8 @@ type Line struct {
 
 // New gives the Line of a program that writes to out. It says nothing unless out is a terminal or details are wanted.
 func New(out io.Writer, program string, terminal, details bool) *Line {
-	l := &Line{out: out, program: program, terminal: terminal}
+	dumb := terminal && os.Getenv("TERM") == "dumb" // it would show what is to erase the line
+	l := &Line{out: out, program: program, terminal: terminal && !dumb}
 	if !terminal && !details {
 		l.program = ""
 	}
@@ -112,11 +118,25 @@ func (l *Line) show() {
 	}
 	if l.terminal {
 		l.clear()
-		_, _ = io.WriteString(l.out, text)
+		_, _ = io.WriteString(l.out, legible.Shorten(text, width(l.out)-1))
 		l.shown = true
 	} else if !same {
 		_, _ = io.WriteString(l.out, text+"\n")
 	}
+}
+
+// width is that of the terminal behind w, in columns, without bounds where it is none. What is erased is one row of it.
+func width(w io.Writer) int {
+	const usual = 80 // where the terminal does not know, as a serial one
+	f, ok := w.(interface{ Fd() uintptr })
+	if !ok {
+		return math.MaxInt
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return math.MaxInt
+	}
+	return cmp.Or(int(size.Col), usual)
 }
 
 // Transport tells waits of each request that way is given, by the name of its host.

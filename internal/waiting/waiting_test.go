@@ -80,6 +80,50 @@ func TestOneLine(t *testing.T) {
 	})
 }
 
+// What is longer than a row of the terminal would stay on it, for only one row is erased. The seconds that are left are
+// seen at any width.
+func TestWidth(t *testing.T) {
+	for columns, want := range map[uint16]string{
+		0:   "mount.azfiles: waiting for the storage .. acct.file.core.windows.net, 20 s left",
+		40:  "mount.azfiles: wait..ows.net, 20 s left",
+		100: "mount.azfiles: waiting for the storage account acct.file.core.windows.net, 20 s left",
+	} {
+		master, slave, err := pty.Open()
+		if err != nil {
+			t.Skip("needs a pseudo terminal: ", err)
+		}
+		if err := pty.Setsize(slave, &pty.Winsize{Cols: columns, Rows: 24}); err != nil {
+			t.Fatal(err)
+		}
+		l := New(slave, "mount.azfiles", true, false)
+		l.Until(time.Now().Add(20*time.Second + 400*time.Millisecond))
+		l.For("the storage account acct.file.core.windows.net")
+		l.show()
+		l.Done()
+		text, err := bufio.NewReader(master).ReadString('K')
+		if text = strings.TrimSuffix(text, erase); text != want || len(text) >= 80 && columns < 80 {
+			t.Errorf("%d columns: %q, %v", columns, text, err)
+		}
+		master.Close()
+		slave.Close()
+	}
+}
+
+// A terminal that cannot erase gets lines.
+func TestDumbTerminal(t *testing.T) {
+	t.Setenv("TERM", "dumb")
+	synctest.Test(t, func(t *testing.T) {
+		var b paper
+		l := New(&b, "p", true, false)
+		l.For("x")
+		time.Sleep(time.Minute)
+		l.Done()
+		if got := b.take(); got != "p: waiting for x\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
 // A true terminal is known as one, and shows the line until it is erased.
 func TestTerminal(t *testing.T) {
 	master, slave, err := pty.Open()
