@@ -25,6 +25,10 @@ func (c entraCode) passes() bool { return c.fault(entra{wire: new(wire)}).ID() =
 //   - 700222: MicrosoftDocs/azure-docs pull request 90321; 700226 and 700236: Microsoft Q&A, question 2139753, and reports beside it
 //   - 70021 and 700211: Azure/azure-workload-identity issues 340 and 1200; 7002138: Azure/login issue 517; 700212 and 700213: reports of
 //     the kind, as 7002381, which quotes a claim that the tenant's policy asks for
+//   - 700223 and 700238: "Troubleshoot an Azure Resource Manager workload identity service connection" (MicrosoftDocs/azure-devops-docs)
+//   - 501661: GitLab's documentation of OpenID Connect in Azure; 50166, which the page has for throttling alone, with the same text
+//     ("Request to External OIDC endpoint failed"); 7000272 ("used to sign the federated credential could not be found in the metadata
+//     of identity provider"), 700231, 7000226, 7002131 and those of expressions: reports
 //   - 900021 and 5000811: reports only ("Tenant identifiers may not be an empty GUID"; "The signing key identifier does
 //     not match any valid registered keys")
 //
@@ -51,7 +55,7 @@ var entraCodes = []entraCode{
 	{entra.tenant, "the application needs the tenant to be named", []int{90130}},
 	{entra.tenant, "the application is for users of Entra only", []int{9002332}},
 
-	{entra.cloud, "the tenant is in another cloud", []int{90038, 90043}},
+	{entra.cloud, "the tenant is in another cloud", []int{90038, 90043, 900439, 900440}},
 	{entra.cloud, "the name of the cloud is not valid", []int{90051}},
 	{entra.cloud, "an application cannot log in across clouds", []int{900382, 900432}},
 	{entra.cloud, "the tenant does not allow the resource's cloud", []int{1000104}},
@@ -82,7 +86,7 @@ var entraCodes = []entraCode{
 	{entra.wrongCertificate, "the application has no key to verify the signature with", []int{50003}},
 
 	{entra.notTrusted, "no federated credential fits", []int{70021}},
-	{entra.notTrusted, "the application has no federated credential", []int{70025}},
+	{entra.notTrusted, "the application has no federated credential", []int{70025, 7000226}},
 	{entra.notTrusted, "no federated credential has the token's issuer", []int{700211}},
 	{entra.notTrusted, "no federated credential has the token's audience", []int{700212}},
 	{entra.notTrusted, "no federated credential has the token's subject", []int{700213}},
@@ -91,6 +95,9 @@ var entraCodes = []entraCode{
 	{entra.notTrusted, "only a token of a managed identity can be used as a federated credential there", []int{700226}},
 	{entra.notTrusted, "the tenant takes no tokens of another tenant as a federated credential", []int{700236}},
 	{entra.notTrusted, "no federated credential has the token's subject, upper and lower case included", []int{7002138}},
+	{entra.notTrusted, "no federated credential has the token's subject, nor an expression that fits it", []int{7002131}},
+	{entra.notTrusted, "the expression of the federated credential is not valid or not possible there", []int{700233, 700234, 700235, 700237, 7002241}},
+	{entra.notTrusted, "a token that was obtained by a federated credential cannot be used as another one", []int{700231}},
 	{entra.notTrusted, "the tenant takes tokens of this issuer only with a claim that this one lacks", []int{7002381}},
 
 	{entra.assertionTime, "the assertion has expired or is not yet valid", []int{700024, 500133}},
@@ -98,7 +105,8 @@ var entraCodes = []entraCode{
 	{entra.wrongAssertion, "the assertion cannot be read", []int{50027}},
 	{entra.wrongAssertion, "the assertion's header cannot be read", []int{50120}},
 	{entra.wrongAssertion, "the assertion's signature is not valid", []int{50006, 50099, 900384, 7000274}},
-	{entra.wrongAssertion, "no key of the issuer fits the assertion's signature", []int{5000811}},
+	{entra.issuerUnread, "none of the issuer's keys that Entra has read fits the assertion's signature", []int{5000811, 7000272}},
+	{entra.issuerUnread, "Entra cannot read the keys of the assertion's issuer", []int{50166, 501661}},
 	{entra.wrongAssertion, "the assertion's subject and issuer do not belong together", []int{50048}},
 	{entra.wrongAssertion, "the assertion is for another audience", []int{50010}},
 	{entra.wrongAssertion, "the assertion is for another application", []int{700021}},
@@ -118,6 +126,7 @@ var entraCodes = []entraCode{
 	{entra.policy, "a policy wants a device to log in", []int{50097}},
 	{entra.policy, "a policy wants a further proof", []int{50158}},
 	{entra.policy, "a policy wants a person", []int{700020}},
+	{entra.policy, "the tenant does not allow federated credentials", []int{700223, 700238}},
 	{entra.policy, "the proxy's tenant restriction does not list the tenant", []int{50002, 500021, 500022}},
 	{entra.policy, "the outbound access policy of the home tenant blocks it", []int{500212}},
 	{entra.policy, "the cross-tenant access policy of the tenant blocks it", []int{500213}},

@@ -134,6 +134,15 @@ func (e entra) wrongAssertion() *fault.Fault {
 	return fault.EntraAssertion.New(e.identity.credentialFile())
 }
 
+// issuerUnread is about what Entra reads of the issuer when it is handed an assertion.
+func (e entra) issuerUnread() *fault.Fault {
+	f := e.wrongAssertion()
+	if issuer := argument(e.assertion.Issuer); issuer != "" {
+		f = f.First("see that " + fault.Word("issuer", strings.TrimRight(issuer, "/")+"/.well-known/openid-configuration") + " answers on the internet, and that what it names under jwks_uri has the key that the issuer signs with")
+	}
+	return f
+}
+
 // assertionTime blames this machine's clock for what was made here.
 func (e entra) assertionTime() *fault.Fault {
 	if e.identity.Kind != ServicePrincipal {
