@@ -179,6 +179,23 @@ func TestBehindAnError(t *testing.T) {
 	}
 }
 
+// A directory that is not there is made, unless only a space is too much; its name is one word of the command.
+func TestFixOfIncludedir(t *testing.T) {
+	dir := plant(t)
+	path := filepath.Join(dir, "krb5.conf")
+	for arg, want := range map[string]struct{ text, fix string }{
+		"d ":    {"the space at the end of the line belongs to its name", ""},
+		"none":  {"no such file", "mkdir -p " + dir + "/none"},
+		"a;b c": {"no such file", "mkdir -p '" + dir + "/a;b c'"},
+	} {
+		must(t, os.WriteFile(path, []byte("includedir "+dir+"/"+arg+"\n"), 0o644))
+		var wrong *krb5conf.Error
+		if c := krb5conf.Read(disk{}, path); !errors.As(c.Err, &wrong) || wrong.Fix != want.fix || !strings.Contains(wrong.Error(), want.text) {
+			t.Errorf("%q: %v, fix %q", arg, c.Err, wrong.Fix)
+		}
+	}
+}
+
 // noFiles is a reader that knows no other file.
 type noFiles struct{ text string }
 

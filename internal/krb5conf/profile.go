@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
@@ -178,7 +179,7 @@ func (r *reading) include(path, place string) {
 	}
 	content, err := r.files.ReadFile(path)
 	if !filepath.IsAbs(path) || err != nil {
-		r.refuse(place, fmt.Sprintf("the file %s that it includes cannot be read%s", path, because(err)), "")
+		r.refuse(place, fmt.Sprintf("the file %s that it includes cannot be read%s", path, because(path, err)), "")
 		return
 	}
 	r.parse(r.files, path, string(content), r.depth+1)
@@ -190,10 +191,10 @@ func (r *reading) includeDir(path, place string) {
 	entries, err := r.files.ReadDir(path)
 	if !filepath.IsAbs(path) || err != nil {
 		fix := ""
-		if errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(path) {
-			fix = "mkdir -p " + path
+		if errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(path) && !endsInSpace(path) {
+			fix = "mkdir -p " + fault.Word("directory", path)
 		}
-		r.refuse(place, fmt.Sprintf("the directory %s that it includes cannot be read%s", path, because(err)), fix)
+		r.refuse(place, fmt.Sprintf("the directory %s that it includes cannot be read%s", path, because(path, err)), fix)
 		return
 	}
 	for _, e := range entries {
@@ -203,9 +204,14 @@ func (r *reading) includeDir(path, place string) {
 	}
 }
 
-func because(err error) string {
+func endsInSpace(path string) bool { return strings.TrimRight(path, space) != path }
+
+func because(path string, err error) string {
 	if err == nil {
 		return ": its path must begin with /"
+	}
+	if endsInSpace(path) {
+		return ": for libkrb5 the space at the end of the line belongs to its name"
 	}
 	return ": " + host.WithoutPath(err).Error()
 }
