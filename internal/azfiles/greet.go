@@ -9,6 +9,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/reply"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
@@ -19,7 +20,7 @@ type Greeting struct {
 	Took   time.Duration // from the request to the answer
 }
 
-// Greet asks the endpoint something that needs no token, once, and gives what any answer shows: that
+// Greet asks the endpoint something that needs no token, once, and gives what any answer of the account shows: that
 // it can be reached, that its certificate is trusted, and its clock. Its errors are faults.
 func (c *Client) Greet(ctx context.Context, e endpoint.Endpoint) (Greeting, error) {
 	x := &exchange{Client: c, endpoint: e}
@@ -37,9 +38,15 @@ func (c *Client) Greet(ctx context.Context, e endpoint.Endpoint) (Greeting, erro
 	if err != nil {
 		return Greeting{}, transport.Fault(ctx, err, x.host())
 	}
-	_ = resp.Body.Close() // it has none
 	g := Greeting{Took: c.now().Sub(began)}
 	g.Ours = began.Add(g.Took / 2)
-	g.Theirs = transport.Date(resp.Header)
+	a, err := reply.Read(resp, maxBody, g.Ours, nil)
+	if err != nil {
+		return Greeting{}, transport.Fault(ctx, err, x.host())
+	}
+	if _, own := a.From(reply.Storage); !own {
+		return Greeting{}, a.Foreign(x.host())
+	}
+	g.Theirs = transport.Date(a.Header)
 	return g, nil
 }

@@ -1,6 +1,7 @@
 package azfiles
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,11 @@ func TestGreetFails(t *testing.T) {
 	}
 	if n := len(b.fake.Requests()); n != 0 {
 		t.Errorf("%d requests", n)
+	}
+	b.fake.ClearOrders()
+	b.fake.Order(azurefake.Order{Target: azurefake.TargetStorage, Answer: "proxy-blockpage"})
+	if _, err := b.client.Greet(t.Context(), resolve(t, testHost)); !fault.Is(err, fault.NotAzure) || !strings.Contains(err.Error(), "BlueCoat") {
+		t.Errorf("somebody else: %v", err)
 	}
 	if _, err := b.client.Greet(t.Context(), endpoint.Endpoint{}); !fault.Is(err, fault.Internal) {
 		t.Errorf("no endpoint: %v", err)
