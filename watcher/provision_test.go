@@ -172,7 +172,7 @@ func TestProvisionOfSeveralIdentities(t *testing.T) {
 	}, "\n")
 	conf := "default_identity: backup\nidentities: {backup: {client_id: " + provisionClient + "}}\n"
 	var fake *azurefake.Fake
-	log, _ := provisioned(t, table, conf, func(f *azurefake.Fake, p *provisioner) {
+	log, found := provisioned(t, table, conf, func(f *azurefake.Fake, p *provisioner) {
 		fake = f
 		p.handles = func(string) bool { return true }
 	})
@@ -185,6 +185,9 @@ func TestProvisionOfSeveralIdentities(t *testing.T) {
 	slices.Sort(asked)
 	if want := []string{provisionClient, provisionThird, "system"}; !slices.Equal(asked, want) || strings.Contains(log, "[ERROR]") {
 		t.Errorf("tickets were issued to %q\n%s", asked, log)
+	}
+	if got := found[account(1)]; got != "user-assigned client_id="+provisionClient { // that of /e and /f
+		t.Errorf("who names nobody logs in as %s", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -149,6 +150,50 @@ func TestMountWithoutAName(t *testing.T) {
 	w.isTicketOf("root", client)
 }
 
+// TestOrderOfMounts: a mount that says root logs in as whom set was called for, or its line of fstab means, whatever is mounted
+// before it under a name that tells.
+func TestOrderOfMounts(t *testing.T) {
+	line := "//" + acct + "/share /mnt cifs sec=krb5,cruid=0,username=root,x-systemd.requires=azfilesrefresh.service 0 0\n"
+	byHelper := func(w *world) {
+		w.ensure(Request{Endpoint: resolve(w.t, acct), Identity: managed[0], Username: client})
+	}
+	byKernel := func(w *world) { must(w.login(client)) }
+	for name, test := range map[string]struct {
+		fstab, conf string
+		before      func(*world)
+		set         bool
+	}{
+		"set, mount.azfiles, root":                       {"", "", byHelper, true},
+		"set, cifs by its client id, root":               {"", "", byKernel, true},
+		"mount.azfiles, then a line that asks":           {line, "", byHelper, false},
+		"cifs by its client id, then a line that asks":   {line, "", byKernel, false},
+		"mount.azfiles, then a line of an upgrade":       {strings.Replace(line, ",x-systemd.requires=azfilesrefresh.service", "", 1), "default_identity: system\n", byHelper, false},
+		"cifs by its client id, then that of an upgrade": {strings.Replace(line, "username=root,x-systemd.requires=azfilesrefresh.service", "_netdev", 1), "default_identity: system\n", byKernel, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := separate(t)
+			fstab := filepath.Join(t.TempDir(), "fstab")
+			for file, text := range map[string]string{fstab: test.fstab, w.conf: "KRB5_CC_NAME: " + w.path + "\n" + test.conf} {
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.restart(true)
+			w.Host.Fstab = fstab
+			if test.set {
+				must(w.set(system))
+			}
+			test.before(w)
+			w.mounted(client)
+			if !test.set && test.conf == "" { // azfilesrefresh --provision
+				w.ensure(Request{Endpoint: resolve(t, acct), Identity: system})
+			}
+			w.isTicketOf("root", "system")
+			w.isTicketOf(client, client)
+		})
+	}
+}
+
 func TestStockHandlerHasOneIdentity(t *testing.T) {
 	for name, ours := range map[string]bool{"our rule is absent": false, "mode: cifs": true} {
 		t.Run(name, func(t *testing.T) {
@@ -239,20 +284,22 @@ func interleave(t *testing.T, r *rand.Rand, steps int) {
 	w := separate(t, func() time.Time { return begin.Add(time.Duration(later.Load()) * time.Hour) })
 	names := []string{client, secondClient, "system", "33333333-2222-3333-4444-555555555555"}
 	mounted := map[string]string{} // who mounted, by user name
+	next := ""                     // who a mount as root is: the last one that was set
 	for range steps {
 		n := r.IntN(len(managed))
 		id, who := managed[n], names[n]
-		switch r.IntN(6) {
-		case 0, 1: // set, and the mount that follows: under a name that tells, or as root
+		switch r.IntN(7) {
+		case 0, 1: // set, and perhaps the mount that follows under a name that tells
 			if _, err := w.set(id); err != nil {
 				if !fault.Is(err, fault.IdentityUnnamed) || mounted["root"] == "" || mounted["root"] == who {
 					t.Fatalf("set %s with the mounts %v: %v", who, mounted, err)
 				}
 				continue
 			}
-			if id.ClientID == "" && mounted["root"] == "" && r.IntN(2) == 0 {
-				mounted["root"] = who
-				w.mounted("root")
+			if mounted["root"] == "" {
+				next = who
+			}
+			if r.IntN(2) == 0 {
 				break
 			}
 			fallthrough
@@ -278,6 +325,11 @@ func interleave(t *testing.T, r *rand.Rand, steps int) {
 		case 5: // tickets end
 			later.Add(r.Int64N(30))
 			w.restart(true) // and so may a process
+		case 6: // a mount as root, whenever it comes
+			if next != "" && mounted["root"] == "" {
+				mounted["root"] = next
+				w.mounted("root")
+			}
 		}
 		for user, who := range mounted {
 			w.isTicketOf(user, who)

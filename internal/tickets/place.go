@@ -15,7 +15,7 @@ import (
 // A cache has one ticket of an account under its service principal, which every reader finds, and one for each further
 // identity, which our handler finds by the user name of the mount. The last identity that was set has the first place,
 // unless a mount is live there whose user name tells no identity: such a mount logs in with whatever is there, and must
-// go on as who it is.
+// go on as who it is. A mount that tells who it is takes the place only where nobody has it and no line of fstab needs it.
 
 // place is where the ticket of a login is.
 type place struct {
@@ -109,16 +109,36 @@ func (c *Call) put(cache *ccache.Cache, cred ccache.Credential, rec ccache.Recor
 	cache.RemovePrivate(host, user)
 }
 
-// isFirst reports whether the call's ticket belongs into the first place of its account.
+// isFirst reports whether the call's ticket belongs into the first place of its account. A mount whose user name tells who it
+// is needs no such place where our handler answers, and takes none that a mount whose name tells nothing may log in with.
 func (c *Call) isFirst(cache *ccache.Cache) bool {
 	first := placeAt(cache, c.Endpoint.SPN())
-	if first.answersTo(c.Identity.Username()) || c.Replace {
+	if first.answersTo(c.Identity.Username()) || c.Replace || c.owned && c.user == "" {
 		return true
 	}
-	if c.owned { // a login or a renewal takes no other's place
-		return c.user == "" || !first.recorded && !c.unnamed
+	if c.owned && (first.recorded || c.unnamed) { // a login or a renewal takes no other's place
+		return false
+	}
+	if c.owned || c.Username != "" {
+		return !c.m.Separates(c.Endpoint) || !first.recorded && !c.unnamed && !c.isMeantForAnother()
 	}
 	return !c.separated || !c.unnamed || !c.tells()
+}
+
+// isMeantForAnother reports whether a line of fstab for mount.cifs, whose user name tells nothing, is there for a mount of the
+// account as somebody else.
+func (c *Call) isMeantForAnother() bool {
+	lines, _ := mounts.Fstab(c.m.Host) // without it nobody is known to need the place
+	return slices.ContainsFunc(lines, func(l mounts.FstabLine) bool {
+		_, e, err := mounts.Mountable(l.Spec, c.m.cfg.Resolver)
+		if err != nil || e.Host() != c.Endpoint.Host() || l.IsOurs() || !l.IsKerberos() {
+			return false
+		}
+		r, err := LoginOfLine(l, e, c.m.cfg, c.m.Host, func(cruid int, username string) (identity.Identity, error) {
+			return OwnerOf(Evidence{Endpoint: e, CRUID: cruid, Config: c.m.cfg, Username: username})
+		})
+		return err == nil && r.CRUID == c.CRUID && r.Username == "" && !identity.SamePrincipal(r.Identity.String(), c.line)
+	})
 }
 
 // tells reports whether the identity can be told from the mounts that the call is for. That is known of what
