@@ -37,6 +37,37 @@ func document(content []byte) (*yaml.Node, error) {
 	return nil, &problem{place: place{line: next.Line}, text: "a second document begins here"}
 }
 
+// readLines is document for a file that has lines of azfilesauthmanager, of which its own reader takes what YAML does not. odd are
+// the numbers of those that are indented or have no space, loose those of values that must be in quotes.
+func readLines(content []byte) (root *yaml.Node, odd, loose []int, err error) {
+	content, odd = plainLines(content)
+	if root, err = document(content); err == nil {
+		return root, odd, nil, nil
+	}
+	quoted, loose := quoteValues(content)
+	if again, failure := document(quoted); failure == nil {
+		return again, odd, loose, nil
+	}
+	return nil, odd, nil, err
+}
+
+// quoteValues puts those values of keys that never stop a mount into quotes that are not YAML, such as one whose quotation mark
+// is not closed: the reader of azfilesauthmanager takes double ones away, wherever they are.
+func quoteValues(content []byte) (quoted []byte, loose []int) {
+	lines := strings.Split(string(content), "\n")
+	for i, line := range lines {
+		margin, key, value, ok := upstreamLine(line)
+		if !ok || !Find("", key).lenient {
+			continue
+		}
+		if _, err := document([]byte(key + ":" + value)); err != nil {
+			lines[i] = margin + key + ": '" + strings.ReplaceAll(strings.Trim(value, " \t\r\""), "'", "''") + "'"
+			loose = append(loose, i+1)
+		}
+	}
+	return []byte(strings.Join(lines, "\n")), loose
+}
+
 // upstreamLine takes a line of one of the keys that azfilesauthmanager knows apart, as its own reader does. It is no
 // regular expression: every login reads the configuration, and compiling one takes as long as all the rest of that.
 func upstreamLine(line string) (margin, key, value string, ok bool) {
@@ -54,7 +85,13 @@ func plainLines(content []byte) (plain []byte, odd []int) {
 	margin, known := "", false
 	for i, line := range lines {
 		text := strings.TrimLeft(line, " \t")
-		if !known && text != "" && text[0] != '#' && !strings.HasPrefix(text, "---") && text != "\r" {
+		if text == "" || text[0] == '#' || text == "\r" {
+			if strings.Contains(line[:len(line)-len(text)], "\t") { // which is YAML, but not to the library
+				lines[i] = text
+			}
+			continue
+		}
+		if !known && !strings.HasPrefix(text, "---") {
 			if text[0] == '{' {
 				return content, nil
 			}

@@ -89,6 +89,19 @@ func tolerated(t *testing.T, content, where string) {
 	}
 }
 
+// TestValuesThatAreNotYAML: what cannot be read of a key that only tunes stops no mount either.
+func TestValuesThatAreNotYAML(t *testing.T) {
+	for _, key := range []string{"LOG_DESTINATION", "LOG_FILE_PATH", "CURL_CONNECT_TIMEOUT", "CURL_TOTAL_TIMEOUT"} {
+		for _, value := range []string{"@x", "%x", "`x", "[x", "{x", "'x", "*nobody", "x: y", "\"x\"y", "- x", "!x y"} {
+			tolerated(t, "USER_UID: 0\n"+key+": "+value+"\nrefresh: {at: 0.5}\n", "line 2: ")
+		}
+	}
+	c := load(t, "LOG_DESTINATION: file\nCURL_TOTAL_TIMEOUT: \"99 \r\n")
+	if c.TotalTimeout != 99*time.Second || c.Log.Destination != "file" || c.Strict() == nil {
+		t.Errorf("%v, %s, %q", c.TotalTimeout, c.Log.Destination, c.Warnings)
+	}
+}
+
 func TestWrongMappings(t *testing.T) {
 	for _, key := range []string{"ENVIRONMENT", "identities", "endpoints", "refresh", "upcall", "metrics"} {
 		for _, value := range []string{"x", "5", "[a]", "[]", "''", "*anchor"} {
@@ -117,33 +130,33 @@ func TestWrongWhole(t *testing.T) {
 		"USER_UID: 0\n\nUSER_UID: [0]\n":     "line 3: USER_UID: it is in line 1 already",
 		"proxy: http://a\nproxy: http://a\n": "line 2: proxy: it is in line 1 already",
 
-		"x: 1\ny: 2\nx: 3\n":                 "line 3: x: it is in line 1 already",
-		"refresh:\n  at: 0.5\n  at: 0.5\n":   "line 3: refresh.at: it is in line 2 already",
-		"'A': 1\nA: 2\n":                     "line 2: A: it is in line 1 already",
-		"ENVIRONMENT:\n  A: x\n  A: hush\n":  "line 3: ENVIRONMENT.A: it is in line 2 already",
-		"[a, b]: 1\n":                        "line 1: a key must be one word",
-		"refresh:\n  ? {a: b}\n  : 1\n":      "line 2: refresh: a key must be one word",
-		"USER_UID: 0\n---\nUSER_UID: 1\n":    "line 2: a second document begins here",
-		"USER_UID: 0\n---\n":                 "line 2: a second document begins here",
-		"USER_UID: 0\n--- [\n":               "line ",
-		"refresh:\n\tat: 0.5\n":              "line 2: a tab cannot indent, use spaces",
-		"USER_UID: 0\n\n \tx: 1\n":           "line 3: a tab cannot indent, use spaces",
-		"refresh:\n  at: 0.5\n\t# x\n":       "line 3: a tab cannot indent, use spaces",
-		"USER_UID: 0\n\t# x\nproxy: [\n":     "line ",
-		"USER_UID: \x01\n":                   "line 1: it holds a control character",
-		"\n\nUSER_UID: \xff\n":               "line 3: it is not UTF-8",
-		"\xff\xfeU\x00:\x00 \x001\x00":       "line 1: it ",
-		"USER_UID: @x\n":                     "line 1: a value that begins with @, % or a back-quote must be in quotes",
-		"\nUSER_UID: @x\n":                   "line 2: a value that begins with @, % or a back-quote must be in quotes",
-		"USER_UID: [1\n":                     "line ",
-		"\nUSER_UID: 0\nrefresh: {at: 0.5\n": "line 3: a mapping that begins with { is not closed",
-		"USER_UID: [1,2\n":                   "line 1: a list that begins with [ is not closed",
-		"]":                                  "line 1: a value is missing before a comma, ] or }",
-		"USER_UID: 0\n refresh: {}\n":        "line 2: the line is indented in another way",
-		"USER_UID: *x\n":                     "a value that begins with * must be in quotes",
-		"%TAG ! x\n---\nUSER_UID: 0\n":       "line 1: %TAG is not understood here",
-		"USER_UID: 'x\nKRB5_CC_NAME: x\n":    "line 2: a quotation mark is not closed",
-		"<<: {USER_UID: 5}\nUSER_UID: [\n":   "line ",
+		"x: 1\ny: 2\nx: 3\n":                  "line 3: x: it is in line 1 already",
+		"refresh:\n  at: 0.5\n  at: 0.5\n":    "line 3: refresh.at: it is in line 2 already",
+		"'A': 1\nA: 2\n":                      "line 2: A: it is in line 1 already",
+		"ENVIRONMENT:\n  A: x\n  A: hush\n":   "line 3: ENVIRONMENT.A: it is in line 2 already",
+		"[a, b]: 1\n":                         "line 1: a key must be one word",
+		"refresh:\n  ? {a: b}\n  : 1\n":       "line 2: refresh: a key must be one word",
+		"USER_UID: 0\n---\nUSER_UID: 1\n":     "line 2: a second document begins here",
+		"USER_UID: 0\n---\n":                  "line 2: a second document begins here",
+		"USER_UID: 0\n--- [\n":                "line ",
+		"refresh:\n\tat: 0.5\n":               "line 2: a tab cannot indent, use spaces",
+		"USER_UID: 0\n\n \tx: 1\n":            "line 3: a tab cannot indent, use spaces",
+		"refresh:\n  at: 0.5\n\t# x\n\t: y\n": "line 4: a tab cannot indent, use spaces",
+		"USER_UID: 0\n\t# x\nproxy: [\n":      "line ",
+		"USER_UID: \x01\n":                    "line 1: it holds a control character",
+		"\n\nUSER_UID: \xff\n":                "line 3: it is not UTF-8",
+		"\xff\xfeU\x00:\x00 \x001\x00":        "line 1: it ",
+		"USER_UID: @x\n":                      "line 1: a value that begins with @, % or a back-quote must be in quotes",
+		"\nUSER_UID: @x\n":                    "line 2: a value that begins with @, % or a back-quote must be in quotes",
+		"USER_UID: [1\n":                      "line ",
+		"\nUSER_UID: 0\nrefresh: {at: 0.5\n":  "line 3: a mapping that begins with { is not closed",
+		"USER_UID: [1,2\n":                    "line 1: a list that begins with [ is not closed",
+		"]":                                   "line 1: a value is missing before a comma, ] or }",
+		"USER_UID: 0\n refresh: {}\n":         "line 2: the line is indented in another way",
+		"USER_UID: *x\n":                      "a value that begins with * must be in quotes",
+		"%TAG ! x\n---\nUSER_UID: 0\n":        "line 1: %TAG is not understood here",
+		"USER_UID: 'x\nKRB5_CC_NAME: x\n":     "line 2: a quotation mark is not closed",
+		"<<: {USER_UID: 5}\nUSER_UID: [\n":    "line ",
 	}
 	for content, want := range tests {
 		refused(t, content, want)

@@ -57,11 +57,13 @@ type parser struct {
 
 // parse takes what the content of a file says. What is wrong is noted, and the rest is read all the same.
 func (p *parser) parse(content []byte) {
-	content, odd := plainLines(content)
+	root, odd, loose, err := readLines(content)
 	for _, line := range odd {
 		p.warn(place{p.file, line}, "", "an upper-case key must begin its line, and a space must follow its colon")
 	}
-	root, err := document(content)
+	for _, line := range loose {
+		p.warn(place{p.file, line}, "", "the value must be in quotes, which are closed")
+	}
 	if err == nil && root != nil {
 		err = p.section("", "", root)
 	}

@@ -92,7 +92,7 @@ func appendUID(h host.Host, uid int) error {
 
 // hasUID reports whether the text of a file says USER_UID, which is false for one that cannot be read.
 func hasUID(text []byte) bool {
-	root, err := document(text)
+	root, _, _, err := readLines(text)
 	if err != nil || root == nil {
 		return false
 	}

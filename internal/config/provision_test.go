@@ -129,6 +129,9 @@ func TestProvisionAppendsTheUID(t *testing.T) {
 		"another layer has it":      {"refresh:\n  at: 0.5\n", "USER_UID: 0\n", "refresh:\n  at: 0.5\nUSER_UID: 0\n", 0},
 		"it is there":               {"USER_UID: 5\n", "", "USER_UID: 5\n", 5},
 		"it is there and overruled": {"USER_UID: 5\n", "USER_UID: 0\n", "USER_UID: 5\n", 0},
+		"a line without a space":    {"KRB5_CC_NAME:/x\n", "", "KRB5_CC_NAME:/x\nUSER_UID: 977\n", 977},
+		"an indented line":          {"LOG_DESTINATION: file\n  KRB5_CC_NAME: /x\n", "", "LOG_DESTINATION: file\n  KRB5_CC_NAME: /x\nUSER_UID: 977\n", 977},
+		"a value that is not YAML":  {"LOG_FILE_PATH: \"/x\n", "", "LOG_FILE_PATH: \"/x\nUSER_UID: 977\n", 977},
 		"one line is all":           {"{LOG_DESTINATION: file}\n", "", "{LOG_DESTINATION: file}\n", 977},
 	} {
 		t.Run(name, func(t *testing.T) {
