@@ -206,7 +206,6 @@ func TestNoticedLate(t *testing.T) {
 	}
 }
 
-// TestSurroundings: files of the configuration are told of once they are quiet.
 // TestResolversThatMove: another service takes them over, whose file is elsewhere.
 func TestResolversThatMove(t *testing.T) {
 	root := t.TempDir()
@@ -240,9 +239,29 @@ func TestResolversThatMove(t *testing.T) {
 	}
 }
 
+// TestHostsOfTheMachine: who has no name server for private endpoints has them in /etc/hosts.
+func TestHostsOfTheMachine(t *testing.T) {
+	root := t.TempDir()
+	check(os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	changes, err := surroundings(t.Context(), host.Beneath(root))
+	check(err)
+	check(os.WriteFile(filepath.Join(root, "etc/hosts"), []byte("192.0.2.1 "+account(1)+"\n"), 0o644))
+	select {
+	case c := <-changes:
+		if c != network {
+			t.Error(c)
+		}
+	case <-time.After(patience):
+		t.Error("it was not told of")
+	}
+}
+
+// TestSurroundings: files of the configuration are told of once they are quiet, and so are those of a directory in its place.
 func TestSurroundings(t *testing.T) {
 	h := own()
-	h.Config = filepath.Join(t.TempDir(), "config.yaml")
+	dir := filepath.Join(t.TempDir(), "azfilesauth")
+	check(os.Mkdir(dir, 0o755))
+	h.Config = filepath.Join(dir, "config.yaml")
 	changes, err := surroundings(t.Context(), h)
 	check(err)
 	next := func(what string) {
@@ -258,11 +277,18 @@ func TestSurroundings(t *testing.T) {
 	}
 	check(os.WriteFile(h.Config, nil, 0o600))
 	next("the file")
-	layers := filepath.Join(filepath.Dir(h.Config), "config.d")
+	layers := filepath.Join(dir, "config.d")
 	check(os.Mkdir(layers, 0o755))
 	next("the directory of layers")
 	check(os.WriteFile(filepath.Join(layers, "50-x.yaml"), nil, 0o600))
 	next("a layer")
+	check(os.Rename(dir, dir+".old")) // as tools do that put a whole directory in place
+	check(os.MkdirAll(layers, 0o755))
+	next("another directory")
+	check(os.WriteFile(filepath.Join(layers, "50-x.yaml"), nil, 0o600))
+	next("a layer in it")
+	check(os.WriteFile(h.Config, nil, 0o600))
+	next("the file in it")
 }
 
 func TestIsDefaultRoute(t *testing.T) {

@@ -31,7 +31,7 @@ type events struct {
 
 // The causes.
 const (
-	network       cause = iota // the default route, or who resolves names
+	network       cause = iota // the default route, or what resolves names
 	configuration              // a file of it
 )
 
@@ -111,7 +111,7 @@ func watchFiles(ctx context.Context, h host.Host, out chan<- cause) error {
 			_ = w.Add(filepath.Dir(target))
 		}
 	}
-	for _, dir := range []string{own, layers, filepath.Dir(resolvers)} {
+	for _, dir := range []string{filepath.Dir(own), own, layers, filepath.Dir(resolvers)} {
 		_ = w.Add(dir) // one that is missing tells nothing
 	}
 	followLink()
@@ -122,13 +122,13 @@ func watchFiles(ctx context.Context, h host.Host, out chan<- cause) error {
 		for {
 			select {
 			case e := <-w.Events:
-				if e.Name == layers {
-					_ = w.Add(layers)
+				if e.Name == own || e.Name == layers { // which may be another directory now
+					_, _ = w.Add(own), w.Add(layers)
 				}
-				if strings.HasSuffix(e.Name, "resolv.conf") {
+				if name := filepath.Base(e.Name); name == "resolv.conf" || name == "hosts" {
 					followLink()
 					send(ctx, out, network)
-				} else if dir := filepath.Dir(e.Name); dir == layers || e.Name == layers || e.Name == h.Path(h.Config) || strings.HasPrefix(filepath.Base(e.Name), "..") {
+				} else if dir := filepath.Dir(e.Name); dir == layers || e.Name == layers || e.Name == own || e.Name == h.Path(h.Config) || strings.HasPrefix(filepath.Base(e.Name), "..") {
 					quiet.Reset(configQuiet)
 				}
 			case <-w.Errors: //nolint:errcheck // events were lost: everything may have changed
