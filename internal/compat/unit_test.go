@@ -116,6 +116,7 @@ func TestArc(t *testing.T) {
 	set("set", uri, m.token)
 	set(m.workload("volume")...)
 	set("set", uri, "--system", "--identity-endpoint", virtual, "--refresh")
+	set("set", uri, "--system", "--identity-endpoint", strings.Replace(virtual, "/metadata", ":80/metadata", 1))
 	m.tool.Environment = nil
 	m.fails(fault.ArcUnreachable, "set", uri, "--system", "--identity-endpoint="+agent)
 	m.fails(fault.Usage, "set", uri, "--system", "--identity-endpoint", "http://10.0.0.4/token")

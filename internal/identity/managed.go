@@ -38,7 +38,7 @@ var imds = service{
 // IsIMDS reports whether an address is that of a virtual machine's identity service.
 func IsIMDS(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Host == "169.254.169.254"
+	return err == nil && u.Hostname() == "169.254.169.254" && (u.Port() == "" || u.Port() == "80")
 }
 
 // service finds who has the machine's managed identities, by the variables that azidentity goes by too.
