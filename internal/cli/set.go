@@ -79,7 +79,7 @@ func describeChanges(before tickets.Listing, err error, r tickets.Request, got t
 	if fault.Is(err, fault.CCacheDamaged) {
 		return []string{"the credential cache was damaged; it is kept as " + got.CCache + ".damaged, and a new one is created"}
 	}
-	if other := before.Replaced(r); other != "" {
+	if other := before.Replaced(r, got); other != "" {
 		return []string{"it replaced a ticket of the identity " + other}
 	}
 	return nil

@@ -20,7 +20,6 @@ func (s *session) set() error {
 	defer cancel()
 	r.Choice = s.proxyOfEnvironment()
 	before, listError := s.manager.List(r.CRUID)
-	others := before.Replaced(r)
 	got, err := s.manager.Ensure(ctx, r)
 	if err != nil {
 		return err
@@ -29,7 +28,7 @@ func (s *session) set() error {
 	if fault.Is(listError, fault.CCacheDamaged) {
 		s.warn("the credential cache was damaged; it is now %s.damaged and a new one is created", s.ccache)
 	}
-	if others != "" {
+	if others := before.Replaced(r, got); others != "" {
 		s.warn("the ticket for %s was that of the identity %s, and is now that of %s", r.Endpoint, others, r.Identity)
 	}
 	// The driver uses this form, and nobody reads what it gets on success.

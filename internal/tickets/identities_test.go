@@ -136,7 +136,11 @@ func TestMountWithoutAName(t *testing.T) {
 	w := separate(t)
 	must(w.set(system))
 	w.mounted("root")
-	must(w.set(managed[0])) // mounted under its client id by everybody
+	before := must(w.List(0))
+	got := must(w.set(managed[0])) // mounted under its client id by everybody
+	if other := before.Replaced(Request{Endpoint: resolve(t, acct), Identity: managed[0]}, got); other != "" {
+		t.Errorf("the ticket of %s is said to be replaced, and is there", other)
+	}
 	w.isTicketOf("root", "system")
 	w.isTicketOf(client, client)
 	app := identity.Identity{Kind: identity.Workload, ClientID: secondClient, TenantID: client, TokenFile: "/t"}

@@ -65,11 +65,11 @@ func (l Listing) Serving(e endpoint.Endpoint, username string) (Ticket, bool) {
 	return t, ok
 }
 
-// Replaced gives the identity whose ticket a request would replace under the service principal of its endpoint, as a line
+// Replaced gives the identity whose ticket a request has replaced under the service principal of its endpoint, as a line
 // of text; "" when it is the same principal's, or nobody knows.
-func (l Listing) Replaced(r Request) string {
+func (l Listing) Replaced(r Request, got Result) string {
 	for _, t := range l.Tickets {
-		if t.Host() == r.Endpoint.Host() && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
+		if !got.Private && t.Host() == r.Endpoint.Host() && t.Known && !identity.SamePrincipal(t.Identity, r.Identity.String()) {
 			return t.Identity
 		}
 	}
