@@ -7,6 +7,7 @@ import (
 	"log"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 )
 
@@ -31,14 +33,14 @@ const chartDir = "../azfilesauth"
 
 // everything asks for all that the chart can make.
 const everything = `
-config: {default_identity: app, identities: {app: {kind: service-principal, tenant_id: t, client_id: c, secret_file: /secrets/sp/secret}}}
-secrets: [{name: sp}]
+config: {default_identity: app, identities: {app: {kind: service-principal, tenant_id: t, client_id: c, secret_file: /secrets/sp.contoso/secret}}}
+secrets: [{name: sp.contoso}]
 certificates: {configMap: authorities, key: bundle.pem}
 workloadIdentity: {serviceAccountName: wi}
 imagePullSecrets: [{name: registry}]
 image: {repository: registry.example:5000/azfilesauth, tag: 2.0.1}
-nodeSelector: {pool: files}
-affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: type, operator: NotIn, values: [virtual-kubelet]}]}]}}}
+nodeSelector: {pool: files, kubernetes.io/os: linux}
+affinity: {podAffinity: {}}
 podAnnotations: {owner: storage}
 metrics:
   enabled: true
@@ -187,6 +189,7 @@ func TestTemplate(t *testing.T) {
 			"ConfigMap azfilesauth", "DaemonSet azfilesauth", "DaemonSet azfilesauth-remove", "Job azfilesauth-remove", "NOTES",
 			"Role azfilesauth-remove", "RoleBinding azfilesauth-remove", "ServiceAccount azfilesauth-remove",
 		}},
+		"nothing":         {"{config: null, nodeSelector: null, affinity: null, tolerations: null, remove: {enabled: false}}", []string{"ConfigMap azfilesauth", "DaemonSet azfilesauth", "NOTES"}},
 		"without removal": {"remove: {enabled: false}", []string{"ConfigMap azfilesauth", "DaemonSet azfilesauth", "NOTES"}},
 		"everything": {everything, []string{
 			"ConfigMap azfilesauth", "ConfigMap azfilesauth-dashboard", "DaemonSet azfilesauth", "DaemonSet azfilesauth-remove", "Job azfilesauth-remove", "NOTES",
@@ -225,11 +228,16 @@ func TestValuesArrive(t *testing.T) {
 	for what, ok := range map[string]bool{
 		"the image":           watch.Image == "registry.example:5000/azfilesauth:2.0.1" && pod.InitContainers[0].Image == watch.Image,
 		"the port":            len(watch.Ports) == 1 && watch.Ports[0].ContainerPort == 9801 && monitor.Spec.PodMetricsEndpoints[0].Port == watch.Ports[0].Name,
-		"the layer":           strings.Contains(layers.Data["60-cluster.yaml"], "secret_file: /secrets/sp/secret") && !strings.Contains(layers.Data["60-cluster.yaml"], "metrics"),
+		"the layer":           strings.Contains(layers.Data["60-cluster.yaml"], "secret_file: /secrets/sp.contoso/secret") && !strings.Contains(layers.Data["60-cluster.yaml"], "metrics"),
 		"the metrics' layer":  layers.Data["50-metrics.yaml"] == "metrics: {listen: \"0.0.0.0:9801\"}\n",
 		"the monitor's label": monitor.Metadata.Labels["release"] == "prometheus",
 		"the dashboard":       strings.HasPrefix(dashboard.Data["azfilesauth.json"], "{") && dashboard.Labels["grafana_dashboard"] == "1",
-		"the selector":        set.Spec.Template.Spec.NodeSelector["pool"] == "files" && pod.Affinity != nil && set.Spec.Template.Annotations["owner"] == "storage",
+		"the selector":        pod.NodeSelector["pool"] == "files" && pod.Affinity.PodAffinity != nil && set.Spec.Template.Annotations["owner"] == "storage",
+		"the secret": slices.ContainsFunc(watch.VolumeMounts, func(m corev1.VolumeMount) bool {
+			return m.MountPath == "/secrets/sp.contoso" && slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool {
+				return v.Name == m.Name && v.Secret != nil && v.Secret.SecretName == "sp.contoso"
+			})
+		}),
 		"the certificates": slices.ContainsFunc(watch.VolumeMounts, func(m corev1.VolumeMount) bool {
 			return m.Name == "certificates" && m.MountPath == "/etc/ssl/certs/ca-certificates.crt" && m.SubPath == "bundle.pem" && m.ReadOnly
 		}) && slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool {
@@ -239,6 +247,11 @@ func TestValuesArrive(t *testing.T) {
 	} {
 		if !ok {
 			t.Errorf("%s did not arrive\n%s", what, found["DaemonSet azfilesauth"])
+		}
+	}
+	for _, v := range pod.Volumes {
+		if wrong := validation.IsDNS1123Label(v.Name); len(wrong) > 0 {
+			t.Errorf("volume %s: %v", v.Name, wrong)
 		}
 	}
 	for _, c := range append(pod.InitContainers, pod.Containers...) {
@@ -257,13 +270,46 @@ func TestValuesArrive(t *testing.T) {
 	}
 }
 
+// TestPodsRunWhereMountsAre: on nodes with a Linux of their own, also the one that waits for the removal.
+func TestPodsRunWhereMountsAre(t *testing.T) {
+	for _, values := range []string{"{}", everything} {
+		found := documents(t, values)
+		var set, remove appsv1.DaemonSet
+		var job batchv1.Job
+		for key, into := range map[string]any{"DaemonSet azfilesauth": &set, "DaemonSet azfilesauth-remove": &remove, "Job azfilesauth-remove": &job} {
+			if err := yaml.UnmarshalStrict([]byte(found[key]), into); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := set.Spec.Template.Spec
+		terms := want.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+		if e := terms[0].MatchExpressions[0]; want.NodeSelector["kubernetes.io/os"] != "linux" || e.Key != "type" || e.Operator != corev1.NodeSelectorOpNotIn || e.Values[0] != "virtual-kubelet" {
+			t.Errorf("nodes %v, %v", want.NodeSelector, terms)
+		}
+		for what, pod := range map[string]corev1.PodSpec{"the removal": remove.Spec.Template.Spec, "what waits for it": job.Spec.Template.Spec} {
+			if !maps.Equal(pod.NodeSelector, want.NodeSelector) || !reflect.DeepEqual(pod.Affinity, want.Affinity) ||
+				!reflect.DeepEqual(pod.Tolerations, want.Tolerations) || !slices.Equal(pod.ImagePullSecrets, want.ImagePullSecrets) {
+				t.Errorf("%s runs elsewhere: %+v", what, pod)
+			}
+		}
+	}
+}
+
 func TestSchemaRefuses(t *testing.T) {
 	for _, values := range []string{
 		"imgae: {}", "image: {tag: latest}", "metrics: {listen: ':9799'}", "metrics: {listen: 'localhost:9799'}", "metrics: {enabled: 'yes'}",
 		"config: {metrics: {listen: '127.0.0.1:9799'}}", "secrets: [sp]", "cacheDirectories: []", "cacheDirectories: [/tmp]", "certificates: authorities", "certificates: {configMap: a, key: ''}", "updateStrategy: {type: Recreate}",
+		"config: {KRB5_CC_NAME: /var/lib/other/krb5cc_0}", "config: {KRB5_CC_NAME: 'FILE:/run/azfilesauthother/krb5cc_0'}",
 	} {
 		if _, err := render(t, values); err == nil {
 			t.Errorf("%s is accepted", values)
+		}
+	}
+	for _, values := range []string{
+		"config: {KRB5_CC_NAME: 'FILE:/var/lib/other/krb5cc_%{uid}'}\ncacheDirectories: [/run/azfilesauth, /var/lib/other/]", "config: {KRB5_CC_NAME: /var/lib/kubelet/kerberos/krb5cc_0}",
+	} {
+		if _, err := render(t, values); err != nil {
+			t.Errorf("%s: %v", values, err)
 		}
 	}
 }
@@ -289,7 +335,7 @@ func table(t *testing.T) string {
 			said = after
 			continue
 		}
-		key, _, ok := strings.Cut(trimmed, ":")
+		key, value, ok := strings.Cut(trimmed, ":")
 		if !ok || strings.HasPrefix(trimmed, "#") {
 			continue
 		}
@@ -299,19 +345,19 @@ func table(t *testing.T) string {
 			continue
 		}
 		name := strings.Join(path, ".")
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, shown(t, values, path), said)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, shown(t, values, path, value == ""), said)
 		said = ""
 	}
 	return b.String()
 }
 
-func shown(t *testing.T, values map[string]any, path []string) string {
+func shown(t *testing.T, values map[string]any, path []string, isSection bool) string {
 	t.Helper()
 	var v any = values
 	for _, key := range path {
 		v = v.(map[string]any)[key]
 	}
-	if m, ok := v.(map[string]any); ok && len(path) == 1 && len(m) > 0 && m["requests"] == nil && m["type"] == nil {
+	if m, ok := v.(map[string]any); ok && isSection && m["requests"] == nil && m["type"] == nil {
 		return ""
 	}
 	out, err := yaml.Marshal(v)

@@ -261,6 +261,9 @@ func (p *pod) container(k corev1.Container) *cri.ContainerConfig {
 	if s.RunAsUser != nil {
 		rights.RunAsUser = &cri.Int64Value{Value: *s.RunAsUser}
 	}
+	if s.SELinuxOptions != nil {
+		rights.SelinuxOptions = &cri.SELinuxOption{Type: s.SELinuxOptions.Type}
+	}
 	if s.Capabilities != nil {
 		for _, name := range s.Capabilities.Add {
 			rights.Capabilities.AddCapabilities = append(rights.Capabilities.AddCapabilities, string(name))

@@ -122,7 +122,8 @@ func checkContainer(t *testing.T, c corev1.Container, volumes []corev1.Volume) {
 		t.Errorf("%s: image %s, limits %v", c.Name, c.Image, c.Resources.Limits)
 	}
 	s := c.SecurityContext
-	if s == nil || s.Privileged != nil || !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) {
+	if s == nil || s.Privileged != nil || !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) ||
+		s.SELinuxOptions == nil || s.SELinuxOptions.Type != "spc_t" {
 		t.Errorf("%s: security %+v", c.Name, s)
 	}
 	for _, m := range c.VolumeMounts {

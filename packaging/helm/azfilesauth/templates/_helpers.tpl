@@ -15,20 +15,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{- /* What every pod is: on the node's network, because the machine's identity service answers the machine. */ -}}
-{{- define "azfilesauth.pod" -}}
-automountServiceAccountToken: false
-hostNetwork: true
-dnsPolicy: Default
-priorityClassName: {{ .Values.priorityClassName }}
-terminationGracePeriodSeconds: 10
-securityContext:
-  seccompProfile: {type: RuntimeDefault}
+{{- /* Where a pod may run, and how its image is fetched. */ -}}
+{{- define "azfilesauth.place" -}}
 nodeSelector:
-  kubernetes.io/os: linux
-  {{- with .Values.nodeSelector }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (dict "kubernetes.io/os" "linux") (default dict .Values.nodeSelector) | toYaml | nindent 2 }}
 {{- with .Values.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
@@ -41,8 +31,21 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* Owner and mode of files and caches; the daemon needs no more. */ -}}
+{{- /* What every pod is: on the node's network, because the machine's identity service answers the machine. */ -}}
+{{- define "azfilesauth.pod" -}}
+automountServiceAccountToken: false
+hostNetwork: true
+dnsPolicy: Default
+priorityClassName: {{ .Values.priorityClassName }}
+terminationGracePeriodSeconds: 10
+securityContext:
+  seccompProfile: {type: RuntimeDefault}
+{{ include "azfilesauth.place" . }}
+{{- end }}
+
+{{- /* Owner and mode of files and caches; the daemon needs no more. Where SELinux is enforced, other types may not touch the host's files. */ -}}
 {{- define "azfilesauth.security" -}}
+seLinuxOptions: {type: spc_t}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 runAsUser: 0
