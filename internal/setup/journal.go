@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 )
 
 // journalPath is where what was done is kept, for Undo. It belongs to root with mode 0600.
@@ -138,4 +141,23 @@ func (j *journal) remove(h Host) error {
 		}
 	}
 	return nil
+}
+
+// leavePackaged takes out of the journal what has become a package's: one that came after the machine was prepared has put
+// the same over it, and would be broken without.
+func (j *journal) leavePackaged(h Host, out io.Writer) {
+	if _, err := os.Lstat(h.Entry(config.ShippedPath)); err != nil || !slices.ContainsFunc(j.Entries, entry.isHandler) {
+		return
+	}
+	j.Entries = slices.DeleteFunc(j.Entries, func(e entry) bool {
+		if e.isPackaged() {
+			printLine(out, e.Path+": kept, because a package has brought it since")
+		}
+		return e.isPackaged()
+	})
+}
+
+// isPackaged reports whether packages bring what an entry made: the program, its names, what leads to them, the configuration.
+func (e entry) isPackaged() bool {
+	return e.Kind == isLink || e.Kind == stepService || slices.Contains([]string{host.Bin(programName), requestkey.OurFile, configPath, adminUnit}, e.Path)
 }

@@ -58,6 +58,7 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 		return nil, failed(host.NodeRecord, err)
 	}
 	defer done()
+	j.leavePackaged(n.Host, out)
 	pieces, err := n.pieces(j, out)
 	if err != nil {
 		return nil, failed(n.Root, err)

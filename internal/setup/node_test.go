@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 )
@@ -133,6 +134,59 @@ func TestNodeKeepsWhatOthersPut(t *testing.T) {
 	err := RemoveNode(context.Background(), h, io.Discard)
 	if !fault.Is(err, fault.SetupChanged) || h.versionOf(t, program) != "the administrator's" || h.content(t, rulePath) != "missing" {
 		t.Errorf("%v; the program holds %q", err, h.versionOf(t, program))
+	}
+}
+
+// packageOver makes of a machine that was prepared one that got a package afterwards, and gives what is there then.
+func packageOver(t *testing.T, h Host) map[string]string {
+	t.Helper()
+	for key, text := range map[string]string{
+		program + " 0755": "the package's", host.Bin("azfilesauthmanager"): "->azfilesauth", config.ShippedPath: "USER_UID: 0\n",
+		"/usr/lib/systemd/system/" + unitName: "[Service]\n", unitsDir + "/multi-user.target.wants/" + unitName: "->/usr/lib/systemd/system/" + unitName,
+	} {
+		path, _, _ := strings.Cut(key, " ")
+		if err := os.Remove(h.Root + path); !errors.Is(err, os.ErrNotExist) {
+			must(t, err)
+		}
+		put(t, h.Root, key, text)
+	}
+	return snapshot(t, h.Root)
+}
+
+// stays compares what is there with what a package left there.
+func stays(t *testing.T, h Host, before map[string]string) {
+	t.Helper()
+	now := snapshot(t, h.Root)
+	for _, path := range []string{
+		program, host.Bin("azfilesauthmanager"), mountHelper, host.Sbin("azfiles.upcall"), rulePath, configPath, config.ShippedPath,
+		unitsDir + "/multi-user.target.wants/" + unitName,
+	} {
+		if now[path] == "" || now[path] != before[path] {
+			t.Errorf("%s: %q, was %q", path, now[path], before[path])
+		}
+	}
+	for _, path := range []string{host.NodeRecord, journalPath, "/etc/azfilesauth/config.d/60-pod.yaml", krb5Backup} {
+		if now[path] != "" {
+			t.Errorf("%s is still there", path)
+		}
+	}
+}
+
+// TestNodeGotAPackage: what a package has put over the node's is the package's; the layers are still the cluster's.
+func TestNodeGotAPackage(t *testing.T) {
+	layers := map[string]string{"60-pod.yaml": "proxy: http://proxy.example:3128\n"}
+	for _, restarted := range []bool{false, true} {
+		h := tree(t, bare)
+		installed(t, pod(t, h, "2.0.0", layers))
+		before := packageOver(t, h)
+		if restarted {
+			layers["60-pod.yaml"] = "proxy: http://other.example:3128\n"
+			if _, changes := installed(t, pod(t, h, "9.0.0", layers)); changes != 1 {
+				t.Errorf("%d changes", changes)
+			}
+		}
+		must(t, RemoveNode(context.Background(), h, io.Discard))
+		stays(t, h, before)
 	}
 }
 

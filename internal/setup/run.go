@@ -100,6 +100,7 @@ func undoAll(ctx context.Context, h Host, path string, out io.Writer) error {
 		return failed(path, err)
 	}
 	defer done()
+	j.leavePackaged(h, out)
 	if path == host.NodeRecord {
 		if err := j.dropConfig(h, out); err != nil {
 			return err

@@ -68,6 +68,22 @@ func TestUndoKeepsTheProgramOfARule(t *testing.T) {
 	unchanged(t, h, before, "taken back at last")
 }
 
+// A package that came after setup has put its own over what setup made; the rest is taken back.
+func TestUndoWithAPackage(t *testing.T) {
+	none := map[string]string{krb5Conf: "[libdefaults]\n"}
+	for _, name := range []string{"/usr/sbin/azfiles.upcall", "/usr/sbin/mount.azfiles", "/usr/bin/azfilesauthmanager", "/usr/bin/azfilesrefresh"} {
+		none[name] = "gone"
+	}
+	h := tree(t, usual, none)
+	apply(t, h, Directories, Config, Links, Rule, Unit, KRB5Conf)
+	before := packageOver(t, h)
+	must(t, Undo(context.Background(), h, io.Discard))
+	stays(t, h, before)
+	if got := h.content(t, krb5Conf); got != none[krb5Conf] {
+		t.Errorf("krb5.conf is %q", got)
+	}
+}
+
 // Tickets in our folder are no reason to fail.
 func TestUndoKeepsTickets(t *testing.T) {
 	h := tree(t, usual)
