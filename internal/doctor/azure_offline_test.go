@@ -112,6 +112,7 @@ func TestOfflineFindings(t *testing.T) {
 		"a script in place":   {change: put("usr/bin/azfilesrefresh", "#!/usr/bin/python3\n"), id: "incumbent", status: Warning, says: "azfilesauth setup", action: "links"},
 		"its unit":            {change: put("etc/systemd/system/azfilesrefresh.service", "[Service]\nExecStart=/usr/bin/azfilesrefresh\n"), id: "incumbent", status: Warning, says: "daemon-reload"},
 		"its folder":          {change: put("opt/azfilesauth/venv/x", "x"), id: "incumbent", status: Info, says: "rm -r /opt/azfilesauth"},
+		"ours in its folder":  {change: put("opt/azfilesauth/bin/azfilesauth", "elf"), id: "incumbent", status: OK, says: "there are none"},
 		"its state":           {change: put("run/azfilesauth/endpoint-auth-state.json", "{}"), id: "incumbent", status: Info, says: "endpoint-auth-state.json"},
 		"a line of type cifs": {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs sec=krb5,cruid=0\n"), id: "fstab", status: Info, says: "type azfiles"},
 		"opted in":            {change: put("etc/fstab", "//"+acct+"/share /mnt/share cifs sec=krb5,x-systemd.requires=azfilesrefresh.service\n"), id: "fstab", status: Info, says: "at boot"},

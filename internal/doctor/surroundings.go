@@ -28,7 +28,7 @@ func checkIncumbent(_ context.Context, s *Subject) Result {
 		}
 	}
 	found = append(found, s.oldUnit())
-	if s.FirstOf("/opt/azfilesauth") != "" && !strings.HasPrefix(s.elsewhere(), "/opt/azfilesauth/") {
+	if s.FirstOf("/opt/azfilesauth") != "" && s.FirstOf("/opt/azfilesauth/bin/azfilesauth") == "" { // that is ours, by PREFIX or on a read-only /usr
 		found = append(found, Known("/opt/azfilesauth is not needed any more: rm -r /opt/azfilesauth"))
 	}
 	if s.FirstOf("/run/azfilesauth/endpoint-auth-state.json") != "" {
