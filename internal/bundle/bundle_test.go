@@ -41,12 +41,23 @@ func (c canaries) bytes(name string, n int) []byte {
 	return value
 }
 
-// text is a secret as people choose it: letters with a digit among them, without which it would look like the name of an
-// option, no longer than passwords are. The first six bytes, which absent looks for, must differ from those of every
-// other secret: one that a test leaves unknown is shown.
+// text is a secret as people choose it: letters and digits, no longer than passwords are. The first six
+// bytes, which absent looks for, must differ from those of every other secret: one that a test leaves
+// unknown is shown.
 func (c canaries) text(name string) string {
-	random := strings.ToLower(rand.Text())
-	value := random[:6] + "7" + random[6:13]
+	value := strings.ToLower(rand.Text()[:14])
+	c[name] = []byte(value)
+	return value
+}
+
+// letters is one without digits, such as what follows the comma in a password.
+func (c canaries) letters(name string) string {
+	value := strings.Map(func(r rune) rune {
+		if r >= '2' && r <= '7' {
+			return r - '2' + 'a'
+		}
+		return r
+	}, c.text(name))
 	c[name] = []byte(value)
 	return value
 }
@@ -151,7 +162,7 @@ list: [`+c.text("list")+`, {deep: `+c.text("deep")+`}]
 	put(t, root, "/etc/smb.cred", "username=me\npassword="+c.text("credentials file")+"\n")
 	put(t, root, "/etc/fstab", `//`+acctHost+`/share /mnt azfiles _netdev,identity=sp,file_mode=0640 0 0
 //me:`+c.text("fstab source")+`@`+acctHost+`/share /a cifs password=`+c.text("fstab")+`,pass=`+c.text("fstab short")+`,password2=`+c.text("fstab second")+`,credentials=/etc/smb.cred 0 0
-//`+acctHost+`/share /b cifs username=me%`+c.text("fstab user")+`,`+c.text("fstab option")+`=`+c.text("fstab x")+`,comment=`+c.text("fstab comment")+`,`+c.text("bare option")+` 0 0
+//`+acctHost+`/share /b cifs username=me%`+c.text("fstab user")+`,`+c.text("fstab option")+`=`+c.text("fstab x")+`,comment=`+c.text("fstab comment")+`,`+c.text("bare option")+`,`+c.letters("after a comma")+`,_netdv 0 0
 //other/`+c.text("in the query")+`?x /d cifs domain=`+c.text("domain")+` 0 0
 /dev/sda1 / ext4 defaults,key=`+c.text("other file system")+` 0 0
 `)
@@ -246,7 +257,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 			"==> /etc/azfilesauth/config.d/50-site.yaml\n", "identities.late.secret_file: /etc/late.secret  #", "unheard: REDACTED  #",
 			"==> /usr/lib/azfilesauth/config.d/10-vendor.yaml\nrefresh.at: 0.5  # line 1\n",
 		},
-		"fstab.txt":       {"line 1: //" + acctHost + "/share /mnt azfiles _netdev,identity=sp,file_mode=0640\n", "password=REDACTED", "credentials=REDACTED"},
+		"fstab.txt":       {"line 1: //" + acctHost + "/share /mnt azfiles _netdev,identity=sp,file_mode=0640\n", "password=REDACTED", "credentials=REDACTED", "REDACTED,_netdv\n"},
 		"mounts.txt":      {"/mnt cifs //" + acctHost + "/share rw,sec=krb5,username=root,cruid=0,password=REDACTED\n"},
 		"ccache.txt":      {"cifs/" + acctHost + "@REALM etype 18, from 2026-11-23T12:00:00Z to 2026-11-23T13:00:00Z, flags 0x0, ticket of 1500 bytes\n", "obtained 2026-11-23T12:00:00Z with system, refreshable true\n", "/tmp/krb5cc_5: ", "damaged: "},
 		"krb5.conf.txt":   {"==> /etc/more.conf (", " rdns = false\n"},

@@ -35,7 +35,7 @@ func optionForm(name string) form {
 }
 
 var (
-	// optionName is the form of an option's name, and of no password that a machine made.
+	// optionName is the form of an option's name.
 	optionName = lazily(`^[a-z_.-]{1,40}[0-9]?$`)
 	// unitName is what systemd's options have: names of units, and times.
 	unitName = lazily(`^[A-Za-z0-9@._/\\-]{1,64}$`)
@@ -43,9 +43,9 @@ var (
 	place = lazily(`^(https:)?(//|\\\\)[A-Za-z0-9._-]+([/\\][^@?#%:;=\s]*)?$`)
 )
 
-// option shows one mount option.
+// option shows one mount option. What is none may be the rest of a password with a comma.
 func (s *secrets) option(o mounts.Option) string {
-	if !optionName().MatchString(o.Name) {
+	if !optionName().MatchString(o.Name) || !o.IsMeant() {
 		s.add([]byte(o.Name))
 		s.add([]byte(o.Value))
 		return secret.Redacted

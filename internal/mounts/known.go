@@ -164,6 +164,12 @@ func onlyASCII(r rune) rune {
 	return r
 }
 
+// IsMeant reports whether the name is that of an option, or a slip of the pen for one.
+func (o Option) IsMeant() bool {
+	name := strings.ToLower(o.Name)
+	return isOption(name) || nearestOption(name) != ""
+}
+
 // isOption reports whether a name, in lower case, is in one of the tables.
 func isOption(name string) bool {
 	_, ruled := ruleOf(Option{Name: name})
