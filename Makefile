@@ -210,7 +210,7 @@ test: deps test-static test-unit test-core ## what decides most changes, in abou
 
 .PHONY: test-static
 test-static: ## formatting, vet, manual pages
-	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	@out=$$(gofmt -l $(filter-out ./vendor/%,$(filter %.go,$(SOURCES)))); \
 	[ -z "$$out" ] || { echo "not formatted: $$out"; exit 1; }
 	$(PROGRESS) $(GO) vet -tags lab,clib,packages,recipes,fresh ./...
 	@! { mandoc -T lint -W style packaging/man/*.[3578] 2>/dev/null || true; } | grep -v ': referenced manual not found: '

@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +43,19 @@ func TestPreflightNamesWhatIsMissing(t *testing.T) {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
+	}
+}
+
+// TestStaticWithoutARepository holds that the sources are looked at in a release's tarball, too, where git knows none.
+func TestStaticWithoutARepository(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("needs make: ", err)
+	}
+	path := filepath.Dir(script(t, "git", "exit 128")) + ":" + filepath.Dir(script(t, "gofmt", "echo $#")) + ":" + os.Getenv("PATH")
+	out, _ := exec.Command("make", "-s", "-C", "..", "VERSION=0", "COMMIT=0", "COMMITTED=0", "GO=true", "PROGRESS=", "PATH="+path, "test-static").CombinedOutput()
+	arguments := 0
+	if _, err := fmt.Sscanf(string(out), "not formatted: %d\n", &arguments); err != nil || arguments < 100 {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
