@@ -106,12 +106,27 @@ func defaults(path string) *Config {
 // Read reads a machine's configuration, and its layers. A missing file gives the defaults. A symbolic link
 // is followed, as a Kubernetes configMap needs, and the file behind it examined. The errors are of kind
 // ConfigInvalid or ConfigUnsafe; those about the content name line and key.
-func Read(h host.Host) (*Config, error) {
+func Read(h host.Host) (*Config, error) { return ReadWith(h, nil) }
+
+// ReadWith is Read of a configuration that is to have more layers of the administrator's, or others: their contents by
+// their paths.
+func ReadWith(h host.Host, contents map[string][]byte) (*Config, error) {
 	files, misnamed, err := layers(h)
 	if err != nil {
 		return nil, err
 	}
-	p, err := assemble(h, files, misnamed, func(file string) ([]byte, error) { return read(h, file, host.Owned) })
+	for path := range contents {
+		if !slices.Contains(files, path) {
+			files = append(files, path)
+		}
+	}
+	slices.Sort(files[slices.Index(files, h.Config)+1:])
+	p, err := assemble(h, files, misnamed, func(file string) ([]byte, error) {
+		if content, ok := contents[file]; ok {
+			return content, nil
+		}
+		return read(h, file, host.Owned)
+	})
 	if err == nil && len(p.mistakes) > 0 {
 		err = p.invalid(&p.mistakes[0])
 	}

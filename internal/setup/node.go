@@ -32,6 +32,7 @@ type Node struct {
 
 const (
 	configPath  = config.DefaultPath
+	layersDir   = host.ConfigDir + "/config.d"
 	programName = "azfilesauth"
 )
 
@@ -48,7 +49,7 @@ type piece struct {
 
 // Install gives the node what it lacks, and a newer version of what it was given before. It writes to out what it
 // changes and what it leaves alone, and gives the changes. Nothing is changed on a node without the programs that
-// a mount needs, which is the fault NodePrograms. The rule comes last. Errors are faults.
+// a mount needs, which is the fault NodePrograms, nor with layers that cannot be read. The rule comes last. Errors are faults.
 func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 	if err := n.needPrograms(); err != nil {
 		return nil, err
@@ -62,6 +63,9 @@ func (n Node) Install(ctx context.Context, out io.Writer) ([]Change, error) {
 	pieces, err := n.pieces(j, out)
 	if err != nil {
 		return nil, failed(n.Root, err)
+	}
+	if err := n.needConfig(pieces); err != nil {
+		return nil, err
 	}
 	var changes []Change
 	for _, p := range pieces {
@@ -112,6 +116,18 @@ func (n Node) needPrograms() error {
 		return nil
 	}
 	return fault.NodePrograms.New(strings.Join(programs, " and "), strings.Join(packages, ","))
+}
+
+// needConfig refuses layers that cannot be read: every login of the node would fail with them.
+func (n Node) needConfig(pieces []piece) error {
+	contents := map[string][]byte{}
+	for _, p := range pieces {
+		if filepath.Dir(p.path) == layersDir {
+			contents[p.path] = p.content
+		}
+	}
+	_, err := config.ReadWith(n.Host.Host, contents)
+	return err
 }
 
 // paths are the path of the program and those of its other names, the kernel's handler last.
@@ -192,7 +208,7 @@ func (n Node) layers() ([]piece, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, n.file(filepath.Join(host.ConfigDir, "config.d", filepath.Base(name)), content, 0o600))
+		all = append(all, n.file(filepath.Join(layersDir, filepath.Base(name)), content, 0o600))
 	}
 	return all, nil
 }

@@ -225,7 +225,7 @@ func TestNodeBesideTheDriver(t *testing.T) {
 // TestNodeLayers: a layer follows its ConfigMap, and goes when it is not in it any more.
 func TestNodeLayers(t *testing.T) {
 	h := tree(t, bare)
-	for _, step := range []map[string]string{{"60-a.yaml": "a: 1\n"}, {"60-a.yaml": "a: 2\n", "61-b.yaml": "b: 1\n"}, {"61-b.yaml": "b: 1\n"}, {}} {
+	for _, step := range []map[string]string{{"60-a.yaml": "token_cache: off\n"}, {"60-a.yaml": "token_cache: keyring\n", "61-b.yaml": "USER_UID: 1\n"}, {"61-b.yaml": "USER_UID: 1\n"}, {}} {
 		installed(t, pod(t, h, "2.0.0", step))
 		now := map[string]string{}
 		names, err := filepath.Glob(h.Path("/etc/azfilesauth/config.d") + "/*")
@@ -236,6 +236,25 @@ func TestNodeLayers(t *testing.T) {
 		if !maps.Equal(now, step) {
 			t.Errorf("the layers are %v, not %v", now, step)
 		}
+	}
+}
+
+// TestNodeRefusesALayer: a slip in the values of a chart leaves a node with the layer that it has.
+func TestNodeRefusesALayer(t *testing.T) {
+	const site = "identities: {app: {kind: workload, tenant_id: contoso.example, client_id: 00000000-0000-4000-8000-00000000000a, token_file: /t}}\n"
+	h := tree(t, bare, map[string]string{"/etc/azfilesauth/config.yaml 0600": site})
+	good := map[string]string{"60-pod.yaml": "default_identity: app\n"}
+	installed(t, pod(t, h, "2.0.0", good))
+	before := snapshot(t, h.Root)
+	for _, wrong := range []string{"default_identity: nobody\n", "refresh: {at: soon}\n", "proxy: [\n", "identities: 7\n"} {
+		_, err := pod(t, h, "2.1.0", map[string]string{"60-pod.yaml": wrong, "70-more.yaml": "token_cache: off\n"}).Install(context.Background(), io.Discard)
+		if !fault.Is(err, fault.ConfigInvalid) || !strings.Contains(err.Error(), layersDir+"/60-pod.yaml") {
+			t.Errorf("%s: %v", wrong, err)
+		}
+		unchanged(t, h, before, wrong)
+	}
+	if _, changes := installed(t, pod(t, h, "2.0.0", good)); changes != 0 {
+		t.Errorf("%d changes", changes)
 	}
 }
 
