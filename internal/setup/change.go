@@ -41,6 +41,7 @@ const (
 var (
 	errChanged = errors.New("it was changed by another program or person") // a path does not hold what it should
 	errKept    = errors.New("it is not empty")                             // a directory stays because it holds something
+	errNothing = errors.New("it was changed since, and nothing of the setup is in it")
 	errNamed   = errors.New(requestkey.OurFile + " stays and names it")
 )
 
@@ -86,7 +87,8 @@ func (h Host) rename(from, to string) error {
 }
 
 // undo takes a step back. A path that holds neither what the step left nor what was there before is
-// left alone with errChanged, a directory that is in use with errKept.
+// left alone with errChanged, unless it is a file that revertAmong knows how to revert; a directory that is in use
+// stays with errKept.
 func (s step) undo(ctx context.Context, h Host, path string) error {
 	if s.Kind == stepService {
 		return h.systemctl(ctx, "stop", path)
@@ -103,10 +105,7 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 	}
 	made := s.Before == nil && s.Kind == isDirectory && now.state.Kind == isDirectory // it goes with any mode, if it is empty
 	if !made && !same(now.state, s.After) && !same(now.state, s.Was) {
-		if s.Edit != nil && s.Edit.isGone(now.content) {
-			return nil
-		}
-		return errChanged
+		return s.revertAmong(h, path, now)
 	}
 	if s.Before == nil || s.Kind == isDirectory {
 		return h.applyState(path, s.Before, nil)
@@ -119,6 +118,25 @@ func (s step) undo(ctx context.Context, h Host, path string) error {
 		return errChanged
 	}
 	return h.applyState(path, s.Before, content)
+}
+
+// revertAmong reverts an edit of a file that others changed as well, as they do with the accounts: the lines that it added are
+// taken out, if they are as it left them. What it took out of such a file is not put back: nobody can tell where.
+func (s step) revertAmong(h Host, path string, now view) error {
+	if s.Edit == nil {
+		return errChanged
+	}
+	if len(s.Edit.Added) == 0 {
+		return errNothing
+	}
+	if s.Edit.isGone(now.content) {
+		return nil
+	}
+	content, ok := s.Edit.takeOut(now.content)
+	if !ok {
+		return errChanged
+	}
+	return h.applyState(path, now.state, content)
 }
 
 func (s step) undoRename(h Host, path string, now view) error {

@@ -35,6 +35,16 @@ func (e edit) revert(after []byte) ([]byte, bool) {
 	return bytes.Join([][]byte{after[:e.From], e.Removed, rest}, nil), true
 }
 
+// takeOut gives a content without the lines that the edit added, wherever they are now, or false when it did more than add whole
+// lines, or they are not there exactly once.
+func (e edit) takeOut(now []byte) ([]byte, bool) {
+	at := bytes.Index(now, e.Added)
+	if len(e.Removed) > 0 || !bytes.HasSuffix(e.Added, []byte("\n")) || bytes.Count(now, e.Added) != 1 || at > 0 && now[at-1] != '\n' {
+		return nil, false
+	}
+	return slices.Concat(now[:at], now[at+len(e.Added):]), true
+}
+
 // isGone reports whether somebody has taken out every line that the edit added, whatever else was changed.
 func (e edit) isGone(now []byte) bool {
 	added := bytes.Split(bytes.TrimSpace(e.Added), []byte("\n"))

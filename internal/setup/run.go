@@ -173,7 +173,7 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 		} else if errors.Is(err, errNamed) {
 			printLine(out, e.Path+": kept, because "+err.Error())
 			keep(e)
-		} else if errors.Is(err, errKept) {
+		} else if errors.Is(err, errKept) || errors.Is(err, errNothing) {
 			printLine(out, e.Path+": kept, because "+err.Error())
 			if slices.ContainsFunc(kept, func(k entry) bool { return strings.HasPrefix(k.Path, e.Path+"/") }) {
 				keep(e) // for the next time
