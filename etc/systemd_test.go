@@ -194,7 +194,12 @@ func TestGeneratorReadsAsSystemd(t *testing.T) {
 	if _, err := os.Stat(theirs); err != nil {
 		t.Skip("needs " + theirs)
 	}
+	linked := filepath.Join(t.TempDir(), "mnt") // as on image-based systems, whose /mnt leads to /var/mnt
+	if err := os.Symlink("var/mnt", linked); err != nil {
+		t.Fatal(err)
+	}
 	for _, rest := range []string{
+		linked + "/share azfiles _netdev", linked + " azfiles _netdev,x-systemd.automount", linked + `/a\040b azfiles _netdev`,
 		"--x azfiles _netdev", "none azfiles _netdev", "mnt azfiles _netdev", "", "/a", `"/a b" azfiles _netdev`,
 		"/a azfiles", `/a azfiles "noauto",_netdev`, "/a azfiles NOAUTO,_netdev", `/a azfiles x="a,noauto,b",_netdev`,
 		`/a azfiles x=a\,noauto\,b,_netdev`, "/a azfiles X-SYSTEMD.AUTOMOUNT,_netdev", "/a azfiles noauto,x-systemd.automount=no,_netdev",

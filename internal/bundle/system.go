@@ -124,7 +124,7 @@ func (m *machine) journal(ctx context.Context) (string, error) {
 	m.ask(ctx, &b, append(slices.Clone(show), "-u", "azfiles*")...)
 	const most = 50 // of units of one machine
 	for _, l := range m.Fstab[:min(len(m.Fstab), most)] {
-		if unit := mounts.UnitOf(l.Target); l.IsOurs() && unit != "" {
+		if unit := mounts.UnitOf(l.Place(m.Host, m.Mounts)); l.IsOurs() && unit != "" {
 			m.ask(ctx, &b, append(slices.Clone(show), "-u", unit+".mount", "-u", unit+".automount")...)
 		}
 	}

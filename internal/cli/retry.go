@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +29,8 @@ type absent struct {
 	Mounting   bool           `json:"mounting,omitempty"`    // systemd mounts it now
 	Retried    bool           `json:"retried,omitempty"`     // something tries again, NextTry or not
 
-	noTarget bool // the mount point does not exist
+	noTarget bool   // the mount point does not exist
+	place    string // the mount point without links
 }
 
 // unmounted is the state of such a line in the table for people.
@@ -58,11 +58,13 @@ func (s *session) notMounted(ctx context.Context) (all []absent) {
 		_, later := l.Options.Get("noauto")
 		_, whenUsed := l.Options.Get("x-systemd.automount")
 		target := filepath.Clean(l.Target)
-		isMounted := slices.ContainsFunc(mounted, func(m mounts.Mount) bool { return m.Target == target })
 		e, err := mounts.Named(l.Spec, cfg.Resolver)
-		if err == nil && (l.IsOurs() || l.IsKerberos()) && !later && !whenUsed && !isMounted {
+		if err != nil || !l.IsOurs() && !l.IsKerberos() || later || whenUsed || mounts.IsOn(target, mounted) {
+			continue
+		}
+		if place := l.Place(s.Host, mounted); !mounts.IsOn(place, mounted) {
 			all = append(all, absent{
-				Host: e.Host(), Source: l.Spec, Target: target,
+				Host: e.Host(), Source: l.Spec, Target: target, place: place,
 				LoginFault: s.loginFault(e.Host()), noTarget: errors.Is(l.CheckTarget(s.Host, mounted), fs.ErrNotExist),
 			})
 		}
@@ -78,9 +80,9 @@ func (s *session) addAttempts(ctx context.Context, all []absent) {
 	attempts, _ := lastfault.Attempts(s.Host) // root's: others are not told
 	names := []string{retryUnit}
 	for i, a := range all {
-		names = append(names, mounts.UnitOf(a.Target)+".mount")
+		names = append(names, mounts.UnitOf(a.place)+".mount")
 		for _, t := range attempts {
-			if t.Target == a.Target {
+			if t.Target == a.Target || t.Target == a.place {
 				all[i].MountFault = keptFault(t.Last)
 			}
 		}
@@ -89,7 +91,7 @@ func (s *session) addAttempts(ctx context.Context, all []absent) {
 	retry := units[retryUnit]
 	retrying := retry["ActiveState"] == "active" || retry["ActiveState"] == "activating"
 	for i, a := range all {
-		state := units[mounts.UnitOf(a.Target)+".mount"]["ActiveState"]
+		state := units[mounts.UnitOf(a.place)+".mount"]["ActiveState"]
 		all[i].Mounting = state == "activating"
 		if all[i].Retried = state == "failed" && retrying; all[i].Retried {
 			at, _ := strings.CutPrefix(retry["StatusText"], retryText)

@@ -45,6 +45,11 @@ func TestPath(t *testing.T) {
 			t.Errorf("%s: %s", path, got)
 		}
 	}
+	for path, want := range map[string]string{"/abs/rel": "/abs/rel", "/a/rel": "/a/b"} { // beneath what is left nothing is looked at
+		if got := h.Canonical(path, func(path string) bool { return path == "/abs" }); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
 	if got := h.Entry("/abs"); got != in("abs") {
 		t.Errorf("the last link was followed: %s", got)
 	}

@@ -41,16 +41,17 @@ func follow(path string, enter func(name string) (link string, err error), resta
 	return nil
 }
 
-// Path gives the path in this process of a path of the machine. Links, absolute ones too, are followed
-// as if Root were /. What does not exist has the path that it would have. A path that leads through too
-// many links is "", which no file has.
-func (h Host) Path(path string) string {
-	if h.Live() { // the kernel follows links, those of /proc too, which are no paths
-		return filepath.Clean(path)
-	}
-	at := "/"
+// Canonical is a path of the machine without links, as the mount table and systemd name what fstab(5) calls otherwise. What
+// does not exist has the path that it would have. A path that leads through too many links is "". Nothing is looked at from
+// where leave reports true, such as beneath a mount whose server can be gone; nil is never.
+func (h Host) Canonical(path string, leave func(path string) bool) string {
+	at, left := "/", false
 	err := follow(path, func(name string) (string, error) {
 		next := filepath.Join(at, name) // ".." stays beneath the root
+		if left = left || leave != nil && leave(next); left {
+			at = next
+			return "", nil
+		}
 		target, err := os.Readlink(filepath.Join(h.Root, next))
 		if err != nil { // no link, or not there: who uses the path will tell
 			at, target = next, ""
@@ -58,6 +59,20 @@ func (h Host) Path(path string) string {
 		return target, nil
 	}, func() error { at = "/"; return nil })
 	if err != nil {
+		return ""
+	}
+	return at
+}
+
+// Path gives the path in this process of a path of the machine. Links, absolute ones too, are followed
+// as if Root were /. What does not exist has the path that it would have. A path that leads through too
+// many links is "", which no file has.
+func (h Host) Path(path string) string {
+	if h.Live() { // the kernel follows links, those of /proc too, which are no paths
+		return filepath.Clean(path)
+	}
+	at := h.Canonical(path, nil)
+	if at == "" {
 		return ""
 	}
 	return filepath.Join(h.Root, at)

@@ -166,6 +166,17 @@ func (l FstabLine) CheckTarget(h host.Host, mounted []Mount) error {
 	return CheckTarget(h, target)
 }
 
+// Place is the mount point of the line as the mount table and systemd have it, which follow links. Nothing is looked at beneath
+// what is mounted.
+func (l FstabLine) Place(h host.Host, mounted []Mount) string {
+	return h.Canonical(l.Target, func(path string) bool { return IsOn(path, mounted) })
+}
+
+// IsOn reports whether one of the mounts is on a path.
+func IsOn(path string, mounted []Mount) bool {
+	return slices.ContainsFunc(mounted, func(m Mount) bool { return m.Target == path })
+}
+
 // CheckTarget tells why nothing can be mounted on a path; the error does not name it. A link is left to mount.cifs, since it
 // may lead to a mount whose server is gone.
 func CheckTarget(h host.Host, target string) error {
@@ -190,7 +201,8 @@ func EscapeFstab(value string) string {
 	return strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(value)
 }
 
-// UnitOf is the name of a mount point's unit without its suffix (systemd-escape(1), --path), "" where there is none.
+// UnitOf is the name of a mount point's unit without its suffix (systemd-escape(1), --path), "" where there is none. systemd
+// follows the links of fstab's mount points: see FstabLine.Place.
 func UnitOf(target string) string {
 	target = strings.Trim(filepath.Clean(target), "/")
 	if target == "" || target == "." {
