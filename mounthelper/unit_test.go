@@ -98,11 +98,20 @@ func TestConfined(t *testing.T) {
 	for _, c := range []struct {
 		uids, profile string
 		want          bool
-	}{{all, "unconfined\n", false}, {all, "", false}, {"", "", false}, {all, "docker-default (enforce)\n", true}, {all, "mount.azfiles (enforce)\n", false}, {"         0       1000          1\n", "unconfined\n", true},
-		{all, "system_u:system_r:container_t:s0:c123,c456\x00", true}, {all, "system_u:system_r:container_init_t:s0:c1,c2", true},
-		{all, "system_u:system_r:svirt_lxc_net_t:s0:c1,c2", true}, {all, "system_u:system_r:spc_t:s0", false},
+	}{
+		{all, "unconfined\n", false},
+		{all, "", false},
+		{"", "", false},
+		{all, "docker-default (enforce)\n", true},
+		{all, "mount.azfiles (enforce)\n", false},
+		{"         0       1000          1\n", "unconfined\n", true},
+		{all, "system_u:system_r:container_t:s0:c123,c456\x00", true},
+		{all, "system_u:system_r:container_init_t:s0:c1,c2", true},
+		{all, "system_u:system_r:svirt_lxc_net_t:s0:c1,c2", true},
+		{all, "system_u:system_r:spc_t:s0", false},
 		{all, "lxd-c1_</var/lib/lxd>//&:lxd-c1_<var-lib-lxd>:unconfined (enforce)\n", true},
-		{all, "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023\x00", false}} {
+		{all, "unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023\x00", false},
+	} {
 		root := t.TempDir()
 		for name, text := range map[string]string{"uid_map": c.uids, "attr/current": c.profile} {
 			path := filepath.Join(root, "proc/self", name)

@@ -356,8 +356,10 @@ func TestUsersOfADirectory(t *testing.T) {
 		return "", errors.New("exit status 2")
 	}
 	far := host.User{Name: "far", UID: 1507005289, GID: 1507000513, Home: "/home/far"}
-	for want, user := range map[string]host.User{"ann": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "1001": {Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}, "far": far, "1507005289": far,
-		"Far": far, "far@corp.example": far, `CORP\far`: far} {
+	ann := host.User{Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}
+	for want, user := range map[string]host.User{
+		"ann": ann, "1001": ann, "far": far, "1507005289": far, "Far": far, "far@corp.example": far, `CORP\far`: far,
+	} {
 		if got, err := h.LookupUser(want); err != nil || got != user {
 			t.Errorf("%s: %+v, %v", want, got, err)
 		}
