@@ -198,6 +198,29 @@ func TestOrderOfMounts(t *testing.T) {
 	}
 }
 
+// TestLineThatAsksForItsTicket is the machine's to the kernel as well, which may be quicker than azfilesrefresh --provision
+// when the machine starts; another line, or another's login, is not.
+func TestLineThatAsksForItsTicket(t *testing.T) {
+	for options, known := range map[string]bool{
+		"sec=krb5,cruid=0,username=root,x-systemd.requires=azfilesrefresh.service":     true,
+		"sec=krb5i,cruid=0,x-systemd.requires=azfilesauth.service":                     true,
+		"sec=krb5,cruid=0,username=root":                                               false,
+		"sec=krb5,cruid=65534,username=root,x-systemd.requires=azfilesrefresh.service": false,
+		"sec=ntlmssp,cruid=0,x-systemd.requires=azfilesrefresh.service":                false,
+	} {
+		w := separate(t)
+		w.Host.Fstab = filepath.Join(t.TempDir(), "fstab")
+		if err := os.WriteFile(w.Host.Fstab, []byte("//"+acct+"/share /mnt cifs "+options+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if known {
+			w.isTicketOf("root", "system")
+		} else if _, err := w.login("root"); !fault.Is(err, fault.IdentityUnknown) {
+			t.Errorf("%s: %v", options, err)
+		}
+	}
+}
+
 func TestStockHandlerHasOneIdentity(t *testing.T) {
 	for name, ours := range map[string]bool{"our rule is absent": false, "mode: cifs": true} {
 		t.Run(name, func(t *testing.T) {

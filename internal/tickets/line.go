@@ -43,6 +43,25 @@ func LoginOfLine(l mounts.FstabLine, e endpoint.Endpoint, cfg *config.Config, h 
 	return r, err
 }
 
+// meantByFstab gives who the mounts of an account under a credential uid are that tell nothing by their user name, as far as
+// lines of fstab and the configuration say so.
+func (m *Manager) meantByFstab(e endpoint.Endpoint, cruid int) (all []identity.Identity) {
+	lines, _ := mounts.Fstab(m.Host) // without it nobody is meant
+	for _, l := range lines {
+		_, at, err := mounts.Mountable(l.Spec, m.cfg.Resolver)
+		if err != nil || at.Host() != e.Host() || !l.IsKerberos() {
+			continue
+		}
+		r, err := LoginOfLine(l, at, m.cfg, m.Host, func(cruid int, username string) (identity.Identity, error) {
+			return OwnerOf(Evidence{Endpoint: at, CRUID: cruid, Config: m.cfg, Username: username})
+		})
+		if err == nil && r.CRUID == cruid && r.Username == "" {
+			all = append(all, r.Identity)
+		}
+	}
+	return all
+}
+
 // OfPlace is the request of the share at a mount point: for what is mounted there a ticket of whoever its logins are, else
 // what OfLine makes of its line of fstab. It has no Endpoint where neither logs in by Kerberos, and no Identity where
 // nobody knows whose a mount is. Its errors are those of OfLine.

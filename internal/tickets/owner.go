@@ -146,8 +146,8 @@ func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) (of []mounts.M
 	return of
 }
 
-// Owner gathers the evidence on this machine and gives what OwnerOf makes of it. username is what the
-// mount calls itself, "" when that is not known. Of the token files of a trusted record it takes the newest that is there.
+// Owner gathers the evidence on this machine and gives what OwnerOf makes of it, else whom a line of fstab means that asks for
+// its ticket. username is what the mount calls itself, "" when that is not known. Of the token files of a trusted record it takes the newest that is there.
 // Its errors are faults, those of OwnerOf among them.
 func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
 	id, _, err := m.owner(e, cruid, username)
@@ -162,6 +162,11 @@ func (m *Manager) owner(e endpoint.Endpoint, cruid int, username string) (id ide
 	}
 	user = found.selector()
 	id, err = OwnerOf(found)
+	if fault.Is(err, fault.IdentityUnknown) && user == "" {
+		if meant := m.meantByFstab(e, cruid); len(meant) > 0 { // a line that asks for its ticket, at boot before it has one
+			return meant[0], user, nil
+		}
+	}
 	if fault.Is(err, fault.IdentityUnknown) {
 		live, _ := m.mounted() // what cannot be read gives no advice
 		fstab, _ := mounts.Fstab(m.Host)

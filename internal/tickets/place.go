@@ -125,19 +125,10 @@ func (c *Call) isFirst(cache *ccache.Cache) bool {
 	return !c.separated || !c.unnamed || !c.tells()
 }
 
-// isMeantForAnother reports whether a line of fstab for mount.cifs, whose user name tells nothing, is there for a mount of the
-// account as somebody else.
+// isMeantForAnother reports whether a line of fstab is there for a mount of the account that tells nothing, as somebody else.
 func (c *Call) isMeantForAnother() bool {
-	lines, _ := mounts.Fstab(c.m.Host) // without it nobody is known to need the place
-	return slices.ContainsFunc(lines, func(l mounts.FstabLine) bool {
-		_, e, err := mounts.Mountable(l.Spec, c.m.cfg.Resolver)
-		if err != nil || e.Host() != c.Endpoint.Host() || l.IsOurs() || !l.IsKerberos() {
-			return false
-		}
-		r, err := LoginOfLine(l, e, c.m.cfg, c.m.Host, func(cruid int, username string) (identity.Identity, error) {
-			return OwnerOf(Evidence{Endpoint: e, CRUID: cruid, Config: c.m.cfg, Username: username})
-		})
-		return err == nil && r.CRUID == c.CRUID && r.Username == "" && !identity.SamePrincipal(r.Identity.String(), c.line)
+	return slices.ContainsFunc(c.m.meantByFstab(c.Endpoint, c.CRUID), func(id identity.Identity) bool {
+		return !identity.SamePrincipal(id.String(), c.line)
 	})
 }
 
