@@ -258,7 +258,9 @@ func TestBadConfiguration(t *testing.T) {
 		}
 	}
 	m.must(os.RemoveAll("/etc/azfilesauth")) // then the defaults count, and nothing is made
-	m.calls("[]\njson 0\n", "json")
+	if r := m.call("json"); r.code != 0 || !strings.HasPrefix(r.out, "[") || !strings.HasSuffix(r.out, "]\njson 0\n") { // root's own cache may hold tickets
+		t.Errorf("%d %s\n%s", r.code, r.out, r.err)
+	}
 	if _, err := os.Stat("/etc/azfilesauth"); err == nil {
 		t.Error("a list made a configuration")
 	}
