@@ -57,6 +57,11 @@ done
 needed init_t azfilesauth_t process2 nnp_transition
 needed azfilesauth_t '(azfilesauth_az_t|azfilesauth_child)' process2 nnp_transition
 
+# Azure, a proxy on 8080 or 3128, and the agent of Azure Arc on 40342, by the names that the reference policy has for the ports.
+for domain in azfilesauth_t azfilesauth_upcall_t azfilesauth_mount_t; do
+  for port in http_port_t http_cache_port_t squid_port_t unreserved_port_t; do needed $domain "$port" tcp_socket name_connect; done
+done
+
 # What must not be.
 faces='azfilesauth_t azfilesauth_upcall_t azfilesauth_mount_t' children='azfilesauth_names_t azfilesauth_handler_t'
 for domain in $faces $children; do # no shell, and no program but itself that stays in its domain
