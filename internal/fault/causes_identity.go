@@ -42,6 +42,7 @@ var identityDetails = []Detail{
 		{"a proxy answers: the program's own requests never use one, so it is transparent", "the cause shows a page or a header of the proxy"},
 		{"this is a machine of another cloud, whose metadata service has the same address", "cat /sys/class/dmi/id/sys_vendor does not print Microsoft Corporation"},
 		{"pod identity or a service mesh takes the requests of pods", "the same command works on the node"},
+		{"the Metadata Security Protocol of Azure is enforced and does not list this program: its agent answers 403 without a text", "systemctl is-active azure-proxy-agent; /var/lib/azure-proxy-agent/ProxyAgent.Connection.log names the process: add it to the allowlist of the machine"},
 	}, "identities:\n  app: {kind: workload, tenant_id: contoso.onmicrosoft.com, client_id: 00000000-0000-0000-0000-000000000000, token_file: /var/run/secrets/azure/tokens/azure-identity-token}"},
 	{"AZF-ARC-UNREACHABLE", []Cause{
 		{"the agent is stopped", "systemctl status himdsd is not active"},
