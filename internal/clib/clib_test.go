@@ -257,8 +257,9 @@ func TestBadConfiguration(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	m.must(os.RemoveAll("/etc/azfilesauth")) // then the defaults count, and nothing is made
-	if r := m.call("json"); r.code != 0 || !strings.HasPrefix(r.out, "[") || !strings.HasSuffix(r.out, "]\njson 0\n") { // root's own cache may hold tickets
+	// Then the defaults count, and nothing is made. The cache is that of the machine's root, which may hold tickets.
+	m.must(os.RemoveAll("/etc/azfilesauth"))
+	if r := m.call("json"); r.code != 0 || !strings.HasPrefix(r.out, "[") || !strings.HasSuffix(r.out, "]\njson 0\n") {
 		t.Errorf("%d %s\n%s", r.code, r.out, r.err)
 	}
 	if _, err := os.Stat("/etc/azfilesauth"); err == nil {
