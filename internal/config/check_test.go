@@ -23,6 +23,7 @@ func TestLinesOfUpstream(t *testing.T) {
 		"  USER_UID: 7\n  KRB5_CC_NAME: /x\n  refresh: {at: 0.5}\n":   "",
 		"{\n  USER_UID: 7,\n  KRB5_CC_NAME: /x\n}\n":                  "",
 		"USER_UID : 7\nKRB5_CC_NAME:  FILE:/x # mine\n":               "",
+		"# f\xfcr uns\nUSER_UID: 7\n  # \xfc\nKRB5_CC_NAME: /x\n":     "", // Latin-1
 		"\t# mine\n\t\nUSER_UID: 7\n \t \nKRB5_CC_NAME: /x\n\t# x\n":  "",
 	} {
 		c, err := readAt(write(t, content))

@@ -86,8 +86,9 @@ func plainLines(content []byte) (plain []byte, odd []int) {
 	for i, line := range lines {
 		text := strings.TrimLeft(line, " \t")
 		if text == "" || text[0] == '#' || text == "\r" {
-			if strings.Contains(line[:len(line)-len(text)], "\t") { // which is YAML, but not to the library
-				lines[i] = text
+			// Both are YAML, but not to the library: a margin of tabs, and a comment of a file in Latin-1.
+			if strings.Contains(line[:len(line)-len(text)], "\t") || !utf8.ValidString(text) {
+				lines[i] = strings.ToValidUTF8(text, "?")
 			}
 			continue
 		}
