@@ -80,6 +80,10 @@ func TestOfflineFindings(t *testing.T) {
 		"two client ids":        {change: put("etc/fstab", fstabHead+"_netdev,client_id=system,identity=cli 0 0\n"), id: "identity-choice", status: Problem, says: "client_id", fault: fault.OptionInvalid},
 		"unknown uid":           {change: put("etc/fstab", fstabHead+"_netdev,cruid=4242 0 0\n"), id: "identity-choice", status: Skipped, says: "because of user-uid"},
 		"a mount of nobody":     {change: map[string]string{"etc/fstab": "-", cachePath[1:]: string(aCache(noon.Add(time.Hour), 18, ""))}, id: "identity-choice", status: Warning, fault: fault.IdentityUnknown},
+		"a mount whose line asks for its ticket": {change: map[string]string{
+			"etc/fstab":   "//" + acct + "/share /mnt/share cifs sec=krb5,cruid=0,username=root,_netdev,x-systemd.requires=azfilesrefresh.service 0 0\n",
+			cachePath[1:]: string(aCache(noon.Add(time.Hour), 18, "")),
+		}, id: "identity-choice", status: OK, says: "system"},
 		"another client's": {change: map[string]string{
 			"etc/fstab": "-", cachePath[1:]: string(aCache(noon.Add(time.Hour), 18, "user-assigned client_id="+someClient)),
 			"proc/1/mountinfo": mountLine(acct, "/mnt/share", "cruid=0,username="+oneClient),

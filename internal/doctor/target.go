@@ -238,6 +238,9 @@ func (s *Subject) owner(e endpoint.Endpoint, cruid int, username string) (identi
 	}
 	return tickets.OwnerOf(tickets.Evidence{
 		Endpoint: e, CRUID: cruid, Config: s.Config, Cache: c.Snapshot, Path: c.path, Damage: c.err, Username: username, Mounted: s.Mounts,
+		Meant: func(e endpoint.Endpoint) []identity.Identity {
+			return tickets.Meant(s.Fstab, e, cruid, s.Config, s.Host)
+		},
 	})
 }
 

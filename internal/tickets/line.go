@@ -43,23 +43,27 @@ func LoginOfLine(l mounts.FstabLine, e endpoint.Endpoint, cfg *config.Config, h 
 	return r, err
 }
 
-// meantByFstab gives who the mounts of an account under a credential uid are that tell nothing by their user name, as far as
+// Meant gives who the mounts of an account under a credential uid are that tell nothing by their user name, as far as
 // lines of fstab and the configuration say so.
-func (m *Manager) meantByFstab(e endpoint.Endpoint, cruid int) (all []identity.Identity) {
-	lines, _ := mounts.Fstab(m.Host) // without it nobody is meant
-	for _, l := range lines {
-		_, at, err := mounts.Mountable(l.Spec, m.cfg.Resolver)
+func Meant(fstab []mounts.FstabLine, e endpoint.Endpoint, cruid int, cfg *config.Config, h host.Host) (all []identity.Identity) {
+	for _, l := range fstab {
+		_, at, err := mounts.Mountable(l.Spec, cfg.Resolver)
 		if err != nil || at.Host() != e.Host() || !l.IsKerberos() {
 			continue
 		}
-		r, err := LoginOfLine(l, at, m.cfg, m.Host, func(cruid int, username string) (identity.Identity, error) {
-			return OwnerOf(Evidence{Endpoint: at, CRUID: cruid, Config: m.cfg, Username: username})
+		r, err := LoginOfLine(l, at, cfg, h, func(cruid int, username string) (identity.Identity, error) {
+			return OwnerOf(Evidence{Endpoint: at, CRUID: cruid, Config: cfg, Username: username})
 		})
 		if err == nil && r.CRUID == cruid && r.Username == "" {
 			all = append(all, r.Identity)
 		}
 	}
 	return all
+}
+
+func (m *Manager) meantByFstab(e endpoint.Endpoint, cruid int) []identity.Identity {
+	lines, _ := mounts.Fstab(m.Host) // without it nobody is meant
+	return Meant(lines, e, cruid, m.cfg, m.Host)
 }
 
 // OfPlace is the request of the share at a mount point: for what is mounted there a ticket of whoever its logins are, else

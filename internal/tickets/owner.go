@@ -27,9 +27,13 @@ type Evidence struct {
 
 	Username string         // what the mount calls itself, "" when that is not known
 	Mounted  []mounts.Mount // the live mounts of any endpoint; they count when there is no Username, and tell of guests
+
+	// Meant gives what the function Meant says of the uid, nil is nobody. It is asked where nothing else tells: at boot a line
+	// of fstab asks for its ticket before it has one, and the ticket of another program has no record.
+	Meant func(endpoint.Endpoint) []identity.Identity
 }
 
-// OwnerOf finds the identity that logs in. It is pure: it reads no file, no clock and no network.
+// OwnerOf finds the identity that logs in. But for e.Meant it is pure: it reads no file, no clock and no network.
 //
 // A user name that tells an identity, its client id or a label that mount.azfiles gave, selects it: among the trusted
 // records of the account, else in the configuration. Any other user name, such as root, tells nothing: then it is the
@@ -45,7 +49,7 @@ func OwnerOf(e Evidence) (identity.Identity, error) {
 	p := placeOf(e.Cache.Cache, e.Endpoint, user)
 	id, found := e.find(p, user)
 	if !found || e.isGuest() && !(p.recorded && e.Cache.Trusted) {
-		return identity.Identity{}, e.unknown(p.recorded)
+		return e.unknown(p.recorded, user)
 	}
 	if user != "" && id.Username() != user && !(p.recorded && p.id == id) {
 		return id, fault.IdentityConflict.New(e.Endpoint.Host(), "username="+user, id.String())
@@ -73,14 +77,20 @@ func (e Evidence) isGuest() bool {
 	return open
 }
 
-func (e Evidence) unknown(recorded bool) error {
+// unknown is whom a line of fstab means where nothing else tells, else why nobody is known.
+func (e Evidence) unknown(recorded bool, user string) (id identity.Identity, err error) {
 	if e.Damage != nil {
-		return e.Damage
+		return id, e.Damage
 	}
 	if recorded {
-		return fault.RecordUntrusted.New(e.Path, e.Endpoint.Host())
+		return id, fault.RecordUntrusted.New(e.Path, e.Endpoint.Host())
 	}
-	return fault.IdentityUnknown.New(e.Endpoint.Host())
+	if user == "" && e.Meant != nil {
+		if meant := e.Meant(e.Endpoint); len(meant) > 0 {
+			return meant[0], nil
+		}
+	}
+	return id, fault.IdentityUnknown.New(e.Endpoint.Host())
 }
 
 // selector gives what the mount's user name tells of its identity, "" when it tells nothing. Without
@@ -146,8 +156,7 @@ func mountsOf(all []mounts.Mount, e endpoint.Endpoint, cruid int) (of []mounts.M
 	return of
 }
 
-// Owner gathers the evidence on this machine and gives what OwnerOf makes of it, else whom a line of fstab means that asks for
-// its ticket. username is what the mount calls itself, "" when that is not known. Of the token files of a trusted record it takes the newest that is there.
+// Owner gathers the evidence on this machine and gives what OwnerOf makes of it. username is what the mount calls itself, "" when that is not known. Of the token files of a trusted record it takes the newest that is there.
 // Its errors are faults, those of OwnerOf among them.
 func (m *Manager) Owner(e endpoint.Endpoint, cruid int, username string) (identity.Identity, error) {
 	id, _, err := m.owner(e, cruid, username)
@@ -162,11 +171,6 @@ func (m *Manager) owner(e endpoint.Endpoint, cruid int, username string) (id ide
 	}
 	user = found.selector()
 	id, err = OwnerOf(found)
-	if fault.Is(err, fault.IdentityUnknown) && user == "" {
-		if meant := m.meantByFstab(e, cruid); len(meant) > 0 { // a line that asks for its ticket, at boot before it has one
-			return meant[0], user, nil
-		}
-	}
 	if fault.Is(err, fault.IdentityUnknown) {
 		live, _ := m.mounted() // what cannot be read gives no advice
 		fstab, _ := mounts.Fstab(m.Host)
@@ -183,7 +187,10 @@ func (m *Manager) evidence(e endpoint.Endpoint, cruid int, username string) (Evi
 	if err != nil {
 		return Evidence{}, err
 	}
-	found := Evidence{Endpoint: e, CRUID: cruid, Config: m.cfg, Path: c.Path(), Username: username}
+	found := Evidence{
+		Endpoint: e, CRUID: cruid, Config: m.cfg, Path: c.Path(), Username: username,
+		Meant: func(e endpoint.Endpoint) []identity.Identity { return m.meantByFstab(e, cruid) },
+	}
 	if found.Cache, err = c.Load(); err != nil {
 		if !fault.Is(err, fault.CCacheDamaged) {
 			return Evidence{}, err
