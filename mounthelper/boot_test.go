@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 // What a machine mounts at boot: each account has two shares of one identity, every second account is the other identity's.
@@ -89,8 +90,8 @@ func bootMachine(t *testing.T) (*azurefake.Fake, func() *Helper) {
 		h := host.Real().Trusting(os.Geteuid())
 		h.Run, h.Config, h.Mounts, h.Programs = in("run"), in("config.yaml"), in("mountinfo"), []string{in("sbin")}
 		return &Helper{
-			Version: "2.0.0", Host: h, BootID: in("boot_id"), Transport: fake.Transport(), IMDS: fake.Transport(),
-			Confined: func() bool { return false }, OpenRing: func() (keyring.Ring, error) { return ring, nil },
+			Version: "2.0.0", Host: h, BootID: in("boot_id"), Confined: func() bool { return false },
+			Access: tickets.Access{Transport: fake.Transport(), IMDS: fake.Transport(), OpenRing: func() (keyring.Ring, error) { return ring, nil }},
 			Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer),
 		}
 	}

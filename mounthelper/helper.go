@@ -15,7 +15,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,7 +25,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -78,15 +76,7 @@ type Helper struct {
 	// Target tells whether the kernel knows upcall_target, and whether it could be asked; nil asks by a mount.
 	Target func() (known, told bool)
 
-	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
-	// means what the configuration says.
-	Transport, IMDS http.RoundTripper
-
-	// OpenRing gives the keyring in which access tokens are kept; nil keeps none.
-	OpenRing func() (keyring.Ring, error)
-
-	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
-	ForgetFailures func() (bool, error)
+	tickets.Access
 }
 
 // Main is mount.azfiles on this machine. It takes os.Args and what was taken out of the environment, and gives the exit
@@ -108,7 +98,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 		Confined:   func() bool { return isConfined(host.Real()) },
 		Target:     func() (known, told bool) { return knowsTarget(host.Real()) },
 		RequestKey: "/sbin/request-key", BootID: "/proc/sys/kernel/random/boot_id",
-		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
+		Access: tickets.RealAccess(),
 	}
 	h.Host.Ignored = ignored
 	h.Host.Programs = append(h.Host.Programs, "/usr/local/sbin") // where a mount.cifs of one's own is
@@ -176,15 +166,11 @@ func (h *Helper) mount(ctx context.Context, j *job) int {
 // ticket makes sure that the credential cache holds one.
 func (h *Helper) ticket(ctx context.Context, j *job) error {
 	manager, err := tickets.New(tickets.Options{
-		Host:      h.Host,
-		Config:    j.cfg,
-		Transport: h.Transport,
-		IMDS:      h.IMDS,
-		OpenRing:  h.OpenRing,
-
-		ForgetFailures: h.ForgetFailures,
-		Step:           func(format string, a ...any) { h.step(j, format, a...) },
-		Waits:          j.waiting.For,
+		Access: h.Access,
+		Host:   h.Host,
+		Config: j.cfg,
+		Step:   func(format string, a ...any) { h.step(j, format, a...) },
+		Waits:  j.waiting.For,
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
@@ -39,7 +40,7 @@ func helperMain() {
 	must(err)
 	h := Helper{
 		Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0", Host: host.Real().Trusting(os.Geteuid()),
-		Terminal: os.Getenv("TEST_TERMINAL") != "", RequestKey: in("sbin/request-key"), BootID: in("boot_id"), Transport: transport, IMDS: transport,
+		Terminal: os.Getenv("TEST_TERMINAL") != "", RequestKey: in("sbin/request-key"), BootID: in("boot_id"), Access: tickets.Access{Transport: transport, IMDS: transport},
 		Confined: func() bool { _, err := os.Stat(in("confined")); return err == nil },
 	}
 	h.Host.Run, h.Host.Config, h.Host.Mounts, h.Host.Passwd = in("run"), in("config.yaml"), in("mountinfo"), in("passwd")

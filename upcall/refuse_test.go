@@ -59,7 +59,7 @@ func TestKeysThatAreNotTheKernels(t *testing.T) {
 
 // The product answers no other keys than those of the kernel's SMB client.
 func TestProductRefusesOtherTypes(t *testing.T) {
-	if h := system(nil); h.keyType != "cifs.spnego" || h.transport != nil || h.imds != nil || h.Run != "/run/azfilesauth" {
+	if h := system(nil); h.keyType != "cifs.spnego" || h.Transport != nil || h.IMDS != nil || h.Run != "/run/azfilesauth" {
 		t.Errorf("%+v", h)
 	}
 	if h := surroundings(nil); h.keyType != "cifs.spnego" {

@@ -158,7 +158,7 @@ func (r *request) login(text string) (err error) {
 // ticket gets the service ticket for a login that the cache does not serve.
 func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 	manager, err := tickets.New(tickets.Options{
-		Host: r.Host, Config: r.cfg, Transport: r.transport, IMDS: r.imds, OpenRing: r.openRing, Attempts: attempts, NoPrograms: true,
+		Access: r.Access, Host: r.Host, Config: r.cfg, Attempts: attempts, NoPrograms: true,
 	})
 	if err != nil {
 		return tickets.Result{}, err

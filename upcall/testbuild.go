@@ -58,9 +58,9 @@ func surroundings(env []string) *handler {
 		if err != nil {
 			panic(err)
 		}
-		h.transport, h.imds = road, road
+		h.Transport, h.IMDS = road, road
 		if s.Attack != "" {
-			h.transport = attacker{road, s}
+			h.Transport = attacker{road, s}
 		}
 	}
 	return h

@@ -25,7 +25,6 @@ package upcall
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -34,6 +33,7 @@ import (
 	machine "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 const program = "azfiles.upcall"
@@ -49,11 +49,7 @@ type handler struct {
 	kmsg    string   // where to log without one
 	env     []string // for the program of another rule
 
-	// transport reaches Entra and the storage accounts, imds the machine's identity service; nil
-	// means what the configuration says.
-	transport, imds http.RoundTripper
-
-	openRing func() (keyring.Ring, error) // where access tokens are kept; nil keeps none
+	tickets.Access
 
 	deadline time.Duration // of all that waits for nobody
 	grace    time.Duration // after a deadline, in which a request may still come to its own end, which tells more
@@ -70,7 +66,7 @@ func system(env []string) *handler {
 		syslog:   "/dev/log",
 		kmsg:     "/dev/kmsg",
 		env:      env,
-		openRing: keyring.OpenRing,
+		Access:   tickets.Access{OpenRing: keyring.OpenRing},
 		deadline: 30 * time.Second, // something hangs: a login takes milliseconds
 		grace:    500 * time.Millisecond,
 		begin:    func() {},

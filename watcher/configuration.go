@@ -11,10 +11,10 @@ import (
 // useConfiguration makes cfg the configuration in effect, unless it cannot be.
 func (w *watcher) useConfiguration(cfg *config.Config) (err error) {
 	if w.manager == nil {
-		h := w.Host
-		h.Now = w.now
+		h, access := w.Host, w.Access
+		h.Now, access.ForgetFailures = w.now, nil // perform has the kernel forget, where it may matter
 		w.manager, err = tickets.New(tickets.Options{
-			Host: h, Config: cfg, Transport: w.Transport, IMDS: w.IMDS, OpenRing: w.OpenRing,
+			Access: access, Host: h, Config: cfg,
 			Mounted:  func() ([]mounts.Mount, error) { return *w.live.Load(), nil },
 			Attempts: 1, // the plan is what tries again
 		})

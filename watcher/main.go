@@ -9,8 +9,8 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 // Main is azfilesrefresh on this machine. It takes os.Args and what was taken out of the environment, and gives the exit
@@ -47,7 +47,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 	return Run(context.Background(), Options{
 		Host: h, Name: dropin, Version: version, Socket: a.Socket,
 		Log: out.Logger, Reopen: out.Reopen, Look: tuned.Look, BeforeExpiry: tuned.BeforeExpiry,
-		OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures,
+		Access: tickets.RealAccess(),
 	})
 }
 
@@ -66,7 +66,7 @@ func Watch(o Options) int {
 	out := log.Foreground(o.Host, os.Stderr, logSettings(o.Host), log.StderrIsJournal())
 	defer out.Flush(log.Patience)
 	o.Log, o.Reopen = out.Logger, out.Reopen
-	o.OpenRing, o.ForgetFailures = keyring.OpenRing, keyring.ForgetFailures
+	o.Access = tickets.RealAccess()
 	return Run(context.Background(), o)
 }
 

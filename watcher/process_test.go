@@ -29,6 +29,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
@@ -56,7 +57,7 @@ func refreshMain() int {
 	}))
 	return Run(context.Background(), Options{
 		Host: a.on(own()), Name: dropin, Version: "2.0.0", Socket: a.Socket,
-		Log: l.Logger, Reopen: l.Reopen, Transport: road, IMDS: road,
+		Log: l.Logger, Reopen: l.Reopen, Access: tickets.Access{Transport: road, IMDS: road},
 	})
 }
 

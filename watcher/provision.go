@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -26,17 +25,14 @@ type provisioner struct {
 	host host.Host
 	log  *slog.Logger
 
-	// transport reaches Entra and the storage accounts, imds the machine's identity service; nil
-	// means what the configuration says.
-	transport, imds http.RoundTripper
-	openRing        func() (keyring.Ring, error)
-	handles         func(host string) bool // see tickets.Options
+	tickets.Access
+	handles func(host string) bool // see tickets.Options
 }
 
 // provision is azfilesrefresh --provision on the machine h. What fails is logged and never
 // more: the boot must go on, and the shares that have their tickets be mounted.
 func provision(ctx context.Context, h host.Host, log *slog.Logger) {
-	provisioner{host: h, openRing: keyring.OpenRing, log: log}.run(ctx)
+	provisioner{host: h, Access: tickets.Access{OpenRing: keyring.OpenRing}, log: log}.run(ctx)
 }
 
 // wanted is a line of fstab that wants a ticket.
@@ -58,7 +54,7 @@ func (p provisioner) run(ctx context.Context) {
 		p.log.Error("the table of file systems cannot be read", "problem", err.Error())
 		return
 	}
-	m, err := tickets.New(tickets.Options{Host: p.host, Config: cfg, Transport: p.transport, IMDS: p.imds, OpenRing: p.openRing, Handles: p.handles})
+	m, err := tickets.New(tickets.Options{Access: p.Access, Host: p.host, Config: cfg, Handles: p.handles})
 	if err != nil {
 		p.fail("no ticket can be fetched", err)
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	alog "github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 const (
@@ -41,8 +42,8 @@ func provisioned(t *testing.T, table, conf string, prepare ...func(*azurefake.Fa
 	var lines bytes.Buffer
 	l := slog.New(alog.Dated(&lines, false, slog.LevelInfo))
 	p := provisioner{
-		host:      own(),
-		transport: fake.Transport(), imds: fake.Transport(), log: l,
+		host: own(), log: l,
+		Access: tickets.Access{Transport: fake.Transport(), IMDS: fake.Transport()},
 	}
 	p.host.Config, p.host.Passwd, p.host.Mounts, p.host.Fstab = in("config.yaml"), in("passwd"), in("mountinfo"), in("fstab")
 	for _, f := range prepare {

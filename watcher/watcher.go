@@ -16,7 +16,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -27,7 +26,7 @@ import (
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 const (
@@ -53,13 +52,7 @@ type Options struct {
 	Look         time.Duration // the longest time between two looks; zero is 10 min
 	BeforeExpiry time.Duration // zero is what the configuration says
 
-	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil means
-	// what the configuration says.
-	Transport, IMDS http.RoundTripper
-	// OpenRing gives the keyring in which access tokens are kept; nil keeps them in memory alone.
-	OpenRing func() (keyring.Ring, error)
-	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
-	ForgetFailures func() (bool, error)
+	tickets.Access
 }
 
 // Run is the daemon. It ends when ctx does, by SIGTERM or by SIGINT, and gives the exit status.

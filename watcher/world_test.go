@@ -116,9 +116,11 @@ func (w *world) host() host.Host {
 func (w *world) options() Options {
 	return Options{
 		Host: w.host(), Name: "test", Version: "2.0.0",
-		Log: slog.New(&transcriber{w}), Transport: w, IMDS: w,
-		Look: w.tuned.Look, BeforeExpiry: w.tuned.BeforeExpiry,
-		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); w.write("kernel: forgets"); return true, nil },
+		Log: slog.New(&transcriber{w}), Look: w.tuned.Look, BeforeExpiry: w.tuned.BeforeExpiry,
+		Access: tickets.Access{
+			Transport: w, IMDS: w,
+			ForgetFailures: func() (bool, error) { w.forgotten.Add(1); w.write("kernel: forgets"); return true, nil },
+		},
 	}
 }
 
@@ -327,7 +329,7 @@ func (w *world) other(host, who, token string, cruid int) error {
 	cfg := must(config.Read(w.host()))
 	quiet := &world{azure: w.azure, trouble: map[string]string{}, begun: w.begun, enter: w.enter, leave: w.leave}
 	m := must(tickets.New(tickets.Options{
-		Host: w.options().Host, Config: cfg, Transport: quiet, IMDS: quiet,
+		Host: w.options().Host, Config: cfg, Access: tickets.Access{Transport: quiet, IMDS: quiet},
 		Mounted: func() ([]mounts.Mount, error) { return nil, nil },
 	}))
 	e := must(cfg.Resolver.Resolve(host))

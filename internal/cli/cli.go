@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -30,7 +29,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/control"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
@@ -57,15 +55,7 @@ type App struct {
 	// own, so it is handed in.
 	Watch func(WatchOptions) int
 
-	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
-	// means what the configuration says.
-	Transport, IMDS http.RoundTripper
-
-	// OpenRing gives the keyring in which access tokens are kept; nil keeps none.
-	OpenRing func() (keyring.Ring, error)
-
-	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
-	ForgetFailures func() (bool, error)
+	tickets.Access
 }
 
 // Main is azfilesauth on this machine. It takes os.Args, what was taken out of the environment and the daemon, and gives
@@ -83,9 +73,7 @@ func Main(args []string, version string, ignored map[string]string, watch func(W
 		Interval: time.Second,
 		Terminal: waiting.IsTerminal(unix.Stderr),
 		Watch:    watch,
-		OpenRing: keyring.OpenRing,
-
-		ForgetFailures: keyring.ForgetFailures,
+		Access:   tickets.RealAccess(),
 	}
 	a.Host.Ignored = ignored
 	return a.Run(args)
@@ -176,8 +164,5 @@ func (s *session) wait(ctx context.Context) (stop func()) {
 
 // manager makes the Manager of the tickets; step is told what is being done, nil for nobody.
 func (s *session) manager(cfg *config.Config, step func(format string, a ...any)) (*tickets.Manager, error) {
-	return tickets.New(tickets.Options{
-		Waits: s.waits,
-		Host:  s.Host, Config: cfg, Transport: s.Transport, IMDS: s.IMDS, OpenRing: s.OpenRing, ForgetFailures: s.ForgetFailures, Step: step,
-	})
+	return tickets.New(tickets.Options{Access: s.Access, Host: s.Host, Config: cfg, Step: step, Waits: s.waits})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/azurefake/stage"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 const (
@@ -44,14 +45,13 @@ func appMain() {
 	must(err)
 	a := App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
-		Coloured:  coloured(os.Getenv("TEST_TERMINAL") != "", os.Getenv),
-		Socket:    in("run/watch.sock"),
-		Host:      testHost(in("run")),
-		Interval:  10 * time.Millisecond,
-		Terminal:  os.Getenv("TEST_TERMINAL") != "",
-		Watch:     playWatch,
-		Transport: transport,
-		IMDS:      transport,
+		Coloured: coloured(os.Getenv("TEST_TERMINAL") != "", os.Getenv),
+		Socket:   in("run/watch.sock"),
+		Host:     testHost(in("run")),
+		Interval: 10 * time.Millisecond,
+		Terminal: os.Getenv("TEST_TERMINAL") != "",
+		Watch:    playWatch,
+		Access:   tickets.Access{Transport: transport, IMDS: transport},
 	}
 	a.Config, a.Mounts, a.Fstab, a.Passwd = in("config.yaml"), in("mountinfo"), in("fstab"), in("passwd")
 	a.Programs = append([]string{in("bin")}, a.Programs...)

@@ -66,7 +66,9 @@ func (c *call) open() error {
 	if c.transport, err = transport.NewRoute(c.cfg.Transport); err != nil {
 		return err
 	}
-	c.Manager, err = tickets.New(tickets.Options{Host: c.host, Config: c.cfg, Transport: c.transport, ForgetFailures: keyring.ForgetFailures})
+	c.Manager, err = tickets.New(tickets.Options{
+		Access: tickets.Access{Transport: c.transport, ForgetFailures: keyring.ForgetFailures}, Host: c.host, Config: c.cfg,
+	})
 	return err
 }
 

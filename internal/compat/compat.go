@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -25,8 +24,8 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	thishost "github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
@@ -71,15 +70,7 @@ type Tool struct {
 	// of Azure Arc is, and the proxy for Entra and the storage account where the configuration names none.
 	Environment map[string]string
 
-	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service; nil
-	// means what the configuration says.
-	Transport, IMDS http.RoundTripper
-
-	// OpenRing gives the keyring in which access tokens are kept; nil keeps none.
-	OpenRing func() (keyring.Ring, error)
-
-	// ForgetFailures makes the kernel forget its failed requests for tickets; nil does not.
-	ForgetFailures func() (bool, error)
+	tickets.Access
 
 	// Provision makes what set needs on a machine without a configuration, and gives that; nil makes nothing.
 	Provision func(*config.Config) (*config.Config, error)
@@ -100,12 +91,11 @@ func Main(args []string, version string, environment map[string]string) int {
 		Version: version, EUID: os.Geteuid(),
 		Host:        thishost.Real(),
 		Environment: environment,
-		OpenRing:    keyring.OpenRing,
+		Access:      tickets.RealAccess(),
 
-		ForgetFailures: keyring.ForgetFailures,
-		Provision:      func(c *config.Config) (*config.Config, error) { return config.Provision(thishost.Real(), c) },
-		OpenLog:        func(s log.Settings) *slog.Logger { return log.Open(thishost.Real(), s, program) },
-		Wipe:           wipeArgument,
+		Provision: func(c *config.Config) (*config.Config, error) { return config.Provision(thishost.Real(), c) },
+		OpenLog:   func(s log.Settings) *slog.Logger { return log.Open(thishost.Real(), s, program) },
+		Wipe:      wipeArgument,
 	}
 	return t.Run(args)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 const (
@@ -64,7 +65,7 @@ func newMachine(t *testing.T) *machine {
 	m.write("config.yaml", "KRB5_CC_NAME: "+m.ccache+"\n")
 	m.tool = Tool{
 		Version: "2.0.0", Host: machineIn(m.dir), Zone: time.UTC,
-		Transport: fake.Transport(), IMDS: fake.Transport(),
+		Access: tickets.Access{Transport: fake.Transport(), IMDS: fake.Transport()},
 	}
 	return m
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	thishost "github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/log"
+	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
 
 // TestMain makes the test binary play the programs of the scripts: azfilesauthmanager with the seams
@@ -39,10 +40,9 @@ func toolMain() {
 	}
 	t := Tool{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: "2.0.0",
-		Terminal:  os.Getenv("TEST_TERMINAL") != "",
-		Host:      machineIn(os.Getenv("WORK")),
-		Transport: transport,
-		IMDS:      transport,
+		Terminal: os.Getenv("TEST_TERMINAL") != "",
+		Host:     machineIn(os.Getenv("WORK")),
+		Access:   tickets.Access{Transport: transport, IMDS: transport},
 
 		Environment: config.IgnoreEnvironment(),
 		OpenLog: func(s log.Settings) *slog.Logger {

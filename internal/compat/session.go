@@ -44,14 +44,10 @@ func (s *session) run() error {
 		s.record(slog.LevelInfo, fmt.Sprintf("Using default per-user ccache for UID: %d", s.cfg.CredentialUID), "ccache", s.ccache)
 	}
 	s.manager, err = tickets.New(tickets.Options{
-		Host:      s.Host,
-		Config:    s.cfg,
-		Transport: s.Transport,
-		IMDS:      s.IMDS,
-		Step:      s.step,
-		OpenRing:  s.OpenRing,
-
-		ForgetFailures: s.ForgetFailures,
+		Access: s.Access,
+		Host:   s.Host,
+		Config: s.cfg,
+		Step:   s.step,
 	})
 	if err != nil {
 		return err

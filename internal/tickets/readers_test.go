@@ -168,7 +168,7 @@ func trip(to http.RoundTripper, req *http.Request) (*http.Response, []byte, erro
 func managerOver(t *testing.T, conf string, azure http.RoundTripper) *Manager {
 	t.Helper()
 	m, err := New(Options{
-		Host: machine(conf), Config: read(conf), Transport: azure, IMDS: azure,
+		Host: machine(conf), Config: read(conf), Access: Access{Transport: azure, IMDS: azure},
 		Mounted: func() ([]mounts.Mount, error) { return nil, nil },
 	})
 	if err != nil {

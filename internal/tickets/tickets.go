@@ -32,15 +32,11 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/waiting"
 )
 
-// Options are the Manager's surroundings. Host and Config are needed, the zero values of the others mean the real ones.
-type Options struct {
-	Host      host.Host // its clock, mount table, users and trusted user
-	Config    *config.Config
-	Transport http.RoundTripper              // to Entra and the storage accounts; only a *transport.Route can lead through the proxy of a Choice
-	IMDS      http.RoundTripper              // to the machine's identity service, never through a proxy
-	Mounted   func() ([]mounts.Mount, error) // the live mounts of endpoints, not to be changed; nil reads the mount table
-	Step      func(format string, a ...any)  // told what is being done, for -v; never a secret
-	Waits     func(what string)              // told what is waited for, each time; nil is nobody
+// Access is by what a face reaches Azure and what the kernel keeps.
+type Access struct {
+	// Transport reaches Entra and the storage accounts, IMDS the machine's identity service, never through a proxy; nil
+	// means what the configuration says. Only a *transport.Route can lead through the proxy of a Choice.
+	Transport, IMDS http.RoundTripper
 
 	// OpenRing gives the keyring in which access tokens are kept for other processes, unless the
 	// configuration wants none; nil keeps them for this one alone. It is called when a token is needed.
@@ -50,6 +46,21 @@ type Options struct {
 	// is called after a new ticket, or applications would see up to a minute of ENOKEY for nothing
 	// where a stock cifs.upcall answers. Its error counts for nothing: the kernel forgets in time.
 	ForgetFailures func() (cleared bool, err error)
+}
+
+// RealAccess is that of a face on this machine.
+func RealAccess() Access {
+	return Access{OpenRing: keyring.OpenRing, ForgetFailures: keyring.ForgetFailures}
+}
+
+// Options are the Manager's surroundings. Host and Config are needed, the zero values of the others mean the real ones.
+type Options struct {
+	Access
+	Host    host.Host // its clock, mount table, users and trusted user
+	Config  *config.Config
+	Mounted func() ([]mounts.Mount, error) // the live mounts of endpoints, not to be changed; nil reads the mount table
+	Step    func(format string, a ...any)  // told what is being done, for -v; never a secret
+	Waits   func(what string)              // told what is waited for, each time; nil is nobody
 
 	// Handles reports whether azfiles.upcall answers the kernel's logins at a host; nil asks the rules of request-key of
 	// the machine on which the kernel starts its programs, which is the node where this is a container.

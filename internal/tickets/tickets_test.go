@@ -75,10 +75,12 @@ func (w *world) manager() *Manager {
 		h.Now = w.now
 	}
 	m, err := New(Options{
-		Host: h, Config: read(w.conf), Transport: w.fake.Transport(), IMDS: w.fake.Transport(),
-		Mounted:        func() ([]mounts.Mount, error) { return slices.Clone(w.live), nil },
-		OpenRing:       w.openRing,
-		ForgetFailures: func() (bool, error) { w.forgotten.Add(1); return true, nil },
+		Host: h, Config: read(w.conf),
+		Mounted: func() ([]mounts.Mount, error) { return slices.Clone(w.live), nil },
+		Access: Access{
+			Transport: w.fake.Transport(), IMDS: w.fake.Transport(), OpenRing: w.openRing,
+			ForgetFailures: func() (bool, error) { w.forgotten.Add(1); return true, nil },
+		},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -361,7 +363,7 @@ func helper(args []string) int {
 		panic(err)
 	}
 	transport := azurefake.DialTransport(args[0], args[1], ca)
-	m := must(New(Options{Host: machine(args[4]), Config: read(args[3]), Transport: transport, IMDS: transport}))
+	m := must(New(Options{Host: machine(args[4]), Config: read(args[3]), Access: Access{Transport: transport, IMDS: transport}}))
 	e := must(endpoint.Resolver{}.Resolve(acct))
 	must(m.Ensure(context.Background(), Request{Endpoint: e, Identity: system}))
 	return 0
@@ -600,7 +602,7 @@ func TestRepairedRoleIsSeenAtOnce(t *testing.T) {
 // turns of the one before.
 func TestAnotherConfigurationGoesOn(t *testing.T) {
 	w := newWorld(t)
-	m := must(New(Options{Host: machine(w.path), Config: read(w.conf), IMDS: w.fake.Transport()}))
+	m := must(New(Options{Host: machine(w.path), Config: read(w.conf), Access: Access{IMDS: w.fake.Transport()}}))
 	configure := func(text string) *Manager {
 		if err := os.WriteFile(w.conf, []byte("KRB5_CC_NAME: "+w.path+"\n"+text), 0o600); err != nil {
 			t.Fatal(err)

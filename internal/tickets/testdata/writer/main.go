@@ -62,7 +62,7 @@ func ensure(conf string, azure answers, account string) error {
 		return err
 	}
 	m, err := tickets.New(tickets.Options{
-		Host: machine, Config: cfg, Transport: azure, IMDS: azure,
+		Host: machine, Config: cfg, Access: tickets.Access{Transport: azure, IMDS: azure},
 		Mounted: func() ([]mounts.Mount, error) { return nil, nil },
 	})
 	if err != nil {
