@@ -182,7 +182,8 @@ func (w *watcher) decide() {
 	w.next = now.Add(w.Look)
 	for _, d := range w.plan {
 		if d.State == control.Fresh {
-			w.memos[d.Key].Failures = 0 // somebody else got the ticket, or it was not needed yet
+			m := w.memos[d.Key] // somebody else got the ticket, the clock is right again, or it was not needed yet
+			m.Failures, m.Fault = 0, nil
 		} else if d.State == control.Failing {
 			w.memos[d.Key].Attempt = history[d.Key]
 		}

@@ -170,8 +170,12 @@ func (w *world) command(line string, out *strings.Builder) {
 			if !e.NextRefresh.IsZero() {
 				next = e.NextRefresh.Sub(w.begun).Round(time.Second).String()
 			}
-			fmt.Fprintf(out, "status: %s cruid=%d %s next=%s identity=%q mounts=%d failures=%d why=%q\n",
-				e.Host, e.CRUID, e.State, next, e.Identity, len(e.Mounts), e.Failures, w.plain(e.Why))
+			last := ""
+			if e.LastFault != nil {
+				last = " fault=" + e.LastFault.ID
+			}
+			fmt.Fprintf(out, "status: %s cruid=%d %s next=%s identity=%q mounts=%d failures=%d why=%q%s\n",
+				e.Host, e.CRUID, e.State, next, e.Identity, len(e.Mounts), e.Failures, w.plain(e.Why), last)
 		}
 	case "metrics": // [FILE]: what is counted, as the socket tells or as it was written
 		var text strings.Builder
