@@ -24,25 +24,31 @@ const krb5Conf = `# written by azfiles.upcall for cifs.upcall
 	rdns = false
 `
 
-// delegate has the cifs.upcall of cifs-utils answer. It is a child and does not take our place,
-// because it never rejects a key and its exit status tells nothing (cifs.upcall.c, main).
+// delegate has the cifs.upcall of cifs-utils answer.
 func (r *request) delegate(got tickets.Result) error {
 	conf, err := r.writeConf(got.CCache)
 	if err != nil {
 		return fault.Internal.New().Because(err)
 	}
-	ctx, cancel := r.limit()
-	defer cancel()
-	cmd := exec.CommandContext(ctx, r.helper, "-E", "-k", conf, fmt.Sprint(r.key))
-	cmd.Env = r.env
-	// It has inherited the authority, so it must not outlive us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	err = cmd.Run()
-	waits, keyErr := keyring.UnderConstruction(r.key)
-	if keyErr == nil && !waits {
+	answered, err := r.child(r.helper, []string{r.helper, "-E", "-k", conf, fmt.Sprint(r.key)}, r.env)
+	if answered {
 		return nil
 	}
 	return fault.UpcallHelper.New(r.helper, r.endpoint.Host()).Because(err)
+}
+
+// child runs a program that is to answer the key, and reports whether it did. It does not take our place, because
+// cifs.upcall never rejects a key and its exit status tells nothing (cifs.upcall.c, main).
+func (r *request) child(path string, argv, env []string) (answered bool, err error) {
+	ctx, cancel := r.limit()
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Args, cmd.Env = argv, env
+	// It has inherited the authority, so it must not outlive us.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err = cmd.Run()
+	answered, keyErr := keyring.Answered(r.key)
+	return answered && keyErr == nil, err
 }
 
 // writeConf leaves the configuration for libkrb5. There is one for each credential uid, since each

@@ -26,36 +26,62 @@ const maxPiped = 32 << 10
 // only when that fails.
 func (r *request) handOver(d keyring.Description, host string) error {
 	failed := func(problem string, err error) error { return fault.UpcallForeign.New(host, problem).Because(err) }
-	callout, err := keyring.Callout()
-	if err != nil {
-		return failed("the request cannot be read", err)
+	rule, macros, problem, err := r.winner(d)
+	if problem != "" {
+		return failed(problem, err)
 	}
-	wanted := requestkey.Request{Op: "create", Type: d.Type, Description: d.Text, Callout: callout}
-	rule, err := r.rules.Winner(wanted, r.isOurRule)
-	if errors.Is(err, requestkey.ErrNoRule) {
-		return failed("no other rule of request-key matches", nil)
-	} else if err != nil {
-		return failed("the rules of request-key cannot be followed", err)
-	}
-	if err := r.runRule(rule, wanted, d); err != nil {
+	if err := r.runRule(rule, macros); err != nil {
 		return failed(fmt.Sprintf("the rule of %s:%d failed", rule.Path, rule.Line), err)
 	}
 	return nil
 }
 
+// yields has that rule's program answer for an account as well, where nobody has named an identity: the mount may be one
+// with tickets of a user's own, of a domain or of Entra Kerberos, which worked before we were installed. It reports whether
+// there is an answer. If there is none the failure is told as ever, so the program is a child and has our deadline.
+func (r *request) yields(d keyring.Description) bool {
+	rule, macros, problem, _ := r.winner(d)
+	if problem != "" || slices.Contains(r.env, handedOn) {
+		return false
+	}
+	path, argv, pipe, err := rule.Argv(macros)
+	if err != nil || pipe {
+		return false
+	}
+	answered, _ := r.child(path, argv, append(r.env, handedOn))
+	return answered
+}
+
+// winner gives the rule that would have won without ours and what it is run with, else the problem.
+func (r *request) winner(d keyring.Description) (rule requestkey.Rule, m requestkey.Macros, problem string, err error) {
+	callout, err := keyring.Callout()
+	if err != nil {
+		return rule, m, "the request cannot be read", err
+	}
+	m = requestkey.Macros{
+		Request: requestkey.Request{Op: "create", Type: d.Type, Description: d.Text, Callout: callout},
+		Key:     fmt.Sprint(r.key), UID: fmt.Sprint(d.UID), GID: fmt.Sprint(d.GID),
+	}
+	rule, err = r.rules.Winner(m.Request, r.isOurRule)
+	if errors.Is(err, requestkey.ErrNoRule) {
+		return rule, m, "no other rule of request-key matches", nil
+	} else if err != nil {
+		return rule, m, "the rules of request-key cannot be followed", err
+	}
+	return rule, m, "", nil
+}
+
 // runRule does what a rule says.
-func (r *request) runRule(rule requestkey.Rule, wanted requestkey.Request, d keyring.Description) error {
+func (r *request) runRule(rule requestkey.Rule, m requestkey.Macros) error {
 	if slices.Contains(r.env, handedOn) {
 		return errors.New("it leads back to this program")
 	}
-	path, argv, pipe, err := rule.Argv(requestkey.Macros{
-		Request: wanted, Key: fmt.Sprint(r.key), UID: fmt.Sprint(d.UID), GID: fmt.Sprint(d.GID),
-	})
+	path, argv, pipe, err := rule.Argv(m)
 	if err != nil {
 		return err
 	}
 	if pipe {
-		return r.pipe(path, argv, wanted.Callout)
+		return r.pipe(path, argv, m.Callout)
 	}
 	return syscall.Exec(path, argv, append(r.env, handedOn))
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/lab/needs"
 )
 
@@ -126,4 +127,61 @@ func TestRuleBehindABar(t *testing.T) {
 	}
 	w.rule("theirs.conf", "create user * * |"+w.script("head -c 32769 /dev/zero")+"\n")
 	w.rejected(describe(foreignHost, "pid=0xa5", "pid=0xa6"), 3, "AZF-UPCALL-FOREIGN")
+}
+
+// A mount of an account may be one with a user's own ticket: of a domain, as in "Enable Active Directory authentication over
+// SMB for Linux clients accessing Azure Files", or of Entra Kerberos (himmelblau issue 1567). Where nobody has named an
+// identity its logins are answered as before the package was installed.
+func TestMountsWithUsersOwnTickets(t *testing.T) {
+	w := newWorld(t)
+	theirs := w.script(`exec keyctl instantiate "$1" theirs 0`)
+	w.rule("cifs.spnego.conf", "create user * * "+theirs+" %k %u\n")
+	w.config("")
+	for _, change := range [][]string{
+		{"creduid=0x0;user=root", "creduid=0xfffe;user=alice@CONTOSO.COM"},
+		{"creduid=0x0;user=root", "creduid=0x0;user=CLIENT01$"},
+		{"creduid=0x0;user=root", "creduid=0xfffe;user=65534"}, // username=$UID
+		{"creduid=0x0;user=root", "creduid=0xfffe"},
+	} {
+		r := w.ask(describe(host, change...))
+		if r.err != nil || string(r.payload) != "theirs" {
+			t.Fatalf("%s: %q, %v; %s", change[1], r.payload, r.err, w.logged())
+		}
+	}
+	if args := w.read("args"); !strings.HasSuffix(args, " 0\n") {
+		t.Errorf("arguments: %q", args)
+	}
+	w.silent()
+
+	// What names an identity is never left to another rule: its program would take any ticket that it finds.
+	check(os.Remove(filepath.Join(w.dir, "args")))
+	w.rejected(describe(host, "user=root", "user="+identity.Identity{Kind: identity.Token, TokenFile: "/gone"}.Username()), 3, "AZF-IDENTITY-UNKNOWN")
+	w.good(describe(host2, "user=root", "user="+clientID), host2)
+	w.config("default_identity: system\n")
+	w.good(describe(host, "creduid=0x0;user=root", "creduid=0x0;user=bob@CONTOSO.COM"), host)
+	if args := w.read("args"); args != "" {
+		t.Errorf("another rule's program was run: %s", args)
+	}
+}
+
+// Where the other rule's program has no answer either, ours is told, and soon.
+func TestNobodysLogin(t *testing.T) {
+	w := newWorld(t)
+	w.hurry()
+	w.config("")
+	keyctl := needs.Program(t, "keyctl", "keyutils")
+	for i, c := range []struct {
+		rule    string
+		seconds int
+	}{
+		{"/bin/true %k", 3},
+		{"/nonexistent %k", 3},
+		{"|/bin/cat", 3},
+		{"/bin/sleep 60", 3},
+		{w.script("exec "+shared.program+` "$1"`) + " %k", 3},
+		{keyctl + " negate %k 30 %S", 30}, // the published hardening
+	} {
+		w.rule("theirs.conf", "create user * * "+c.rule+"\n")
+		w.rejected(describe(host, "pid=0xa5", fmt.Sprintf("pid=0x%x", i)), c.seconds, "AZF-IDENTITY-UNKNOWN")
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -76,7 +77,7 @@ func (r *request) attempt() (err error) {
 	if host != "" && !r.isEndpoint(host) && !r.isOurChannel(d.Text) {
 		return r.handOver(d, host)
 	}
-	return r.login(d.Text)
+	return r.login(d)
 }
 
 func (r *request) keyFault(err error, problem string) error {
@@ -110,11 +111,11 @@ func (r *request) configured(host string) (e endpoint.Endpoint, err error) {
 
 // login serves a request that is ours. From here on this process is confined: the programs of others' rules, which
 // are run as request-key would run them, are behind us.
-func (r *request) login(text string) (err error) {
+func (r *request) login(d keyring.Description) (err error) {
 	if err := confine.Enter(program, r.env); err != nil {
 		return fault.Internal.New().Because(err)
 	}
-	if r.desc, err = parseDescription(text); err != nil {
+	if r.desc, err = parseDescription(d.Text); err != nil {
 		return fault.UpcallRequest.New(err.Error())
 	}
 	if r.cfg, err = config.Read(r.Host); err != nil {
@@ -137,6 +138,9 @@ func (r *request) login(text string) (err error) {
 	got, ok := tickets.Held(r.Host, r.cfg, who)
 	if !ok {
 		if got, err = r.ticket(who); err != nil {
+			if r.isNobodys(err) && r.yields(d) {
+				return nil
+			}
 			return err
 		}
 	}
@@ -163,8 +167,9 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 	if err != nil {
 		return tickets.Result{}, err
 	}
-	r.identify(manager, who)
-	r.contain(who.CRUID)
+	if err := r.identify(manager, who); !r.isNobodys(err) { // for whom nobody asks Azure, and another rule's program needs more
+		r.contain(who.CRUID)
+	}
 	ctx, cancel := r.limit()
 	defer cancel()
 	got, err := manager.Ensure(ctx, tickets.Request{
@@ -175,12 +180,20 @@ func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
 }
 
 // identify finds out with which identity a failure is told.
-func (r *request) identify(manager *tickets.Manager, who tickets.Login) {
-	if id, err := manager.Owner(who.Endpoint, who.CRUID, who.Username); err == nil {
+func (r *request) identify(manager *tickets.Manager, who tickets.Login) error {
+	id, err := manager.Owner(who.Endpoint, who.CRUID, who.Username)
+	if err == nil {
 		k := *r.known.Load()
 		k.identity = id.String()
 		r.known.Store(&k)
 	}
+	return err
+}
+
+// isNobodys reports whether an error means that neither the mount nor anything else names an identity. The label of one that
+// is no longer known does: another rule's program would find the ticket of another.
+func (r *request) isNobodys(err error) bool {
+	return fault.Is(err, fault.IdentityUnknown) && r.desc.named() && identity.Selector(r.desc.user) == ""
 }
 
 // contain gives up, before anything is read that another machine has written, what getting a ticket and answering with

@@ -101,6 +101,7 @@ var localDetails = []Detail{
 		{"the share was mounted by another tool, and nothing names its identity", "azfilesauth list shows ? for the identity"},
 		{"default_identity: is missing after an upgrade from another tool", "azfilesauth config show prints default beside it, and no file"},
 		{"the kernel logs in again for a mount whose ticket was deleted", "azfilesauth list does not show the host"},
+		{"the mount has a user's own ticket, of a domain or of Entra Kerberos, which has expired or is not found", "klist, as that user; journalctl -b -t cifs.upcall"},
 	}, "endpoints:\n  acct.file.core.windows.net: {identity: system}"},
 
 	{"AZF-SETUP-FAILED", []Cause{

@@ -21,7 +21,7 @@ func TestAnswerReachesTheCaller(t *testing.T) {
 	if got.err != nil || got.payload != "one, two\x00" {
 		t.Fatalf("the caller got %q, %v", got.payload, got.err)
 	}
-	if want := []string{"user 0 0 " + u.desc + "host=a;b;;c true"}; !slices.Equal(u.notes(t), want) {
+	if want := []string{"user 0 0 " + u.desc + "host=a;b;;c false"}; !slices.Equal(u.notes(t), want) {
 		t.Fatalf("the handler saw %q, want %q", u.notes(t), want)
 	}
 }
@@ -99,8 +99,8 @@ func TestKeyUnderConstruction(t *testing.T) {
 	if _, err := fmt.Fscan(c, &key); err != nil {
 		t.Fatal(err)
 	}
-	if under, err := keyring.UnderConstruction(key); err != nil || !under {
-		t.Errorf("before the answer: %t, %v", under, err)
+	if answered, err := keyring.Answered(key); err != nil || answered {
+		t.Errorf("before the answer: %t, %v", answered, err)
 	}
 	if err := keyring.Instantiate(key, []byte("stranger")); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a process without authority: %v", err)
@@ -112,10 +112,10 @@ func TestKeyUnderConstruction(t *testing.T) {
 	if got := <-done; got.err != nil || got.payload != "at last" {
 		t.Fatalf("the caller got %q, %v", got.payload, got.err)
 	}
-	if under, err := keyring.UnderConstruction(key); err != nil || under {
-		t.Errorf("after the answer: %t, %v", under, err)
+	if answered, err := keyring.Answered(key); err != nil || !answered {
+		t.Errorf("after the answer: %t, %v", answered, err)
 	}
-	if _, err := keyring.UnderConstruction(0x7fffffff); !errors.Is(err, unix.ENOKEY) {
+	if _, err := keyring.Answered(0x7fffffff); !errors.Is(err, unix.ENOKEY) {
 		t.Errorf("a key that does not exist: %v", err)
 	}
 }

@@ -58,11 +58,11 @@ func (h handler) answer() error {
 	if err != nil {
 		return err
 	}
-	under, err := keyring.UnderConstruction(h.key)
+	answered, err := keyring.Answered(h.key)
 	if err != nil {
 		return err
 	}
-	if err := h.note("%s %d %d %s %t", d.Type, d.UID, d.GID, d.Text, under); err != nil {
+	if err := h.note("%s %d %d %s %t", d.Type, d.UID, d.GID, d.Text, answered); err != nil {
 		return err
 	}
 	return keyring.Instantiate(h.key, []byte("one, two\x00"))

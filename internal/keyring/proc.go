@@ -96,22 +96,22 @@ func parseKey(line string) (Key, bool) {
 	}, err == nil && serial > 0
 }
 
-// UnderConstruction reports whether key still waits for its handler's answer. It wraps unix.ENOKEY
+// Answered reports whether key has got a value from its handler: it waits no longer, and was not rejected. It wraps unix.ENOKEY
 // when the caller sees no such key. KEYCTL_READ would tell too, but waits for the answer itself.
-func UnderConstruction(key Serial) (bool, error) {
+func Answered(key Serial) (bool, error) {
 	keys, err := Keys()
 	if err != nil {
 		return false, err
 	}
-	found, under := false, false
+	found, answered := false, true
 	for _, k := range keys {
 		if k.Serial == key {
 			// Of several lines all but one are forged; to answer a key once more than needed does no harm.
-			found, under = true, under || k.UnderConstruction
+			found, answered = true, answered && !k.UnderConstruction && !k.Negative
 		}
 	}
 	if !found {
 		return false, fmt.Errorf("looking for key %d: %w", key, unix.ENOKEY)
 	}
-	return under, nil
+	return answered, nil
 }
