@@ -50,7 +50,7 @@ func (m Mount) Same(e endpoint.Endpoint, share, dir string) bool {
 // IsKerberos reports whether the mount logs in by Kerberos.
 func (m Mount) IsKerberos() bool { return strings.HasPrefix(m.Sec, "krb5") }
 
-// ListFrom gives the SMB mounts of endpoints in a mount table, such as /proc/1/mountinfo. A table that cannot be opened is
+// ListFrom gives the SMB mounts of endpoints in a mount table, such as /proc/1/mountinfo. A table that cannot be read is
 // a fault.
 func ListFrom(path string, res endpoint.Resolver) ([]Mount, error) {
 	f, err := os.Open(path)
@@ -58,7 +58,11 @@ func ListFrom(path string, res endpoint.Resolver) ([]Mount, error) {
 		return nil, fault.MountTable.New(path).Because(errors.Unwrap(err))
 	}
 	defer func() { _ = f.Close() }()
-	return Parse(f, res)
+	all, err := Parse(f, res)
+	if err != nil {
+		return nil, fault.MountTable.New(path).Because(err)
+	}
+	return all, nil
 }
 
 // Parse reads a mount table in the format of proc_pid_mountinfo(5). Lines that are malformed, longer

@@ -15,7 +15,7 @@ func (c *Call) checkLiveMounts(ctx context.Context, snap ccache.Snapshot) error 
 	if c.Replace || c.owned && c.user == "" {
 		return nil
 	}
-	all, err := c.m.mounted()
+	all, err := c.m.Mounted()
 	if err != nil && c.owned { // then no place is changed that could be a mount's
 		c.unnamed = true
 		return nil

@@ -172,7 +172,7 @@ func (m *Manager) owner(e endpoint.Endpoint, cruid int, username string) (id ide
 	user = found.selector()
 	id, err = OwnerOf(found)
 	if fault.Is(err, fault.IdentityUnknown) {
-		live, _ := m.mounted() // what cannot be read gives no advice
+		live, _ := m.Mounted() // what cannot be read gives no advice
 		fstab, _ := mounts.Fstab(m.Host)
 		return identity.Identity{}, user, AdviseMachine(err, e, m.cfg, live, fstab)
 	}
@@ -200,7 +200,7 @@ func (m *Manager) evidence(e endpoint.Endpoint, cruid int, username string) (Evi
 	if username != "" && cruid == m.cfg.CredentialUID { // the table would tell nothing
 		return found, nil
 	}
-	found.Mounted, err = m.mounted()
+	found.Mounted, err = m.Mounted()
 	return found, err
 }
 

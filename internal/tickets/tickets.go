@@ -214,12 +214,3 @@ func (m *Manager) checkUID(uid int) error {
 	}
 	return nil
 }
-
-// mounted has the live mounts of every endpoint.
-func (m *Manager) mounted() ([]mounts.Mount, error) {
-	all, err := m.Mounted()
-	if err != nil {
-		return nil, fault.Internal.New().Because(err)
-	}
-	return all, nil
-}
