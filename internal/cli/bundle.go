@@ -39,12 +39,12 @@ func (s *session) bundle(c *cobra.Command, _ []string) error {
 		return nil
 	}
 	file := cmp.Or(s.file, s.Now().UTC().Format("azfilesauth-bundle-20060102T150405Z.tar.gz"))
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return err
-	}
+	path, err := filepath.Abs(file) // which fails in a directory that was removed
 	var info os.FileInfo
-	if err = s.Replace(path, s.Own(0o600), pack); err == nil {
+	if err == nil {
+		err = s.Replace(path, s.Own(0o600), pack)
+	}
+	if err == nil {
 		info, err = os.Stat(path)
 	}
 	if err != nil {
