@@ -202,7 +202,7 @@ func (h *Helper) delegate(ctx context.Context, j *job) int {
 		return h.fail(fault.Interrupted.New(), j)
 	}
 	if err != nil {
-		return h.fail(fault.MountFailed.New("no start").Because(err), j)
+		return h.fail(fault.MountFailed.New("no start").First("see why it does not run: "+fault.Word("file", j.mountCIFS)+" -V").Because(err), j)
 	}
 	j.confined = h.Confined()
 	f := j.explain(end, h.RequestKey)
