@@ -170,7 +170,7 @@ func clean(host string) (name, problem string) {
 	}
 	name = strings.TrimSuffix(strings.TrimSuffix(name, ":443"), ".")
 	if strings.Contains(name, ":") {
-		return "", "only port 443 is possible"
+		return "", "leave the port out: tickets are asked for at 443 and shares are at 445"
 	}
 	if name == "" {
 		return "", "the host is missing"

@@ -288,6 +288,9 @@ func (f *Fault) fill(text string, write func(name, value, before string) string)
 		if name == longer {
 			return f.bound.advice()
 		}
+		if name == domain {
+			return domainOf(f.values)
+		}
 		value := ""
 		if n := slices.Index(names, name); n < len(f.values) {
 			value = f.values[n]
@@ -299,7 +302,7 @@ func (f *Fault) fill(text string, write func(name, value, before string) string)
 // names are those of the places in both texts in the order of the values, each once.
 func (k *Kind) names() (names []string) {
 	expand(k.What+k.Fix, func(_, name string) string {
-		if name != longer && !slices.Contains(names, name) {
+		if name != longer && name != domain && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 		return ""

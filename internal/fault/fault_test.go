@@ -129,6 +129,29 @@ func TestPlaces(t *testing.T) {
 }
 
 // A fault knows which bound it hit, and who set that knows how it is widened.
+// The zone of a private endpoint is that of the account's cloud, here of kubernetes-sigs/azurefile-csi-driver issue 2944.
+func TestDomainOfTheAccount(t *testing.T) {
+	for host, want := range map[string]string{
+		"acct.file.core.chinacloudapi.cn":        "file.core.chinacloudapi.cn",
+		"acct.file.core.usgovcloudapi.net":       "file.core.usgovcloudapi.net",
+		"acct.z24.file.storage.azure.net":        "z24.file.storage.azure.net",
+		"acct.privatelink.file.core.windows.net": "file.core.windows.net",
+		"files.contoso.com":                      "file.core.windows.net",
+		"acct.file.core.$(reboot).net":           "file.core.windows.net",
+		"":                                       "file.core.windows.net",
+	} {
+		if fix := DNSFailed.New(host).Fix(); !strings.Contains(fix, "link the zone privatelink."+want+" to") {
+			t.Errorf("%s: %s", host, fix)
+		}
+		if fix := IPv6Only.New(host).Fix(); !strings.Contains(fix, "//<account>-ipv6."+want+"/<share>") {
+			t.Errorf("%s: %s", host, fix)
+		}
+	}
+	if fix := DNSFailed.Blank().Fix(); !strings.Contains(fix, "privatelink.file.core.windows.net") {
+		t.Error(fix)
+	}
+}
+
 func TestBounds(t *testing.T) {
 	outer, cancel := WithTimeout(t.Context(), time.Nanosecond, BoundFlag)
 	defer cancel()

@@ -53,3 +53,17 @@ func presentable(name, value string) bool {
 	}
 	return value != "" && Line(value) == value
 }
+
+// domain is the place in a Fix for the domain of the account's host, the first value. Each cloud and DNS zone has its own.
+const domain = "domain"
+
+// domainOf gives it, that of the public cloud where the host is not known or no account's.
+func domainOf(values []string) string {
+	host := strings.Join(values[:min(1, len(values))], "")
+	_, of, _ := strings.Cut(host, ".")
+	of = strings.TrimPrefix(of, "privatelink.")
+	if !presentable("host", host) || !strings.Contains("."+of, ".file.") {
+		return "file.core.windows.net"
+	}
+	return of
+}
