@@ -40,6 +40,8 @@ const unmounted = "unmounted"
 const (
 	retryUnit = "azfiles-mount-retry.service"
 	retryText = "next attempt at "
+
+	longestWait = 3 * time.Minute // of that unit
 )
 
 // notMounted gives the lines of fstab that should be mounted and are not. What cannot be read other
@@ -137,11 +139,8 @@ func (s *session) next(a absent) (cell, clause string) {
 		}
 		return "-", "it is not tried again automatically; to mount it: " + command
 	}
-	if a.NextTry.IsZero() {
+	if left := a.NextTry.Sub(s.Now()); left <= 0 || left > longestWait { // not known, or by a clock that was set since
 		return "by systemd", "systemd tries again within three minutes (azfiles-mount-retry)"
-	}
-	if !a.NextTry.After(s.Now()) {
-		return "now", "systemd is mounting it now"
 	}
 	left := timeLeft(s.Now(), a.NextTry)
 	return "try in " + left, "next try in " + left
