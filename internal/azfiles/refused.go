@@ -123,7 +123,7 @@ func azureRefused(x *exchange, _ *refusal) *fault.Fault { return fault.AzureRefu
 // RefusesToken reports whether an exchange failed because of its token, so that another one of the identity
 // could be accepted.
 func RefusesToken(err error) bool {
-	return fault.Is(err, fault.TokenRefused, fault.TokenTenant, fault.TokenAudience, fault.TokenExpired)
+	return fault.Is(err, fault.TokenRefused, fault.TokenTenant, fault.TokenAudience)
 }
 
 // RefusesIdentity reports whether an exchange failed because of what the identity may do. A token issued later

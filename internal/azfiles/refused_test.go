@@ -156,7 +156,7 @@ func TestTokensThatAzureRefuses(t *testing.T) {
 	for o, want := range map[azurefake.MintOptions]fault.Named{
 		{Audience: "https://storage.azure.com/"}:   fault.TokenAudience,
 		{Audience: "https://management.azure.com"}: fault.TokenAudience,
-		{Lifetime: -time.Hour}:                     fault.TokenExpired,
+		{Lifetime: -time.Hour}:                     fault.TokenRefused, // nobody could hand it over again: an identity service gave it
 	} {
 		b := newBench(t, azurefake.Options{})
 		b.token = b.mint(o)

@@ -31,9 +31,6 @@ func tokenRefused(x *exchange, r *refusal) *fault.Fault {
 	if strings.Contains(detail, "audience") && claims.Audience != "" && claims.Audience != x.endpoint.Cloud().Resource {
 		return fault.TokenAudience.New(x.who.Identity, r.Hidden.Text(claims.Audience, reply.MaxText), x.endpoint.Cloud().Resource)
 	}
-	if strings.Contains(detail, "lifetime") && !claims.Expiry.IsZero() && claims.Expiry.Before(x.now()) {
-		return fault.TokenExpired.New(x.who.Identity, x.now().Sub(claims.Expiry).Round(time.Second).String())
-	}
 	return fault.TokenRefused.New(x.host())
 }
 
