@@ -244,6 +244,20 @@ func TestOddRoots(t *testing.T) {
 	}
 }
 
+// Without a directory for temporary files the tools are not called missing.
+func TestNoDirectoryForTools(t *testing.T) {
+	h := tree(t, usual, healthy, map[string]string{
+		"/etc/azfilesauth/config.yaml 0600": "LOG_DESTINATION: file\n", "/etc/systemd/system/azfilesauth.service": "gone",
+	})
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	for name, actions := range map[string][]Action{"systemctl": {action(t, Unit)}, "systemd-sysusers": Default()} {
+		_, err := Run(t.Context(), h, actions, io.Discard)
+		if f := fault.From(err); !fault.Is(err, fault.SetupFailed) || !strings.Contains(f.Cause(), "no directory for "+name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Without the tool that makes users the command for it is told, and nothing is done.
 func TestToolsAreMissing(t *testing.T) {
 	h := tree(t, usual, healthy, map[string]string{

@@ -33,7 +33,7 @@ func run(ctx context.Context, h host.Host, tool string, args ...string) error {
 func (p *planner) runInScratch(files map[string][]byte, look func(dir string) error, tool string, args ...string) error {
 	dir, err := os.MkdirTemp("", "azfilesauth-setup-")
 	if err != nil {
-		return err
+		return fmt.Errorf("no directory for %s to work in: %s", tool, err.Error()) // whatever is missing, the tool is not
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	for path, content := range files {
