@@ -89,13 +89,13 @@ func cachedResult(line, path string, cred ccache.Credential) Result {
 	}
 }
 
-// maxMargin is the time before its end from which a ticket counts as stale: every login with it
-// would be followed by another one soon, and clocks may differ by as much (RFC 4120, 7.5.1).
+// maxMargin is how long before its end a ticket counts as stale at most, since every login with it would be followed by
+// another one soon, and how far its start may lie ahead: clocks may differ by as much (RFC 4120, 7.5.1).
 const maxMargin = 5 * time.Minute
 
-// stale reports whether a ticket is too near its end to log in with. Tickets that are short from the
+// stale reports whether a ticket is too near its end to log in with, or has not begun. Tickets that are short from the
 // start are used for three quarters of their life.
 func stale(cred ccache.Credential, now time.Time) bool {
 	margin := min(maxMargin, cred.EndTime.Sub(cred.ValidFrom())/4)
-	return cred.EndTime.Sub(now) < margin
+	return cred.EndTime.Sub(now) < margin || cred.ValidFrom().Sub(now) > maxMargin
 }

@@ -457,6 +457,28 @@ func TestListOfNamesAsTyped(t *testing.T) {
 	}
 }
 
+// A ticket that begins in the future shows that a clock is wrong: another one is asked for, whose failure tells by how much.
+func TestTicketThatHasNotBegun(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(w.request(acct, system))
+	l := Login{Endpoint: resolve(t, acct)}
+	for behind, usable := range map[time.Duration]bool{4 * time.Minute: true, 6 * time.Minute: false, 48 * time.Hour: false} {
+		w.now = func() time.Time { return time.Now().Add(-behind) }
+		m := w.manager()
+		if _, ok := Held(m.Host, m.cfg, l); ok != usable {
+			t.Errorf("%s behind: held %v", behind, ok)
+		}
+		r := w.request(acct, system)
+		if _, err := m.Ensure(t.Context(), r); usable && err != nil || !usable && !fault.Is(err, fault.ClockSkew) {
+			t.Errorf("%s behind: %v", behind, err)
+		}
+		r.Fresh = LastResort // the server may see it in another way
+		if res, err := m.Ensure(t.Context(), r); err != nil || !res.Cached || !usable && !fault.Is(res.Failure, fault.ClockSkew) {
+			t.Errorf("%s behind, as a last resort: %+v, %v", behind, res, err)
+		}
+	}
+}
+
 func TestTokenOfTheCaller(t *testing.T) {
 	w := newWorld(t)
 	r := w.request(acct, identity.Identity{Kind: identity.Token})
