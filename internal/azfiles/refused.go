@@ -57,6 +57,7 @@ type meaning struct {
 var meanings = []meaning{
 	{nil, []string{"AuthorizationPermissionMismatch"}, nil, roleMissing},
 	{nil, []string{"IpAuthorizationError", "AuthorizationSourceIPMismatch"}, nil, networkRules},
+	{nil, []string{"AuthorizationFailure"}, []string{"network security perimeter"}, perimeter},
 	{nil, []string{"AuthorizationFailure"}, []string{"network", "firewall", "ip address", "private endpoint"}, networkRules},
 	{nil, []string{"AccountIsDisabled"}, nil, accountDisabled},
 	{nil, []string{"AccountBeingCreated", "InsufficientAccountPermissions"}, nil, accountChanging},
@@ -87,6 +88,12 @@ func roleMissing(x *exchange, _ *refusal) *fault.Fault {
 
 func networkRules(x *exchange, _ *refusal) *fault.Fault {
 	return fault.NetworkRules.New(x.endpoint.Account(), x.who.Principal)
+}
+
+// perimeter is for accounts whose network rules do not count: the association with a perimeter enforces its own.
+func perimeter(x *exchange, r *refusal) *fault.Fault {
+	return networkRules(x, r).First("use the account's private endpoint, to which a perimeter does not apply, or let this network in: " +
+		"az network perimeter profile access-rule create -g <resource-group> --perimeter-name <perimeter> --profile-name <profile> -n <name> --address-prefixes '[<public address>/32]'")
 }
 
 // networkRulesPerhaps is for the code that a storage firewall gives without a word about networks. It is

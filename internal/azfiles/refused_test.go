@@ -81,7 +81,8 @@ func TestAnswersThatWereSeen(t *testing.T) {
 			"403 AuthorizationFailure", "the network rules of acct do not let", "a missing role can be the reason too",
 			"network-rule add --account-name acct", "private endpoint", "--assignee oid-1 --role",
 		}},
-		"storage-role": {fault.RoleMissing, 1, []string{"--assignee oid-1 --role"}},
+		"storage-perimeter": {fault.NetworkRules, 1, []string{"by network security perimeter", "perimeter profile access-rule create", "private endpoint"}},
+		"storage-role":      {fault.RoleMissing, 1, []string{"--assignee oid-1 --role"}},
 		"storage-token-issuer": {fault.TokenTenant, 1, []string{
 			"Issuer validation failed. Issuer did not match.", "takes tokens of the tenant " + home, "this one is of the tenant " + own,
 			"tenant_id=" + home, "authority_host=https://login.microsoftonline.com",
