@@ -26,6 +26,7 @@ func (c entraCode) passes() bool { return c.fault(entra{wire: new(wire)}).ID() =
 //   - 70021 and 700211: Azure/azure-workload-identity issues 340 and 1200; 7002138: Azure/login issue 517; 700212 and 700213: reports of
 //     the kind, as 7002381, which quotes a claim that the tenant's policy asks for
 //   - 700223 and 700238: "Troubleshoot an Azure Resource Manager workload identity service connection" (MicrosoftDocs/azure-devops-docs)
+//   - 70023: MicrosoftDocs/azure-docs issue 116275; 90061: Azure/azure-workload-identity issue 605, with the text of 501661
 //   - 501661: GitLab's documentation of OpenID Connect in Azure; 50166, which the page has for throttling alone, with the same text
 //     ("Request to External OIDC endpoint failed"); 7000272 ("used to sign the federated credential could not be found in the metadata
 //     of identity provider"), 700231, 7000226, 7002131 and those of expressions: reports
@@ -106,11 +107,12 @@ var entraCodes = []entraCode{
 	{entra.wrongAssertion, "the assertion's header cannot be read", []int{50120}},
 	{entra.wrongAssertion, "the assertion's signature is not valid", []int{50006, 50099, 900384, 7000274}},
 	{entra.issuerUnread, "none of the issuer's keys that Entra has read fits the assertion's signature", []int{5000811, 7000272}},
-	{entra.issuerUnread, "Entra cannot read the keys of the assertion's issuer", []int{50166, 501661}},
+	{entra.issuerUnread, "Entra cannot read the keys of the assertion's issuer", []int{50166, 501661, 90061}},
 	{entra.wrongAssertion, "the assertion's subject and issuer do not belong together", []int{50048}},
 	{entra.wrongAssertion, "the assertion is for another audience", []int{50010}},
 	{entra.wrongAssertion, "the assertion is for another application", []int{700021}},
 	{entra.wrongAssertion, "the assertion is for another authority", []int{700023}},
+	{entra.wrongAssertion, "the assertion is valid for more than a day, as that of /var/run/secrets/kubernetes.io/serviceaccount is", []int{70023}},
 	{entra.wrongAssertion, "the assertion lacks a claim", []int{90016}},
 
 	{entra.policy, "a Conditional Access policy blocks it", []int{53003, 50131}},

@@ -102,6 +102,8 @@ func TestEntraCodes(t *testing.T) {
 		"subject's case":       {work, azurefake.Order{Code: "AADSTS7002138"}, fault.EntraFederation, 2, []string{"lower case"}},
 		"foreign Entra token":  {work, azurefake.Order{Code: "AADSTS700236"}, fault.EntraFederation, 2, []string{"another tenant"}},
 		"issuer's keys":        {work, azurefake.Order{Code: "AADSTS7000272", Message: "The certificate with identifier 'x' used to sign the federated credential could not be found in the metadata of identity provider."}, fault.EntraAssertion, 2, []string{"https://oidc.azurefake.test/.well-known/openid-configuration answers", "jwks_uri"}},
+		"issuer, formerly":     {work, azurefake.Order{Code: "AADSTS90061", Message: "Request to External OIDC endpoint failed."}, fault.EntraAssertion, 2, []string{"cannot read the keys of the assertion's issuer"}},
+		"token of the pod":     {work, azurefake.Order{Code: "AADSTS70023", Message: "External OIDC Provider token must have a lifetime of less than or equal to 1.01:00:00"}, fault.EntraAssertion, 2, []string{"more than a day"}},
 		"issuer is private":    {work, azurefake.Order{Code: "AADSTS501661", Message: "Request to External OIDC endpoint failed."}, fault.EntraAssertion, 2, []string{"cannot read the keys of the assertion's issuer", "/.well-known/openid-configuration"}},
 		"federation forbidden": {work, azurefake.Order{Code: "AADSTS700223"}, fault.EntraPolicy, 2, []string{"does not allow federated credentials"}},
 		"chained federation":   {work, azurefake.Order{Code: "AADSTS700231"}, fault.EntraFederation, 2, []string{"cannot be used as another one"}},
