@@ -124,6 +124,9 @@ func toUNC(text string) (unc string, typed bool, problem string) {
 		if strings.IndexFunc(text, isHidden) == 0 {
 			return "", false, "it begins with a character that cannot be seen, such as the mark that some editors put at the start of a file"
 		}
+		if !strings.HasPrefix(text, "/") && strings.Contains(strings.Replace(text, "://", "", 1), ":/") {
+			return "", false, "it is in the form of NFS, by which nobody logs in: mount such a share with the type nfs; one of SMB begins with //"
+		}
 		return "", false, "it does not begin with //"
 	}
 	unc = text
