@@ -1,6 +1,7 @@
 package upcall
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,9 @@ func (r *request) delegate(got tickets.Result) error {
 	if err != nil {
 		return fault.Internal.New().Because(err)
 	}
-	answered, err := r.child(r.helper, []string{r.helper, "-E", "-k", conf, fmt.Sprint(r.key)}, r.env)
+	ctx, cancel := r.limit()
+	defer cancel()
+	answered, err := r.child(ctx, r.helper, []string{r.helper, "-E", "-k", conf, fmt.Sprint(r.key)}, r.env)
 	if answered {
 		return nil
 	}
@@ -39,9 +42,7 @@ func (r *request) delegate(got tickets.Result) error {
 
 // child runs a program that is to answer the key, and reports whether it did. It does not take our place, because
 // cifs.upcall never rejects a key and its exit status tells nothing (cifs.upcall.c, main).
-func (r *request) child(path string, argv, env []string) (answered bool, err error) {
-	ctx, cancel := r.limit()
-	defer cancel()
+func (r *request) child(ctx context.Context, path string, argv, env []string) (answered bool, err error) {
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args, cmd.Env = argv, env
 	// It has inherited the authority, so it must not outlive us.

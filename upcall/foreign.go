@@ -1,6 +1,7 @@
 package upcall
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -36,9 +37,9 @@ func (r *request) handOver(d keyring.Description, host string) error {
 	return nil
 }
 
-// yields has that rule's program answer for an account as well, where nobody has named an identity: the mount may be one
-// with tickets of a user's own, of a domain or of Entra Kerberos, which worked before we were installed. It reports whether
-// there is an answer. If there is none the failure is told as ever, so the program is a child and has our deadline.
+// yields has that rule's program answer for an account as well, where the login may be one with a ticket of a user's own, of a
+// domain or of Entra Kerberos, which worked before we were installed. It reports whether there is an answer. Without one the
+// login goes on as ours, so the program is a child and has half of our time.
 func (r *request) yields(d keyring.Description) bool {
 	rule, macros, problem, _ := r.winner(d)
 	if problem != "" || slices.Contains(r.env, handedOn) {
@@ -48,7 +49,11 @@ func (r *request) yields(d keyring.Description) bool {
 	if err != nil || pipe {
 		return false
 	}
-	answered, _ := r.child(path, argv, append(r.env, handedOn))
+	ctx, cancel := r.limit()
+	defer cancel()
+	ctx, cancel = context.WithTimeout(ctx, r.cfg.Upcall.Deadline/2)
+	defer cancel()
+	answered, _ := r.child(ctx, path, argv, append(r.env, handedOn))
 	return answered
 }
 

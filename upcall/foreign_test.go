@@ -130,35 +130,49 @@ func TestRuleBehindABar(t *testing.T) {
 }
 
 // A mount of an account may be one with a user's own ticket: of a domain, as in "Enable Active Directory authentication over
-// SMB for Linux clients accessing Azure Files", or of Entra Kerberos (himmelblau issue 1567). Where nobody has named an
-// identity its logins are answered as before the package was installed.
+// SMB for Linux clients accessing Azure Files", or of Entra Kerberos (himmelblau issue 1567). Its logins are answered as before
+// the package was installed, and never as the machine.
 func TestMountsWithUsersOwnTickets(t *testing.T) {
 	w := newWorld(t)
 	theirs := w.script(`exec keyctl instantiate "$1" theirs 0`)
 	w.rule("cifs.spnego.conf", "create user * * "+theirs+" %k %u\n")
-	w.config("")
-	for _, change := range [][]string{
-		{"creduid=0x0;user=root", "creduid=0xfffe;user=alice@CONTOSO.COM"},
-		{"creduid=0x0;user=root", "creduid=0x0;user=CLIENT01$"},
-		{"creduid=0x0;user=root", "creduid=0xfffe;user=65534"}, // username=$UID
-		{"creduid=0x0;user=root", "creduid=0xfffe"},
-	} {
-		r := w.ask(describe(host, change...))
-		if r.err != nil || string(r.payload) != "theirs" {
-			t.Fatalf("%s: %q, %v; %s", change[1], r.payload, r.err, w.logged())
+	for i, config := range []string{"", "default_identity: system\n", "endpoints: {" + host + ": {identity: system}}\n"} {
+		w.config(config)
+		for _, change := range []string{
+			"creduid=0xfffe;user=root", // no username=
+			"creduid=0xfffe;user=alice@CONTOSO.COM",
+			"creduid=0xfffe;user=65534", // username=$UID
+			"creduid=0xfffe",
+			"creduid=0x0;user=CLIENT01$", // of the keytab
+		} {
+			r := w.ask(describe(host, "creduid=0x0;user=root", change, "pid=0xa5", fmt.Sprintf("pid=0x%x", i)))
+			if r.err != nil || string(r.payload) != "theirs" {
+				t.Fatalf("%s, %q: %q, %v; %s", change, config, r.payload, r.err, w.logged())
+			}
 		}
 	}
 	if args := w.read("args"); !strings.HasSuffix(args, " 0\n") {
 		t.Errorf("arguments: %q", args)
 	}
 	w.silent()
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
+}
 
-	// What names an identity is never left to another rule: its program would take any ticket that it finds.
-	check(os.Remove(filepath.Join(w.dir, "args")))
-	w.rejected(describe(host, "user=root", "user="+identity.Identity{Kind: identity.Token, TokenFile: "/gone"}.Username()), 3, "AZF-IDENTITY-UNKNOWN")
+// What names an identity, and the machine's own login, is never left to another rule: its program would take any ticket that it
+// finds.
+func TestLoginsThatAreOurs(t *testing.T) {
+	w := newWorld(t)
+	w.rule("cifs.spnego.conf", "create user * * "+w.script(`exec keyctl instantiate "$1" theirs 0`)+" %k %u\n")
+	w.config("")
+	gone := identity.Identity{Kind: identity.Token, TokenFile: "/gone"}.Username()
+	w.rejected(describe(host, "creduid=0x0;user=root", "creduid=0xfffe;user="+gone), 3, "AZF-IDENTITY-UNKNOWN")
 	w.good(describe(host2, "user=root", "user="+clientID), host2)
 	w.config("default_identity: system\n")
-	w.good(describe(host, "creduid=0x0;user=root", "creduid=0x0;user=bob@CONTOSO.COM"), host)
+	w.good(describe(host), host)
+	w.store(65534, w.cached(0), systemLine)
+	w.good(describe(host, "creduid=0x0;user=root", "creduid=0xfffe;user=bob"), host)
 	if args := w.read("args"); args != "" {
 		t.Errorf("another rule's program was run: %s", args)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
-	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/metrics"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
@@ -137,10 +136,8 @@ func (r *request) login(d keyring.Description) (err error) {
 	who := tickets.Login{Endpoint: r.endpoint, CRUID: int(r.desc.creduid), Username: r.desc.user}
 	got, ok := tickets.Held(r.Host, r.cfg, who)
 	if !ok {
-		if got, err = r.ticket(who); err != nil {
-			if r.isNobodys(err) && r.yields(d) {
-				return nil
-			}
+		answered := false
+		if got, answered, err = r.ticket(d, who); err != nil || answered {
 			return err
 		}
 	}
@@ -159,41 +156,35 @@ func (r *request) login(d keyring.Description) (err error) {
 	return err
 }
 
-// ticket gets the service ticket for a login that the cache does not serve.
-func (r *request) ticket(who tickets.Login) (tickets.Result, error) {
+// ticket gets the service ticket for a login that the cache does not serve, unless the program of another rule has answered it.
+func (r *request) ticket(d keyring.Description, who tickets.Login) (got tickets.Result, answered bool, err error) {
 	manager, err := tickets.New(tickets.Options{
 		Access: r.Access, Host: r.Host, Config: r.cfg, Attempts: attempts, NoPrograms: true,
 	})
 	if err != nil {
-		return tickets.Result{}, err
+		return got, false, err
 	}
-	if err := r.identify(manager, who); !r.isNobodys(err) { // for whom nobody asks Azure, and another rule's program needs more
-		r.contain(who.CRUID)
+	if r.desc.named() && manager.MayBeOthers(who) && r.yields(d) {
+		return got, true, nil
 	}
+	r.identify(manager, who)
+	r.contain(who.CRUID)
 	ctx, cancel := r.limit()
 	defer cancel()
-	got, err := manager.Ensure(ctx, tickets.Request{
+	got, err = manager.Ensure(ctx, tickets.Request{
 		Endpoint: who.Endpoint, CRUID: who.CRUID, Username: who.Username, Fresh: tickets.LastResort,
 	})
 	got.Failure = r.late(ctx, got.Failure)
-	return got, r.late(ctx, err)
+	return got, false, r.late(ctx, err)
 }
 
 // identify finds out with which identity a failure is told.
-func (r *request) identify(manager *tickets.Manager, who tickets.Login) error {
-	id, err := manager.Owner(who.Endpoint, who.CRUID, who.Username)
-	if err == nil {
+func (r *request) identify(manager *tickets.Manager, who tickets.Login) {
+	if id, err := manager.Owner(who.Endpoint, who.CRUID, who.Username); err == nil {
 		k := *r.known.Load()
 		k.identity = id.String()
 		r.known.Store(&k)
 	}
-	return err
-}
-
-// isNobodys reports whether an error means that neither the mount nor anything else names an identity. The label of one that
-// is no longer known does: another rule's program would find the ticket of another.
-func (r *request) isNobodys(err error) bool {
-	return fault.Is(err, fault.IdentityUnknown) && r.desc.named() && identity.Selector(r.desc.user) == ""
 }
 
 // contain gives up, before anything is read that another machine has written, what getting a ticket and answering with

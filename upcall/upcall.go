@@ -13,8 +13,8 @@
 // request-key itself. A host in the domains of Azure is known without any file. For another one the
 // configuration is looked at, since it can name further hosts; a configuration that cannot be read
 // names none, so that what is wrong with it never stops another server's mount. Nothing else is
-// touched for another server: no credential cache, no lock, no network. Where nothing names an identity for an endpoint that
-// program is tried as well, as a child: its mount may have a ticket of its user's own.
+// touched for another server: no credential cache, no lock, no network. Where a login at an
+// endpoint may be one with a ticket of a user's own, that program is tried first, as a child (tickets.MayBeOthers).
 //
 // Invariants: the description is hostile (on some kernels any user can make one up), so it chooses
 // no file, no namespace and no identity that root has not named; its pid is a label. The kernel

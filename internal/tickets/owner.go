@@ -182,6 +182,21 @@ func (m *Manager) owner(e endpoint.Endpoint, cruid int, username string) (id ide
 	return id, user, err
 }
 
+// MayBeOthers reports whether a login may be one with a ticket of a user's own, of a domain or of Entra Kerberos: neither the
+// mount nor a record says who logs in, and it is not the machine's, by its credential uid and as root, or nobody is named.
+// What the configuration says of an account or in general must not answer it before such a ticket had its turn.
+func (m *Manager) MayBeOthers(l Login) bool {
+	found, err := m.evidence(l.Endpoint, l.CRUID, l.Username)
+	if err != nil || found.selector() != "" || placeOf(found.Cache.Cache, l.Endpoint, "").recorded {
+		return false
+	}
+	if l.CRUID != m.cfg.CredentialUID || l.Username != "" && l.Username != "root" {
+		return true
+	}
+	_, err = m.Owner(l.Endpoint, l.CRUID, l.Username)
+	return fault.Is(err, fault.IdentityUnknown)
+}
+
 func (m *Manager) evidence(e endpoint.Endpoint, cruid int, username string) (Evidence, error) {
 	c, err := m.cache(cruid)
 	if err != nil {
