@@ -187,6 +187,16 @@ func TestGenerator(t *testing.T) {
 	}
 }
 
+// What a generator says is in the journal of each boot.
+func TestGeneratorWithoutFstab(t *testing.T) {
+	dir := t.TempDir()
+	c := exec.Command("systemd/azfiles-generator", dir, dir, dir)
+	c.Env = append(os.Environ(), "SYSTEMD_FSTAB="+filepath.Join(dir, "none"))
+	if said, err := c.CombinedOutput(); err != nil || len(said) > 0 {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
 // A line that makes no sense does not end the others, and each one is read as systemd reads it.
 func TestGeneratorReadsAsSystemd(t *testing.T) {
 	tool(t, "systemd-escape")
