@@ -178,7 +178,10 @@ func TestFolderChangesUnderAStore(t *testing.T) {
 	put(t, s, ticket(host, realm, 1))
 	must(t, os.Chmod(dir, 0o777))
 	_, err := s.Load()
-	wantFault(t, err, fault.CCacheFolder, "0777")
+	wantFault(t, err, fault.CCacheFolder, "0777", "chmod +t "+dir)
+	must(t, os.Chmod(dir, 0o777|os.ModeSticky)) // as the fix says
+	load(t, s)
+	must(t, os.Chmod(dir, 0o777))
 	wantFault(t, s.Update(t.Context(), nil), fault.CCacheFolder)
 	_, err = s.LockEndpoint(t.Context(), host)
 	wantFault(t, err, fault.CCacheFolder)
@@ -206,6 +209,9 @@ func TestRunFolderIsMade(t *testing.T) {
 		if uid, gid, mode, _ := stat(t, run); uid != me || gid != os.Getegid() || mode != os.ModeDir|0o711 {
 			t.Errorf("%d:%d, %v", uid, gid, mode)
 		}
+		must(t, os.Chmod(run, 0o777|os.ModeSticky))
+		_, err = s.Load()
+		wantFault(t, err, fault.CCacheFolder, "1777", "chmod go-w "+run)
 		must(t, os.RemoveAll(run)) // at shutdown of a service, say
 		put(t, s, ticket(host, realm, 1))
 		must(t, os.RemoveAll(run))

@@ -206,6 +206,12 @@ func dirFault(h host.Host, err error) error {
 	f := fault.CCacheFolder.New(e.Problem).Because(e.Err)
 	if e.Missing != "" {
 		f = f.Advise("or make the directory: mkdir -m 0711 " + fault.Word("directory", e.Missing))
+	} else if e.Path != "" && !e.Link {
+		mode, word := "+t", fault.Word("directory", e.Path) // which is enough, and leaves /tmp to its users
+		if e.Path == h.Run {
+			mode = "go-w"
+		}
+		f = f.Advise("or close the directory: chown root:root " + word + " && chmod " + mode + " " + word)
 	}
 	return f
 }

@@ -97,7 +97,10 @@ func TestOfflineFindings(t *testing.T) {
 		"hard link": {after: func(t *testing.T, root string) {
 			hardLink(t, filepath.Join(root, cachePath), filepath.Join(root, "again"))
 		}, id: "ccache-file", status: Problem, says: "hard links", action: "ccache"},
-		"open folder":         {after: chmod("/run/azfilesauth", 0o777), id: "ccache-file", status: Problem, says: "/run/azfilesauth", fault: fault.CCacheFolder},
+		"open folder": {after: chmod("/run/azfilesauth", 0o777), id: "ccache-file", status: Problem, says: "/run/azfilesauth", fault: fault.CCacheFolder},
+		"open /run": {after: func(t *testing.T, root string) {
+			must(t, errors.Join(os.RemoveAll(filepath.Join(root, "run/azfilesauth")), os.Chmod(filepath.Join(root, "run"), 0o777)))
+		}, id: "ccache-file", status: Problem, says: "chmod +t /run", fault: fault.CCacheFolder, also: []ID{"identity-choice"}},
 		"a stranger's folder": {after: chown("/run/azfilesauth", 1000), id: "ccache-file", status: Problem, says: "uid 1000", fault: fault.CCacheFolder},
 		"missing folder":      {change: map[string]string{"var/lib/x": "x", "etc/azfilesauth/config.yaml": "USER_UID: 0\nKRB5_CC_NAME: /var/lib/none/cc\n"}, id: "ccache-file", status: Problem, says: "/var/lib/none", fault: fault.CCacheFolder, also: []ID{"identity-choice"}},
 		"another type":        {change: put("etc/azfilesauth/config.yaml", "USER_UID: 0\nKRB5_CC_NAME: \"KCM:\"\n"), id: "ccache-file", status: Problem, says: "KCM:", fault: fault.CCacheType, also: []ID{"identity-choice"}},

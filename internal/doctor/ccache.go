@@ -190,13 +190,13 @@ type cacheFile struct {
 func (s *Subject) cacheOf(cruid int) *cacheFile {
 	return once(s, "cache "+strconv.Itoa(cruid), func() *cacheFile {
 		c := &cacheFile{cruid: cruid, path: s.Config.CCacheName(cruid)}
-		if s.isUnmade(c.path) {
-			return c
-		}
 		c.info, _ = s.Lstat(c.path)
-		machine := s.Host
+		machine, path := s.Host, c.path
 		machine.Run = "" // so that it is not made
-		store, err := ccache.Open(machine, c.path, cruid)
+		if s.isUnmade(path) {
+			path = s.Run // where it is made must be safe as well
+		}
+		store, err := ccache.Open(machine, path, cruid)
 		if c.err = err; err == nil {
 			c.Snapshot, c.err = store.Load()
 		}
