@@ -30,7 +30,7 @@ type memory struct {
 	calls    uint64 // so many have been queued
 	tokens   map[string]identity.AccessToken
 	failures map[string]failure
-	forgot   map[string]time.Time // when a token was dropped because its identity lacked a right
+	forgot   map[string]time.Time // when a token was dropped
 }
 
 // keepFailures is how long a failure is remembered: longer than a call is queued. The name of a workload identity's token

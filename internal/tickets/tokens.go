@@ -81,16 +81,15 @@ func TokenOptions(o identity.Options, cfg *config.Config, e endpoint.Endpoint, c
 	return o
 }
 
-// forgetEvery bounds how often a process drops a token because the identity lacks a right: one without a role on
-// 500 accounts must not ask Entra 500 times.
+// forgetEvery bounds how often a process drops a token: an identity whose token 500 accounts refuse, or that has no role on
+// them, must not ask Entra 500 times.
 const forgetEvery = 30 * time.Second
 
 // forget drops the kept token after an exchange that another token could have passed, so that the next try sees
 // what was repaired meanwhile. It reports whether it did.
 func (c *Call) forget(err error) bool {
 	name := c.Identity.TokenName(c.tokenOptions())
-	right := azfiles.RefusesIdentity(err)
-	if !azfiles.RefusesToken(err) && !right || right && !c.m.memory.mayForget(name, c.m.Host.Now()) {
+	if !azfiles.RefusesToken(err) && !azfiles.RefusesIdentity(err) || !c.m.memory.mayForget(name, c.m.Host.Now()) {
 		return false
 	}
 	c.m.memory.forget(name)
