@@ -108,8 +108,8 @@ func (r *request) configured(host string) (e endpoint.Endpoint, err error) {
 	return cfg.Resolver.Resolve(host)
 }
 
-// login serves a request that is ours. From here on this process is confined: the programs of others' rules, which
-// are run as request-key would run them, are behind us.
+// login serves a request that is ours. From here on this process is confined, and so is the program of another's rule where
+// nothing names an identity (see yields); those of other servers' requests are behind us, run as request-key would run them.
 func (r *request) login(d keyring.Description) (err error) {
 	if err := confine.Enter(program, r.env); err != nil {
 		return fault.Internal.New().Because(err)
