@@ -277,6 +277,28 @@ func TestDebThatDoesNotUnpack(t *testing.T) {
 	r.works(t)
 }
 
+// TestPackageOverASetup installs over what "azfilesauth setup" has made for a binary that was copied.
+func TestPackageOverASetup(t *testing.T) {
+	for kind, install := range map[string]func(r root){
+		"deb": func(r root) { r.install(t, built(t, debAMD64)) },
+		"rpm": func(r root) { r.rpm(t, "-i", built(t, rpmAMD64)) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			r := rpmRoot(t)
+			command(t, "cp", unpacked(t, debAMD64).path("usr/bin/azfilesauth"), r.path("usr/bin/"))
+			r.run(t, "azfilesauth", "setup")
+			install(r)
+			r.enabled(t)
+			r.run(t, "azfilesauth", "setup", "--undo")
+			if r.has("etc/systemd/system/azfilesrefresh.service") {
+				t.Error("a unit hides the packaged one")
+			}
+			r.enabled(t)
+			r.works(t)
+		})
+	}
+}
+
 // repack changes a package; it stays of the same version.
 func repack(t *testing.T, deb string, change func(dir root)) string {
 	t.Helper()
