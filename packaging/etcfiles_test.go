@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -297,6 +298,25 @@ func TestPackageOverASetup(t *testing.T) {
 			r.works(t)
 		})
 	}
+}
+
+// TestDebStartsItsOwnDaemon holds that a daemon that ran before, without a package, does not stay in the place of ours.
+func TestDebStartsItsOwnDaemon(t *testing.T) {
+	r, deb := newRoot(t, "bookworm"), built(t, debAMD64)
+	const calls = "tmp/calls"
+	r.write(t, "run/systemd/system/x", "")
+	r.write(t, "usr/bin/systemctl", "#!/bin/sh\necho \"$*\" >>/"+calls+"\n[ \"$2\" != is-enabled ] || echo enabled\n")
+	command(t, "chmod", "0755", r.path("usr/bin/systemctl"))
+	asked := func(what, want string) {
+		t.Helper()
+		got := regexp.MustCompile(`(?m)\b(stop|start|restart) azfilesrefresh.service$`).FindAllString(r.read(t, calls), -1)
+		equal(t, what, strings.Join(got, ", "), want)
+		r.write(t, calls, "")
+	}
+	r.install(t, deb)
+	asked("installed", "stop azfilesrefresh.service, start azfilesrefresh.service")
+	r.install(t, next(t, deb))
+	asked("upgraded", "restart azfilesrefresh.service")
 }
 
 // repack changes a package; it stays of the same version.
