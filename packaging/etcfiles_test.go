@@ -280,14 +280,17 @@ func TestDebThatDoesNotUnpack(t *testing.T) {
 
 // TestPackageOverASetup installs over what "azfilesauth setup" has made for a binary that was copied.
 func TestPackageOverASetup(t *testing.T) {
+	setup := func(r root) {
+		command(t, "cp", unpacked(t, debAMD64).path("usr/bin/azfilesauth"), r.path("usr/bin/"))
+		r.run(t, "azfilesauth", "setup")
+	}
 	for kind, install := range map[string]func(r root){
 		"deb": func(r root) { r.install(t, built(t, debAMD64)) },
 		"rpm": func(r root) { r.rpm(t, "-i", built(t, rpmAMD64)) },
 	} {
 		t.Run(kind, func(t *testing.T) {
 			r := rpmRoot(t)
-			command(t, "cp", unpacked(t, debAMD64).path("usr/bin/azfilesauth"), r.path("usr/bin/"))
-			r.run(t, "azfilesauth", "setup")
+			setup(r)
 			install(r)
 			r.enabled(t)
 			r.run(t, "azfilesauth", "setup", "--undo")
@@ -298,6 +301,14 @@ func TestPackageOverASetup(t *testing.T) {
 			r.works(t)
 		})
 	}
+	r := newRoot(t, "bookworm")
+	r.install(t, built(t, debAMD64))
+	command(t, "dpkg", "--root="+string(r), "--remove", "azfilesauth")
+	setup(r)
+	use(t, r)
+	command(t, "dpkg", "--root="+string(r), "--purge", "azfilesauth")
+	used(t, r)
+	equal(t, "set up after a removal, purged: who is asked", r.handler(t), oursAnswers)
 }
 
 // TestDebStartsItsOwnDaemon holds that a daemon that ran before, without a package, does not stay in the place of ours.
