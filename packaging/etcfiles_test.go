@@ -221,6 +221,12 @@ func TestDebGoesBack(t *testing.T) {
 		r.enabled(t)
 		r.works(t)
 	}
+	r := newRoot(t, "bookworm")
+	r.install(t, built(t, debAMD64))
+	r.install(t, repack(t, upstreamDeb(t, upstreamTree(t), false), func(dir root) { // one that is to come
+		command(t, "sed", "-i", "s/^Version: .*/Version: 3.0-1/", dir.path("DEBIAN/control"))
+	}))
+	r.wentBack(t)
 }
 
 func (r root) wentBack(t *testing.T) {
