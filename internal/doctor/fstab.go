@@ -160,7 +160,7 @@ func examineCIFSLine(l mounts.FstabLine, e endpoint.Endpoint) Result {
 		return Warned("add username=root to the options of "+entryPlace(l)+", or username= with the client id of the identity that is to log in",
 			"%s: users can mount it, and with a client ID in the variable USER they choose which managed identity of this machine logs in", entryPlace(l))
 	}
-	r := Known("%s mounts %s with a ticket that something else has to fetch before; with the type azfiles the mount fetches it", entryPlace(l), e)
+	r := Known("%s mounts %s with the ticket that its login finds; with the type azfiles the mount fetches it, and tells why it fails", entryPlace(l), e)
 	if l.WantsTicket() {
 		r = Known("%s mounts %s with a ticket that azfilesrefresh fetches at boot", entryPlace(l), e)
 	}

@@ -51,6 +51,9 @@ func (s *Subject) examineLogin(l login) Result {
 	if unread && !fault.Is(c.err, fault.CCacheDamaged) {
 		return s.CannotSee(c.path, c.err)
 	}
+	if l.foreign && fault.Is(l.err, fault.IdentityUnknown) {
+		return Known("%s: it logs in with a ticket of its user's own, of a domain or of Entra Kerberos: nothing names an identity for it", l.where)
+	}
 	r := Failed(tickets.AdviseMachine(l.err, s.Target.Endpoint, s.Config, s.Mounts, s.Fstab)).at(l.where)
 	if fault.Is(l.err, fault.IdentityUnknown, fault.RecordUntrusted, fault.CCacheDamaged) {
 		r.Status = Warning

@@ -150,6 +150,7 @@ type login struct {
 	failed   bool   // it is that of a mount that failed
 	user     string // the selector of its user name
 	apart    bool   // it has, or will have where it must, a session of its own
+	foreign  bool   // it may be one with a ticket of a user's own, of a domain
 }
 
 // logins gives the uses of a target that log in with a ticket. A target that is not used yet, but
@@ -208,10 +209,15 @@ func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Lin
 
 // loginOfLine is the use that a line makes.
 func (s *Subject) loginOfLine(e endpoint.Endpoint, l mounts.FstabLine) login {
-	r, err := tickets.LoginOfLine(l, e, s.Config, s.Host, func(cruid int, username string) (identity.Identity, error) { return s.owner(e, cruid, username) })
+	foreign := false
+	r, err := tickets.LoginOfLine(l, e, s.Config, s.Host, func(cruid int, username string) (identity.Identity, error) {
+		foreign = !tickets.IsMachines(s.Config, cruid, username)
+		return s.owner(e, cruid, username)
+	})
 	_, unshared := l.Options.Get(mounts.UnsharedSocket)
 	return login{
 		where: entryPlace(l), target: filepath.Clean(l.Target), cruid: r.CRUID, identity: r.Identity, err: err, user: r.Username, apart: unshared || l.IsOurs(),
+		foreign: foreign,
 	}
 }
 
@@ -227,6 +233,7 @@ func (s *Subject) loginOfMount(e endpoint.Endpoint, m *mounts.Mount) login {
 	use := login{where: "the mount " + m.Target, target: m.Target, cruid: max(m.CRUID, 0), live: true, user: identity.Selector(m.Username)}
 	_, use.apart = m.Options.Get(mounts.UnsharedSocket)
 	use.identity, use.err = s.owner(e, use.cruid, m.Username)
+	use.foreign = !tickets.IsMachines(s.Config, use.cruid, m.Username)
 	return use
 }
 

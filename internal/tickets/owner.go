@@ -182,6 +182,12 @@ func (m *Manager) owner(e endpoint.Endpoint, cruid int, username string) (id ide
 	return id, user, err
 }
 
+// IsMachines reports whether a login whose user name tells no identity is the machine's: by its credential uid, and as root, as
+// mount.cifs calls who names nobody.
+func IsMachines(cfg *config.Config, cruid int, username string) bool {
+	return cruid == cfg.CredentialUID && (username == "" || username == "root")
+}
+
 // MayBeOthers reports whether a login may be one with a ticket of a user's own, of a domain or of Entra Kerberos: neither the
 // mount nor a record says who logs in, and it is not the machine's, by its credential uid and as root, or nobody is named.
 // What the configuration says of an account or in general must not answer it before such a ticket had its turn.
@@ -190,7 +196,7 @@ func (m *Manager) MayBeOthers(l Login) bool {
 	if err != nil || found.selector() != "" || placeOf(found.Cache.Cache, l.Endpoint, "").recorded {
 		return false
 	}
-	if l.CRUID != m.cfg.CredentialUID || l.Username != "" && l.Username != "root" {
+	if !IsMachines(m.cfg, l.CRUID, l.Username) {
 		return true
 	}
 	_, err = m.Owner(l.Endpoint, l.CRUID, l.Username)
