@@ -67,6 +67,7 @@ type Attempt struct {
 	Success  time.Time    // when the last one that succeeded ended
 	Spread   string       // who else fails for the same reason, and shall try at the same time
 	Foreign  *fault.Fault // why the ticket is not ours to refresh, nil when it is
+	Others   bool         // the logins may have tickets of users' own
 }
 
 // Policy says when tickets are replaced.
@@ -180,6 +181,9 @@ func (p Policy) foreign(now time.Time, mounted []mounts.Mount, t Ticket, known b
 	}
 	if a.Foreign != nil {
 		return a.Foreign.What()
+	}
+	if a.Others {
+		return "its logins may have a ticket of a user's own, of a domain or of Entra Kerberos"
 	}
 	if !known || t.Identity == "" || t.Refreshable {
 		return ""

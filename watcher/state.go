@@ -248,9 +248,11 @@ func (w *watcher) findOwners() {
 		if memo.sign == sign {
 			continue
 		}
-		memo.sign, memo.Foreign = sign, nil
+		memo.sign, memo.Foreign, memo.Others = sign, nil, false
 		if t.Identity != "" && t.Trusted {
 			memo.owner = t.Identity
+		} else if memo.owner == "" && t.Identity == "" && k.User == "" && !slices.ContainsFunc(mounted, w.isMachines) {
+			memo.Others = true // until a login of one has obtained a ticket of ours, which has a record
 		} else if names := w.endpointsOf(k); len(names) > 0 && (known || memo.owner == "") {
 			// Only the configuration or the mount can tell. If they do not, a person shall hear of it
 			// before the ticket expires, and nobody be asked when there is none.
@@ -262,6 +264,10 @@ func (w *watcher) findOwners() {
 			}
 		}
 	}
+}
+
+func (w *watcher) isMachines(m mounts.Mount) bool {
+	return tickets.IsMachines(w.cfg, m.CRUID, m.Username)
 }
 
 // isDenied reports whether an error means that we may not refresh, rather than that it failed.
