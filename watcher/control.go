@@ -153,7 +153,7 @@ func (w *watcher) wanted(host string) (map[Key][]endpoint.Endpoint, error) {
 	}
 	mounted := map[Key]bool{} // whoever logs in
 	for k := range w.mounts {
-		if names := w.endpointsOf(k); len(names) > 0 && (host == "" && !w.awaited[k] || k.Host == named.Host()) {
+		if names := w.endpointsOf(k); len(names) > 0 && (host == "" && !w.awaited[k] && !w.memos[k].Others || k.Host == named.Host()) {
 			found[k] = names
 			mounted[Key{Host: k.Host, CRUID: k.CRUID}] = true
 		}
