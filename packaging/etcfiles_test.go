@@ -282,6 +282,12 @@ func TestDebThatDoesNotUnpack(t *testing.T) {
 	equal(t, "not gone back: who is asked", r.handler(t), oursAnswers)
 	r.enabled(t)
 	r.works(t)
+	for _, gone := range []string{"usr/bin/azfilesrefresh", "usr/lib/azfilesauth/etc-files"} { // dpkg was killed meanwhile, and goes on
+		if err := os.Remove(r.path(gone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.script(t, "postrm", "upgrade")
 }
 
 // TestPackageOverASetup installs over what "azfilesauth setup" has made for a binary that was copied.
