@@ -57,9 +57,5 @@ func main() {
 
 // commands is azfilesauth, one of whose commands is the daemon.
 func commands(args []string, version string, ignored map[string]string) int {
-	return cli.Main(args, version, ignored, func(o cli.WatchOptions) int {
-		h := host.Real()
-		h.Config, h.Mounts, h.Ignored = o.Config, o.Mountinfo, ignored
-		return watcher.Watch(watcher.Options{Host: h, Version: version, Socket: o.Socket})
-	})
+	return cli.Main(args, version, ignored, func(h host.Host, socket string) int { return watcher.Watch(h, version, socket) })
 }

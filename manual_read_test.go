@@ -143,7 +143,7 @@ func (p page) keys() (all []string) {
 func run(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errors bytes.Buffer
-	app := cli.App{Stdout: &out, Stderr: &errors, Version: "2", Host: host.Host{Config: "/nonexistent"}, Watch: func(cli.WatchOptions) int { return 0 }}
+	app := cli.App{Stdout: &out, Stderr: &errors, Version: "2", Host: host.Host{Config: "/nonexistent"}, Watch: func(host.Host, string) int { return 0 }}
 	if status := app.Run(append([]string{"azfilesauth"}, args...)); status != 0 {
 		t.Fatalf("azfilesauth %q: exit status %d: %s", args, status, &errors)
 	}

@@ -32,8 +32,8 @@ func Main(args []string, version string, ignored map[string]string) int {
 	if os.Geteuid() != 0 {
 		return failed(dropin, fault.NotRoot.New(dropin))
 	}
-	h := a.on(host.Real())
-	h.Ignored = ignored
+	h := host.Real()
+	h.Config, h.Mounts, h.Ignored = a.Config, a.Mountinfo, ignored
 	out := log.Dropin(h, log.DaemonFile, os.Stderr, logSettings(h), log.StderrIsJournal())
 	defer out.Flush(log.Patience)
 	if a.Provision {
@@ -51,23 +51,15 @@ func Main(args []string, version string, ignored map[string]string) int {
 	})
 }
 
-// on is the machine h with the configuration and the mount table of the command line.
-func (a arguments) on(h host.Host) host.Host {
-	h.Config, h.Mounts = a.Config, a.Mountinfo
-	return h
-}
-
-// Watch is azfilesauth watch on this machine. It fills in what o leaves open and gives the exit status.
-func Watch(o Options) int {
+// Watch is azfilesauth watch on the machine h, which others reach at socket. It gives the exit status.
+func Watch(h host.Host, version, socket string) int {
 	confine.HideMemory()
-	if o.Name == "" {
-		o.Name = "azfilesauth watch"
-	}
-	out := log.Foreground(o.Host, os.Stderr, logSettings(o.Host), log.StderrIsJournal())
+	out := log.Foreground(h, os.Stderr, logSettings(h), log.StderrIsJournal())
 	defer out.Flush(log.Patience)
-	o.Log, o.Reopen = out.Logger, out.Reopen
-	o.Access = tickets.RealAccess()
-	return Run(context.Background(), o)
+	return Run(context.Background(), Options{
+		Host: h, Name: "azfilesauth watch", Version: version, Socket: socket,
+		Log: out.Logger, Reopen: out.Reopen, Access: tickets.RealAccess(),
+	})
 }
 
 // logSettings are what the configuration says of the log; one that cannot be read is told of later.

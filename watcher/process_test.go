@@ -55,8 +55,10 @@ func refreshMain() int {
 	road := must(transport.NewRoute(transport.Options{
 		Bundles: []string{os.Getenv("TEST_CA")}, Dial: azurefake.Dial(os.Getenv("TEST_STORAGE"), os.Getenv("TEST_IMDS")),
 	}))
+	h := own()
+	h.Config, h.Mounts = a.Config, a.Mountinfo
 	return Run(context.Background(), Options{
-		Host: a.on(own()), Name: dropin, Version: "2.0.0", Socket: a.Socket,
+		Host: h, Name: dropin, Version: "2.0.0", Socket: a.Socket,
 		Log: l.Logger, Reopen: l.Reopen, Access: tickets.Access{Transport: road, IMDS: road},
 	})
 }

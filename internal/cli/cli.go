@@ -51,16 +51,16 @@ type App struct {
 	Terminal bool          // Stderr is one
 	Interval time.Duration // from one look of status --watch to the next
 
-	// Watch is the daemon, which runs until a signal and gives the exit status. It is a face of its
-	// own, so it is handed in.
-	Watch func(WatchOptions) int
+	// Watch is the daemon on a machine, with where status and refresh reach it. It runs until a signal and gives the exit
+	// status. It is a face of its own, so it is handed in.
+	Watch func(h host.Host, socket string) int
 
 	tickets.Access
 }
 
 // Main is azfilesauth on this machine. It takes os.Args, what was taken out of the environment and the daemon, and gives
 // the exit status.
-func Main(args []string, version string, ignored map[string]string, watch func(WatchOptions) int) int {
+func Main(args []string, version string, ignored map[string]string, watch func(h host.Host, socket string) int) int {
 	confine.HideMemory()
 	a := App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,

@@ -44,7 +44,6 @@ type options struct {
 	krb5, stockHandler    bool
 	node, stay            bool
 	layers                string
-	watch                 WatchOptions
 }
 
 // commands are all commands in the order of the help.

@@ -119,8 +119,8 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // playWatch is the daemon of "azfilesauth watch" in the scripts.
-func playWatch(o WatchOptions) int {
-	fmt.Printf("%+v\n", o)
+func playWatch(h host.Host, socket string) int {
+	fmt.Printf("{Config:%s Mountinfo:%s Socket:%s}\n", h.Config, h.Mounts, socket)
 	return 3
 }
 

@@ -7,23 +7,15 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// WatchOptions are what azfilesauth watch hands to the daemon. Its paths are absolute.
-type WatchOptions struct {
-	Config    string // the configuration
-	Mountinfo string // the mount table
-	Socket    string // where status and refresh reach it
-}
-
 func watchFlags(f *pflag.FlagSet, s *session) {
-	s.watch = WatchOptions{Config: s.Config, Mountinfo: s.Mounts, Socket: s.Socket}
-	f.StringVar(&s.watch.Mountinfo, "mountinfo", s.Mounts, "the mount table to follow, such as /proc/1/mountinfo: a `PATH`")
-	f.StringVar(&s.watch.Socket, "socket", s.Socket, "where status and refresh reach it: a `PATH`")
-	f.StringVar(&s.watch.Config, "config", s.Config, "the configuration: a `PATH`")
+	f.StringVar(&s.Mounts, "mountinfo", s.Mounts, "the mount table to follow, such as /proc/1/mountinfo: a `PATH`")
+	f.StringVar(&s.Socket, "socket", s.Socket, "where status and refresh reach it: a `PATH`")
+	f.StringVar(&s.Config, "config", s.Config, "the configuration: a `PATH`")
 }
 
 // relativePath tells of a path of the daemon that depends on where it is started.
 func relativePath(s *session, _ []string) string {
-	for _, p := range []struct{ flag, path string }{{"--config", s.watch.Config}, {"--mountinfo", s.watch.Mountinfo}, {"--socket", s.watch.Socket}} {
+	for _, p := range []struct{ flag, path string }{{"--config", s.Config}, {"--mountinfo", s.Mounts}, {"--socket", s.Socket}} {
 		if !filepath.IsAbs(p.path) {
 			return "the path for " + p.flag + " must be absolute"
 		}
@@ -33,6 +25,6 @@ func relativePath(s *session, _ []string) string {
 
 // watchMounts runs the daemon, which tells all that happens itself.
 func (s *session) watchMounts(*cobra.Command, []string) error {
-	s.exit = s.Watch(s.watch)
+	s.exit = s.Watch(s.Host, s.Socket)
 	return nil
 }
