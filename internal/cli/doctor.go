@@ -93,11 +93,7 @@ func (s *session) repair(ctx context.Context, r doctor.Report) ([]setup.Change, 
 			todo = append(todo, a)
 		}
 	}
-	out := s.Stdout // the diffs are there before the first change
-	if s.json {
-		out = io.Discard
-	}
-	return setup.Run(ctx, setup.At(s.root), todo, out)
+	return setup.Run(ctx, setup.At(s.root), todo, s.progress())
 }
 
 // paint colours the words of a report.

@@ -42,11 +42,7 @@ func (s *session) setup(c *cobra.Command, _ []string) error {
 	if s.dryRun {
 		do = setup.Show
 	}
-	out := s.Stdout // the diffs are there before the first change, whatever happens then
-	if s.json {
-		out = io.Discard
-	}
-	changes, err := do(ctx, host, s.actions(), out)
+	changes, err := do(ctx, host, s.actions(), s.progress())
 	if err != nil {
 		if len(changes) > 0 {
 			s.notes = append(s.notes, fmt.Sprintf("%d changes were made before; azfilesauth setup --undo reverts them", len(changes)))
@@ -75,12 +71,8 @@ func (s *session) setupNode(ctx context.Context, host setup.Host) error {
 		}
 		return err
 	}
-	out := s.Stdout
-	if s.json {
-		out = io.Discard
-	}
 	node := setup.Node{Host: host, Program: "/proc/self/exe", Version: s.Version, Layers: s.layers}
-	changes, err := node.Install(ctx, out)
+	changes, err := node.Install(ctx, s.progress())
 	if err != nil {
 		return err
 	}

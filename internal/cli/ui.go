@@ -50,6 +50,14 @@ func (s *session) result(v any, human func(w io.Writer)) error {
 	return s.print(b.Bytes())
 }
 
+// progress is where the diffs of a setup go before its first change, whatever happens then.
+func (s *session) progress() io.Writer {
+	if s.json {
+		return io.Discard
+	}
+	return s.Stdout
+}
+
 // fail tells what happened and how to fix it.
 func (s *session) fail(f *fault.Fault, exit int) {
 	if s.json {
