@@ -401,10 +401,8 @@ func (c *Call) exchange(ctx context.Context) (ccache.Credential, error) {
 		}
 		c.tellToken(token, kept)
 		c.principal = claimsOf(token.Value)
-		caller := azfiles.Caller{Identity: c.line}
-		if claims, ok := identity.ClaimsOf(token.Value); ok {
-			caller.Principal = claims.ObjectID
-		}
+		claims, _ := identity.ClaimsOf(token.Value) // of a token that tells none they are empty
+		caller := azfiles.Caller{Identity: c.line, Principal: claims.ObjectID}
 		client := c.m.client
 		client.Transport = c.way
 		cred, err := client.Exchange(ctx, c.Endpoint, token.Value, caller)

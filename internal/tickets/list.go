@@ -97,22 +97,17 @@ func (m *Manager) Bare(cruid int) (path string, found []*ccache.Credential, err 
 	return c.Path(), found, err
 }
 
-func (m *Manager) load(cruid int) (path string, snap ccache.Snapshot, err error) {
-	c, err := m.cache(cruid)
-	if err != nil {
-		return "", snap, err
-	}
-	snap, err = c.Load()
-	return c.Path(), snap, err
-}
-
 // List reads the cache of a credential uid. Its errors are faults.
 func (m *Manager) List(cruid int) (Listing, error) {
-	path, snap, err := m.load(cruid)
+	c, err := m.cache(cruid)
 	if err != nil {
 		return Listing{}, err
 	}
-	l := Listing{CCache: path, seen: Evidence{CRUID: cruid, Config: m.cfg, Cache: snap, Path: path}}
+	snap, err := c.Load()
+	if err != nil {
+		return Listing{}, err
+	}
+	l := Listing{CCache: c.Path(), seen: Evidence{CRUID: cruid, Config: m.cfg, Cache: snap, Path: c.Path()}}
 	if snap.Cache == nil {
 		return l, nil
 	}

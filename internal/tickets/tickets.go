@@ -23,7 +23,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/azfiles"
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/config"
-	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/keyring"
@@ -191,8 +190,10 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	if c := m.caches[uid]; c != nil {
 		return c, nil
 	}
-	if err := m.checkUID(uid); err != nil {
-		return nil, err
+	if !m.cfg.Local { // else the stock handler never reads its tickets
+		if _, err := m.cfg.CRUID(strconv.Itoa(uid), m.Host); err != nil {
+			return nil, err
+		}
 	}
 	store, err := ccache.Open(m.Host, m.cfg.CCacheName(uid), uid)
 	if err != nil {
@@ -201,16 +202,4 @@ func (m *Manager) cache(uid int) (*cache, error) {
 	c := &cache{Store: store, writer: newWriter()}
 	m.caches[uid] = c
 	return c, nil
-}
-
-// checkUID makes sure that the machine knows a credential uid, or the stock handler never reads its tickets.
-func (m *Manager) checkUID(uid int) error {
-	if uid == 0 || m.cfg.Local {
-		return nil
-	}
-	text := strconv.Itoa(uid)
-	if _, err := m.Host.LookupUser(text); err != nil {
-		return fault.UIDUnknown.New(text).Because(err)
-	}
-	return nil
 }
