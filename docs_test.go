@@ -90,7 +90,7 @@ func TestDocsHaveExamplesThatAreValid(t *testing.T) {
 	lines, configurations := 0, 0
 	for _, page := range append(pages, "README.md") {
 		for _, m := range table.FindAllStringSubmatch(read(t, page), -1) {
-			fstab, err := mounts.ParseFstab(strings.NewReader(m[1]))
+			fstab, _, err := mounts.ParseFstab(strings.NewReader(m[1]))
 			if err != nil || len(fstab) != 1 {
 				t.Fatalf("%s: %s: %v", page, m[1], err)
 			}

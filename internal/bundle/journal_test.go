@@ -33,7 +33,7 @@ func TestJournalOfEveryUnit(t *testing.T) {
 		asked = append(asked, strings.Join(args, " "))
 		return "", nil
 	}
-	lines, err := mounts.ParseFstab(strings.NewReader("//a.file.core.windows.net/s /mnt/one azfiles x-systemd.automount 0 0\n/dev/sda /mnt/other ext4 defaults 0 0\n"))
+	lines, _, err := mounts.ParseFstab(strings.NewReader("//a.file.core.windows.net/s /mnt/one azfiles x-systemd.automount 0 0\n/dev/sda /mnt/other ext4 defaults 0 0\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,10 +151,7 @@ func New(o Options) (*Subject, error) {
 	s.Mounts, s.MountsErr = mounts.ListFrom(s.Path(o.Host.Mounts), resolver)
 	var fstab *os.File
 	if fstab, s.FstabErr = s.Open(o.Host.Fstab); s.FstabErr == nil {
-		s.Fstab, s.FstabErr = mounts.ParseFstab(fstab)
-		if _, err := fstab.Seek(0, io.SeekStart); err == nil && s.FstabErr == nil {
-			s.Flaws, s.FstabErr = mounts.FstabFlaws(fstab)
-		}
+		s.Fstab, s.Flaws, s.FstabErr = mounts.ParseFstab(fstab)
 		_ = fstab.Close() // only read
 	}
 	s.Attempts, s.AttemptsErr = lastfault.Attempts(s.Host)

@@ -64,19 +64,20 @@ type FstabFlaw struct {
 	Problem string   // a sentence
 }
 
-// ParseFstab reads the entries of fstab(5) that mount(8) acts on, as libmount does
+// ParseFstab reads the entries of fstab(5) that mount(8) acts on, and those that it ignores and complains of, as libmount does
 // (mnt_parse_table_line in libmount/src/tab_parse.c of util-linux): fields between spaces and tabs with
 // octal escapes such as \040, of which the fifth and sixth are numbers, and comments on lines of their
 // own; a carriage return at a line's end does not count. Lines longer than 64 KiB are left out, as are all
 // behind the ten thousandth line; the only errors are those of r.
-func ParseFstab(r io.Reader) ([]FstabLine, error) {
-	var found []FstabLine
-	err := eachEntry(r, func(number int, fields []string) {
-		if fstabProblem(fields) == "" {
+func ParseFstab(r io.Reader) (found []FstabLine, flaws []FstabFlaw, err error) {
+	err = eachEntry(r, func(number int, fields []string) {
+		if problem := fstabProblem(fields); problem != "" {
+			flaws = append(flaws, FstabFlaw{number, fields, problem})
+		} else {
 			found = append(found, newFstabLine(number, fields))
 		}
 	})
-	return found, err
+	return found, flaws, err
 }
 
 // Fstab gives what ParseFstab finds in a machine's fstab. A file that is missing has no lines.
@@ -89,18 +90,8 @@ func Fstab(h host.Host) ([]FstabLine, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
-	return ParseFstab(f)
-}
-
-// FstabFlaws gives the entries that ParseFstab leaves out and mount(8) complains of.
-func FstabFlaws(r io.Reader) ([]FstabFlaw, error) {
-	var found []FstabFlaw
-	err := eachEntry(r, func(number int, fields []string) {
-		if problem := fstabProblem(fields); problem != "" {
-			found = append(found, FstabFlaw{number, fields, problem})
-		}
-	})
-	return found, err
+	lines, _, err := ParseFstab(f)
+	return lines, err
 }
 
 // eachEntry gives the number and the fields of every line that is no comment and not empty.

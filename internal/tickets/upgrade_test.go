@@ -50,7 +50,7 @@ func TestLeftToTheMachine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines, err := mounts.ParseFstab(strings.NewReader(c.fstab))
+			lines, _, err := mounts.ParseFstab(strings.NewReader(c.fstab))
 			if err != nil {
 				t.Fatal(err)
 			}
