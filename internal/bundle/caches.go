@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -49,7 +48,7 @@ func (m *machine) readCache(path string) (*ccache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && !m.Trusts(st.Uid) && int(st.Uid) != m.Config.CredentialUID {
+	if st := host.StatOf(info); !m.Trusts(st.Uid) && int(st.Uid) != m.Config.CredentialUID {
 		return nil, errForeign
 	}
 	content, err := m.ReadFile(path)
@@ -99,10 +98,7 @@ func (m *machine) caches(context.Context) (string, error) {
 
 // owner is a file's mode and who it belongs to.
 func owner(info fs.FileInfo) string {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return info.Mode().String()
-	}
+	st := host.StatOf(info)
 	return fmt.Sprintf("%v %d:%d", info.Mode(), st.Uid, st.Gid)
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
@@ -82,10 +81,10 @@ func appendUID(h host.Host, uid int) error {
 		text = append(text, '\n')
 	}
 	text = append(text, uidLine(uid)...)
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !hasUID(text) {
+	if !hasUID(text) {
 		return nil
 	}
+	st := host.StatOf(info)
 	file := host.File{UID: int(st.Uid), GID: int(st.Gid), Mode: uint32(info.Mode().Perm()), Label: true}
 	return h.Replace(h.Config, file, host.Content(text))
 }

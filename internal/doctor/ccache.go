@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
+	"github.com/azfilesauth/azfilesauth/internal/host"
 )
 
 func (s *Subject) examineFile(c *cacheFile) Result {
@@ -35,7 +35,7 @@ func (s *Subject) examineFile(c *cacheFile) Result {
 	if who := ccache.Loose(s.Host, c.path, c.cruid); who != "" { // the next write closes it
 		return Warned("azfilesauth refresh", "%s can read the tickets in %s, its mode is %04o", who, c.path, mode)
 	}
-	return s.examineContent(c, Good("%s belongs to uid %d, mode %04o", c.path, owner(c.info), mode))
+	return s.examineContent(c, Good("%s belongs to uid %d, mode %04o", c.path, host.StatOf(c.info).Uid, mode))
 }
 
 // moveAsideAction names the action that moves a cache aside, which serves that of USER_UID.
@@ -44,14 +44,6 @@ func (s *Subject) moveAsideAction(c *cacheFile, r Result) Result {
 		return r.By("ccache")
 	}
 	return r
-}
-
-// owner is the uid that a file belongs to.
-func owner(info fs.FileInfo) int {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid)
-	}
-	return -1
 }
 
 // examineContent judges what is in a cache whose file is fine.
@@ -94,7 +86,7 @@ func (s *Subject) examinePath(c *cacheFile) Result {
 	}
 	if r, err := s.Readers(c.path); err == nil && !r.Grants(c.cruid, gid) {
 		return Broken("azfilesauth refresh", // which rewrites it
-			"uid %d cannot read %s, which belongs to uid %d, mode %04o", c.cruid, c.path, owner(c.info), c.info.Mode().Perm())
+			"uid %d cannot read %s, which belongs to uid %d, mode %04o", c.cruid, c.path, host.StatOf(c.info).Uid, c.info.Mode().Perm())
 	}
 	return Good("uid %d can read %s", c.cruid, c.path)
 }
@@ -102,10 +94,7 @@ func (s *Subject) examinePath(c *cacheFile) Result {
 // may reports whether a user with that primary group has the permission bit, 4, 2 or 1. Other groups of
 // the user are not looked at: cifs.upcall drops them.
 func may(info fs.FileInfo, uid, gid int, bit fs.FileMode) bool {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return true
-	}
+	st := host.StatOf(info)
 	if int(st.Uid) == uid {
 		bit <<= 6
 	} else if int(st.Gid) == gid {
@@ -171,7 +160,7 @@ func (s *Subject) examineKind(c *cacheFile, cred ccache.Credential) Result {
 	if rec, ok := c.Cache.Record(s.Target.Endpoint.SPN()); !ok {
 		return r.And("who obtained it is not recorded")
 	} else if !c.Trusted {
-		return r.And("obtained by %s, as the owner of the cache says: uid %d could have forged it", rec.Identity, owner(c.info))
+		return r.And("obtained by %s, as the owner of the cache says: uid %d could have forged it", rec.Identity, host.StatOf(c.info).Uid)
 	} else {
 		return r.And("obtained by %s", rec.Identity)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,10 +74,7 @@ func (h Host) Readers(path string) (Readers, error) {
 	if err != nil {
 		return Readers{}, err
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return Readers{}, errors.ErrUnsupported
-	}
+	st := StatOf(info)
 	list := make([]byte, aclMax)
 	n, err := unix.Lgetxattr(name, aclName, list)
 	if err != nil { // no list, or a file system without any

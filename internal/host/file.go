@@ -45,11 +45,12 @@ func (e *Exposed) Error() string {
 // Exposed tells how others than root could have changed what was examined, a file or a directory; nil
 // when they could not. A sticky directory is no exception.
 func (h Host) Exposed(info fs.FileInfo) *Exposed {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return h.exposed(st.Mode, st.Uid, Owned)
-	}
-	return nil
+	st := StatOf(info)
+	return h.exposed(st.Mode, st.Uid, Owned)
 }
+
+// StatOf is what the system says of a file that it was asked about.
+func StatOf(info fs.FileInfo) *syscall.Stat_t { return info.Sys().(*syscall.Stat_t) }
 
 func (h Host) exposed(mode, uid uint32, rules Rules) *Exposed {
 	e := &Exposed{int(uid), fs.FileMode(mode & 0o777), !h.Trusts(uid)}
@@ -90,7 +91,7 @@ func (h Host) Open(path string, rules Rules) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	if info, err = f.Stat(); err == nil {
-		st := info.Sys().(*syscall.Stat_t)
+		st := StatOf(info)
 		err = h.check(st.Mode, st.Uid, rules)
 	}
 	if err != nil {

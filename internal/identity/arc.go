@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -158,10 +157,8 @@ func (o Options) trustsAgent(uid uint32) bool {
 	if h.Trusts(uid) {
 		return true
 	}
-	if info, err := os.Lstat(cmp.Or(o.arc.dir, arcDir)); err == nil && info.IsDir() {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid == uid {
-			return true
-		}
+	if info, err := os.Lstat(cmp.Or(o.arc.dir, arcDir)); err == nil && info.IsDir() && host.StatOf(info).Uid == uid {
+		return true
 	}
 	u, err := h.LookupUser("himds")
 	return err == nil && u.UID == int(uid)

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -55,7 +54,7 @@ func (h Host) viewOf(path string) (view, error) {
 	} else if err != nil {
 		return view{}, err
 	}
-	st := info.Sys().(*syscall.Stat_t)
+	st := host.StatOf(info)
 	s := &state{Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid), Kind: isOther}
 	v := view{state: s}
 	switch info.Mode().Type() {
