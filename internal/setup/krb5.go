@@ -19,11 +19,8 @@ const (
 	krb5Drop   = "/etc/krb5.conf.d/azfilesauth.conf"
 )
 
-var (
-	sectionLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*\[([^\]]+)\]`) })
-	// realmName is a realm as it can stand in a line of krb5.conf.
-	realmName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`) })
-)
+// realmName is a realm as it can stand in a line of krb5.conf.
+var realmName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`) })
 
 // planKRB5 gives krb5.conf a default_realm unless it or a file that it includes has one.
 func planKRB5(p *planner) error {
@@ -51,7 +48,7 @@ func withRealm(content []byte, realm string) []byte {
 	added := false
 	for line := range strings.Lines(string(content)) {
 		b.WriteString(line)
-		if m := sectionLine().FindStringSubmatch(line); m != nil && m[1] == "libdefaults" && !added {
+		if strings.HasPrefix(strings.TrimSpace(line), "[libdefaults]") && !added {
 			b.WriteString(relation)
 			added = true
 		}

@@ -168,7 +168,7 @@ func (n Node) pieces(j *journal, out io.Writer) ([]piece, error) {
 	all := []piece{n.file(path, binary, 0o755)}
 	all[0].program = true
 	for _, name := range names {
-		all = append(all, piece{path: name, state: state{Mode: 0o777, UID: n.UID, GID: n.Own(0).GID, Kind: isLink, Link: path}})
+		all = append(all, piece{path: name, state: n.linkState(path)})
 	}
 	shipped, err := wholeConfig()
 	if err != nil {

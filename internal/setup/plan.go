@@ -195,9 +195,8 @@ func (p *planner) link(path, target string) error {
 	if err := p.parents(path); err != nil {
 		return err
 	}
-	p.add(path, "link to "+target, "", step{Kind: isLink, After: &state{
-		Mode: 0o777, UID: p.host.UID, GID: p.host.Own(0).GID, Kind: isLink, Link: target,
-	}}, nil)
+	after := p.host.linkState(target)
+	p.add(path, "link to "+target, "", step{Kind: isLink, After: &after}, nil)
 	return nil
 }
 

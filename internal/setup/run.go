@@ -170,12 +170,9 @@ func (j *journal) undo(ctx context.Context, h Host, out io.Writer) (changed []st
 			if keep(e); !slices.Contains(changed, e.Path) {
 				changed = append(changed, e.Path)
 			}
-		} else if errors.Is(err, errNamed) {
+		} else if errors.Is(err, errNamed) || errors.Is(err, errKept) || errors.Is(err, errNothing) {
 			printLine(out, e.Path+": kept, because "+err.Error())
-			keep(e)
-		} else if errors.Is(err, errKept) || errors.Is(err, errNothing) {
-			printLine(out, e.Path+": kept, because "+err.Error())
-			if slices.ContainsFunc(kept, func(k entry) bool { return strings.HasPrefix(k.Path, e.Path+"/") }) {
+			if errors.Is(err, errNamed) || slices.ContainsFunc(kept, func(k entry) bool { return strings.HasPrefix(k.Path, e.Path+"/") }) {
 				keep(e) // for the next time
 			}
 		} else {

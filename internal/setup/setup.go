@@ -49,38 +49,37 @@ func At(root string) Host {
 // Action is one thing that a machine needs.
 type Action struct {
 	ID    string // stable, such as "request-key-rule"
-	Title string // what it sees to, without a full stop
 	asked bool   // only on request, see Default
 	plan  func(*planner) error
 }
 
-// The actions' ids.
+// The actions' ids, and what each sees to.
 const (
-	Directories  = "folders"
-	Config       = "config"
-	Rule         = "request-key-rule"
-	Links        = "links"
-	User         = "user"
-	Unit         = "unit"
-	CCache       = "ccache"
-	UserGroups   = "user-groups"
-	KRB5Conf     = "krb5-conf"
-	StockHandler = "stock-handler"
+	Directories  = "folders"          // the directories of tickets and configuration
+	Config       = "config"           // a configuration, where there is none
+	Rule         = "request-key-rule" // the rule by which the kernel's requests reach azfiles.upcall
+	Links        = "links"            // the program's other names
+	User         = "user"             // the system user of a configuration without USER_UID
+	Unit         = "unit"             // the service that renews tickets
+	CCache       = "ccache"           // a credential cache that is damaged or belongs to another user, out of the way
+	UserGroups   = "user-groups"      // the system user out of the groups that may become root
+	KRB5Conf     = "krb5-conf"        // a default_realm in krb5.conf
+	StockHandler = "stock-handler"    // the realm of Azure Files for cifs.upcall
 )
 
 // Actions are all actions, in the order in which they are run.
 func Actions() []Action {
 	return []Action{
-		{ID: Directories, Title: "the directories of tickets and configuration", plan: planDirectories},
-		{ID: Config, Title: "a configuration, where there is none", plan: planConfig},
-		{ID: Links, Title: "the program's other names", plan: planLinks},
-		{ID: Rule, Title: "the rule by which the kernel's requests reach azfiles.upcall", plan: planRule},
-		{ID: User, Title: "the system user of a configuration without USER_UID", plan: planUser},
-		{ID: Unit, Title: "the service that renews tickets", plan: planUnit},
-		{ID: CCache, Title: "a credential cache that is damaged or belongs to another user, out of the way", plan: planCCache},
-		{ID: UserGroups, Title: "the system user out of the groups that may become root", asked: true, plan: planGroups},
-		{ID: KRB5Conf, Title: "a default_realm in krb5.conf", asked: true, plan: planKRB5},
-		{ID: StockHandler, Title: "the realm of Azure Files for cifs.upcall", asked: true, plan: planDomainRealm},
+		{ID: Directories, plan: planDirectories},
+		{ID: Config, plan: planConfig},
+		{ID: Links, plan: planLinks},
+		{ID: Rule, plan: planRule},
+		{ID: User, plan: planUser},
+		{ID: Unit, plan: planUnit},
+		{ID: CCache, plan: planCCache},
+		{ID: UserGroups, asked: true, plan: planGroups},
+		{ID: KRB5Conf, asked: true, plan: planKRB5},
+		{ID: StockHandler, asked: true, plan: planDomainRealm},
 	}
 }
 

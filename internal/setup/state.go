@@ -134,4 +134,11 @@ func (h Host) ownedState(kind string, mode uint32) state {
 	return state{Kind: kind, Mode: mode, UID: f.UID, GID: f.GID}
 }
 
+// linkState is what a symbolic link of the trusted user is like.
+func (h Host) linkState(target string) state {
+	s := h.ownedState(isLink, 0o777)
+	s.Link = target
+	return s
+}
+
 func same(a, b *state) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
