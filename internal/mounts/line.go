@@ -60,15 +60,12 @@ func parseLine(line string, res endpoint.Resolver) (m Mount, ok bool) {
 		return Mount{}, false
 	}
 	m = Mount{
-		ID:       info.ID,
 		Device:   strconv.Itoa(info.Major) + ":" + strconv.Itoa(info.Minor),
 		Source:   info.Source,
 		Endpoint: e,
 		Share:    share,
 		Dir:      mounted(dir, info.Root),
-		Root:     info.Root,
 		Target:   info.Mountpoint,
-		FSType:   info.FSType,
 		CRUID:    -1,
 	}
 	m.read(options)

@@ -24,15 +24,12 @@ import (
 // Mount is one line of the mount table: an SMB mount of an endpoint, with any kind of login. Several
 // lines can be the same file system (equal Device): bind mounts, and directories of one share.
 type Mount struct {
-	ID       int    // the kernel's mount id, which it uses again after umount
 	Device   string // major:minor of the file system
 	Source   string // as the kernel shows it, with spaces in clear, such as //host/share/dir
 	Endpoint endpoint.Endpoint
 	Share    string
 	Dir      string // the directory of the share that is mounted, without slashes at its ends; "" is the share's root
-	Root     string // the directory of the file system that is mounted; "/" is its root
 	Target   string // the mount point
-	FSType   string // cifs or smb3
 
 	CRUID    int     // the credential uid; -1 when the kernel does not show one, as for logins without Kerberos
 	Username string  // "" when the kernel does not show it, as with multiuser
