@@ -30,12 +30,12 @@ func (h histogram) write(t text, name string, bounds []float64, own ...string) {
 			bound = number(bounds[i])
 		}
 		total += n
-		t.add(name, name+"_bucket"+labels(append(slices.Clone(own), "le", bound)...), float64(total))
+		t.add(name, "_bucket"+labels(append(slices.Clone(own), "le", bound)...), float64(total))
 	}
 	at := ""
 	if len(own) > 0 {
 		at = labels(own...)
 	}
-	t.add(name, name+"_sum"+at, h.sum.Seconds())
-	t.add(name, name+"_count"+at, float64(total))
+	t.add(name, "_sum"+at, h.sum.Seconds())
+	t.add(name, "_count"+at, float64(total))
 }

@@ -81,20 +81,20 @@ func (s *Set) Refreshed(host, faultID string, d time.Duration) {
 // Write writes all metrics: what was counted, what status tells, and upcalls as Upcalls gives them.
 func (s *Set) Write(w io.Writer, status control.Status, upcalls map[string]Upcall) {
 	t := text{}
-	t.set(buildInfo, labels("version", status.Version), 1)
-	t.set(active, "", boolValue(status.Active))
-	t.set(startTime, "", seconds(status.Started))
+	t.add(buildInfo, labels("version", status.Version), 1)
+	t.add(active, "", boolValue(status.Active))
+	t.add(startTime, "", seconds(status.Started))
 	for _, e := range merge(status.Endpoints) {
 		at := labels("endpoint", e.Host, "uid", strconv.Itoa(e.CRUID))
-		t.set(ticketEnd, at, seconds(e.TicketEnd))
-		t.set(nextRefresh, at, seconds(e.NextRefresh))
-		t.set(mountCount, at, float64(len(e.Mounts)))
-		t.set(failures, at, float64(e.Failures))
-		t.set(nobody, at, boolValue(unknown(e)))
+		t.add(ticketEnd, at, seconds(e.TicketEnd))
+		t.add(nextRefresh, at, seconds(e.NextRefresh))
+		t.add(mountCount, at, float64(len(e.Mounts)))
+		t.add(failures, at, float64(e.Failures))
+		t.add(nobody, at, boolValue(unknown(e)))
 	}
 	for _, result := range slices.Sorted(maps.Keys(upcalls)) {
 		u := upcalls[result]
-		t.set(upcallsTotal, labels("result", result), float64(u.Count))
+		t.add(upcallsTotal, labels("result", result), float64(u.Count))
 		u.took.write(t, upcallTimes, upcallBounds, "result", result)
 	}
 	s.counted(t)
@@ -141,8 +141,8 @@ func merge(rows []control.Endpoint) (merged []control.Endpoint) {
 func (s *Set) counted(t text) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	for at, n := range s.refreshes {
-		t.set(refreshes, at, n)
+	for _, at := range slices.Sorted(maps.Keys(s.refreshes)) {
+		t.add(refreshes, at, s.refreshes[at])
 	}
 	s.took.write(t, durations, refreshBounds)
 }

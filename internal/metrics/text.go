@@ -3,7 +3,6 @@ package metrics
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,20 +15,10 @@ type line struct {
 	value  float64
 }
 
-// add puts a line behind those that the metric has.
-func (t text) add(metric, series string, value float64) {
-	t[metric] = append(t[metric], line{series, value})
-}
-
-// set puts a line in its place by its labels; the last value of a series counts.
-func (t text) set(metric, labels string, value float64) {
-	l := line{metric + labels, value}
-	i, found := slices.BinarySearchFunc(t[metric], l.series, func(l line, series string) int { return strings.Compare(l.series, series) })
-	if found {
-		t[metric][i] = l
-		return
-	}
-	t[metric] = slices.Insert(t[metric], i, l)
+// add puts a line of the metric behind those that it has. ending is what a series has behind the metric's name: labels,
+// and in a histogram what it counts before them.
+func (t text) add(metric, ending string, value float64) {
+	t[metric] = append(t[metric], line{metric + ending, value})
 }
 
 func (t text) write(w io.Writer) {
