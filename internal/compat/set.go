@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/azfilesauth/azfilesauth/internal/dropin"
+	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
@@ -58,24 +59,24 @@ func (s *session) proxyOfEnvironment() *transport.Choice {
 // checkArguments finds what is wrong with the command line and the files that it names, before anything of the machine is
 // changed for it.
 func (s *session) checkArguments() error {
-	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver)
-	if err != nil {
-		return err
-	}
-	id, err := s.inv.identity(s.cfg, e)
+	_, id, err := s.named()
 	if err != nil {
 		return err
 	}
 	return id.CheckFiles(identity.Options{Host: s.Host, Owner: s.cfg.CredentialUID})
 }
 
+// named are the endpoint and the identity that the command line names.
+func (s *session) named() (e endpoint.Endpoint, id identity.Identity, err error) {
+	if e, err = dropin.Endpoint(s.inv.uri, s.cfg.Resolver); err == nil {
+		id, err = s.inv.identity(s.cfg, e)
+	}
+	return e, id, err
+}
+
 // request is what the command line asks for.
 func (s *session) request() (tickets.Request, error) {
-	e, err := dropin.Endpoint(s.inv.uri, s.cfg.Resolver)
-	if err != nil {
-		return tickets.Request{}, err
-	}
-	id, err := s.inv.identity(s.cfg, e)
+	e, id, err := s.named()
 	if err == nil {
 		id, err = s.managed(id)
 	}

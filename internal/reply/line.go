@@ -153,12 +153,8 @@ var (
 // goes on could be the beginning of a secret.
 func (a *Answer) title() string {
 	page := string(a.text())
-	if a.Cut {
-		longest := 0
-		for _, s := range a.Hidden.forms() {
-			longest = max(longest, len(s))
-		}
-		page = page[:max(len(page)-2*longest, 0)]
+	if forms := a.Hidden.forms(); a.Cut && len(forms) > 0 {
+		page = page[:max(len(page)-2*len(forms[0]), 0)]
 	}
 	if m := heading().FindStringSubmatch(page); m != nil {
 		page = m[2]
