@@ -52,7 +52,7 @@ type form struct {
 var (
 	// datedForm is that of azfilesrefresh.log, after the time.
 	datedForm = form{[]string{slog.TimeKey, slog.LevelKey, slog.MessageKey}, func(r slog.Record, attrs string) string {
-		return strings.TrimSpace("[" + levelName(r.Level) + "] " + oneLine(r.Message) + " " + attrs)
+		return strings.TrimSpace("[" + rankOf(r.Level).name + "] " + oneLine(r.Message) + " " + attrs)
 	}}
 	// syslogForm is that of the drop-in's lines in syslog.
 	syslogForm = form{[]string{slog.TimeKey, slog.LevelKey}, func(_ slog.Record, text string) string { return text }}
@@ -70,7 +70,7 @@ func sendJournal(program string, facility int, level slog.Level, message string,
 		// field of root's entries as well.
 		fields["OBJECT_SYSTEMD_UNIT"] = unit
 	}
-	return journal.Send(oneLine(message), journal.Priority(severity(level)), fields)
+	return journal.Send(oneLine(message), journal.Priority(rankOf(level).severity), fields)
 }
 
 // fieldsOf are the fields of a record's attributes.

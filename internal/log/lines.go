@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,18 +86,17 @@ func (h *lines) WithGroup(name string) slog.Handler {
 	return &lines{h.line, h.attrs.WithGroup(name), h.with}
 }
 
-// levelName is what Python calls a level.
-func levelName(l slog.Level) string {
-	if l >= slog.LevelError {
-		return "ERROR"
-	}
-	if l >= slog.LevelWarn {
-		return "WARNING"
-	}
-	if l >= slog.LevelInfo {
-		return "INFO"
-	}
-	return "DEBUG"
+// ranks are what others call the levels from one on, Python by a name and RFC 5424 by a number (6.2.1).
+var ranks = []rank{{slog.LevelError, "ERROR", 3}, {slog.LevelWarn, "WARNING", 4}, {slog.LevelInfo, "INFO", 6}, {math.MinInt, "DEBUG", 7}}
+
+type rank struct {
+	least    slog.Level
+	name     string
+	severity int
+}
+
+func rankOf(l slog.Level) rank {
+	return ranks[slices.IndexFunc(ranks, func(r rank) bool { return l >= r.least })]
 }
 
 // oneLine escapes what could end a line or steer a terminal.

@@ -18,24 +18,12 @@ const (
 	facilityDaemon = 3
 )
 
-// severity is a level as RFC 5424 numbers it (6.2.1).
-func severity(l slog.Level) int {
-	if l >= slog.LevelError {
-		return 3
-	}
-	if l >= slog.LevelWarn {
-		return 4
-	}
-	if l >= slog.LevelInfo {
-		return 6
-	}
-	return 7
-}
-
 // Prefix is facility daemon and a level as they begin a line of syslog(3) and of the kernel's log.
 func Prefix(l slog.Level) string { return prefix(facilityDaemon, l) }
 
-func prefix(facility int, l slog.Level) string { return fmt.Sprintf("<%d>", facility<<3|severity(l)) }
+func prefix(facility int, l slog.Level) string {
+	return fmt.Sprintf("<%d>", facility<<3|rankOf(l).severity)
+}
 
 // ident is the name under which all lines of the syslog handler are, whichever of our programs wrote them.
 const ident = "azfilesauth"
@@ -97,14 +85,9 @@ func (s *system) send(limit time.Duration, level slog.Level, facility int, ident
 	return err
 }
 
-// sender takes the lines of a syslog handler.
-type sender interface {
-	send(limit time.Duration, level slog.Level, facility int, ident, text string) error
-}
-
 // newSyslogHandler gives the handler of the drop-in's lines. The text is that of slog's text handler without
 // what syslog adds itself.
-func newSyslogHandler(to sender, least slog.Level) slog.Handler {
+func newSyslogHandler(to *system, least slog.Level) slog.Handler {
 	return newLines(least, syslogForm.without, func(r slog.Record, text string, _ []slog.Attr) {
 		_ = to.send(Patience, r.Level, facilityUser, ident, text) // a log that cannot be written stops nobody
 	})
