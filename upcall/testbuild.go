@@ -4,18 +4,12 @@ package upcall
 
 import (
 	"encoding/json"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	machine "github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/lab/flaws"
 	"github.com/azfilesauth/azfilesauth/internal/requestkey"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
@@ -50,7 +44,7 @@ func surroundings(env []string) *handler {
 		rules:  requestkey.Files{Directory: s.RulesFolder, Last: s.RulesFile},
 		helper: s.Helper, syslog: s.Syslog, kmsg: s.Kmsg, env: env,
 		deadline: s.Deadline, grace: s.Grace,
-		begin: func() { begin(s.Begin) },
+		begin: func() { flaws.Begin(s.Begin) },
 	}
 	h.Config, h.Run, h.Mounts = s.Config, s.Run, s.MountTable
 	if s.Storage != "" {
@@ -60,74 +54,8 @@ func surroundings(env []string) *handler {
 		}
 		h.Transport, h.IMDS = road, road
 		if s.Attack != "" {
-			h.Transport = attacker{road, s}
+			h.Transport = flaws.Attack(road, s.Attack, s.MountTable, s.Run)
 		}
 	}
 	return h
-}
-
-// attacker is a flaw in what reads the storage account's answers.
-type attacker struct {
-	http.RoundTripper
-	testSetup
-}
-
-func (a attacker) RoundTrip(req *http.Request) (*http.Response, error) {
-	in := func(name string) string { return filepath.Join(a.Attack, name) }
-	told := []string{}
-	for what, try := range map[string]func() error{
-		"write":     func() error { return os.WriteFile(in("new"), []byte("x"), 0o600) },
-		"append":    func() error { f, err := os.OpenFile(in("old"), os.O_WRONLY|os.O_APPEND, 0); _ = f.Close(); return err },
-		"truncate":  func() error { return os.Truncate(in("old"), 0) },
-		"remove":    func() error { return os.Remove(in("old")) },
-		"move in":   func() error { return os.Rename(a.MountTable, in("moved")) },
-		"directory": func() error { return os.Mkdir(in("dir"), 0o700) },
-		"link":      func() error { return os.Symlink("/etc/shadow", in("link")) },
-		"device":    func() error { return unix.Mknod(in("disk"), unix.S_IFBLK|0o600, 8<<8) },
-		"mount": func() error {
-			err := unix.Mount("tmpfs", a.Attack, "tmpfs", 0, "")
-			if err == nil {
-				_ = unix.Unmount(a.Attack, 0)
-			}
-			return err
-		},
-		"shell": func() error { return exec.Command("/bin/sh", "-c", "echo x >"+in("shell")).Run() },
-		"trace": func() error { _, err := os.ReadFile("/proc/1/environ"); return err },
-	} {
-		if err := try(); err == nil {
-			told = append(told, what)
-		}
-	}
-	threads, _ := filepath.Glob("/proc/self/task/*/status")
-	for _, thread := range threads {
-		status, _ := os.ReadFile(thread)
-		for line := range strings.Lines(string(status)) {
-			if strings.HasPrefix(line, "CapPrm:") || strings.HasPrefix(line, "NoNewPrivs:") {
-				told = append(told, strings.Join(strings.Fields(line), " "))
-			}
-		}
-	}
-	slices.Sort(told)
-	_ = os.Mkdir(a.Run, 0o711) // is there when the process is contained
-	if err := os.WriteFile(filepath.Join(a.Run, "attacked"), []byte(strings.Join(slices.Compact(told), "\n")), 0o600); err != nil {
-		return nil, err
-	}
-	return a.RoundTripper.RoundTrip(req)
-}
-
-func begin(what string) {
-	switch what {
-	case "panic":
-		var m map[string]int
-		m["crash"] = 1
-	case "spin":
-		for {
-		}
-	case "sleep":
-		time.Sleep(time.Hour)
-	case "kill":
-		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
-	case "exit":
-		os.Exit(0)
-	}
 }
