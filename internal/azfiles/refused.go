@@ -59,10 +59,10 @@ var meanings = []meaning{
 	{nil, []string{"IpAuthorizationError", "AuthorizationSourceIPMismatch"}, nil, networkRules},
 	{nil, []string{"AuthorizationFailure"}, []string{"network security perimeter"}, perimeter},
 	{nil, []string{"AuthorizationFailure"}, []string{"network", "firewall", "ip address", "private endpoint"}, networkRules},
-	{nil, []string{"AccountIsDisabled"}, nil, accountDisabled},
-	{nil, []string{"AccountBeingCreated", "InsufficientAccountPermissions"}, nil, accountChanging},
-	{[]int{400, 403, 409, 503}, nil, []string{"failover", "failed over", "migrat", "read-only", "resource is locked"}, accountChanging},
-	{[]int{400, 403, 409}, nil, []string{"oauth", "smb"}, smbOAuthOff},
+	{nil, []string{"AccountIsDisabled"}, nil, ofAccount(fault.AccountDisabled)},
+	{nil, []string{"AccountBeingCreated", "InsufficientAccountPermissions"}, nil, ofAccount(fault.AccountChanging)},
+	{[]int{400, 403, 409, 503}, nil, []string{"failover", "failed over", "migrat", "read-only", "resource is locked"}, ofAccount(fault.AccountChanging)},
+	{[]int{400, 403, 409}, nil, []string{"oauth", "smb"}, ofAccount(fault.SMBOAuthOff)},
 	{nil, []string{"AuthorizationFailure"}, nil, networkRulesPerhaps},
 	{nil, []string{
 		"InvalidAuthenticationInfo", "AuthenticationFailed", "NoAuthenticationInformation", "KeyBasedAuthenticationNotPermitted",
@@ -78,8 +78,17 @@ var meanings = []meaning{
 	}, nil, unsupported},
 	{[]int{405, 411, 501}, nil, nil, unsupported},
 	{[]int{404}, nil, nil, accountNotFound},
-	{nil, []string{"ServerBusy", "InternalError", "OperationTimedOut"}, nil, azureBusy},
-	{[]int{408, 429, 5}, nil, nil, azureBusy},
+	{nil, []string{"ServerBusy", "InternalError", "OperationTimedOut"}, nil, ofHost(fault.AzureBusy)},
+	{[]int{408, 429, 5}, nil, nil, ofHost(fault.AzureBusy)},
+}
+
+// ofAccount is a kind of failure that names the account alone, ofHost one that names its host.
+func ofAccount(k fault.Kind1) func(*exchange, *refusal) *fault.Fault {
+	return func(x *exchange, _ *refusal) *fault.Fault { return k.New(x.endpoint.Account()) }
+}
+
+func ofHost(k fault.Kind1) func(*exchange, *refusal) *fault.Fault {
+	return func(x *exchange, _ *refusal) *fault.Fault { return k.New(x.host()) }
 }
 
 func roleMissing(x *exchange, _ *refusal) *fault.Fault {
@@ -103,18 +112,6 @@ func networkRulesPerhaps(x *exchange, r *refusal) *fault.Fault {
 	return networkRules(x, r)
 }
 
-func smbOAuthOff(x *exchange, _ *refusal) *fault.Fault {
-	return fault.SMBOAuthOff.New(x.endpoint.Account())
-}
-
-func accountDisabled(x *exchange, _ *refusal) *fault.Fault {
-	return fault.AccountDisabled.New(x.endpoint.Account())
-}
-
-func accountChanging(x *exchange, _ *refusal) *fault.Fault {
-	return fault.AccountChanging.New(x.endpoint.Account())
-}
-
 func accountNotFound(x *exchange, _ *refusal) *fault.Fault {
 	return fault.AccountNotFound.New(x.endpoint.Account(), x.host())
 }
@@ -122,10 +119,6 @@ func accountNotFound(x *exchange, _ *refusal) *fault.Fault {
 func unsupported(x *exchange, _ *refusal) *fault.Fault {
 	return fault.Unsupported.New(x.host(), x.endpoint.Account())
 }
-
-func azureBusy(x *exchange, _ *refusal) *fault.Fault { return fault.AzureBusy.New(x.host()) }
-
-func azureRefused(x *exchange, _ *refusal) *fault.Fault { return fault.AzureRefused.New(x.host()) }
 
 // RefusesToken reports whether an exchange failed because of its token, so that another one of the identity
 // could be accepted.
@@ -151,7 +144,7 @@ func (x *exchange) refused(a *reply.Answer, d reply.Document) *fault.Fault {
 		Answer: a, code: a.Hidden.Text(d.Code, reply.MaxWord), requestID: a.Hidden.Text(d.RequestID, reply.MaxWord),
 		message: a.Hidden.Text(d.Message, reply.MaxText), detail: a.Hidden.Text(d.Detail, reply.MaxText),
 	}
-	means := azureRefused
+	means := ofHost(fault.AzureRefused)
 	if n := slices.IndexFunc(meanings, func(m meaning) bool { return m.matches(r, x.endpoint.Account()) }); n >= 0 {
 		means = meanings[n].fault
 	}
