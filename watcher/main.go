@@ -9,6 +9,7 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/confine"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
+	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/log"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -37,7 +38,7 @@ func Main(args []string, version string, ignored map[string]string) int {
 	out := log.Dropin(h, log.DaemonFile, os.Stderr, logSettings(h), log.StderrIsJournal())
 	defer out.Flush(log.Patience)
 	if a.Provision {
-		provision(context.Background(), h, out.Logger)
+		provisioner{host: h, log: out.Logger, Access: tickets.Access{OpenRing: keyring.OpenRing}}.run(context.Background())
 		return 0
 	}
 	tuned, problems := readTunables(os.Getenv)

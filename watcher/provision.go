@@ -10,7 +10,6 @@ import (
 	"github.com/azfilesauth/azfilesauth/internal/config"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
-	"github.com/azfilesauth/azfilesauth/internal/keyring"
 	"github.com/azfilesauth/azfilesauth/internal/mounts"
 	"github.com/azfilesauth/azfilesauth/internal/tickets"
 )
@@ -29,18 +28,14 @@ type provisioner struct {
 	handles func(host string) bool // see tickets.Options
 }
 
-// provision is azfilesrefresh --provision on the machine h. What fails is logged and never
-// more: the boot must go on, and the shares that have their tickets be mounted.
-func provision(ctx context.Context, h host.Host, log *slog.Logger) {
-	provisioner{host: h, Access: tickets.Access{OpenRing: keyring.OpenRing}, log: log}.run(ctx)
-}
-
 // wanted is a line of fstab that wants a ticket.
 type wanted struct {
 	line int
 	tickets.Request
 }
 
+// run is azfilesrefresh --provision. What fails is logged and never more: the boot must go on, and the shares that have
+// their tickets be mounted.
 func (p provisioner) run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()

@@ -95,7 +95,7 @@ func (l Login) Given(cfg *config.Config, e endpoint.Endpoint, release string) (O
 		return nil, nil
 	}
 	var given Options
-	said := l.writtenOptions()
+	said := slices.Concat(l.Rest, l.off)
 	add := func(more Options) {
 		more = more.unsaidBy(said)
 		given, said = append(given, more...), append(said, more...)
@@ -117,9 +117,6 @@ func (l Login) Given(cfg *config.Config, e endpoint.Endpoint, release string) (O
 	}
 	return given, nil
 }
-
-// writtenOptions are the options of a line that a default gives way to.
-func (l Login) writtenOptions() Options { return slices.Concat(l.Rest, l.off) }
 
 // siteOptions reads mount_options of the configuration.
 func siteOptions(list string) (Login, error) {
