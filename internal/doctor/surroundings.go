@@ -39,33 +39,25 @@ func checkIncumbent(_ context.Context, s *Subject) Result {
 
 // adminGroups finds the user in a group that may become root (group(5)).
 func (s *Subject) adminGroups() Result {
-	for _, group := range s.records(s.Group, 4) {
+	found := quiet
+	_ = s.EachRecord(s.Group, 4, func(group []string) bool { // what cannot be read has no groups
 		if slices.Contains(host.RootGroups(), group[0]) && slices.Contains(strings.Split(group[3], ","), config.SystemUser) {
-			return Warned(fmt.Sprintf("gpasswd -d %s %s", config.SystemUser, group[0]),
+			found = Warned(fmt.Sprintf("gpasswd -d %s %s", config.SystemUser, group[0]),
 				"%s is in the group %s, so anyone who becomes that user can become root", config.SystemUser, group[0]).By("user-groups")
+			return false
 		}
-	}
-	return quiet
+		return true
+	})
+	return found
 }
 
 // loginShell finds that the user can log in (passwd(5)).
 func (s *Subject) loginShell() Result {
-	for _, user := range s.records(s.Passwd, 7) {
-		if shell := user[6]; user[0] == config.SystemUser && !strings.HasSuffix(shell, "/nologin") && !strings.HasSuffix(shell, "/false") {
-			return Warned("usermod -s /usr/sbin/nologin "+config.SystemUser, "%s has the login shell %s", config.SystemUser, shell)
-		}
+	user, err := s.LocalUser(config.SystemUser)
+	if err != nil || strings.HasSuffix(user.Shell, "/nologin") || strings.HasSuffix(user.Shell, "/false") {
+		return quiet
 	}
-	return quiet
-}
-
-// records are the lines of a file like passwd(5) that have at least so many fields.
-func (s *Subject) records(path string, fields int) (all [][]string) {
-	for line := range strings.Lines(s.text(path)) {
-		if record := strings.Split(strings.TrimSpace(line), ":"); len(record) >= fields {
-			all = append(all, record)
-		}
-	}
-	return all
+	return Warned("usermod -s /usr/sbin/nologin "+config.SystemUser, "%s has the login shell %s", config.SystemUser, user.Shell)
 }
 
 // script finds the other program's script where a link to ours is expected.

@@ -304,7 +304,7 @@ func TestLookupUser(t *testing.T) {
 		t.Errorf("without a file: %v", err)
 	}
 	must(t, errors.Join(os.Mkdir(in("etc"), 0o755), os.WriteFile(in("etc/passwd"), []byte("+\nroot:x:0:0::/root:/bin/sh\nann:x:1001:77:A:/home/ann:/bin/sh\nbad:x:-1:0:::\n"), 0o644)))
-	ann := host.User{Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}
+	ann := host.User{Name: "ann", UID: 1001, GID: 77, Home: "/home/ann", Shell: "/bin/sh"}
 	for _, want := range []string{"ann", "1001"} {
 		if u, err := h.LookupUser(want); u != ann || err != nil {
 			t.Errorf("%s: %+v, %v", want, u, err)
@@ -355,8 +355,8 @@ func TestUsersOfADirectory(t *testing.T) {
 		}
 		return "", errors.New("exit status 2")
 	}
-	far := host.User{Name: "far", UID: 1507005289, GID: 1507000513, Home: "/home/far"}
-	ann := host.User{Name: "ann", UID: 1001, GID: 77, Home: "/home/ann"}
+	far := host.User{Name: "far", UID: 1507005289, GID: 1507000513, Home: "/home/far", Shell: "/bin/bash"}
+	ann := host.User{Name: "ann", UID: 1001, GID: 77, Home: "/home/ann", Shell: "/bin/sh"}
 	for want, user := range map[string]host.User{
 		"ann": ann, "1001": ann, "far": far, "1507005289": far, "Far": far, "far@corp.example": far, `CORP\far`: far,
 	} {

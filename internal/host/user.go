@@ -18,6 +18,7 @@ type User struct {
 	Name     string
 	UID, GID int
 	Home     string
+	Shell    string
 }
 
 // RootGroups are the groups whose members may become root, on the distributions that have them.
@@ -46,7 +47,7 @@ func (h Host) LookupUser(want string) (User, error) {
 // this machine gives, and where the kernel waits. Errors: ErrNoUser, and those of Open.
 func (h Host) LocalUser(want string) (user User, err error) {
 	found := false
-	err = h.eachLine(h.Passwd, func(fields []string) bool {
+	err = h.EachRecord(h.Passwd, 7, func(fields []string) bool {
 		user, found = parseUser(fields, want)
 		return !found
 	})
@@ -66,7 +67,7 @@ func parseUser(fields []string, want string) (User, bool) {
 	if uid == noID || gid == noID { // chown(2) takes it for: leave it as it is
 		return User{}, false
 	}
-	return User{fields[0], int(uid), int(gid), fields[5]}, errUID == nil && errGID == nil
+	return User{fields[0], int(uid), int(gid), fields[5], fields[6]}, errUID == nil && errGID == nil
 }
 
 // getentTime bounds a question to a directory service, which may be down.
@@ -97,8 +98,8 @@ func (h Host) Groups(user User) ([]uint32, error) {
 			gids = append(gids, uint32(gid))
 		}
 	}
-	err := h.eachLine(h.Group, func(fields []string) bool {
-		if len(fields) > 3 && slices.Contains(strings.Split(fields[3], ","), user.Name) {
+	err := h.EachRecord(h.Group, 4, func(fields []string) bool {
+		if slices.Contains(strings.Split(fields[3], ","), user.Name) {
 			add(fields[2])
 		}
 		return true
@@ -113,8 +114,8 @@ func (h Host) Groups(user User) ([]uint32, error) {
 
 // GroupID finds a group by its name in the file Group.
 func (h Host) GroupID(name string) (gid int, found bool) {
-	_ = h.eachLine(h.Group, func(fields []string) bool { // what cannot be read has no groups
-		if len(fields) > 2 && fields[0] == name {
+	_ = h.EachRecord(h.Group, 3, func(fields []string) bool { // what cannot be read has no groups
+		if fields[0] == name {
 			id, err := strconv.ParseUint(fields[2], 10, 31)
 			gid, found = int(id), err == nil
 		}
@@ -133,12 +134,12 @@ func (h Host) OwnGroup(uid int) (gid int, ok bool) {
 	text := strconv.Itoa(user.GID)
 	alone, listed := true, false
 	err = errors.Join(
-		h.eachLine(h.Passwd, func(fields []string) bool {
-			alone = alone && (len(fields) < 4 || fields[3] != text || fields[2] == strconv.Itoa(uid))
+		h.EachRecord(h.Passwd, 4, func(fields []string) bool {
+			alone = alone && (fields[3] != text || fields[2] == strconv.Itoa(uid))
 			return alone
 		}),
-		h.eachLine(h.Group, func(fields []string) bool {
-			if len(fields) > 3 && fields[2] == text {
+		h.EachRecord(h.Group, 4, func(fields []string) bool {
+			if fields[2] == text {
 				listed, alone = true, alone && (fields[3] == "" || fields[3] == user.Name)
 			}
 			return alone
@@ -149,8 +150,8 @@ func (h Host) OwnGroup(uid int) (gid int, ok bool) {
 // maxLine bounds a line in bytes: that of a group with a hundred thousand members.
 const maxLine = 1 << 20
 
-// eachLine takes a file like passwd(5) apart, until use has had enough.
-func (h Host) eachLine(path string, use func(fields []string) bool) error {
+// EachRecord takes the lines of a file like passwd(5) apart that have at least so many fields, until use has had enough.
+func (h Host) EachRecord(path string, least int, use func(fields []string) bool) error {
 	f, _, err := h.Open(path, 0)
 	if err != nil {
 		return err
@@ -159,7 +160,7 @@ func (h Host) eachLine(path string, use func(fields []string) bool) error {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		if !use(strings.Split(lines.Text(), ":")) {
+		if fields := strings.Split(lines.Text(), ":"); len(fields) >= least && !use(fields) {
 			return nil
 		}
 	}
