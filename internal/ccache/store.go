@@ -44,14 +44,24 @@ func Open(h host.Host, name string, uid int) (*Store, error) {
 	return s, nil
 }
 
+// FileType is the type of the caches that this package reads and writes.
+const FileType = "FILE"
+
+// SplitName takes the name of a credential cache apart: a name without a type is a file's, and a path
+// can hold a colon (MIT krb5, krb5_cc_resolve).
+func SplitName(name string) (kind, path string) {
+	kind, path, ok := strings.Cut(name, ":")
+	if !ok || strings.Contains(kind, "/") {
+		return FileType, name
+	}
+	return kind, path
+}
+
 // parseName takes the path out of a cache's name, or says why it names no file.
 func parseName(name string) (path, problem string) {
-	path = name
-	if kind, rest, found := strings.Cut(name, ":"); found && !strings.Contains(kind, "/") {
-		if kind != "FILE" {
-			return "", fmt.Sprintf("it is of type %s, not FILE", kind)
-		}
-		path = rest
+	kind, path := SplitName(name)
+	if kind != FileType {
+		return "", fmt.Sprintf("it is of type %s, not FILE", kind)
 	}
 	if !strings.HasPrefix(path, "/") {
 		return "", "the path is not absolute"

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/host"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
@@ -53,7 +54,7 @@ func check(h host.Host, files, misnamed []string, here bool, read func(file stri
 // examineMeaning notes values of the right form that cannot work. Whether a directory is there is a question
 // for the machine that is meant.
 func (p *parser) examineMeaning(h host.Host, here bool) {
-	if kind, _ := cacheType(p.ccache); p.ccache != "" && kind != fileType {
+	if kind, _ := ccache.SplitName(p.ccache); p.ccache != "" && kind != ccache.FileType {
 		p.wrongAt("KRB5_CC_NAME", "a cache of the type "+shown(kind)+" cannot be used; use a file, such as "+host.RunDir+"/krb5cc_"+uidToken)
 	}
 	for _, name := range proxyVariables {

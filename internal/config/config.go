@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/endpoint"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/host"
@@ -196,8 +197,8 @@ func (c *Config) CCacheName(cruid int) string {
 	if c.Local { // each user has a cache of his own, as upstream does it
 		return stockCache + uid
 	}
-	kind, path := cacheType(cmp.Or(c.ccache, StockCache))
-	if kind != fileType {
+	kind, path := ccache.SplitName(cmp.Or(c.ccache, StockCache))
+	if kind != ccache.FileType {
 		return c.ccache
 	}
 	if !strings.Contains(path, uidToken) && cruid != c.CredentialUID { // a fixed file is that of one uid

@@ -18,6 +18,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/azfilesauth/azfilesauth/internal/ccache"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
 	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
@@ -132,22 +133,10 @@ func decimal(s string) (int64, error) {
 	return int64(n), nil
 }
 
-const fileType = "FILE"
-
-// cacheType takes the name of a credential cache apart: a name without a type is a file's, and a path
-// can hold a colon (MIT krb5, krb5_cc_resolve).
-func cacheType(name string) (kind, path string) {
-	kind, path, ok := strings.Cut(name, ":")
-	if !ok || strings.Contains(kind, "/") {
-		return fileType, name
-	}
-	return kind, path
-}
-
 // cacheName is KRB5_CC_NAME. Other types than files are left to the one who opens the cache.
 var cacheName = texts("path", func(s string) (string, error) {
-	kind, file := cacheType(s)
-	if kind != fileType {
+	kind, file := ccache.SplitName(s)
+	if kind != ccache.FileType {
 		return s, nil
 	}
 	if !path.IsAbs(file) || strings.HasSuffix(file, "/") {
