@@ -43,7 +43,6 @@ switches: -f check only, -n no mtab, -s ignore unknown options, -v show each ste
           -V or --version; -t TYPE and -N NAMESPACE are ignored
 `
 
-// help is what --help prints.
 func help() string {
 	var options strings.Builder
 	for _, r := range mounts.Rules() {
@@ -163,7 +162,6 @@ func (h *Helper) mount(ctx context.Context, j *job) int {
 	return h.delegate(ctx, j)
 }
 
-// ticket makes sure that the credential cache holds one.
 func (h *Helper) ticket(ctx context.Context, j *job) error {
 	manager, err := tickets.New(tickets.Options{
 		Access: h.Access,

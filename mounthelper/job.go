@@ -119,7 +119,6 @@ func (h *Helper) decide(j *job) (err error) {
 	return mounts.CheckLength(j.options())
 }
 
-// login takes the login from options and configuration.
 func (h *Helper) login(j *job) (err error) {
 	if j.Identity, j.CRUID, err = j.opts.Resolve(j.cfg, j.Endpoint, h.Host); err != nil {
 		return err

@@ -19,7 +19,6 @@ import (
 // noTarget is the file that remembers, until the next boot, that the kernel does not know the option.
 const noTarget = "no-upcall-target"
 
-// wantsTarget reports whether to try the option.
 func (h *Helper) wantsTarget(j *job) bool {
 	_, given := j.opts.Rest.Get(mounts.UpcallTarget)
 	if given || j.opts.Remount {

@@ -76,7 +76,6 @@ func (r *request) winner(d keyring.Description) (rule requestkey.Rule, m request
 	return rule, m, "", nil
 }
 
-// runRule does what a rule says.
 func (r *request) runRule(rule requestkey.Rule, m requestkey.Macros) error {
 	if slices.Contains(r.env, handedOn) {
 		return errors.New("it leads back to this program")

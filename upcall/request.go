@@ -83,7 +83,6 @@ func (r *request) keyFault(err error, problem string) error {
 	return fault.UpcallKey.New(fmt.Sprint(r.key), problem).Because(err)
 }
 
-// isEndpoint reports whether a host is an endpoint's.
 func (r *request) isEndpoint(host string) bool {
 	e, err := endpoint.Resolver{}.Resolve(host)
 	if err != nil {

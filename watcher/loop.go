@@ -63,7 +63,6 @@ func newWatcher(ctx context.Context, o Options, m machine) (*watcher, error) {
 // now is the time of the wall clock alone.
 func (w *watcher) now() time.Time { return w.Host.Now().Round(0) }
 
-// run is the daemon's loop.
 func (w *watcher) run(ctx context.Context) {
 	defer close(w.events.ended)
 	jobs, cancel := context.WithCancel(ctx)

@@ -98,7 +98,6 @@ func (w wanted) conflict(before []wanted, separated bool) error {
 	return nil
 }
 
-// ensure gets the tickets.
 func (p provisioner) ensure(ctx context.Context, m *tickets.Manager, all []wanted) {
 	var done sync.WaitGroup
 	for _, w := range all {
@@ -115,7 +114,6 @@ func (p provisioner) ensure(ctx context.Context, m *tickets.Manager, all []wante
 	done.Wait()
 }
 
-// fail logs a fault and how to fix it.
 func (p provisioner) fail(what string, err error, attrs ...any) {
 	f := fault.From(err)
 	attrs = append(attrs, "fault", string(f.ID()), "what", f.What(), "fix", f.Fix())

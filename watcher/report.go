@@ -131,7 +131,6 @@ func (w *watcher) metricsExposed(path string, text []byte, err error) {
 	}
 }
 
-// describe is what the watcher knows.
 func (w *watcher) describe() control.Status {
 	s := control.Status{
 		Version: w.Version, PID: os.Getpid(), Started: w.started, Active: !w.waiting, HolderPID: w.holder.PID,

@@ -233,7 +233,6 @@ func openSessions() []byte {
 	return bytes.ToLower(text)
 }
 
-// finishJob takes a result.
 func (w *watcher) finishJob(r result) {
 	delete(w.busy, r.Key)
 	outcome := control.Outcome{Host: r.Host, CRUID: r.CRUID, TicketEnd: r.got.EndTime}
@@ -268,7 +267,6 @@ func (w *watcher) finishJob(r result) {
 	}
 }
 
-// remember keeps what a result means for the plan.
 func (w *watcher) remember(m *memo, r result) {
 	if r.err == nil {
 		m.Attempt = Attempt{At: r.at, Success: r.at}

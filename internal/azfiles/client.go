@@ -98,7 +98,6 @@ type exchange struct {
 	busy     bool // the status of the last answer was one that passes
 }
 
-// attempt asks once.
 func (x *exchange) attempt(ctx context.Context) (ccache.Credential, *fault.Fault) {
 	a, err := x.ask(ctx)
 	if err != nil {

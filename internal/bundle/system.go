@@ -53,7 +53,6 @@ func (m *machine) files(paths []string) string {
 	return b.String()
 }
 
-// directory gives the paths of what is in one.
 func (m *machine) directory(dir string) ([]string, error) {
 	entries, err := m.ReadDir(dir)
 	paths := make([]string, len(entries))
@@ -63,13 +62,11 @@ func (m *machine) directory(dir string) ([]string, error) {
 	return paths, err
 }
 
-// requestKey shows the rules of request-key(8).
 func (m *machine) requestKey(context.Context) (string, error) {
 	paths, err := m.directory(requestkey.Directory)
 	return m.files(append([]string{requestkey.LastFile}, paths...)), err
 }
 
-// krb5 shows krb5.conf and what it includes.
 func (m *machine) krb5(context.Context) (string, error) {
 	return m.files(krb5conf.Of(m.Host).Paths), nil
 }

@@ -121,7 +121,6 @@ func nameOf(place string) string {
 	return service + "/" + place
 }
 
-// hostOfPlace is the account's host.
 func hostOfPlace(place string) string {
 	host, _, _ := strings.Cut(place, "/")
 	return host

@@ -197,7 +197,6 @@ func (s *Store) result(c *Cache) ([]byte, error) {
 	return data, nil
 }
 
-// openDir opens the directory of the cache.
 func (s *Store) openDir() (*host.Dir, error) {
 	d, err := s.host.OpenDir(s.dir, s.host.Run)
 	if err != nil {

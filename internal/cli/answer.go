@@ -78,7 +78,6 @@ func marshal(v any) ([]byte, error) {
 	return legible.JSON(bytes.TrimSpace(b.Bytes())), nil
 }
 
-// encodeIndented is encode on several lines.
 func (s *session) encodeIndented(command string, result any) ([]byte, error) {
 	text, err := s.encode(command, result)
 	if err != nil {
@@ -92,7 +91,6 @@ func (s *session) encodeIndented(command string, result any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// printCompact prints a result on one line.
 func (s *session) printCompact(result any) error {
 	text, err := s.encode(s.path, result)
 	if err != nil {

@@ -127,7 +127,6 @@ func exitsWithVerdict(command *cobra.Command, args []string) bool {
 	return path == "doctor" || strings.HasPrefix(path, "doctor ") || path == "status" && slices.ContainsFunc(args, isCheck)
 }
 
-// load reads the configuration.
 func (s *session) load() (*config.Config, error) { return config.Read(s.Host) }
 
 // openTickets reads the configuration and makes the Manager of its tickets.

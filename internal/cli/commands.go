@@ -325,7 +325,6 @@ func timeoutFlag(f *pflag.FlagSet, usual time.Duration) {
 	f.Duration("timeout", usual, "bound on all of it, a `TIME` such as 90s")
 }
 
-// tree builds the commands.
 func (s *session) tree() *cobra.Command {
 	root := &cobra.Command{
 		Use: program, Short: "Kerberos tickets for Azure Files with an Entra identity", Version: s.Version,

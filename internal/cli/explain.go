@@ -169,7 +169,6 @@ func severity(s doctor.Severity) string {
 	return "good to know"
 }
 
-// again says whether trying again helps.
 func (e explained) again() string {
 	if e.Retryable {
 		return "may help"

@@ -28,7 +28,6 @@ type granted struct {
 	CCache      string  `json:"ccache"`       // path of the credential cache
 }
 
-// set gets a new ticket and presents it.
 func (s *session) set(c *cobra.Command, args []string) error {
 	ctx, cancel, err := bounded(c)
 	if err != nil {
@@ -85,7 +84,6 @@ func describeChanges(before tickets.Listing, err error, r tickets.Request, got t
 	return nil
 }
 
-// printTicket presents a new ticket.
 func (s *session) printTicket(r tickets.Request, got tickets.Result) error {
 	g := granted{
 		Endpoint: r.Endpoint.Host(), Server: got.Server, Identity: r.Identity.String(), Refreshable: r.Identity.Refreshable(),

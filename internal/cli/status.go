@@ -126,7 +126,6 @@ func (s *session) writeOverview(w io.Writer, o overview) {
 	}
 }
 
-// daemonLine tells of the daemon itself.
 func (s *session) daemonLine(o overview) string {
 	if o.Problem != "" {
 		return s.colour(red, "no answer") + " (" + o.Problem + "); restart it: " + o.Start

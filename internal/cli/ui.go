@@ -24,12 +24,10 @@ import (
 //   - A time is shown as the time left and as a local time; in JSON it is RFC 3339 in UTC.
 //   - Colours are on a terminal only, and add nothing that the words do not say.
 
-// say writes one line to stderr.
 func (s *session) say(format string, a ...any) {
 	_, _ = fmt.Fprintf(s.Stderr, program+": "+format+"\n", a...)
 }
 
-// print writes a result to stdout.
 func (s *session) print(text []byte) error {
 	if _, err := s.Stdout.Write(text); err != nil {
 		return fault.OutputFailed.New().Because(err)
@@ -154,7 +152,6 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)
 }
 
-// localTime is a time as people read it.
 func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
 // formatTime is a time as programs read it, null for none.

@@ -119,7 +119,6 @@ func (c *call) issuedTo(e endpoint.Endpoint, token secret.Value) identity.Identi
 	return identity.Identity{Kind: identity.Token}
 }
 
-// clear erases a ticket.
 func (c *call) clear(uri string) error {
 	e, err := dropin.Endpoint(uri, c.cfg.Resolver)
 	if err != nil {

@@ -81,7 +81,6 @@ func (inv *invocation) check() error {
 	return nil
 }
 
-// identity makes the identity.
 func (inv *invocation) identity(cfg *config.Config, e endpoint.Endpoint) (identity.Identity, error) {
 	file, err := absolute(inv.values["--token-file"])
 	if err != nil {

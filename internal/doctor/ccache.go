@@ -175,7 +175,6 @@ type cacheFile struct {
 	err   error       // why nothing can be read from it, a fault
 }
 
-// cacheOf reads the credential cache of a uid.
 func (s *Subject) cacheOf(cruid int) *cacheFile {
 	return once(s, "cache "+strconv.Itoa(cruid), func() *cacheFile {
 		c := &cacheFile{cruid: cruid, path: s.Config.CCacheName(cruid)}

@@ -133,7 +133,6 @@ func (s *Subject) examineTarget(place string, l mounts.FstabLine) Result {
 	return Warned("mkdir -p "+fault.Word("target", target), "%s: the mount point %s is missing: mount refuses it, and only systemd makes it, at boot", place, target)
 }
 
-// examineSource judges the source of a line.
 func (s *Subject) examineSource(l mounts.FstabLine) Result {
 	src, e, err := mounts.Mountable(l.Spec, s.Config.Resolver)
 	if err != nil {

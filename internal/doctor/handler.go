@@ -93,7 +93,6 @@ func (s *Subject) isOurProgram(path string) bool {
 	return strings.HasSuffix(s.resolveLinks(path), "/azfilesauth") || sameFile(s.Path(path), s.Self)
 }
 
-// krb5 is the machine's krb5.conf.
 func (s *Subject) krb5() *krb5conf.Profile {
 	return once(s, "krb5", func() *krb5conf.Profile { return krb5conf.Of(s.Host) })
 }

@@ -168,7 +168,6 @@ func (s *Subject) packager() packager {
 	return packager{}
 }
 
-// install is the command that installs a package.
 func (s *Subject) install(name string) string {
 	return strings.ReplaceAll(s.packager().install, "NAME", name)
 }

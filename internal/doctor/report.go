@@ -165,7 +165,6 @@ func (r Report) WarningLines() (lines []string) {
 	return lines
 }
 
-// conclusion is the last line.
 func (r Report) conclusion(paint Paint) string {
 	unseen := ""
 	if r.EUID != 0 && r.Skipped > 0 {
@@ -202,7 +201,6 @@ func (r Report) others(status Status) string {
 	return fmt.Sprintf("; and %d more: %s", n, strings.Join(ids, ", "))
 }
 
-// line is a finding in one line.
 func (f Finding) line() string {
 	text := string(f.ID)
 	if f.Endpoint != "" {

@@ -207,7 +207,6 @@ func (s *Subject) loginsFrom(e endpoint.Endpoint, origins []Origin) (all []login
 
 func entryPlace(l mounts.FstabLine) string { return fileLine("/etc/fstab", l.Line) }
 
-// loginOfLine is the use that a line makes.
 func (s *Subject) loginOfLine(e endpoint.Endpoint, l mounts.FstabLine) login {
 	foreign := false
 	r, err := tickets.LoginOfLine(l, e, s.Config, s.Host, func(cruid int, username string) (identity.Identity, error) {
@@ -228,7 +227,6 @@ func (s *Subject) loginOfAttempt(e endpoint.Endpoint, a *lastfault.Attempt) logi
 	return use
 }
 
-// loginOfMount is the use that a live mount makes.
 func (s *Subject) loginOfMount(e endpoint.Endpoint, m *mounts.Mount) login {
 	use := login{where: "the mount " + m.Target, target: m.Target, cruid: max(m.CRUID, 0), live: true, user: identity.Selector(m.Username)}
 	_, use.apart = m.Options.Get(mounts.UnsharedSocket)

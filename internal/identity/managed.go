@@ -70,7 +70,6 @@ func (o Options) service() (service, error) {
 	return imds, nil
 }
 
-// query asks for the token of an identity.
 func (s service) query(i Identity, resource string) (url.Values, error) {
 	query := url.Values{"resource": {resource}}
 	if s.version != "" {
@@ -125,7 +124,6 @@ func (s service) secrets() reply.Hidden {
 	return reply.Hidden{s.value}
 }
 
-// request asks for the token of an identity.
 func (s service) request(ctx context.Context, i Identity, resource string) (*policy.Request, error) {
 	query, err := s.query(i, resource)
 	if err != nil {

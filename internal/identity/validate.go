@@ -89,7 +89,6 @@ func (i *Identity) value(key string) string {
 	return *fields[n].of(i)
 }
 
-// allows reports whether a kind can have the key.
 func (r rules) allows(key string) bool {
 	return key == "resource" || slices.Contains(slices.Concat(r.needs, r.takes, r.oneOf), key)
 }

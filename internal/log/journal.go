@@ -73,7 +73,6 @@ func sendJournal(program string, facility int, level slog.Level, message string,
 	return journal.Send(oneLine(message), journal.Priority(rankOf(level).severity), fields)
 }
 
-// fieldsOf are the fields of a record's attributes.
 func fieldsOf(r slog.Record, with []slog.Attr) map[string]string {
 	fields := map[string]string{}
 	add := func(a slog.Attr) bool {

@@ -118,7 +118,6 @@ func (l Login) Given(cfg *config.Config, e endpoint.Endpoint, release string) (O
 	return given, nil
 }
 
-// siteOptions reads mount_options of the configuration.
 func siteOptions(list string) (Login, error) {
 	const key = "mount_options"
 	all := ParseOptions(list)

@@ -211,5 +211,4 @@ func (p *planner) exists(paths ...string) bool {
 	})
 }
 
-// config is the configuration as it is now.
 func (p *planner) config() (*config.Config, error) { return config.Read(p.host.Host) }

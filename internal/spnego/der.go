@@ -19,7 +19,6 @@ const tagGeneralString = asn1.Tag(27)
 // item writes one DER element, so that a structure in the code has the shape that it has in its RFC.
 type item = cryptobyte.BuilderContinuation
 
-// build gives the bytes of an item.
 func build(i item) ([]byte, error) {
 	var b cryptobyte.Builder
 	i(&b)

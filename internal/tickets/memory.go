@@ -42,7 +42,6 @@ type failure struct {
 	until uint64 // the last call it counts for
 }
 
-// next counts a call.
 func (m *memory) next() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -109,7 +109,6 @@ func has[E error](err error) bool {
 	return ok
 }
 
-// isAny reports whether an error is one of these.
 func isAny(err error, these ...error) bool {
 	return slices.ContainsFunc(these, func(one error) bool { return errors.Is(err, one) })
 }
