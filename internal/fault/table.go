@@ -128,7 +128,7 @@ var (
 	ServiceFailed = row[Kind1]("AZF-SERVICE-FAILED", "{unit} does not start", "journalctl -b -u {unit}", ExitSystem, true)
 	BundleFailed  = row[Kind1]("AZF-BUNDLE-FAILED", "the bundle {file} cannot be written", "give another place with -o FILE; df -h", ExitSystem, false)
 
-	OpenFiles   = row[Kind0]("AZF-OPEN-FILES", "no more files can be opened", "cat /proc/sys/fs/file-nr; prlimit --nofile; for the daemon: systemctl restart azfilesrefresh", ExitSystem, true)
+	OpenFiles   = row[Kind0]("AZF-OPEN-FILES", "no more files can be opened", "ulimit -n 1024; cat /proc/sys/fs/file-nr; for the daemon: systemctl restart azfilesrefresh", ExitSystem, true)
 	OutOfMemory = row[Kind0]("AZF-OUT-OF-MEMORY", "the machine, or the control group, has no memory left", "free -m; systemctl show -p MemoryMax,MemoryCurrent azfilesrefresh", ExitSystem, true)
 	FileLimit   = row[Kind0]("AZF-FILE-LIMIT", "a file may not grow any further, by the limit of the process (RLIMIT_FSIZE)", "ulimit -f unlimited; for the daemon, systemctl edit azfilesrefresh and add LimitFSIZE=infinity under [Service]", ExitSystem, true)
 	Inotify     = row[Kind1]("AZF-INOTIFY", "changes of {path} are noticed late, because the user has no inotify instance or watch left", "sysctl fs.inotify.max_user_instances=1024 fs.inotify.max_user_watches=524288", ExitSystem, true)
