@@ -74,11 +74,16 @@ func (c *Client) Exchange(ctx context.Context, e endpoint.Endpoint, token secret
 	if problem := identity.TokenProblem(token.Reveal()); problem != "" {
 		return ccache.Credential{}, fault.TokenInvalid.New(who.Identity, problem)
 	}
+	var told *fault.Fault // why the attempt before failed
 	for n := 1; ; n++ {
 		cred, f := x.attempt(ctx)
 		if f == nil {
 			return cred, nil
 		}
+		if told != nil && ctx.Err() != nil && fault.Is(f, fault.EndpointTimeout) && !fault.Is(told, fault.EndpointTimeout) {
+			return ccache.Credential{}, told // that this one was cut short tells less
+		}
+		told = f
 		delay := max(backoff(n), f.RetryAfter)
 		if n >= c.attempts() || !x.passing(f) || !hasTimeFor(ctx, delay) {
 			return ccache.Credential{}, f

@@ -12,10 +12,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/azfilesauth/azfilesauth/internal/azurefake"
 	"github.com/azfilesauth/azfilesauth/internal/fault"
 	"github.com/azfilesauth/azfilesauth/internal/identity"
+	"github.com/azfilesauth/azfilesauth/internal/secret"
 	"github.com/azfilesauth/azfilesauth/internal/transport"
 )
 
@@ -97,6 +100,36 @@ func TestEnvironmentProxyIsIgnored(t *testing.T) {
 		t.Errorf("requests to the fake: %v", b.fake.Requests())
 	}
 }
+
+// TestLastAttemptThatIsCutShort has name servers that do not answer: each attempt waits as long as connections may, and the
+// caller's time ends within the last one.
+func TestLastAttemptThatIsCutShort(t *testing.T) {
+	for first, want := range map[error]fault.Named{
+		&net.DNSError{Err: "i/o timeout", Name: testHost, IsTimeout: true}: fault.DNSFailed,
+		syscall.ECONNREFUSED:   fault.EndpointDown,
+		os.ErrDeadlineExceeded: fault.EndpointTimeout,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := fault.WithTimeout(t.Context(), 30*time.Second, fault.BoundTotal)
+			defer cancel()
+			c := Client{Transport: attempts(func(r *http.Request) (*http.Response, error) {
+				select {
+				case <-time.After(12 * time.Second):
+					return nil, &net.OpError{Op: "dial", Err: first}
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
+			})}
+			if _, err := c.Exchange(ctx, resolve(t, testHost), secret.FromString("eyJ.eyJ.x"), Caller{}); !fault.Is(err, want) {
+				t.Errorf("%v: %v", first, err)
+			}
+		})
+	}
+}
+
+type attempts func(*http.Request) (*http.Response, error)
+
+func (a attempts) RoundTrip(r *http.Request) (*http.Response, error) { return a(r) }
 
 // TestIMDSIsNotProxied has both transports of a machine with a proxy in its configuration.
 func TestIMDSIsNotProxied(t *testing.T) {
