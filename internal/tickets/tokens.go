@@ -92,11 +92,15 @@ func (c *Call) forget(err error) bool {
 	if !azfiles.RefusesToken(err) && !azfiles.RefusesIdentity(err) || !c.m.memory.mayForget(name, c.m.Host.Now()) {
 		return false
 	}
+	c.drop(name)
+	return true
+}
+
+func (c *Call) drop(name string) {
 	c.m.memory.forget(name)
 	if ring := c.m.ring(); ring != nil {
 		_ = ring.Remove(name) // what stays is refused again
 	}
-	return true
 }
 
 // ring is where other processes find tokens, nil when there is no such place.
@@ -132,6 +136,10 @@ func (c *Call) keep(name string, t identity.AccessToken) {
 // recall gives a copy of a token that was kept and lasts long enough.
 func (c *Call) recall(name string) (t identity.AccessToken, ok bool) {
 	if c.Identity.Kind == identity.Token {
+		return t, false
+	}
+	if c.m.memory.isOverdue(name, c.m.Host.Now()) {
+		c.drop(name)
 		return t, false
 	}
 	if ring := c.m.ring(); ring != nil {
