@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/azfilesauth/azfilesauth/internal/config"
@@ -14,12 +15,12 @@ import (
 const kubelet = "/var/lib/kubelet/"
 
 // LeftToTheMachine gives the hosts that Azure/AzFilesAuthenticator logs in at as the machine, and this
-// product does not before somebody says so: a mount, live or in fstab, that mount.cifs made by Kerberos
-// as root or without a user name, about which cfg says nothing. It is pure. The hosts are sorted.
+// product does not before somebody says so: a mount of the machine's, live or in fstab, that mount.cifs made by Kerberos,
+// about which cfg says nothing. One of another credential uid never had its tickets. It is pure. The hosts are sorted.
 func LeftToTheMachine(cfg *config.Config, live []mounts.Mount, fstab []mounts.FstabLine) []string {
 	var hosts []string
-	add := func(e endpoint.Endpoint, target, username string) {
-		if username != "" && username != "root" || strings.HasPrefix(target, kubelet) {
+	add := func(e endpoint.Endpoint, target string, cruid int, username string) {
+		if !IsMachines(cfg, cruid, username) || strings.HasPrefix(target, kubelet) {
 			return
 		}
 		if _, err := OwnerOf(Evidence{Endpoint: e, Config: cfg, Username: username}); fault.Is(err, fault.IdentityUnknown) {
@@ -28,14 +29,18 @@ func LeftToTheMachine(cfg *config.Config, live []mounts.Mount, fstab []mounts.Fs
 	}
 	for _, m := range live {
 		if m.IsKerberos() {
-			add(m.Endpoint, m.Target, m.Username)
+			add(m.Endpoint, m.Target, m.CRUID, m.Username)
 		}
 	}
 	for _, l := range fstab {
 		_, e, err := mounts.Mountable(l.Spec, cfg.Resolver)
 		if l.IsKerberos() && err == nil {
-			_, username := l.Options.MountCIFS()
-			add(e, l.Target, username)
+			text, username := l.Options.MountCIFS()
+			cruid, err := strconv.Atoi(text)
+			if err != nil { // a name: it may be that of USER_UID
+				cruid = cfg.CredentialUID
+			}
+			add(e, l.Target, cruid, username)
 		}
 	}
 	slices.Sort(hosts)
