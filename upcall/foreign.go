@@ -1,11 +1,11 @@
 package upcall
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,22 +39,23 @@ func (r *request) handOver(d keyring.Description, host string) error {
 
 // yields has that rule's program answer for an account as well, where the login may be one with a ticket of a user's own, of a
 // domain or of Entra Kerberos, which worked before we were installed. It reports whether there is an answer. Without one the
-// login goes on as ours, so the program is a child and has half of our time.
-func (r *request) yields(d keyring.Description) bool {
+// login goes on as ours, so the program is a child; one that is cut off has not said that there is no such ticket.
+func (r *request) yields(d keyring.Description) (answered bool, err error) {
 	rule, macros, problem, _ := r.winner(d)
 	if problem != "" || slices.Contains(r.env, handedOn) {
-		return false
+		return false, nil
 	}
 	path, argv, pipe, err := rule.Argv(macros)
-	if err != nil || pipe {
-		return false
+	if err != nil || pipe || filepath.Base(path) == "keyctl" { // the published hardening of cifs.spnego.conf, which rejects all
+		return false, nil
 	}
 	ctx, cancel := r.limit()
 	defer cancel()
-	ctx, cancel = context.WithTimeout(ctx, r.cfg.Upcall.Deadline/2)
-	defer cancel()
-	answered, _ := r.child(ctx, path, argv, append(r.env, handedOn))
-	return answered
+	answered, err = r.child(ctx, path, argv, append(r.env, handedOn))
+	if answered || ctx.Err() == nil {
+		return answered, nil
+	}
+	return false, r.deadlineFault(err)
 }
 
 // winner gives the rule that would have won without ours and what it is run with, else the problem.

@@ -160,6 +160,36 @@ func TestMountsWithUsersOwnTickets(t *testing.T) {
 	}
 }
 
+// Neither a further channel whose server the kernel does not name nor a program that is too slow has another identity answer
+// such a mount, then or later.
+func TestUsersMountStaysTheUsers(t *testing.T) {
+	w := newWorld(t)
+	w.hurry()
+	check(os.WriteFile(w.MountTable, []byte("31 1 0:40 / /mnt rw - cifs //"+host+
+		"/share rw,vers=3.1.1,sec=krb5,cruid=65534,username=alice,multichannel,addr=10.99.0.1\n"), 0o600))
+	theirs := func(line, pid string) reply {
+		w.rule("theirs.conf", "create user * * "+w.script(line)+" %k\n")
+		return w.ask(describe(host, "creduid=0x0;user=root", "creduid=0xfffe;user=alice", "pid=0xa5", pid))
+	}
+	for i, server := range []string{"", "10.99.0.1"} { // as 6.1 and 5.10 have it
+		w.rejected(describe(server, "creduid=0x0;user=root", "creduid=0xfffe;user=alice", "pid=0xa5", fmt.Sprintf("pid=0x%x", i)), 5, "AZF-UPCALL-CHANNEL")
+	}
+	w.rejectedReply(theirs("sleep 60", "pid=0x7"), 3, "AZF-UPCALL-DEADLINE")
+	if r := theirs(`exec keyctl instantiate "$1" theirs 0`, "pid=0x8"); string(r.payload) != "theirs" {
+		t.Errorf("%d bytes, %v", len(r.payload), r.err)
+	}
+	if n := len(w.fake.Requests()); n != 0 {
+		t.Errorf("%d requests to Azure", n)
+	}
+}
+
+// The published hardening of cifs.spnego.conf, by which no other server is mounted, is no reason to refuse a login of ours.
+func TestOursWhereOthersAreRefused(t *testing.T) {
+	w := newWorld(t)
+	w.rule("theirs.conf", "create user * * "+needs.Program(t, "keyctl", "keyutils")+" negate %k 30 %S\n")
+	w.good(describe(host, "creduid=0x0;user=root", "creduid=0xfffe;user=root"), host)
+}
+
 // What names an identity, and the machine's own login, is never left to another rule: its program would take any ticket that it
 // finds.
 func TestLoginsThatAreOurs(t *testing.T) {
@@ -185,17 +215,18 @@ func TestNobodysLogin(t *testing.T) {
 	w.config("")
 	keyctl := needs.Program(t, "keyctl", "keyutils")
 	for i, c := range []struct {
-		rule    string
-		seconds int
+		rule, fault string
 	}{
-		{"/bin/true %k", 3},
-		{"/nonexistent %k", 3},
-		{"|/bin/cat", 3},
-		{"/bin/sleep 60", 3},
-		{w.script("exec "+shared.program+` "$1"`) + " %k", 3},
-		{keyctl + " negate %k 30 %S", 30}, // the published hardening
+		{"/bin/true %k", "AZF-IDENTITY-UNKNOWN"},
+		{"/nonexistent %k", "AZF-IDENTITY-UNKNOWN"},
+		{"|/bin/cat", "AZF-IDENTITY-UNKNOWN"},
+		{"/bin/sleep 60", "AZF-UPCALL-DEADLINE"},
+		{w.script("exec "+shared.program+` "$1"`) + " %k", "AZF-IDENTITY-UNKNOWN"},
+		{keyctl + " negate %k 30 %S", "AZF-IDENTITY-UNKNOWN"}, // the published hardening
 	} {
 		w.rule("theirs.conf", "create user * * "+c.rule+"\n")
-		w.rejected(describe(host, "pid=0xa5", fmt.Sprintf("pid=0x%x", i)), c.seconds, "AZF-IDENTITY-UNKNOWN")
+		w.rejected(describe(host, "creduid=0x0", "creduid=0xfffe", "pid=0xa5", fmt.Sprintf("pid=0x%x", i)), 3, c.fault)
 	}
+	w.rule("theirs.conf", "create user * * "+w.script(`exec keyctl instantiate "$1" theirs 0`)+" %k\n")
+	w.rejected(describe(host), 3, "AZF-IDENTITY-UNKNOWN") // the machine's
 }

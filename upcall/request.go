@@ -136,8 +136,12 @@ func (r *request) login(d keyring.Description) (err error) {
 	got, ok := tickets.Held(r.Host, r.cfg, who)
 	if !ok {
 		answered := false
-		if got, answered, err = r.ticket(d, who); err != nil || answered {
+		if got, answered, err = r.ticket(d, who); err != nil {
 			return err
+		}
+		if answered {
+			r.forgive(nil)
+			return nil
 		}
 	}
 	// cifs.upcall reads the description itself, and fails without a host's name in it. A further identity's ticket it does not
@@ -163,8 +167,13 @@ func (r *request) ticket(d keyring.Description, who tickets.Login) (got tickets.
 	if err != nil {
 		return got, false, err
 	}
-	if r.desc.named() && manager.MayBeOthers(who) && r.yields(d) {
-		return got, true, nil
+	if manager.MayBeOthers(who) {
+		if !r.desc.named() { // its first login was not ours, and a ticket of ours would be there for the next
+			return got, false, fault.UpcallChannel.New("its mount may be one with a ticket of a user's own")
+		}
+		if answered, err := r.yields(d); answered || err != nil {
+			return got, answered, err
+		}
 	}
 	r.identify(manager, who)
 	r.contain(who.CRUID)

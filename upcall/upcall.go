@@ -17,7 +17,8 @@
 // endpoint may be one with a ticket of a user's own, that program is tried first, as a child (tickets.MayBeOthers).
 //
 // Invariants: the description is hostile (on some kernels any user can make one up), so it chooses
-// no file, no namespace and no identity that root has not named; its pid is a label. The kernel
+// no file, no namespace and no identity that root has not named; its pid is a label. (To another rule's
+// program, which gets it as request-key would give it, it may be more.) The kernel
 // waits for our end without a limit and keeps the answer of a process that dies without one for a
 // minute. So every way out answers the key, panics too, and a watchdog
 // rejects the key and ends the process when it takes too long; what remains is SIGKILL. A rejection

@@ -129,7 +129,7 @@ func (s *session) wanted(cfg *config.Config, m *tickets.Manager, one named) (all
 	}
 	for _, a := range mounted {
 		l := tickets.Login{Endpoint: a.Endpoint, CRUID: a.cruid, Username: a.username}
-		if a.cruid >= 0 && (one.IsZero() && !isDomains(cfg, m, l) || a.Host() == one.Host()) {
+		if a.cruid >= 0 && (one.IsZero() && !m.MayBeOthers(l) || a.Host() == one.Host()) {
 			all = append(all, tickets.Request{Endpoint: l.Endpoint, CRUID: l.CRUID, Username: l.Username})
 		}
 	}
@@ -137,11 +137,6 @@ func (s *session) wanted(cfg *config.Config, m *tickets.Manager, one named) (all
 		return all, nil
 	}
 	return ofLines(cfg, m, one), nil
-}
-
-// isDomains reports whether a mount is left alone by who names none, since its next login with a ticket of ours would be another's.
-func isDomains(cfg *config.Config, m *tickets.Manager, l tickets.Login) bool {
-	return !tickets.IsMachines(cfg, l.CRUID, l.Username) && m.MayBeOthers(l)
 }
 
 // ofLines gives what the lines of fstab for an endpoint want that is not mounted, where no ticket and no file of the

@@ -189,18 +189,15 @@ func IsMachines(cfg *config.Config, cruid int, username string) bool {
 }
 
 // MayBeOthers reports whether a login may be one with a ticket of a user's own, of a domain or of Entra Kerberos: neither the
-// mount nor a record says who logs in, and it is not the machine's, by its credential uid and as root, or nobody is named.
-// What the configuration says of an account or in general must not answer it before such a ticket had its turn.
+// mount nor a record says who logs in, and it is not the machine's (see IsMachines). Those are mounted into containers, and a
+// program that looks for a ticket where the waiting process has its files is none for them. What the configuration says of an
+// account or in general must not answer such a login before a user's own ticket had its turn.
 func (m *Manager) MayBeOthers(l Login) bool {
 	found, err := m.evidence(l.Endpoint, l.CRUID, l.Username)
 	if err != nil || found.selector() != "" || placeOf(found.Cache.Cache, l.Endpoint, "").recorded {
 		return false
 	}
-	if !IsMachines(m.cfg, l.CRUID, l.Username) {
-		return true
-	}
-	_, err = m.Owner(l.Endpoint, l.CRUID, l.Username)
-	return fault.Is(err, fault.IdentityUnknown)
+	return !IsMachines(m.cfg, l.CRUID, l.Username)
 }
 
 func (m *Manager) evidence(e endpoint.Endpoint, cruid int, username string) (Evidence, error) {
