@@ -31,7 +31,7 @@ type memory struct {
 	tokens   map[string]identity.AccessToken
 	failures map[string]failure
 	forgot   map[string]time.Time // when a token was dropped
-	overdue  map[string]bool      // those that were refused again too soon after that
+	overdue  map[string]time.Time // when one was refused again too soon after that
 }
 
 // keepFailures is how long a failure is remembered: longer than a call is queued. The name of a workload identity's token
@@ -76,26 +76,32 @@ func (m *memory) failure(name string, call uint64) error {
 func (m *memory) mayForget(name string, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.forgot, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= forgetEvery })
-	if m.forgot == nil {
-		m.forgot, m.overdue = map[string]time.Time{}, map[string]bool{}
-	}
-	if _, lately := m.forgot[name]; lately {
-		m.overdue[name] = true
-		return false
-	}
-	m.forgot[name] = now
-	delete(m.overdue, name)
-	return true
+	return m.drops(name, now)
 }
 
 // isOverdue reports whether a token is to be dropped before it is used: it was refused too soon after another one, since
 // when forgetEvery is over. It notes that it is dropped now.
 func (m *memory) isOverdue(name string, now time.Time) bool {
 	m.mu.Lock()
-	refused := m.overdue[name]
-	m.mu.Unlock()
-	return refused && m.mayForget(name, now)
+	defer m.mu.Unlock()
+	_, refused := m.overdue[name]
+	return refused && m.drops(name, now)
+}
+
+// drops is mayForget for a caller that holds mu.
+func (m *memory) drops(name string, now time.Time) bool {
+	maps.DeleteFunc(m.forgot, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= forgetEvery })
+	maps.DeleteFunc(m.overdue, func(_ string, at time.Time) bool { return now.Sub(at).Abs() > keepFailures })
+	if m.forgot == nil {
+		m.forgot, m.overdue = map[string]time.Time{}, map[string]time.Time{}
+	}
+	if _, lately := m.forgot[name]; lately {
+		m.overdue[name] = now
+		return false
+	}
+	m.forgot[name] = now
+	delete(m.overdue, name)
+	return true
 }
 
 // keep keeps a copy of a token. Those that have expired go: identities come and go with the mounts.
