@@ -16,10 +16,14 @@ const kubelet = "/var/lib/kubelet/"
 
 // LeftToTheMachine gives the hosts that Azure/AzFilesAuthenticator logs in at as the machine, and this
 // product does not before somebody says so: a mount of the machine's, live or in fstab, that mount.cifs made by Kerberos,
-// about which cfg says nothing. One of another credential uid never had its tickets. It is pure. The hosts are sorted.
+// about which cfg says nothing. One of another credential uid than USER_UID and root's had no ticket of it. It is pure.
+// The hosts are sorted.
 func LeftToTheMachine(cfg *config.Config, live []mounts.Mount, fstab []mounts.FstabLine) []string {
 	var hosts []string
 	add := func(e endpoint.Endpoint, target string, cruid int, username string) {
+		if cruid <= 0 { // root reads the cache of USER_UID as well, where krb5.conf names it
+			cruid = cfg.CredentialUID
+		}
 		if !IsMachines(cfg, cruid, username) || strings.HasPrefix(target, kubelet) {
 			return
 		}

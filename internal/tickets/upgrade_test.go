@@ -20,7 +20,7 @@ func TestLeftToTheMachine(t *testing.T) {
 	for name, c := range map[string]struct{ mountinfo, fstab, config, want string }{
 		"live, as root":             {mountinfo: live("/mnt", "sec=krb5,cruid=0,username=root"), want: "acct.file.core.windows.net"},
 		"live, of another uid":      {mountinfo: live("/mnt", "sec=krb5i,cruid=1001,username=root")},
-		"live, multiuser":           {mountinfo: live("/mnt", "sec=krb5,cruid=0,multiuser"), want: "acct.file.core.windows.net"},
+		"live, multiuser":           {mountinfo: live("/mnt", "sec=krb5,multiuser"), want: "acct.file.core.windows.net"},
 		"live, as an identity":      {mountinfo: live("/mnt", "sec=krb5,cruid=0,username="+client)},
 		"live, by password":         {mountinfo: live("/mnt", "sec=ntlmssp,username=root")},
 		"live, of the CSI driver":   {mountinfo: live("/var/lib/kubelet/plugins/x/globalmount", "sec=krb5,cruid=0,username=root")},
@@ -28,6 +28,8 @@ func TestLeftToTheMachine(t *testing.T) {
 		"fstab":                     {fstab: "//acct2.file.core.windows.net/s /mnt cifs sec=krb5 0 0\n", want: "acct2.file.core.windows.net"},
 		"fstab, as root":            {fstab: "//acct2.file.core.windows.net/s /mnt cifs _netdev,sec=krb5,cruid=0,username=root 0 0\n", want: "acct2.file.core.windows.net"},
 		"fstab, of a domain's user": {fstab: "//acct2.file.core.windows.net/s /mnt cifs _netdev,sec=krb5,cruid=1001,username=root 0 0\n"},
+		"live, USER_UID is 1001":    {mountinfo: live("/mnt", "sec=krb5,cruid=0,username=root"), config: "USER_UID: 1001\n", want: "acct.file.core.windows.net"},
+		"live, as USER_UID":         {mountinfo: live("/mnt", "sec=krb5,cruid=1001,username=root"), config: "USER_UID: 1001\n", want: "acct.file.core.windows.net"},
 		"fstab, as an identity":     {fstab: "//acct2.file.core.windows.net/s /mnt cifs sec=krb5,username=" + client + " 0 0\n"},
 		"fstab, ours":               {fstab: "//acct2.file.core.windows.net/s /mnt azfiles _netdev 0 0\n"},
 		"fstab, by password":        {fstab: "//acct2.file.core.windows.net/s /mnt cifs username=root 0 0\n"},
