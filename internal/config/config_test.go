@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,6 +38,22 @@ func readAt(path string) (*Config, error) {
 	h := host.Real().Trusting(os.Geteuid())
 	h.Config = path
 	return Read(h)
+}
+
+// TestFileThatIsJustMade: whoever reads while the file is put there finds none, or the file.
+func TestFileThatIsJustMade(t *testing.T) {
+	path := write(t, "USER_UID: 7\n")
+	for range 3000 {
+		if err := os.Rename(path, path+".new"); err != nil {
+			t.Fatal(err)
+		}
+		made := make(chan error)
+		go func() { made <- os.Rename(path+".new", path) }()
+		_, err := readAt(path)
+		if err := errors.Join(err, <-made); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Strict is the error of Check.

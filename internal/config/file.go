@@ -110,7 +110,8 @@ func tooLarge(path string) *fault.Fault {
 func read(h host.Host, path string, rules host.Rules) ([]byte, error) {
 	content, _, err := h.ReadFile(path, MaxSize, rules)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, there := os.Lstat(h.Entry(path)); there == nil {
+		// A file that is there now was made after the look.
+		if info, failure := os.Lstat(h.Entry(path)); failure == nil && info.Mode().Type() == fs.ModeSymlink {
 			return nil, fault.ConfigInvalid.New(path, "it is a dangling link")
 		}
 	}
