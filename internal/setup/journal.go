@@ -77,6 +77,9 @@ func (h Host) openJournal(ctx context.Context, path string) (j *journal, done fu
 	if err == nil {
 		j.Directories = append(j.Directories, made.Directories...)
 	}
+	if err == nil && len(made.Directories) > 0 && len(j.Entries) > 0 { // another setup had the lock first, in our directory
+		err = j.write(h)
+	}
 	done = func() {
 		defer unlock()
 		_ = os.Remove(h.Entry(filepath.Join(filepath.Dir(path), lockName))) // what is left of it does no harm
